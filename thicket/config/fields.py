@@ -1,0 +1,23 @@
+"""Building blocks of the schema: the strict model, and the names and numbers that many fields share."""
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Strict(BaseModel):
+    """A frozen model that refuses unknown keys and converts no types; the docstring under a field is its description."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
+
+
+NAME_PATTERN = r"^[a-z0-9]+(-[a-z0-9]+)*$"
+
+Name = Annotated[str, Field(pattern=NAME_PATTERN, description="Lower-case letters, digits and single hyphens.")]
+"""A name that DVC accepts both as part of a stage's name and as an artifact's name."""
+
+Positive = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=0)]
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+NonNegative = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
+PositiveFloat = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]

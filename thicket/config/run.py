@@ -1,0 +1,57 @@
+"""How stages run: the Trainer, the sampler and the evaluation."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from thicket.config.fields import Count, NonNegative, Positive, Share, Strict
+
+
+class Trainer(Strict):
+    """The one Trainer configuration of every stage that trains or evaluates (Lightning)."""
+
+    accelerator: Literal["auto", "cpu", "gpu"] = "auto"
+    """Where tensors live; `auto`: a GPU if there is one."""
+    precision: Literal["32-true", "bf16-mixed"] = "32-true"
+    """Lightning's precision: `bf16-mixed` computes in bfloat16 over float32 weights."""
+    checkpoint_every: Positive = 20
+    """Steps between two checkpoints to resume from. They lie outside the artifact and go when it is published."""
+
+
+class Sampler(Strict):
+    """What turns prompts into responses, for rollouts and for evaluation."""
+
+    type: Literal["torch"]
+    """`torch`: thicket's own decode loop, on any device."""
+    batch: Positive = 256
+    """Responses decoded at once; it changes memory and speed, not the samples."""
+
+
+class Evaluation(Strict):
+    """How models are scored."""
+
+    samples: Positive
+    """Responses a prompt, n of the unbiased pass@k (Chen et al. 2021, arXiv 2107.03374 eq. 1)."""
+    ks: Annotated[list[Positive], Field(min_length=1)]
+    """The k of pass@k."""
+    temperature: NonNegative = 1.0
+    """Sampling temperature."""
+    top_k: Count = 0
+    """Sample among the k likeliest tokens; 0: all."""
+    top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Sample among the likeliest tokens that hold this share of the probability."""
+    resamples: Positive = 2000
+    """Bootstrap resamples over prompts."""
+    confidence: Share = 0.95
+    """Coverage of the intervals."""
+    split: Literal["selection", "test"] = "test"
+    """Which items are scored."""
+
+    @model_validator(mode="after")
+    def _k_within_samples(self) -> "Evaluation":
+        too_large = [k for k in self.ks if k > self.samples]
+        if too_large:
+            raise ValueError(f"pass@{too_large[0]} needs at least as many `samples` ({self.samples} are declared)")
+        if 1 not in self.ks:
+            raise ValueError("`ks` has to hold 1: pass@1 is the score of every table")
+        return self

@@ -1,0 +1,140 @@
+"""The resolved config of each pipeline stage: what `thicket compose` writes and what a stage's function takes.
+
+A stage's config holds everything that its result depends on, beside the artifacts that it reads, and nothing else: DVC
+runs a stage again when this file changes.
+"""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, TypeAdapter
+
+from thicket.config.base import Base
+from thicket.config.domain import DataDomain, ScoredDomain, TrainedDomain
+from thicket.config.fields import Count, Name, NonNegative, Strict
+from thicket.config.method import SpecialistMethod, StudentMethod
+from thicket.config.run import Evaluation, Sampler, Trainer
+
+Code = dict[str, str]
+
+
+class Stage(Strict):
+    """What every stage has."""
+
+    name: Name
+    """Name of the artifact: a domain, a model, or `report`."""
+    seed: Count = 0
+    """Fixes everything random in the stage."""
+    code: Code = {}
+    """Module → hash of its source, for each module of thicket that the stage may run (comments do not count)."""
+
+
+class DataStage(Stage):
+    stage: Literal["data"] = "data"
+    domain: DataDomain
+
+
+class BaseStage(Stage):
+    stage: Literal["base"] = "base"
+    base: Base
+    trainer: Trainer
+
+
+class SpecialistStage(Stage):
+    stage: Literal["specialist"] = "specialist"
+    base: Name
+    """The model that training starts from."""
+    domain: TrainedDomain
+    method: SpecialistMethod
+    sampler: Sampler
+    trainer: Trainer
+
+
+class Teacher(Strict):
+    """A model that a student learns from."""
+
+    name: Name
+    domain: Name
+    """The domain whose prompts this teacher judges."""
+    weight: NonNegative = 1.0
+    """w_i of arXiv 2606.19348 eq. 29, or of the mean of a soup."""
+
+
+class StudentStage(Stage):
+    stage: Literal["student"] = "student"
+    base: Name
+    """The model that training starts from."""
+    teachers: list[Teacher] = []
+    domains: list[TrainedDomain] = []
+    """Domains that the student trains on."""
+    budget_of: Name | None = None
+    """Mixed RL: the student whose whole cost this run may spend (its teachers' training and its own distillation)."""
+    method: StudentMethod
+    sampler: Sampler
+    trainer: Trainer
+
+
+class EvaluateStage(Stage):
+    stage: Literal["evaluate"] = "evaluate"
+    domains: Annotated[list[ScoredDomain], Field(min_length=1)]
+    evaluation: Evaluation
+    sampler: Sampler
+    trainer: Trainer
+
+
+class ReportedModel(Strict):
+    """A row of the report."""
+
+    name: Name
+    kind: Literal["base", "specialist", "student"]
+    method: str
+    """How the model was made: a method's type, or the base's source."""
+    base: Name | None = None
+    """The model that it started from; null for a base."""
+    domain: Name | None = None
+    """A specialist's domain."""
+    teachers: list[Name] = []
+    """The models that a student learns from."""
+
+
+class ReportStage(Stage):
+    stage: Literal["report"] = "report"
+    experiment: str
+    domains: list[Name]
+    models: list[ReportedModel]
+
+
+AnyStage = Annotated[
+    DataStage | BaseStage | SpecialistStage | StudentStage | EvaluateStage | ReportStage, Field(discriminator="stage")
+]
+STAGE_TYPES: dict[str, type[Stage]] = {
+    "data": DataStage,
+    "base": BaseStage,
+    "specialist": SpecialistStage,
+    "student": StudentStage,
+    "evaluate": EvaluateStage,
+    "report": ReportStage,
+}
+any_stage: TypeAdapter[AnyStage] = TypeAdapter(AnyStage)
+
+
+
+def write_stage(path: Path, stage: Stage) -> None:
+    """Writes a resolved config as YAML."""
+    import yaml
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = yaml.safe_dump(stage.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=120)
+    path.write_text(text, encoding="utf-8")
+
+
+def read_stage(path: Path) -> AnyStage:
+    """Reads what `write_stage` wrote. Raises: ConfigError where it is not a stage's config."""
+    from thicket.config.layers import Layered
+    from thicket.config.validate import validate
+    from thicket.config.yamlfile import read_yaml
+
+    file = read_yaml(path, str(path))
+    model = STAGE_TYPES.get(str(file.value.get("stage")), Stage)
+    layers = Layered().merge(file.value, lambda at: f"{path}:{file.lines.get(at, 1)}")
+    return validate(model, layers, str(path))  # type: ignore[return-value]

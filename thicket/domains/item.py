@@ -1,0 +1,66 @@
+"""An item of a domain, its split, and the JSON lines that hold items on disk."""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+SplitName = Literal["train", "selection", "test"]
+SPLIT_NAMES: tuple[SplitName, ...] = ("train", "selection", "test")
+Message = dict[str, str]
+
+
+@dataclass(frozen=True)
+class RawItem:
+    """What a source yields: a question, the reference answer and a difficulty level."""
+
+    question: str
+    answer: str
+    """Text for a verifier: the answer itself, or JSON where the verifier needs more."""
+    level: int = 1
+
+
+@dataclass(frozen=True)
+class Item:
+    """What the data stage writes: an item as it is put to a model."""
+
+    id: str
+    """Hash of the question; it also decides the split."""
+    prompt: str | list[Message]
+    """Plain text, or the messages of a chat (`role`, `content`)."""
+    answer: str
+    level: int
+
+
+def item_id(question: str) -> str:
+    """Sixteen hexadecimal digits that name a question."""
+    return hashlib.sha256(question.encode()).hexdigest()[:16]
+
+
+def split_of(identity: str, train_share: float, selection_share: float) -> SplitName:
+    """The split that a question falls in: the hash as a number in [0, 1) against the cumulated shares."""
+    position = int(identity, 16) / 16**16
+    if position < train_share:
+        return "train"
+    return "selection" if position < train_share + selection_share else "test"
+
+
+def write_items(path: Path, items: Iterable[Item]) -> None:
+    """Writes items as JSON lines."""
+    path.write_text("".join(json.dumps(asdict(item), ensure_ascii=False) + "\n" for item in items), encoding="utf-8")
+
+
+def read_items(path: Path) -> list[Item]:
+    """Reads what `write_items` wrote.
+
+    Raises: ValueError, with file and line, where a line is not an item.
+    """
+    items = []
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        try:
+            items.append(Item(**json.loads(line)))
+        except (json.JSONDecodeError, TypeError) as error:
+            raise ValueError(f"{path}:{number}: not an item ({error})") from None
+    return items

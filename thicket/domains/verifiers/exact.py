@@ -1,0 +1,9 @@
+"""The response's text equals the answer, white space at the ends aside."""
+
+from thicket.config.domain import ExactVerifier
+from thicket.domains.item import Item
+
+
+def verify(config: ExactVerifier, response: str, item: Item) -> bool:
+    """Correct if both are the same text."""
+    return response.strip() == item.answer.strip()

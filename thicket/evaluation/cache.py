@@ -1,0 +1,52 @@
+"""Scores by content: a model that has been scored on the same items in the same way is not scored again.
+
+Adding a domain changes the evaluation of every model; with the cache only the new domain is decoded.
+"""
+
+import hashlib
+import json
+import os
+from dataclasses import asdict
+from pathlib import Path
+
+from thicket.config.stages import EvaluateStage
+from thicket.evaluation.evaluator import ItemScore
+from thicket.sampling.environment import Environment
+
+
+class ScoreCache:
+    """A folder of score files, named by a hash of all that a score depends on."""
+
+    def __init__(self, folder: Path, weights: str, config: EvaluateStage):
+        self.folder, self.weights, self.config = folder, weights, config
+
+    def _path(self, environment: Environment) -> Path:
+        settings = self.config.evaluation.model_dump(include={"samples", "temperature", "top_k", "top_p"})
+        parts = [
+            self.weights,
+            settings,
+            self.config.seed,
+            self.config.code,
+            self.config.trainer.precision,
+            environment.domain.model_dump(),
+            environment.prompts,
+            [asdict(item) for item in environment.items],
+        ]
+        text = json.dumps(parts, sort_keys=True, ensure_ascii=False)
+        return self.folder / f"{hashlib.sha256(text.encode()).hexdigest()}.json"
+
+    def get(self, environment: Environment) -> list[ItemScore] | None:
+        """The scores of a domain's items, or None where they are not known."""
+        try:
+            rows = json.loads(self._path(environment).read_text(encoding="utf-8"))
+            return [ItemScore(**row) for row in rows]
+        except (OSError, ValueError, TypeError):
+            return None
+
+    def put(self, environment: Environment, scores: list[ItemScore]) -> None:
+        """Keeps the scores of a domain's items."""
+        path = self._path(environment)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_suffix(f".{os.getpid()}.partial")
+        partial.write_text(json.dumps([asdict(score) for score in scores]), encoding="utf-8")
+        os.replace(partial, path)

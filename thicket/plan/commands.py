@@ -1,0 +1,81 @@
+"""The commands check, plan and compose."""
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+from thicket.config.problems import ConfigError, Problem
+from thicket.config.project import CONFIG, Project
+from thicket.config.stages import write_stage
+from thicket.plan.dvcfile import dvcfile, out_of_step
+from thicket.plan.estimate import Estimate, Estimator
+from thicket.plan.pipeline import Planned, pipeline
+
+
+def check(root: Path) -> int:
+    """Composes and validates everything that the pipeline would run."""
+    stages = pipeline(Project(root))
+    kinds = [planned.resolved.kind for planned in stages]
+    counts = ", ".join(f"{kinds.count(kind)} {kind}" for kind in dict.fromkeys(kinds))
+    print(f"All {len(stages)} stages are sound: {counts}.")
+    if out_of_step(root, stages):
+        print("dvc.yaml is out of step with params.yaml: run `thicket plan`.")
+    return 0
+
+
+def plan(root: Path) -> int:
+    """Writes dvc.yaml, and prints what each stage is expected to need."""
+    stages = pipeline(Project(root))
+    changed = out_of_step(root, stages)
+    (root / "dvc.yaml").write_text(dvcfile(stages), encoding="utf-8")
+    _print_estimates(stages)
+    print(f"dvc.yaml is {'written' if changed else 'as it was'}: {len(stages) + 1} stages. `dvc repro` builds them.")
+    return 0
+
+
+def compose(root: Path) -> int:
+    """Writes build/config/: a resolved file for each stage. Raises: ConfigError where dvc.yaml is out of step."""
+    stages = pipeline(Project(root))
+    if out_of_step(root, stages):
+        wrong = "out of step with params.yaml: run `thicket plan`"
+        raise ConfigError([Problem("dvc.yaml", "(file)", "", wrong)])
+    partial = root / CONFIG.with_name(f".{CONFIG.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    for planned in stages:
+        write_stage(partial / planned.config.relative_to(CONFIG), planned.resolved.stage)
+    shutil.rmtree(root / CONFIG, ignore_errors=True)
+    os.replace(partial, root / CONFIG)
+    print(f"{CONFIG}: {len(stages)} resolved configs")
+    return 0
+
+
+def _print_estimates(stages: list[Planned]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("stage", box=None, pad_edge=False)
+    for column in ("time", "memory", "disk"):
+        table.add_column(column, justify="right")
+    estimator = Estimator()
+    estimates = [(planned.resolved.id, estimator.estimate(planned.resolved)) for planned in stages]
+    for name, estimate in estimates:
+        table.add_row(name, *_words(estimate))
+    total = Estimate(
+        sum(e.seconds or 0 for _, e in estimates),
+        max((e.memory_bytes or 0 for _, e in estimates), default=0),
+        sum(e.disk_bytes or 0 for _, e in estimates),
+    )
+    table.add_section()
+    table.add_row("all (memory: the most)", *_words(total))
+    Console(file=sys.stdout).print(table)
+    print("Estimates are for two CPU cores, from the configs alone; ? where a config can't tell.")
+
+
+def _words(estimate: Estimate) -> tuple[str, str, str]:
+    seconds = "?" if estimate.seconds is None else f"{estimate.seconds:.0f} s"
+    return seconds, _size(estimate.memory_bytes), _size(estimate.disk_bytes)
+
+
+def _size(count: float | None) -> str:
+    return "?" if count is None else f"{count / 2**20:.1f} MiB"

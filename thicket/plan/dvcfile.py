@@ -1,0 +1,71 @@
+"""dvc.yaml: one explicit stage for each node of the DAG.
+
+Written, not templated: DVC's matrix has no dependencies of variable number, and a dependency on the folder of all models
+would build every specialist for any student.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from thicket.config.project import CONFIG, PARAMS
+from thicket.config.stages import BaseStage
+from thicket.plan.pipeline import Planned
+
+HEADER = "# Written by `thicket plan` from params.yaml and conf/. Change those, then run it again.\n"
+
+
+def dvcfile(stages: list[Planned]) -> str:
+    """The text of dvc.yaml."""
+    compose = {
+        "cmd": "thicket compose",
+        "deps": [PARAMS, "conf", "thicket"],
+        "outs": [CONFIG.as_posix()],
+    }
+    document: dict[str, Any] = {"stages": {"compose": compose}}
+    for planned in stages:
+        document["stages"][planned.resolved.id] = _stage(planned)
+    metrics = [path.as_posix() for planned in stages for path in planned.metrics]
+    scores = [f"{p.artifact.as_posix()}/metrics.json" for p in stages if p.resolved.kind == "evaluate"]
+    document["metrics"] = [*scores, *metrics]
+    document["plots"] = _plots(stages)
+    document["artifacts"] = {name: entry for planned in stages for name, entry in _artifact(planned).items()}
+    return HEADER + yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=120)
+
+
+def _stage(planned: Planned) -> dict[str, Any]:
+    config = planned.config.as_posix()
+    outs = [path.as_posix() for path in (planned.artifact, *planned.metrics, *planned.plots)]
+    deps = [path.as_posix() for path in planned.reads]
+    stage: dict[str, Any] = {"cmd": f"thicket run {config}"}
+    if deps:
+        stage["deps"] = deps
+    return {**stage, "params": [{config: None}], "outs": outs}
+
+
+def _plots(stages: list[Planned]) -> list[dict[str, Any]]:
+    """Learning curves of the policies, and the scores of all models."""
+    curves = [path.as_posix() for p in stages for path in p.plots if not isinstance(p.resolved.stage, BaseStage)]
+    scores = [f"{p.artifact.as_posix()}/scores.csv" for p in stages if p.resolved.kind == "evaluate"]
+    plots: list[dict[str, Any]] = []
+    if curves:
+        learning = {"x": "step", "y": dict.fromkeys(curves, "selection"), "title": "Selection items: sampled pass@1"}
+        plots.append({"selection": learning})
+    if scores:
+        by_model = {"x": dict.fromkeys(scores, "value"), "y": dict.fromkeys(scores, "domain")}
+        plots.append({"scores": {**by_model, "template": "bar_horizontal", "title": "Test items: sampled pass@1"}})
+    return plots
+
+
+def _artifact(planned: Planned) -> dict[str, dict[str, Any]]:
+    kind, name, path = planned.resolved.kind, planned.resolved.stage.name, planned.artifact.as_posix()
+    if kind in ("base", "specialist", "student"):
+        return {name: {"path": path, "type": "model", "labels": [kind]}}
+    return {f"scores-{name}": {"path": path, "type": "dataset", "labels": ["evaluation"]}} if kind == "evaluate" else {}
+
+
+def out_of_step(root: Path, stages: list[Planned]) -> bool:
+    """Whether dvc.yaml differs from what `thicket plan` would write."""
+    path = root / "dvc.yaml"
+    return not path.is_file() or path.read_text(encoding="utf-8") != dvcfile(stages)

@@ -1,0 +1,123 @@
+"""The decode loop: one token a step for all rows, over a static key-value cache.
+
+It serves rollouts, evaluation, votes and cross-sampling. Legend: U distinct prompts, G responses a prompt, B = U·G rows,
+P prompt tokens, T response tokens, L = P + T cache positions, V vocabulary.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel, StaticCache
+
+from thicket.ops import draws
+from thicket.ops.sampling import gather, inverse_cdf, warped_log_probs
+from thicket.sampling.prompts import Prompts
+
+
+@dataclass(frozen=True)
+class Decoding:
+    """How tokens are drawn."""
+
+    temperature: float
+    """0: the likeliest token, and no draws."""
+    top_k: int = 0
+    top_p: float = 1.0
+    most: int = 1
+    """Longest response in tokens (T)."""
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """Responses, right-padded with zeros to the longest."""
+
+    tokens_BT: Tensor
+    log_probs_BT: Tensor
+    """Log-probability of each token under the distribution that it was drawn from (behaviour); 0 in the padding."""
+    lengths_B: Tensor
+    """Tokens of each response, the one that stopped it included."""
+    stopped_B: Tensor
+    """True where a stop token ended the response, False where it was truncated."""
+
+
+@torch.no_grad()
+def decode(
+    model: PreTrainedModel, prompts: Prompts, keys_B: Tensor, decoding: Decoding, stop_ids: list[int]
+) -> Decoded:
+    """Continues each of U prompts G = B/U times; row b continues prompt b // G with the draws of keys_B[b].
+
+    Prompts are read once and their cache is shared out to the G rows. The loop ends when all rows have stopped.
+    """
+    rows, device = keys_B.shape[0], prompts.ids_BP.device
+    group = rows // prompts.ids_BP.shape[0]
+    width = prompts.ids_BP.shape[1]
+    cache = StaticCache(config=model.config, max_cache_len=width + decoding.most)
+    logits_BV = _prefill(model, prompts, cache, decoding.most).repeat_interleave(group, dim=0)
+    _share(cache, group)
+
+    visible_B11L = _visible(prompts.mask_BP.repeat_interleave(group, dim=0), decoding.most)
+    positions_B = prompts.mask_BP.sum(dim=1).repeat_interleave(group)
+    stops = torch.tensor(stop_ids, device=device)
+    tokens_BT = torch.zeros((rows, decoding.most), dtype=torch.long, device=device)
+    log_probs_BT = torch.zeros((rows, decoding.most), device=device)
+    lengths_B = torch.zeros(rows, dtype=torch.long, device=device)
+    running_B = torch.ones(rows, dtype=torch.bool, device=device)
+    for step in range(decoding.most):
+        token_B, log_prob_B = _draw(logits_BV, keys_B, step, decoding)
+        tokens_BT[:, step] = token_B * running_B
+        log_probs_BT[:, step] = log_prob_B * running_B
+        lengths_B += running_B
+        running_B = running_B & ~torch.isin(token_B, stops)
+        if step + 1 == decoding.most or not running_B.any():
+            break
+        visible_B11L[..., width + step] = True
+        logits_BV = model(
+            input_ids=tokens_BT[:, step : step + 1],
+            attention_mask=visible_B11L,
+            position_ids=(positions_B + step).unsqueeze(-1),
+            past_key_values=cache,
+            use_cache=True,
+        ).logits[:, -1]
+    longest = int(lengths_B.max())
+    return Decoded(tokens_BT[:, :longest], log_probs_BT[:, :longest], lengths_B, ~running_B)
+
+
+def _prefill(model: PreTrainedModel, prompts: Prompts, cache: StaticCache, most: int) -> Tensor:
+    """Reads the prompts into the cache; logits_UV of the first response token."""
+    length = prompts.ids_BP.shape[1]
+    causal_PP = torch.ones((length, length), dtype=torch.bool, device=prompts.ids_BP.device).tril()
+    # A padding position sees itself: a row that sees nothing would be NaN, and spread through its values.
+    itself_PP = torch.eye(length, dtype=torch.bool, device=prompts.ids_BP.device)
+    seen_U1PP = (causal_PP & prompts.mask_BP[:, None, None, :]) | itself_PP
+    return model(
+        input_ids=prompts.ids_BP,
+        attention_mask=torch.nn.functional.pad(seen_U1PP, (0, most)),
+        position_ids=(prompts.mask_BP.cumsum(dim=1) - 1).clamp(min=0),
+        past_key_values=cache,
+        use_cache=True,
+        logits_to_keep=1,
+    ).logits[:, -1]
+
+
+def _share(cache: StaticCache, group: int) -> None:
+    """Repeats each prompt's cache for the rows of its group."""
+    if group == 1:
+        return
+    for layer in cache.layers:
+        layer.keys = layer.keys.repeat_interleave(group, dim=0)
+        layer.values = layer.values.repeat_interleave(group, dim=0)
+
+
+def _visible(mask_BP: Tensor, most: int) -> Tensor:
+    """Attention mask of one new token over the whole cache, visible_B11L: the prompt now, each response token when drawn."""
+    return torch.nn.functional.pad(mask_BP, (0, most))[:, None, None, :]
+
+
+def _draw(logits_BV: Tensor, keys_B: Tensor, step: int, decoding: Decoding) -> tuple[Tensor, Tensor]:
+    """Tokens and their behaviour log-probabilities, both of shape B; greedy decoding has log-probability 0."""
+    if decoding.temperature == 0:
+        token_B = logits_BV.argmax(dim=-1)
+        return token_B, torch.zeros(token_B.shape, device=token_B.device)
+    log_probs_BV = warped_log_probs(logits_BV, decoding.temperature, decoding.top_k, decoding.top_p)
+    token_B = inverse_cdf(log_probs_BV, draws.uniform(keys_B, step))
+    return token_B, gather(log_probs_BV, token_B)

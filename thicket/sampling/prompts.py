@@ -1,0 +1,65 @@
+"""From items to padded token ids. Legend: B prompts, P the longest prompt's tokens."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from thicket.domains.item import Item
+
+Tokenizer = Any  # transformers' tokenizers share no typed base class for what is used here.
+
+
+def encode_prompt(tokenizer: Tokenizer, item: Item) -> list[int]:
+    """Token ids of an item's prompt: text as the tokenizer encodes it, or a chat up to the assistant's turn."""
+    if isinstance(item.prompt, str):
+        return tokenizer(item.prompt)["input_ids"]
+    text = tokenizer.apply_chat_template(item.prompt, add_generation_prompt=True, tokenize=False)
+    return tokenizer(text, add_special_tokens=False)["input_ids"]
+
+
+def encode_prompts(tokenizer: Tokenizer, items: list[Item], longest: int, domain: str) -> list[list[int]]:
+    """Token ids of the prompts.
+
+    Raises: ValueError where a prompt has more tokens than the domain's window or the tokenizer knows no chat.
+    """
+    if any(not isinstance(item.prompt, str) for item in items) and not getattr(tokenizer, "chat_template", None):
+        raise ValueError(f"domain {domain}: prompts are chats, and the model's tokenizer has no chat template")
+    encoded = [encode_prompt(tokenizer, item) for item in items]
+    worst = max(encoded, key=len, default=[])
+    if len(worst) > longest:
+        raise ValueError(
+            f"domain {domain}: a prompt has {len(worst)} tokens, and domain.window.prompt allows {longest}; "
+            f"it begins: {tokenizer.decode(worst)[:80]!r}"
+        )
+    return encoded
+
+
+def stop_ids(tokenizer: Tokenizer, stop: str | None) -> list[int]:
+    """Tokens that end a response: end of sequence, and each token whose text holds the stop character."""
+    ids = {tokenizer.eos_token_id}
+    if stop is not None:
+        texts = tokenizer.batch_decode([[i] for i in range(len(tokenizer))])
+        ids |= {i for i, text in enumerate(texts) if stop in text}
+    return sorted(ids)
+
+
+@dataclass(frozen=True)
+class Prompts:
+    """Left-padded prompts."""
+
+    ids_BP: Tensor
+    mask_BP: Tensor
+    """True where a token is."""
+
+
+def left_pad(prompts: list[list[int]], pad_id: int, device: torch.device | str) -> Prompts:
+    """Pads prompts on the left to the longest."""
+    width = max(map(len, prompts))
+    ids_BP = torch.full((len(prompts), width), pad_id)
+    mask_BP = torch.zeros((len(prompts), width), dtype=torch.bool)
+    for row, ids in enumerate(prompts):
+        ids_BP[row, width - len(ids) :] = torch.tensor(ids)
+        mask_BP[row, width - len(ids) :] = True
+    return Prompts(ids_BP.to(device), mask_BP.to(device))

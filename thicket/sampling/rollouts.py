@@ -1,0 +1,127 @@
+"""Rollouts: responses of a model to prompts, as the records that training and evaluation read.
+
+Legend: B rows, L tokens of prompt and response together, T response tokens.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from thicket.ops import draws
+from thicket.sampling.decode import Decoding, decode
+from thicket.sampling.prompts import Tokenizer, left_pad
+
+
+@dataclass(frozen=True)
+class Request:
+    """A prompt, and how many responses to it are asked for."""
+
+    prompt: list[int]
+    key: int
+    """Key of the prompt's draws; response g takes the draws of (key, g)."""
+    responses: int = 1
+
+
+@dataclass(frozen=True)
+class Response:
+    """One response."""
+
+    tokens: list[int]
+    """The token that stopped it included."""
+    log_probs: list[float]
+    """Behaviour log-probability of each token."""
+    stopped: bool
+    """False where the window cut it off."""
+    text: str
+    """The text before the stop."""
+
+
+@torch.no_grad()
+def respond(
+    model: PreTrainedModel,
+    tokenizer: Tokenizer,
+    requests: list[Request],
+    decoding: Decoding,
+    stop_ids: list[int],
+    stop: str | None,
+    batch: int,
+) -> Iterator[list[Response]]:
+    """The responses to each request, in order; `batch` is how many responses are decoded at once."""
+    model.eval()
+    for chunk in _chunks(requests, batch):
+        keys = [draws.key(request.key, g) for request in chunk for g in range(request.responses)]
+        prompts = left_pad([request.prompt for request in chunk], tokenizer.pad_token_id or 0, model.device)
+        decoded = decode(model, prompts, draws.keys_tensor(keys, model.device), decoding, stop_ids)
+        lengths, stopped = decoded.lengths_B.tolist(), decoded.stopped_B.tolist()
+        tokens, log_probs = decoded.tokens_BT.tolist(), decoded.log_probs_BT.tolist()
+        rows = [
+            (tokens[row][:length], log_probs[row][:length], stopped[row]) for row, length in enumerate(lengths)
+        ]
+        texts = tokenizer.batch_decode([row[0] for row in rows], skip_special_tokens=True)
+        cut = [text.split(stop)[0] if stop else text for text in texts]
+        responses = iter([Response(*row, text) for row, text in zip(rows, cut, strict=True)])
+        for request in chunk:
+            yield [next(responses) for _ in range(request.responses)]
+
+
+def _chunks(requests: list[Request], batch: int) -> Iterator[list[Request]]:
+    """Runs of requests with an equal number of responses, of at most `batch` responses (or one request)."""
+    chunk: list[Request] = []
+    for request in requests:
+        if chunk and (request.responses != chunk[0].responses or (len(chunk) + 1) * request.responses > batch):
+            yield chunk
+            chunk = []
+        chunk.append(request)
+    if chunk:
+        yield chunk
+
+
+@dataclass(frozen=True)
+class Sequences:
+    """Prompts with their responses, right-padded: under a causal mask no other mask is needed.
+
+    The logits that are trained are those at `positions_K`, which predict the response tokens of all rows; K is T where
+    all prompts are of one length.
+    """
+
+    ids_BL: Tensor
+    positions_K: Tensor
+    targets_BK: Tensor
+    mask_BK: Tensor
+    """1.0 where the target is a response token, as float."""
+    lengths_B: Tensor
+    """Tokens of prompt and response."""
+
+    def __len__(self) -> int:
+        return self.ids_BL.shape[0]
+
+    def rows(self, index_N: Tensor) -> "Sequences":
+        """Some of the rows."""
+        targets_NK, mask_NK = self.targets_BK[index_N], self.mask_BK[index_N]
+        return Sequences(self.ids_BL[index_N], self.positions_K, targets_NK, mask_NK, self.lengths_B[index_N])
+
+
+def sequences(prompts: list[list[int]], responses: list[list[int]], device: torch.device | str) -> Sequences:
+    """Pads each prompt with its response."""
+    lengths = [len(p) + len(r) for p, r in zip(prompts, responses, strict=True)]
+    first, longest = min(map(len, prompts)) - 1, max(lengths)
+    ids_BL = torch.zeros((len(prompts), longest), dtype=torch.long)
+    mask_BL = torch.zeros((len(prompts), longest))
+    for row, (prompt, response) in enumerate(zip(prompts, responses, strict=True)):
+        ids_BL[row, : lengths[row]] = torch.tensor(prompt + response)
+        mask_BL[row, len(prompt) : lengths[row]] = 1.0
+    return Sequences(
+        ids_BL=ids_BL.to(device),
+        positions_K=torch.arange(first, longest - 1, device=device),
+        targets_BK=ids_BL[:, first + 1 :].to(device),
+        mask_BK=mask_BL[:, first + 1 :].to(device),
+        lengths_B=torch.tensor(lengths, device=device),
+    )
+
+
+def logits_of(model: PreTrainedModel, batch: Sequences) -> Tensor:
+    """The logits that predict the responses, logits_BKV in float32."""
+    return model(input_ids=batch.ids_BL, logits_to_keep=batch.positions_K, use_cache=False).logits.float()

@@ -1,0 +1,70 @@
+"""Stage *data*: a domain's items, split by hash, as JSON lines."""
+
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+
+from thicket.config.domain import DataDomain, Prompt
+from thicket.config.stages import DataStage
+from thicket.domains.item import SPLIT_NAMES, Item, Message, RawItem, SplitName, item_id, split_of, write_items
+from thicket.domains.registry import raw_items
+
+PATIENCE = 20_000
+"""Items in a row that bring nothing new before an endless source counts as exhausted."""
+
+
+def make_data(config: DataStage, out: Path) -> None:
+    """Writes train.jsonl, selection.jsonl and test.jsonl.
+
+    Raises: ValueError where a split stays empty or train has too few items for the shots.
+    """
+    domain = config.domain
+    splits = collect(domain, raw_items(domain.source, config.seed))
+    shots = splits["train"][: domain.prompt.shots]
+    if len(shots) < domain.prompt.shots:
+        raise ValueError(f"domain {domain.name}: {domain.prompt.shots} shots, but train has {len(shots)} items")
+    splits["train"] = splits["train"][domain.prompt.shots :]
+    for name in SPLIT_NAMES:
+        if not splits[name]:
+            raise ValueError(f"domain {domain.name}: no item falls in {name}; the source has too few items")
+        write_items(out / f"{name}.jsonl", [item_of(domain.prompt, shots, raw) for raw in splits[name]])
+        print(f"data {domain.name}: {len(splits[name])} items in {name}", flush=True)
+
+
+def collect(domain: DataDomain, source: Iterator[RawItem]) -> dict[SplitName, list[RawItem]]:
+    """Deals items to the splits until each is full, the source ends, or it brings nothing new for a long time."""
+    splits: dict[SplitName, list[RawItem]] = {name: [] for name in SPLIT_NAMES}
+    limits = {"train": domain.splits.train + domain.prompt.shots, "selection": domain.splits.selection}
+    limits["test"] = domain.splits.test
+    seen: set[str] = set()
+    idle = 0
+    for raw in source:
+        identity = item_id(raw.question)
+        split = split_of(identity, domain.splits.train_share, domain.splits.selection_share)
+        if identity in seen or len(splits[split]) == limits[split]:
+            idle += 1
+        else:
+            idle = 0
+            seen.add(identity)
+            splits[split].append(raw)
+        if idle == PATIENCE or all(len(splits[name]) == limits[name] for name in SPLIT_NAMES):
+            break
+    return splits
+
+
+def item_of(prompt: Prompt, shots: list[RawItem], raw: RawItem) -> Item:
+    """An item as it is put to the model."""
+    asked = prompt.template.replace("{question}", raw.question)
+    solved = [(prompt.template.replace("{question}", shot.question), shot.answer) for shot in shots]
+    if prompt.style == "raw":
+        examples = (
+            prompt.shot_template.replace("{prompt}", question).replace("{answer}", answer) for question, answer in solved
+        )
+        return Item(item_id(raw.question), "".join(examples) + asked, raw.answer, raw.level)
+    messages: list[Message] = [] if prompt.system is None else [{"role": "system", "content": prompt.system}]
+    turns = itertools.chain.from_iterable(
+        ({"role": "user", "content": question}, {"role": "assistant", "content": answer}) for question, answer in solved
+    )
+    return Item(
+        item_id(raw.question), [*messages, *turns, {"role": "user", "content": asked}], raw.answer, raw.level
+    )

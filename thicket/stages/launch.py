@@ -1,0 +1,40 @@
+"""Runs a stage for the command line: a result, or a message for people and an exit status."""
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from thicket.config.stages import AnyStage
+from thicket.signals import Interrupted
+from thicket.stages.publish import Busy
+from thicket.stages.run import Targets, run_file, run_stage
+
+FAILED, TERMINATED = 1, 143
+"""143 is 128 + SIGTERM: DVC takes any status but 0 for a stage that is not done."""
+TRACEBACK = "THICKET_TRACEBACK"
+"""Environment variable: set, an error comes with its traceback."""
+
+
+def run_config(root: Path, path: Path) -> int:
+    """Runs the stage of a resolved config's file."""
+    return _guarded(lambda: run_file(root, path if path.is_absolute() else Path(path)))
+
+
+def run_one(root: Path, stage: AnyStage, targets: Targets) -> int:
+    """Runs a stage to given places."""
+    return _guarded(lambda: run_stage(root, stage, targets))
+
+
+def _guarded(work: Callable[[], None]) -> int:
+    try:
+        work()
+    except Interrupted:
+        print("Stopped by SIGTERM. The next run goes on from the last checkpoint.", file=sys.stderr)
+        return TERMINATED
+    except (ValueError, Busy, FileNotFoundError) as error:
+        if os.environ.get(TRACEBACK):
+            raise
+        print(f"Error: {error}", file=sys.stderr)
+        return FAILED
+    return 0

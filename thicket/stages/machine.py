@@ -1,0 +1,28 @@
+"""What the machine says of a run: commit and device."""
+
+import platform
+import subprocess
+from pathlib import Path
+
+
+def commit(root: Path) -> str | None:
+    """The git commit of the project, with `+` where files differ from it; None outside a repository."""
+    try:
+        head = subprocess.run(
+            ["git", "rev-parse", "HEAD"], cwd=root, capture_output=True, text=True, check=True
+        ).stdout.strip()
+        changed = subprocess.run(
+            ["git", "status", "--porcelain", "--untracked-files=no"], cwd=root, capture_output=True, text=True, check=True
+        ).stdout
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return head + ("+" if changed.strip() else "")
+
+
+def device() -> str:
+    """The GPU's name, or the processor and the threads that torch uses."""
+    import torch
+
+    if torch.cuda.is_available():
+        return torch.cuda.get_device_name()
+    return f"CPU, {platform.processor() or platform.machine()}, {torch.get_num_threads()} threads"

@@ -1,0 +1,42 @@
+"""What a stage's function takes beside its config, and what it reports."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from thicket.training.curves import Row
+from thicket.training.ledger import Ledger
+
+
+@dataclass(frozen=True)
+class Places:
+    """The folders of a run."""
+
+    root: Path
+    """The project."""
+    models: Path
+    """Models that are there already, by name."""
+    data: Path
+    """The domains' data, by name."""
+    out: Path
+    """An empty folder that the stage fills; it becomes the artifact when the stage has succeeded."""
+    resume: Path
+    """Checkpoints of this very config; kept when a run breaks off, removed when its artifact is published."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a stage that makes a model reports."""
+
+    parents: Sequence[str] = ()
+    """The models that this one was made from."""
+    domains: Sequence[str] = ()
+    """The domains whose data it was trained on."""
+    ledger: Ledger = field(default_factory=Ledger)
+    seconds: float = 0.0
+    """Time of the work itself, over all runs that a broken-off stage took."""
+    steps: int = 0
+    selection: float | None = None
+    """Sampled pass@1 of what is published, on the selection items of its domains."""
+    rows: Sequence[Row] = ()
+    """The learning curve."""

@@ -1,0 +1,62 @@
+"""What the stages *specialist* and *student* share: a run of `PolicyTraining` from a model folder to a model folder."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from transformers import PreTrainedModel
+
+from thicket.config.domain import TrainedDomain
+from thicket.config.method import OnPolicy, PolicyGradient
+from thicket.config.stages import SpecialistStage, StudentStage
+from thicket.methods.method import Method
+from thicket.models.folder import load_model, load_tokenizer, save_model
+from thicket.sampling.environment import load_environment
+from thicket.stages.outcome import Outcome, Places
+from thicket.training.loop import fit
+from thicket.training.policy import Arena, Budget, PolicyTraining
+from thicket.training.progress import Progress
+
+MakeMethod = Callable[[], tuple[Method, list[PreTrainedModel]]]
+"""Makes a method and names the frozen models that it reads."""
+
+
+def train_policy(
+    stage: SpecialistStage | StudentStage,
+    config: OnPolicy,
+    domains: list[TrainedDomain],
+    make_method: MakeMethod,
+    budget: Budget,
+    places: Places,
+    teachers: tuple[str, ...] = (),
+) -> Outcome:
+    """Trains the stage's base on the domains and writes the result."""
+    title, start, seed, sampler = f"{stage.stage} {stage.name}", stage.base, stage.seed, stage.sampler
+    folder = places.models / start
+    model, tokenizer = load_model(folder), load_tokenizer(folder)
+    arenas = [
+        Arena(
+            domain,
+            load_environment(domain, places.data / domain.name, "train", tokenizer),
+            load_environment(domain, places.data / domain.name, "selection", tokenizer),
+        )
+        for domain in domains
+    ]
+    method, frozen = make_method()
+    module = PolicyTraining(model, tokenizer, arenas, config, method, budget, seed, sampler.batch, frozen)
+    fit(module, stage.trainer, places.resume, Progress(title))
+    selection = module.finish()
+    save_model(module.model, tokenizer, places.out)
+    return Outcome(
+        parents=(start, *teachers),
+        domains=[domain.name for domain in domains],
+        ledger=module.ledger,
+        seconds=module.seconds,
+        steps=module.step,
+        selection=selection,
+        rows=module.rows,
+    )
+
+
+def start_policy(config: PolicyGradient, folder: Path) -> PreTrainedModel | None:
+    """The frozen start policy that a KL penalty needs; None without one."""
+    return load_model(folder).requires_grad_(False) if config.kl > 0 else None

@@ -1,0 +1,117 @@
+"""Runs a stage: from its resolved config to its published artifact, for DVC and for the command line alike."""
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from thicket.config.project import CURVES, DATA, EVALUATION, METRICS, MODELS, REPORT, RESUME, RUNS
+from thicket.config.stages import AnyStage, BaseStage, DataStage, EvaluateStage, ReportStage, SpecialistStage, Stage, read_stage
+from thicket.signals import die_with_parent
+from thicket.stages.outcome import Outcome, Places
+from thicket.stages.publish import config_hash, locked, whole, write_whole
+
+
+@dataclass(frozen=True)
+class Targets:
+    """Where the results of a run go."""
+
+    artifact: Path
+    metrics: Path
+    """The ledger of a model's making."""
+    curves: Path
+
+
+def in_pipeline(root: Path, stage: AnyStage) -> Targets:
+    """The places that dvc.yaml names."""
+    folder = {"data": DATA / stage.name, "evaluate": EVALUATION / stage.name, "report": REPORT}.get(
+        stage.stage, MODELS / stage.name
+    )
+    return Targets(root / folder, root / METRICS / f"{stage.name}.json", root / CURVES / f"{stage.name}.csv")
+
+
+def on_its_own(root: Path, stage: AnyStage) -> Targets:
+    """The places of a run from the command line: a folder for each config, so that an equal one is found again."""
+    folder = root / RUNS / stage.stage / f"{stage.name}-{config_hash(stage)[:8]}"
+    return Targets(folder / stage.stage, folder / "ledger.json", folder / "curves.csv")
+
+
+def run_stage(root: Path, stage: AnyStage, targets: Targets) -> None:
+    """Runs a stage and publishes what it makes.
+
+    Raises: ValueError for inputs that are missing or don't fit; Busy; Interrupted.
+    """
+    identity = f"{stage.stage}-{stage.name}-{config_hash(stage)[:16]}"
+    resume = root / RESUME / identity
+    with locked(root / RESUME / f"{targets.artifact.parent.name}-{stage.stage}-{stage.name}.lock", str(targets.artifact)):
+        with whole(targets.artifact) as out:
+            places = Places(root, root / MODELS, root / DATA, out, resume)
+            if isinstance(stage, DataStage):
+                from thicket.stages.data import make_data
+
+                make_data(stage, out)
+            elif isinstance(stage, EvaluateStage):
+                from thicket.stages.evaluate import evaluate
+
+                evaluate(stage, places)
+            elif isinstance(stage, ReportStage):
+                from thicket.reporting.report import build_report
+
+                build_report(stage, root / EVALUATION, root / METRICS, root / CURVES, root / MODELS, out)
+            else:
+                _make_model(stage, _maker(stage), places, targets)
+        shutil.rmtree(resume, ignore_errors=True)
+
+
+def _maker(stage: Stage) -> Callable[[Any, Places], Outcome]:
+    if isinstance(stage, BaseStage):
+        from thicket.stages.base import make_base
+
+        return make_base
+    if isinstance(stage, SpecialistStage):
+        from thicket.stages.specialist import make_specialist
+
+        return make_specialist
+    from thicket.stages.student import make_student
+
+    return make_student
+
+
+def _make_model(stage: Stage, make: Callable[[Any, Places], Outcome], places: Places, targets: Targets) -> None:
+    from thicket.stages.machine import commit, device
+    from thicket.stages.provenance import provenance
+    from thicket.training.curves import write_curves
+    from thicket.training.ledger import peak_memory_bytes
+
+    started = datetime.now(UTC)
+    outcome = make(stage, places)
+    made = provenance(stage, outcome, places)
+    (places.out / "provenance.json").write_text(json.dumps(made, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    counts = outcome.ledger.counts()
+    finished = datetime.now(UTC)
+    ledger = {
+        "commit": commit(places.root),
+        "device": device(),
+        "started": started.isoformat(timespec="seconds"),
+        "finished": finished.isoformat(timespec="seconds"),
+        "wall_seconds": round(outcome.seconds or (finished - started).total_seconds(), 2),
+        "tokens_generated": counts["tokens_generated"],
+        "tokens_trained": counts["tokens_trained"],
+        "flops": counts["flops"],
+        "peak_memory_bytes": peak_memory_bytes(),
+        "steps": outcome.steps,
+        "selection_pass@1": outcome.selection,
+    }
+    if outcome.rows:
+        write_curves(targets.curves, list(outcome.rows))
+    write_whole(targets.metrics, json.dumps(ledger, indent=1) + "\n")
+
+
+def run_file(root: Path, path: Path) -> None:
+    """Runs the stage of a file that `thicket compose` wrote. Raises: ConfigError, and what `run_stage` raises."""
+    die_with_parent()
+    stage = read_stage(path)
+    run_stage(root, stage, in_pipeline(root, stage))

@@ -1,0 +1,20 @@
+"""Stage *student*: several specialists, or several domains, folded into one model."""
+
+from thicket.config.method import Mixed, Opd
+from thicket.config.stages import StudentStage
+from thicket.stages.outcome import Outcome, Places
+
+
+def make_student(config: StudentStage, places: Places) -> Outcome:
+    """Makes the student's folder."""
+    if isinstance(config.method, Opd):
+        from thicket.stages.distil import distil
+
+        return distil(config, config.method, places)
+    if isinstance(config.method, Mixed):
+        from thicket.stages.mix import mix
+
+        return mix(config, config.method, places)
+    from thicket.stages.average import average
+
+    return average(config, places)

@@ -1,0 +1,18 @@
+"""Learning curves: a row a step."""
+
+import csv
+from pathlib import Path
+
+COLUMNS = ("step", "flops", "loss", "reward", "length", "entropy", "kl", "selection")
+Row = dict[str, float]
+"""A value for some of the columns."""
+
+
+def write_curves(path: Path, rows: list[Row]) -> None:
+    """Writes the rows as CSV; a value that a step does not have is an empty cell."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(COLUMNS)
+        for row in rows:
+            writer.writerow([f"{row[name]:.6g}" if name in row else "" for name in COLUMNS])
