@@ -34,7 +34,9 @@ def parser() -> argparse.ArgumentParser:
     config = commands.add_parser("config", help="look at configs")
     kinds = config.add_subparsers(dest="action", metavar="ACTION", required=True)
     show = kinds.add_parser("show", help="a stage's resolved config, with the origin of each value")
-    show.add_argument("stage", nargs="?", help="as in dvc.yaml: specialist-sort-grpo; without it, the stages are listed")
+    show.add_argument(
+        "stage", nargs="?", help="as in dvc.yaml: specialist-sort-grpo; without it, the stages are listed"
+    )
     diff = kinds.add_parser("diff", help="two stages, or two experiments, side by side")
     diff.add_argument("left")
     diff.add_argument("right")

@@ -42,7 +42,9 @@ class Architecture(Strict):
     @model_validator(mode="after")
     def _heads_divide(self) -> "Architecture":
         if self.width % (2 * self.heads):
-            raise ValueError(f"`width` ({self.width}) has to be a multiple of 2·`heads` ({2 * self.heads}): rotary pairs")
+            raise ValueError(
+                f"`width` ({self.width}) has to be a multiple of 2·`heads` ({2 * self.heads}): rotary pairs"
+            )
         return self
 
 

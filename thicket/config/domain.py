@@ -80,9 +80,7 @@ class IfevalSource(Strict):
     """Instruction kinds to keep, as in `punctuation:no_comma`; a prompt with any other kind is left out. Empty: all."""
 
 
-Source = Annotated[
-    ProceduralSource | ReasoningGymSource | DatasetSource | IfevalSource, Field(discriminator="type")
-]
+Source = Annotated[ProceduralSource | ReasoningGymSource | DatasetSource | IfevalSource, Field(discriminator="type")]
 
 
 class Prompt(Strict):
@@ -127,7 +125,9 @@ class Splits(Strict):
     @model_validator(mode="after")
     def _room_for_test(self) -> "Splits":
         if self.train_share <= 0 or self.selection_share <= 0 or self.train_share + self.selection_share >= 1:
-            raise ValueError("`train_share` and `selection_share` are above 0 and together below 1, which leaves the test")
+            raise ValueError(
+                "`train_share` and `selection_share` are above 0 and together below 1, which leaves the test"
+            )
         return self
 
 

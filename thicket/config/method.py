@@ -75,7 +75,9 @@ class Mixed(PolicyGradient):
     @model_validator(mode="after")
     def _no_last_step(self) -> "Mixed":
         if self.optimizer.schedule != "constant":
-            raise ValueError("a run with a budget of FLOPs has no known last step: `optimizer.schedule` has to be constant")
+            raise ValueError(
+                "a run with a budget of FLOPs has no known last step: `optimizer.schedule` has to be constant"
+            )
         return self
 
 

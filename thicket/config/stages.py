@@ -118,7 +118,6 @@ STAGE_TYPES: dict[str, type[Stage]] = {
 any_stage: TypeAdapter[AnyStage] = TypeAdapter(AnyStage)
 
 
-
 def write_stage(path: Path, stage: Stage) -> None:
     """Writes a resolved config as YAML."""
     import yaml

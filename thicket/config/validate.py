@@ -89,7 +89,9 @@ def _words(detail: ErrorDetails, known: list[str], path: tuple[str | int, ...]) 
     if kind == "string_pattern_mismatch":
         return "not of the required form", f"text that matches {context['pattern']}", ""
     if kind in ("too_short", "too_long"):
-        bound = f"at least {context.get('min_length')}" if kind == "too_short" else f"at most {context.get('max_length')}"
+        bound = (
+            f"at least {context.get('min_length')}" if kind == "too_short" else f"at most {context.get('max_length')}"
+        )
         return "wrong number of entries", f"{bound} (there are {context['actual_length']})", ""
     return detail["msg"].removeprefix("Value error, "), "", ""
 

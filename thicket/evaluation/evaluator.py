@@ -53,6 +53,7 @@ class Evaluator(pl.LightningModule):
         super().__init__()
         self.model, self.tokenizer, self.environments = model, tokenizer, environments
         self.settings, self.seed, self.sampler_batch = settings, seed, sampler_batch
+        self.scores: dict[str, list[ItemScore]] = {environment.domain.name: [] for environment in environments}
 
     def batches(self) -> list[tuple[int, int, int]]:
         size = max(1, self.sampler_batch // self.settings.samples)
@@ -62,17 +63,16 @@ class Evaluator(pl.LightningModule):
             for first in range(0, len(environment.items), size)
         ]
 
-    def predict_step(self, batch: tuple[int, int, int], batch_idx: int) -> tuple[str, list[ItemScore]]:
+    def predict_step(self, batch: tuple[int, int, int], batch_idx: int) -> None:
         environment, first, end = self.environments[batch[0]], batch[1], batch[2]
         settings = self.settings
         sampled = self._responses(
             environment, first, end, Decoding(settings.temperature, settings.top_k, settings.top_p), settings.samples
         )
         greedy = self._responses(environment, first, end, Decoding(0.0), 1)
-        scores = []
         for place, group, (best,) in zip(range(first, end), sampled, greedy, strict=True):
             item = environment.items[place]
-            scores.append(
+            self.scores[environment.domain.name].append(
                 ItemScore(
                     item=item.id,
                     level=item.level,
@@ -83,7 +83,6 @@ class Evaluator(pl.LightningModule):
                     truncated=sum(not response.stopped for response in group) / len(group),
                 )
             )
-        return environment.domain.name, scores
 
     def _responses(
         self, environment: Environment, first: int, end: int, decoding: Decoding, count: int
@@ -106,8 +105,5 @@ def evaluate_domains(
     model = load_model(folder)
     module = Evaluator(model, tokenizer, environments, config.evaluation, config.seed, config.sampler.batch)
     loader: Any = DataLoader(module.batches(), batch_size=None)  # type: ignore[arg-type]
-    predicted: Any = make_trainer(config.trainer, 1, []).predict(module, loader)
-    scores: dict[str, list[ItemScore]] = {environment.domain.name: [] for environment in environments}
-    for name, rows in predicted:
-        scores[name] += rows
-    return scores
+    make_trainer(config.trainer, 1, []).predict(module, loader, return_predictions=False)
+    return module.scores

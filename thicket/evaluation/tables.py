@@ -17,7 +17,9 @@ DIGITS = 6
 
 def summary(scores: Scores, settings: Evaluation, seed: int) -> dict[str, Any]:
     """The figures of every domain: pass@k and greedy with intervals over items, length, truncation, by level."""
-    shown = settings.model_dump(include={"samples", "ks", "temperature", "top_k", "top_p", "resamples", "confidence", "split"})
+    shown = settings.model_dump(
+        include={"samples", "ks", "temperature", "top_k", "top_p", "resamples", "confidence", "split"}
+    )
     return {
         "settings": shown,
         "domains": {name: _domain(rows, settings, seed) for name, rows in scores.items()},

@@ -6,8 +6,11 @@ from typing import Literal
 
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
+from transformers.utils import logging
 
 from thicket.sampling.prompts import Tokenizer
+
+logging.disable_progress_bar()  # Bars of a blink's length for every file; stages show their own progress.
 
 WEIGHTS = "*.safetensors"
 

@@ -48,7 +48,9 @@ def _pick(stages: dict[str, Resolved], name: str) -> Resolved:
     if name not in stages:
         problem = Problem("command line", "stage", repr(name), "there is no such stage")
         close = nearest(name, list(stages))
-        raise ConfigError([Problem(problem.where, problem.path, problem.given, problem.wrong, ", ".join(stages), close)])
+        raise ConfigError(
+            [Problem(problem.where, problem.path, problem.given, problem.wrong, ", ".join(stages), close)]
+        )
     return stages[name]
 
 

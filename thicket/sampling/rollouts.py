@@ -57,9 +57,7 @@ def respond(
         decoded = decode(model, prompts, draws.keys_tensor(keys, model.device), decoding, stop_ids)
         lengths, stopped = decoded.lengths_B.tolist(), decoded.stopped_B.tolist()
         tokens, log_probs = decoded.tokens_BT.tolist(), decoded.log_probs_BT.tolist()
-        rows = [
-            (tokens[row][:length], log_probs[row][:length], stopped[row]) for row, length in enumerate(lengths)
-        ]
+        rows = [(tokens[row][:length], log_probs[row][:length], stopped[row]) for row, length in enumerate(lengths)]
         texts = tokenizer.batch_decode([row[0] for row in rows], skip_special_tokens=True)
         cut = [text.split(stop)[0] if stop else text for text in texts]
         responses = iter([Response(*row, text) for row, text in zip(rows, cut, strict=True)])

@@ -58,13 +58,12 @@ def item_of(prompt: Prompt, shots: list[RawItem], raw: RawItem) -> Item:
     solved = [(prompt.template.replace("{question}", shot.question), shot.answer) for shot in shots]
     if prompt.style == "raw":
         examples = (
-            prompt.shot_template.replace("{prompt}", question).replace("{answer}", answer) for question, answer in solved
+            prompt.shot_template.replace("{prompt}", question).replace("{answer}", answer)
+            for question, answer in solved
         )
         return Item(item_id(raw.question), "".join(examples) + asked, raw.answer, raw.level)
     messages: list[Message] = [] if prompt.system is None else [{"role": "system", "content": prompt.system}]
     turns = itertools.chain.from_iterable(
         ({"role": "user", "content": question}, {"role": "assistant", "content": answer}) for question, answer in solved
     )
-    return Item(
-        item_id(raw.question), [*messages, *turns, {"role": "user", "content": asked}], raw.answer, raw.level
-    )
+    return Item(item_id(raw.question), [*messages, *turns, {"role": "user", "content": asked}], raw.answer, raw.level)

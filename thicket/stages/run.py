@@ -9,7 +9,16 @@ from pathlib import Path
 from typing import Any
 
 from thicket.config.project import CURVES, DATA, EVALUATION, METRICS, MODELS, REPORT, RESUME, RUNS
-from thicket.config.stages import AnyStage, BaseStage, DataStage, EvaluateStage, ReportStage, SpecialistStage, Stage, read_stage
+from thicket.config.stages import (
+    AnyStage,
+    BaseStage,
+    DataStage,
+    EvaluateStage,
+    ReportStage,
+    SpecialistStage,
+    Stage,
+    read_stage,
+)
 from thicket.signals import die_with_parent
 from thicket.stages.outcome import Outcome, Places
 from thicket.stages.publish import config_hash, locked, whole, write_whole
@@ -46,7 +55,9 @@ def run_stage(root: Path, stage: AnyStage, targets: Targets) -> None:
     """
     identity = f"{stage.stage}-{stage.name}-{config_hash(stage)[:16]}"
     resume = root / RESUME / identity
-    with locked(root / RESUME / f"{targets.artifact.parent.name}-{stage.stage}-{stage.name}.lock", str(targets.artifact)):
+    with locked(
+        root / RESUME / f"{targets.artifact.parent.name}-{stage.stage}-{stage.name}.lock", str(targets.artifact)
+    ):
         with whole(targets.artifact) as out:
             places = Places(root, root / MODELS, root / DATA, out, resume)
             if isinstance(stage, DataStage):
