@@ -1,0 +1,94 @@
+"""A made-up run: files as the stages write them, for scores that a test chooses."""
+
+import csv
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from thicket.config.stages import ReportedModel, ReportStage
+
+SAMPLES = 4
+Correct = dict[str, dict[str, list[int]]]
+"""Model → domain → correct samples, out of `SAMPLES`, of each item."""
+SETTINGS = {
+    "samples": SAMPLES,
+    "ks": [1, 2],
+    "temperature": 1.0,
+    "top_k": 0,
+    "top_p": 1.0,
+    "resamples": 400,
+    "confidence": 0.9,
+    "split": "test",
+}
+
+
+def base(name: str) -> ReportedModel:
+    return ReportedModel(name=name, kind="base", method="pretrain")
+
+
+def specialist(name: str, start: str, domain: str) -> ReportedModel:
+    return ReportedModel(name=name, kind="specialist", method="grpo", base=start, domain=domain)
+
+
+def student(name: str, start: str, teachers: list[str], method: str = "opd") -> ReportedModel:
+    return ReportedModel(name=name, kind="student", method=method, base=start, teachers=teachers)
+
+
+def _around(name: str, value: float) -> dict[str, float]:
+    return {name: value, f"{name}_low": max(0.0, value - 0.1), f"{name}_high": min(1.0, value + 0.1)}
+
+
+def _figures(correct: list[int]) -> dict[str, Any]:
+    mean = sum(correct) / len(correct) / SAMPLES
+    scores = {**_around("pass@1", mean), **_around("pass@2", mean), **_around("greedy", mean)}
+    level = {"1": {**_around("pass@1", mean), "items": len(correct)}}
+    return {**scores, "length": 5.0, "truncated": 0.25, "items": len(correct), "level": level}
+
+
+def _write_json(path: Path, content: Any) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content), encoding="utf-8")
+
+
+def _write_items(path: Path, correct: dict[str, list[int]]) -> None:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(("domain", "item", "level", "samples", "correct", "greedy", "length", "truncated"))
+        for domain, counts in correct.items():
+            writer.writerows([domain, f"{n:04x}", 1, SAMPLES, count, 0, 5.0, 0.0] for n, count in enumerate(counts))
+
+
+def write_run(root: Path, models: list[ReportedModel], correct: Correct, budget_of: dict[str, str]) -> ReportStage:
+    """Writes what the stages before the report would leave, and returns the report's config.
+
+    Every model but a base and a soup costs 1e9 FLOPs.
+    """
+    known: dict[str, ReportedModel] = {}
+    costs: dict[str, dict[str, float]] = {}
+    for model in models:
+        known[model.name] = model
+        own = 0.0 if model.method == "soup" else 1e9
+        parents = [name for name in (model.base, *model.teachers) if name]
+        cost = {name: flops for parent in parents for name, flops in costs[parent].items()}
+        costs[model.name] = cost if model.kind == "base" else {**cost, model.name: own}
+        _write_json(
+            root / f"build/evaluation/{model.name}/metrics.json",
+            {"settings": SETTINGS, "domains": {name: _figures(counts) for name, counts in correct[model.name].items()}},
+        )
+        _write_items(root / f"build/evaluation/{model.name}/items.csv", correct[model.name])
+        counts = {"tokens_generated": 1000, "tokens_trained": 2000, "flops": own, "steps": 60}
+        ledger = {**counts, "wall_seconds": 61.0, "peak_memory_bytes": 800e6, "commit": "c0ffee+", "device": "CPU"}
+        _write_json(root / f"build/metrics/{model.name}.json", ledger)
+        teachers = [{"name": name, "domain": known[name].domain or "sort", "weight": 1.0} for name in model.teachers]
+        config = {"teachers": teachers, "budget_of": budget_of.get(model.name)} if model.kind == "student" else {}
+        made = {"seed": 0, "config_hash": "ab" * 32, "weights": "cd" * 32, "cost": costs[model.name], "config": config}
+        _write_json(root / f"build/models/{model.name}/provenance.json", made)
+        if model.kind != "base" and own:
+            curve = root / f"build/curves/{model.name}.csv"
+            curve.parent.mkdir(parents=True, exist_ok=True)
+            curve.write_text("step,flops,reward,selection\n1,5e8,0.25,\n2,1e9,0.5,0.5\n", encoding="utf-8")
+    return ReportStage(name="report", experiment="toy", domains=list(correct[models[0].name]), models=models)
+
+
+WriteRun = Callable[..., ReportStage]

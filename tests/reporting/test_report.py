@@ -1,0 +1,156 @@
+"""The three forms of the report: complete, safe, self-contained, equal for equal inputs."""
+
+import json
+import re
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from reporting_run import Correct, WriteRun, base, specialist, student
+
+from thicket.config.stages import ReportedModel
+from thicket.reporting.compare import compare
+from thicket.reporting.findings import findings
+from thicket.reporting.inputs import read_inputs
+from thicket.reporting.markdown import markdown
+from thicket.reporting.page import page
+from thicket.reporting.report import build_report
+from thicket.statistics.intervals import Interval
+
+MODELS = [
+    base("tiny"),
+    specialist("sort-grpo", "tiny", "sort"),
+    specialist("reverse-grpo", "tiny", "reverse"),
+    student("opd", "tiny", ["sort-grpo", "reverse-grpo"]),
+    student("soup", "tiny", ["sort-grpo", "reverse-grpo"], "soup"),
+    student("mixed", "tiny", [], "mixed"),
+]
+CORRECT: Correct = {
+    "tiny": {"sort": [1, 1, 1, 1], "reverse": [1, 1, 1, 1]},
+    "sort-grpo": {"sort": [3, 3, 3, 3], "reverse": [0, 0, 0, 0]},
+    "reverse-grpo": {"sort": [0, 0, 0, 0], "reverse": [3, 3, 3, 3]},
+    "opd": {"sort": [3, 3, 3, 3], "reverse": [2, 2, 2, 2]},
+    "soup": {"sort": [2, 2, 2, 2], "reverse": [2, 2, 2, 2]},
+    "mixed": {"sort": [1, 1, 1, 1], "reverse": [2, 2, 2, 2]},
+}
+FILES = ("index.html", "results.md", "results.json")
+
+
+def build(run: WriteRun, root: Path, models: list[ReportedModel], correct: Correct) -> dict[str, str]:
+    """The text of each form."""
+    mixed = {"mixed": "opd"} if any(model.name == "mixed" for model in models) else {}
+    build_report(run(models, correct, mixed), root, root)
+    return {name: (root / name).read_text(encoding="utf-8") for name in FILES}
+
+
+def test_every_model_and_domain_is_in_every_form(run: WriteRun, tmp_path: Path) -> None:
+    forms = build(run, tmp_path, MODELS, CORRECT)
+    for model in MODELS:
+        assert f'<tr id="model-{model.name}"' in forms["index.html"]
+        assert f"| {model.name} |" in forms["results.md"]
+        assert set(json.loads(forms["results.json"])["models"][model.name]["cells"]) == {"sort", "reverse"}
+    for domain in ("sort", "reverse"):
+        assert f'<th scope="col">{domain}</th>' in forms["index.html"]
+        assert f" {domain} |" in forms["results.md"]
+
+
+def test_the_findings_are_computed(run: WriteRun, tmp_path: Path) -> None:
+    told = json.loads(build(run, tmp_path, MODELS, CORRECT)["results.json"])["findings"].replace("\xa0", " ")
+    assert told == (
+        "In 2 of 2 domains a specialist of the domain beats its base, the 90 % interval of the paired difference lying "
+        "above 0 (in points of sampled pass@1: sort-grpo +50.0, reverse-grpo +50.0). Of the specialists' gain opd "
+        "recovers 75.0 % [75.0, 75.0], soup recovers 50.0 % [50.0, 50.0] and mixed recovers 25.0 % [25.0, 25.0]."
+    )
+
+
+def test_a_share_that_means_nothing_is_not_told(run: WriteRun, tmp_path: Path) -> None:
+    models = [MODELS[0], MODELS[1], student("opd", "tiny", ["sort-grpo"])]
+    correct = {**CORRECT, "sort-grpo": {"sort": [0, 2, 0, 2], "reverse": [1, 1, 1, 1]}}
+    told = json.loads(build(run, tmp_path, models, correct)["results.json"])["findings"].replace("\xa0", " ")
+    assert told.startswith("In 0 of 1 domain ")
+    assert "What share opd recovers can't be said: the summed gain of its specialists, 0.0 points [" in told
+
+
+def test_numbers_of_the_tables(run: WriteRun, tmp_path: Path) -> None:
+    text = build(run, tmp_path, MODELS, CORRECT)["results.md"].replace("\xa0", " ")
+    rows = [line for line in text.splitlines() if line.startswith("| opd |")]
+    assert r"| opd | 62.5 \[62.5, 62.5\] | +37.5 \[+37.5, +37.5\] ▲ | 75.0 \[75.0, 75.0\] | 3.00 G |" in rows
+    assert r"| opd | 75.0 \[65.0, 85.0\] | 50.0 \[40.0, 60.0\] | 62.5 \[62.5, 62.5\] |" in rows
+    assert r"| opd | +50.0 \[+50.0, +50.0\] ▲ | +25.0 \[+25.0, +25.0\] ▲ | +37.5 \[+37.5, +37.5\] ▲ |" in rows
+    # 1e9 FLOPs of its own, 3e9 with its teachers', for 37.5 points.
+    assert r"| opd | +37.5 \[+37.5, +37.5\] ▲ | 1.00 G | 26.7 M | 3.00 G | 80.0 M |" in rows
+    assert r"| soup | +25.0 \[+25.0, +25.0\] ▲ | 0 | — | 2.00 G | 80.0 M |" in text
+    lost = r"| sort-grpo | **+50.0** \[+50.0, +50.0\] ▲ | −25.0 \[−25.0, −25.0\] ▼ | +12.5 \[+12.5, +12.5\] ▲ |"
+    assert lost in text
+    assert "| mixed | 60 budget 3.00 GFLOP, all of opd | 1.00 k | 2.00 k | 1.00 G | 1 min 1 s | 800 MB |" in text
+
+
+def test_equal_inputs_give_equal_bytes(run: WriteRun, tmp_path: Path) -> None:
+    assert build(run, tmp_path, MODELS, CORRECT) == build(run, tmp_path, MODELS, CORRECT)
+
+
+def test_the_page_needs_nothing_else(run: WriteRun, tmp_path: Path) -> None:
+    text = build(run, tmp_path, MODELS, CORRECT)["index.html"]
+    assert "://" not in re.sub(r'xmlns(:xlink)?="[^"]*"', "", text)
+    assert not re.search(r"<(script|link|img|iframe|object|embed)\b|@import|url\((?!#)", text)
+
+
+def test_links_within_the_page_lead_somewhere(run: WriteRun, tmp_path: Path) -> None:
+    text = build(run, tmp_path, MODELS, CORRECT)["index.html"]
+    ids = Counter(re.findall(r'\bid="([^"]*)"', text))
+    targets = set(re.findall(r'href="#([^"]*)"', text)) | set(re.findall(r"url\(#([^)]*)\)", text))
+    assert {f"model-{model.name}" for model in MODELS} <= targets
+    assert targets <= set(ids)
+    assert [name for name, count in ids.items() if count > 1] == []
+
+
+def test_names_and_texts_are_escaped(run: WriteRun, tmp_path: Path) -> None:
+    evil = "<script>alert('&\"')</script>"
+    stage = run(MODELS, CORRECT, {"mixed": "opd"})
+    results = compare(stage, read_inputs(stage, tmp_path))
+    models = {}
+    for name, result in results.models.items():
+        model = result.model.model_copy(update={"name": f"{name}{evil}", "method": evil})
+        # The lineage looks parents up by name.
+        parents = {"base": model.base and model.base + evil, "teachers": [other + evil for other in model.teachers]}
+        origin = replace(result.origin, commit=evil, device=evil)
+        models[model.name] = replace(
+            result, model=model.model_copy(update=parents), root=result.root + evil, origin=origin
+        )
+    domains = {domain: f"{domain}{evil}" for domain in results.domains}
+    models = {
+        name: replace(result, cells={domains[domain]: cell for domain, cell in result.cells.items()})
+        for name, result in models.items()
+    }
+    items = {domains[domain]: count for domain, count in results.items.items()}
+    poisoned = replace(results, experiment=evil, domains=tuple(items), items=items, models=models)
+    text = page(poisoned)
+    assert "<script" not in text.lower()
+    assert text.count("&lt;script&gt;") > 50
+    assert text.count("<a ") == text.count("</a>")
+    assert not re.search(r"(?<!\\)<", markdown(poisoned))
+
+
+@pytest.mark.parametrize(
+    "models",
+    [MODELS[:1], MODELS[:2], MODELS[:3], [MODELS[0], base("other")], [MODELS[0], specialist("x", "tiny", "elsewhere")]],
+    ids=["one base", "one specialist", "no student", "two bases", "a domain that is not scored"],
+)
+def test_smaller_experiments_work(run: WriteRun, tmp_path: Path, models: list[ReportedModel]) -> None:
+    correct = {model.name: CORRECT.get(model.name, CORRECT["tiny"]) for model in models}
+    forms = build(run, tmp_path, models, correct)
+    for model in models:
+        assert f'<tr id="model-{model.name}"' in forms["index.html"]
+        assert f"| {model.name} |" in forms["results.md"]
+    assert json.loads(forms["results.json"])["findings"]
+
+
+def test_only_bases_are_told_by_their_scores(run: WriteRun, tmp_path: Path) -> None:
+    stage = run(MODELS[:1], CORRECT)
+    results = compare(stage, read_inputs(stage, tmp_path))
+    told = findings(results).replace("\xa0", " ")
+    assert told == "tiny solves 25.0 % [25.0, 25.0] of the samples, in the mean over domains."
+    tiny = replace(results.models["tiny"], mean=Interval(0.5, 0.4, 0.6))
+    told = findings(replace(results, models={"tiny": tiny})).replace("\xa0", " ")
+    assert told == "tiny solves 50.0 % [40.0, 60.0] of the samples, in the mean over domains."

@@ -1,0 +1,140 @@
+"""From the files of a run to its results: every model against its base, every student against its specialists."""
+
+from dataclasses import fields
+
+import numpy as np
+from numpy.typing import NDArray
+
+from thicket.config.stages import ReportedModel, ReportStage
+from thicket.reporting.inputs import Inputs
+from thicket.reporting.results import (
+    GREEDY,
+    PASS_AT_1,
+    Cell,
+    Cost,
+    Level,
+    ModelResult,
+    Origin,
+    Recovered,
+    Results,
+    Settings,
+)
+from thicket.statistics.intervals import Interval, difference_interval
+from thicket.statistics.recovery import recovery, sum_interval
+
+
+def compare(stage: ReportStage, inputs: dict[str, Inputs]) -> Results:
+    """The results of an experiment. `inputs` are those of every model of the stage, scored on equal items."""
+    first = inputs[stage.models[0].name]
+    scored = first.metrics["settings"]
+    shown = {field.name: scored[field.name] for field in fields(Settings) if field.name != "seed"}
+    settings = Settings(**{**shown, "ks": tuple(scored["ks"])}, seed=stage.seed)
+    comparison = _Comparison(tuple(stage.domains), inputs, settings)
+    return Results(
+        experiment=stage.experiment,
+        domains=comparison.domains,
+        items={domain: len(first.items[domain].ids) for domain in stage.domains},
+        settings=settings,
+        models={model.name: comparison.result(model) for model in stage.models},
+    )
+
+
+class _Comparison:
+    def __init__(self, domains: tuple[str, ...], inputs: dict[str, Inputs], settings: Settings):
+        self.domains, self.inputs, self.settings = domains, inputs, settings
+
+    def result(self, model: ReportedModel) -> ModelResult:
+        name, root = model.name, self._root(model)
+        is_base, count = model.kind == "base", len(self.domains)
+        values = [self._values(name, domain) / count for domain in self.domains]
+        differences = [self._difference(name, domain) / count for domain in self.domains]
+        return ModelResult(
+            model=model,
+            root=root,
+            cells={domain: self._cell(model, domain) for domain in self.domains},
+            mean=sum_interval(values, *self.settings.bootstrap),
+            mean_difference=None if is_base else sum_interval(differences, *self.settings.bootstrap),
+            recovered=self._recovered(model),
+            cost=self._cost(name),
+            origin=self._origin(name),
+            curve=self.inputs[name].curve,
+        )
+
+    def _root(self, model: ReportedModel) -> str:
+        return model.name if model.base is None else self._root(self.inputs[model.base].model)
+
+    def _values(self, name: str, domain: str) -> NDArray[np.float64]:
+        return self.inputs[name].items[domain].pass_at_1_N
+
+    def _difference(self, name: str, domain: str) -> NDArray[np.float64]:
+        """Each item's difference to the model's base."""
+        return self._values(name, domain) - self._values(self._root(self.inputs[name].model), domain)
+
+    def _cell(self, model: ReportedModel, domain: str) -> Cell:
+        figures = self.inputs[model.name].metrics["domains"][domain]
+        own, reference = self._values(model.name, domain), self._values(self._root(model), domain)
+        named = [*(f"pass@{k}" for k in self.settings.ks), GREEDY]
+        return Cell(
+            scores={name: _interval(figures, name) for name in named},
+            difference=None if model.kind == "base" else difference_interval(own, reference, *self.settings.bootstrap),
+            length=figures["length"],
+            truncated=figures["truncated"],
+            levels={
+                level: Level(_interval(values, PASS_AT_1), values["items"])
+                for level, values in figures["level"].items()
+            },
+        )
+
+    def _recovered(self, model: ReportedModel) -> Recovered | None:
+        if model.kind != "student":
+            return None
+        pairs = self._teachers(model.name)
+        specialists = {
+            domain: tuple(name for name, judged in pairs if judged == domain)
+            for domain in self.domains
+            if any(judged == domain for _, judged in pairs)
+        }
+        if not specialists:
+            return None
+        student = [self._difference(model.name, domain) for domain in specialists]
+        root = self._root(model)
+        gains = [
+            np.mean([self._values(name, domain) - self._values(root, domain) for name in names], axis=0)
+            for domain, names in specialists.items()
+        ]
+        return Recovered(recovery(student, gains, *self.settings.bootstrap), specialists)
+
+    def _teachers(self, name: str) -> list[tuple[str, str]]:
+        """(teacher, domain) of a student; for one without teachers, those of the model whose cost it may spend."""
+        config = self.inputs[name].provenance["config"]
+        pairs = [(teacher["name"], teacher["domain"]) for teacher in config["teachers"] if teacher["weight"] > 0]
+        return pairs if pairs or config["budget_of"] is None else self._teachers(config["budget_of"])
+
+    def _cost(self, name: str) -> Cost:
+        ledger, provenance = self.inputs[name].ledger, self.inputs[name].provenance
+        budget_of = provenance["config"].get("budget_of")
+        counts = ("tokens_generated", "tokens_trained", "flops", "wall_seconds", "peak_memory_bytes", "steps")
+        return Cost(
+            **{count: ledger[count] for count in counts},
+            total_flops=_total(self.inputs[name]),
+            budget_of=budget_of,
+            budget_flops=_total(self.inputs[budget_of]) if budget_of else None,
+        )
+
+    def _origin(self, name: str) -> Origin:
+        ledger, provenance = self.inputs[name].ledger, self.inputs[name].provenance
+        return Origin(
+            seed=provenance["seed"],
+            config_hash=provenance["config_hash"],
+            weights=provenance["weights"],
+            commit=ledger.get("commit"),
+            device=ledger.get("device"),
+        )
+
+
+def _interval(figures: dict[str, float], name: str) -> Interval:
+    return Interval(figures[name], figures[f"{name}_low"], figures[f"{name}_high"])
+
+
+def _total(inputs: Inputs) -> float:
+    return float(sum(inputs.provenance["cost"].values()))

@@ -1,0 +1,127 @@
+"""The figures of the report. Shares are drawn as percentages."""
+
+from matplotlib.axes import Axes
+from matplotlib.text import Text
+from matplotlib.ticker import EngFormatter, MaxNLocator
+
+from thicket.reporting.results import ModelResult, Results
+from thicket.reporting.svg import ROLES, SERIES, drawing, inline
+from thicket.reporting.tables import is_own
+from thicket.reporting.text import PERCENT, percent
+from thicket.statistics.intervals import Interval
+
+INCH = 72.0
+"""Points."""
+CURVE_WIDTH, CURVE_HEIGHT, BUDGET_WIDTH, BUDGET_HEIGHT = 3.1, 1.9, 7.6, 3.4
+"""Inches; the page scales a figure down where it is narrower."""
+ROW, HEAD, FOOT = 18.0, 6.0, 22.0
+"""Points: the height of a model's row, and the room above and below the rows."""
+LETTER, GAP, PLOT, VALUE = 6.0, 12.0, 270.0, 38.0
+"""Points: the width of a letter, of a gap, of the axes, and of the column of values at the right."""
+LEGEND_COLUMNS, TICKS = 5, 5
+"""The most that fit side by side."""
+EDGE = 2.0
+"""Percent: room for a marker at 0 and at 100."""
+MARKERS = {"base": "D", "specialist": "o", "student": "s", "other": "o"}
+
+
+def role(result: ModelResult, domain: str) -> str:
+    """What a model is to a domain: its specialist, another one's, a student or a base."""
+    kind = result.model.kind
+    return "other" if kind == "specialist" and not is_own(result.model, domain) else kind
+
+
+def score_panel(results: Results, domain: str, name: str) -> str:
+    """All models on one domain: sampled pass@1 with its interval, each base as a broken line with its interval."""
+    models = list(results.models.values())
+    left = LETTER * max(len(result.model.name) for result in models) + GAP
+    height, width = HEAD + ROW * len(models) + FOOT, left + PLOT + VALUE
+    with drawing(width / INCH, height / INCH) as figure:
+        axes = figure.add_axes((left / width, FOOT / height, PLOT / width, ROW * len(models) / height))
+        for place, result in enumerate(models):
+            _score_row(axes, place, result, domain)
+        axes.set(xlim=(-EDGE, PERCENT + EDGE), ylim=(len(models) - 0.5, -0.5), yticks=range(len(models)))
+        labels = axes.set_yticklabels([result.model.name for result in models])
+        for label, result in zip(labels, models, strict=True):
+            _emphasise(label, role(result, domain))
+        axes.tick_params(length=0)
+        axes.grid(axis="y", visible=False)
+        axes.spines["left"].set_visible(False)
+        return inline(figure, name, f"Sampled pass@1 of each model on {domain}, in percent, with intervals")
+
+
+def _score_row(axes: Axes, place: int, result: ModelResult, domain: str) -> None:
+    score, kind = result.cells[domain].score, role(result, domain)
+    colour = ROLES["ink" if kind == "base" else kind]
+    if kind == "base":
+        axes.axvspan(score.low * PERCENT, score.high * PERCENT, color=ROLES["ink"], alpha=0.08, linewidth=0)
+        axes.axvline(score.value * PERCENT, color=ROLES["ink"], linewidth=1, linestyle=(0, (4, 3)))
+    axes.hlines(place, score.low * PERCENT, score.high * PERCENT, color=colour, linewidth=2.5, alpha=0.45)
+    face = "none" if kind == "other" else colour
+    axes.plot(score.value * PERCENT, place, MARKERS[kind], color=colour, markerfacecolor=face, markersize=6)
+    at = axes.get_yaxis_transform()
+    right = 1 + VALUE / PLOT
+    value = axes.text(right, place, percent(score.value), transform=at, ha="right", va="center")
+    _emphasise(value, kind)
+
+
+def _emphasise(text: Text, kind: str) -> None:
+    text.set_color(ROLES["muted" if kind == "other" else "ink" if kind == "base" else kind])
+    text.set_fontweight("bold" if kind == "specialist" else "normal")
+
+
+def has_curve(result: ModelResult) -> bool:
+    """Whether there is a learning curve of rewards or scores."""
+    return any("reward" in row or "selection" in row for row in result.curve)
+
+
+def curve_panel(result: ModelResult, name: str) -> str:
+    """Rewards of the rollouts and scores on the selection items, by step."""
+    with drawing(CURVE_WIDTH, CURVE_HEIGHT) as figure:
+        axes = figure.add_axes((0.11, 0.16, 0.86, 0.79))
+        axes.plot(*_series(result, "step", "reward"), color=ROLES["other"], linewidth=0.8)
+        kind = role(result, result.model.domain or "")
+        marker = MARKERS[kind]
+        axes.plot(*_series(result, "step", "selection"), color=ROLES[kind], marker=marker, markersize=4, linewidth=1.5)
+        axes.xaxis.set_major_locator(MaxNLocator(TICKS, integer=True))
+        axes.set_xlim(left=0)
+        axes.set_ylim(top=PERCENT)
+        axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]))
+        axes.tick_params(length=0)
+        return inline(figure, name, f"Learning curve of {result.model.name}: reward and selection score by step")
+
+
+def _series(result: ModelResult, x: str, y: str, start: float = 0.0) -> tuple[list[float], list[float]]:
+    rows = [row for row in result.curve if x in row and y in row]
+    return [start + row[x] for row in rows], [row[y] * PERCENT for row in rows]
+
+
+def budget_figure(results: Results, name: str) -> str:
+    """Score against FLOPs: each student's way on the selection items; its end, and the base, on the scored items."""
+    students = results.of_kind("student")
+    roots = list(dict.fromkeys(result.root for result in students))
+    with drawing(BUDGET_WIDTH, BUDGET_HEIGHT) as figure:
+        figure.subplots_adjust(left=0.07, right=0.98, bottom=0.15, top=0.84)
+        axes = figure.add_subplot()
+        for root in roots:
+            score = results.models[root].mean
+            axes.axhline(score.value * PERCENT, color=ROLES["ink"], linewidth=1, linestyle=(0, (4, 3)))
+            _point(axes, 0.0, score, ROLES["ink"], "D", root)
+        for place, result in enumerate(students):
+            colour = ROLES[SERIES[place % len(SERIES)]]
+            before = result.cost.total_flops - result.cost.flops
+            axes.plot(*_series(result, "flops", "selection", before), color=colour, linewidth=1.2, alpha=0.7)
+            _point(axes, result.cost.total_flops, result.mean, colour, "s", result.model.name)
+        axes.set(ylim=(0, PERCENT), xlabel="total FLOPs of training, the base left out")
+        axes.xaxis.set_major_formatter(EngFormatter())
+        axes.tick_params(length=0)
+        axes.legend(
+            loc="lower left", bbox_to_anchor=(0, 1.0), ncols=LEGEND_COLUMNS, borderaxespad=0.2, handletextpad=0.3
+        )
+        return inline(figure, name, "Mean sampled pass@1 over domains against training FLOPs")
+
+
+def _point(axes: Axes, x: float, score: Interval, colour: str, marker: str, label: str) -> None:
+    y = score.value * PERCENT
+    ends = [[y - score.low * PERCENT], [score.high * PERCENT - y]]
+    axes.errorbar([x], [y], yerr=ends, color=colour, marker=marker, markersize=6, linestyle="none", label=label)

@@ -1,0 +1,82 @@
+"""What the experiment found, in sentences made from the numbers."""
+
+from thicket.reporting.results import ModelResult, Results
+from thicket.reporting.text import PERCENT, SPACE, joined, percent, percent_interval, points, points_interval
+from thicket.statistics.intervals import Interval
+
+SHARE_NOTE = (
+    "Share of the specialists' gain: the student's gains on its base, summed over the domains that have a specialist, "
+    "divided by the sum of the specialists' gains, each on its own domain. A student without teachers is held against "
+    "the specialists of the student whose cost it may spend; several teachers of a domain count by their mean."
+)
+SEED_NOTE = "An interval speaks of the choice of items, not of the training: another seed makes other models."
+
+
+def findings(results: Results) -> str:
+    """The specialists on their own domains, and what share of their gain each student has; without both, the bases."""
+    found = [part for part in (_specialists(results), _students(results)) if part]
+    return " ".join(found or map(_base, results.of_kind("base")))
+
+
+def how_made(results: Results) -> list[str]:
+    """How models were scored and intervals made, in plain words, a paragraph each."""
+    shown = results.settings
+    counts = joined([f"{count} of {domain}" for domain, count in results.items.items()])
+    cut = f"top-k {shown.top_k or 'off'}, top-p {shown.top_p:g}"
+    items = (
+        f"Items: the {shown.split} items of each domain ({counts}), which the pipeline trained no model on. For each "
+        f"item {shown.samples} responses were sampled (temperature {shown.temperature:g}, {cut}) and one was decoded "
+        "greedily. Sampled pass@1 is the share of correct samples; pass@k is the chance that k of the samples hold a "
+        "correct one, by the unbiased estimator."
+    )
+    intervals = (
+        f"Intervals: the items of a domain are drawn again, with replacement, {shown.resamples} times (seed "
+        f"{shown.seed}); an interval is the middle {_confidence(results)} of the {shown.resamples} means. For a "
+        "difference both models are taken on the same drawn items (paired). For a mean, a sum or a share over domains "
+        "each domain is drawn by itself, and all models on the same draws."
+    )
+    return [items, intervals, SHARE_NOTE, SEED_NOTE]
+
+
+def _confidence(results: Results) -> str:
+    return f"{results.settings.confidence * PERCENT:g}{SPACE}%"
+
+
+def _specialists(results: Results) -> str:
+    own = [(result, result.gain) for result in results.of_kind("specialist") if result.gain]
+    if not own:
+        return ""
+    gains = [f"{result.model.name}{SPACE}{points(gain.value)}" for result, gain in own]
+    domains = {result.model.domain for result, _ in own}
+    better = {result.model.domain for result, gain in own if gain.low > 0}
+    return (
+        f"In {len(better)} of {len(domains)} {'domains' if len(domains) > 1 else 'domain'} a specialist of the domain "
+        f"beats its base, the {_confidence(results)} interval of the paired difference lying above 0 (in points of "
+        f"sampled pass@1: {', '.join(gains)})."
+    )
+
+
+def _base(result: ModelResult) -> str:
+    score = result.mean
+    return f"{result.model.name} solves {_share(score)} of the samples, in the mean over domains."
+
+
+def _students(results: Results) -> str:
+    held = [(result, result.recovered.recovery) for result in results.of_kind("student") if result.recovered]
+    shares = [f"{result.model.name} recovers {_share(found.share)}" for result, found in held if found.share]
+    unclear = [result for result, found in held if not found.share]
+    sentences = [f"Of the specialists' gain {joined(shares)}."] if shares else []
+    return " ".join([*sentences, *map(_no_share, unclear)])
+
+
+def _share(share: Interval) -> str:
+    return f"{percent(share.value)}{SPACE}%{SPACE}{percent_interval(share)}"
+
+
+def _no_share(result: ModelResult) -> str:
+    assert result.recovered is not None
+    gain = result.recovered.recovery.specialist_gain
+    return (
+        f"What share {result.model.name} recovers can't be said: the summed gain of its specialists, "
+        f"{points(gain.value)} points {points_interval(gain)}, is not clearly above 0."
+    )

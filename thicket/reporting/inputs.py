@@ -1,0 +1,126 @@
+"""What a run left about its models: scores, scores of items, ledgers, learning curves, provenance."""
+
+import csv
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from thicket.config.project import CURVES, EVALUATION, METRICS, MODELS
+from thicket.config.stages import ReportedModel, ReportStage
+from thicket.statistics.pass_at_k import pass_at_k
+
+Curve = tuple[dict[str, float], ...]
+"""A row a step, with the values that the step has."""
+
+
+@dataclass(frozen=True)
+class Items:
+    """A model's sampled pass@1 on each item of a domain, N of them, in the order of their ids."""
+
+    ids: tuple[str, ...]
+    pass_at_1_N: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The files of a model."""
+
+    model: ReportedModel
+    metrics: dict[str, Any]
+    items: dict[str, Items]
+    """Domain → the model's items."""
+    ledger: dict[str, Any]
+    provenance: dict[str, Any]
+    curve: Curve
+    """Empty for a model that was not trained in steps."""
+
+
+def read_inputs(stage: ReportStage, root: Path) -> dict[str, Inputs]:
+    """The files of every model of the report, by name.
+
+    Raises: ValueError, with the files, where one is missing or broken, or where two models were not scored on the same
+    items in the same way.
+    """
+    inputs = {model.name: _read_model(model, stage.domains, root) for model in stage.models}
+    first = stage.models[0].name
+    for name in inputs:
+        _check_comparable(stage.domains, root / EVALUATION, inputs, first, name)
+    return inputs
+
+
+def _read_model(model: ReportedModel, domains: list[str], root: Path) -> Inputs:
+    scores = root / EVALUATION / model.name
+    metrics = _read_json(scores / "metrics.json")
+    items = _read_items(scores / "items.csv")
+    for domain in domains:
+        for path, known in ((scores / "metrics.json", metrics["domains"]), (scores / "items.csv", items)):
+            if domain not in known:
+                raise ValueError(f"{path}: no scores on {domain} (there are: {', '.join(known)})")
+    curve = root / CURVES / f"{model.name}.csv"
+    return Inputs(
+        model=model,
+        metrics=metrics,
+        items=items,
+        ledger=_read_json(root / METRICS / f"{model.name}.json"),
+        provenance=_read_json(root / MODELS / model.name / "provenance.json"),
+        curve=tuple(_numbers(curve)) if curve.is_file() else (),
+    )
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except OSError:
+        raise ValueError(f"{path}: there is no such file; `dvc repro` makes it") from None
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{path}: not JSON ({error})") from None
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            return list(csv.DictReader(file))
+    except OSError:
+        raise ValueError(f"{path}: there is no such file; `dvc repro` makes it") from None
+
+
+def _read_items(path: Path) -> dict[str, Items]:
+    rows = _rows(path)
+    found: dict[str, list[tuple[str, int, int]]] = {}
+    try:
+        for row in rows:
+            counts = row["item"], int(row["samples"]), int(row["correct"])
+            found.setdefault(row["domain"], []).append(counts)
+        return {domain: _items(sorted(counts)) for domain, counts in found.items()}
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{path}: not a table of scores of items ({error})") from None
+
+
+def _items(rows: list[tuple[str, int, int]]) -> Items:
+    ids, samples, correct = zip(*rows, strict=True)
+    return Items(ids, pass_at_k(samples, correct, 1))
+
+
+def _numbers(path: Path) -> Iterator[dict[str, float]]:
+    for number, row in enumerate(_rows(path), start=2):
+        try:
+            yield {name: float(value) for name, value in row.items() if value}
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"{path}:{number}: not a row of a learning curve ({error})") from None
+
+
+def _check_comparable(domains: list[str], folder: Path, inputs: dict[str, Inputs], first: str, other: str) -> None:
+    one, two = inputs[first], inputs[other]
+    if one.metrics["settings"] != two.metrics["settings"]:
+        files = f"{folder / first / 'metrics.json'} and {folder / other / 'metrics.json'}"
+        raise ValueError(f"{files}: scored with different settings, so that the models can't be compared")
+    for domain in domains:
+        if one.items[domain].ids != two.items[domain].ids:
+            files = f"{folder / first / 'items.csv'} and {folder / other / 'items.csv'}"
+            different = len(set(one.items[domain].ids) ^ set(two.items[domain].ids))
+            raise ValueError(f"{files}: {different} items of {domain} are in one and not in the other")

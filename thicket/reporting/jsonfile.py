@@ -1,0 +1,32 @@
+"""`results.json`: the results for programs."""
+
+from dataclasses import asdict
+from typing import Any
+
+from thicket.reporting.results import ModelResult, Results
+
+DIGITS = 6
+"""Decimals, those of the evaluations' metrics."""
+
+
+def to_json(results: Results, findings: str) -> dict[str, Any]:
+    """The content of results.json: everything but the learning curves, which have files of their own."""
+    head = {name: getattr(results, name) for name in ("experiment", "domains", "items")}
+    models = {name: _model_json(result) for name, result in results.models.items()}
+    return _rounded({**head, "settings": asdict(results.settings), "findings": findings, "models": models})
+
+
+def _model_json(result: ModelResult) -> dict[str, Any]:
+    parts = ("cells", "mean", "mean_difference", "gain", "recovered", "cost", "origin")
+    values = {name: getattr(result, name) for name in parts}
+    return {**result.model.model_dump(mode="json"), "root": result.root, **values}
+
+
+def _rounded(value: Any) -> Any:
+    if hasattr(value, "__dataclass_fields__"):
+        return _rounded(asdict(value))
+    if isinstance(value, dict):
+        return {name: _rounded(part) for name, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_rounded(part) for part in value]
+    return round(value, DIGITS) if isinstance(value, float) else value

@@ -1,0 +1,52 @@
+"""`results.md`: the tables of the report as Markdown."""
+
+import re
+
+from thicket.reporting import costs, tables
+from thicket.reporting.findings import findings, how_made
+from thicket.reporting.results import Results
+from thicket.reporting.tables import Entry, Table
+
+SPECIAL = re.compile(r"([\\`*_<>|#\[\]&])")
+"""What Markdown, or HTML within it, would take for markup."""
+
+
+def markdown(results: Results) -> str:
+    """The whole text, with a newline at its end."""
+    all_tables = [
+        costs.students(results),
+        tables.scores(results),
+        tables.differences(results),
+        *tables.attempts(results),
+        *tables.levels(results),
+        tables.lengths(results),
+        costs.prices(results),
+        costs.ledger(results),
+        costs.origins(results),
+    ]
+    parts = [f"# {escaped(results.experiment)}", escaped(findings(results))]
+    parts += [section(table) for table in all_tables if table.rows]
+    parts += ["## How the numbers were made", *map(escaped, how_made(results))]
+    return "\n\n".join(parts) + "\n"
+
+
+def section(table: Table) -> str:
+    """A heading, a table and its note."""
+    lines = [_line(["model", *map(escaped, table.head)]), _line(["---", *("---:" for _ in table.head)])]
+    for row in table.rows:
+        lines.append(_line([escaped(row.model.name), *map(_text, row.entries)]))
+    return "\n\n".join([f"## {escaped(table.title)}", "\n".join(lines), *([escaped(table.note)] if table.note else [])])
+
+
+def escaped(text: str) -> str:
+    """Text that Markdown shows as it is."""
+    return SPECIAL.sub(r"\\\1", " ".join(text.split()))
+
+
+def _text(entry: Entry) -> str:
+    text = f"**{escaped(entry.text)}**" if entry.own else escaped(entry.text)
+    return " ".join(part for part in (text, escaped(entry.detail), entry.mark) if part)
+
+
+def _line(cells: list[str]) -> str:
+    return f"| {' | '.join(cells)} |"

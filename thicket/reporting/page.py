@@ -1,0 +1,153 @@
+"""`index.html`: the report as one page that needs nothing else, neither a network nor a script.
+
+Every text goes through `escaped`; only figures and tags made here are put in as they are.
+"""
+
+import html
+
+from thicket.reporting import costs, figures, tables
+from thicket.reporting.findings import findings, how_made
+from thicket.reporting.lineage import lineage
+from thicket.reporting.results import Results
+from thicket.reporting.style import STYLE
+from thicket.reporting.tables import Entry, Row, Table, brief
+
+escaped = html.escape
+HEAT = 0.55
+"""Opacity of the strongest colour of a table: the number on it stays legible."""
+LEGEND = (
+    ("base", "◆", "base, with its interval as a band"),
+    ("specialist", "●", "the domain's specialist"),
+    ("student", "■", "student"),
+    ("other", "○", "another domain's specialist"),
+)
+SECTIONS = {
+    "scores": "Scores",
+    "gains": "Who gains where, and who loses",
+    "attempts": "Greedy decoding and several attempts",
+    "levels": "By difficulty, length of responses",
+    "learning": "Learning curves",
+    "cost": "Cost",
+    "lineage": "Lineage",
+    "settings": "Settings",
+}
+CURVES_NOTE = (
+    "By step, in %. Dots: sampled pass@1 on the selection items of the model's own domains. Grey: the mean reward of "
+    "the rollouts (100: every response is correct)."
+)
+BUDGET_NOTE = (
+    "Marks: sampled pass@1 on the items of the tables above, with intervals. Lines: on the selection items, while "
+    "training. A student with teachers starts where their cost ends. Broken line: the base."
+)
+LINEAGE_NOTE = "Solid: starts from. Broken: learns from, or is a mean of. Each box leads to the model's scores."
+
+
+def page(results: Results) -> str:
+    """The whole page, with a newline at its end."""
+    title = escaped(results.experiment)
+    links = " ".join(f'<a href="#{name}">{escaped(text)}</a>' for name, text in SECTIONS.items())
+    body = "\n".join([_top(results), f"<nav>{links}</nav>", *_sections(results)])
+    return (
+        f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<title>{title}: results</title>\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<style>{STYLE}</style>\n</head>\n<body>\n<main>\n{body}\n</main>\n</body>\n</html>\n"
+    )
+
+
+def _top(results: Results) -> str:
+    legend = " ".join(f'<span><b class="{kind}-ink">{sign}</b> {escaped(text)}</span>' for kind, sign, text in LEGEND)
+    panels = [
+        _figure(domain, f"{results.items[domain]} items", figures.score_panel(results, domain, f"score-{place}"))
+        for place, domain in enumerate(results.domains)
+    ]
+    return "\n".join(
+        [
+            f"<h1>{escaped(results.experiment)} <small>results</small></h1>",
+            f'<p class="lead">{escaped(findings(results))}</p>',
+            f'<div class="wide">{"".join(panels)}</div>',
+            f'<p class="legend">{legend} <span>axis: sampled pass@1, %</span></p>',
+            _table(costs.students(results)),
+        ]
+    )
+
+
+def _sections(results: Results) -> list[str]:
+    content = {
+        "scores": _table(tables.scores(results), anchors=True),
+        "gains": _table(tables.differences(results)),
+        "attempts": _grid(tables.attempts(results)),
+        "levels": _grid([*tables.levels(results), tables.lengths(results)]),
+        "learning": _learning(results),
+        "cost": _table(costs.prices(results)) + _table(costs.ledger(results)),
+        "lineage": _lineage(results),
+        "settings": "".join(f"<p>{escaped(text)}</p>" for text in how_made(results)) + _table(costs.origins(results)),
+    }
+    return [
+        f'<section id="{name}"><h2>{escaped(SECTIONS[name])}</h2>{part or "<p>Nothing to show.</p>"}</section>'
+        for name, part in content.items()
+    ]
+
+
+def _learning(results: Results) -> str:
+    trained = [result for result in results.models.values() if figures.has_curve(result)]
+    panels = [
+        _figure(result.model.name, brief(result.model), figures.curve_panel(result, f"curve-{place}"))
+        for place, result in enumerate(trained)
+    ]
+    parts = [_note(CURVES_NOTE), f'<div class="small">{"".join(panels)}</div>'] if panels else []
+    if results.of_kind("student"):
+        budget = figures.budget_figure(results, "budget")
+        parts += [_figure("Score against budget", "mean over domains, %", budget), _note(BUDGET_NOTE)]
+    return "".join(parts)
+
+
+def _lineage(results: Results) -> str:
+    graph = lineage(result.model for result in results.models.values())
+    return f'<div class="scroll">{graph}</div>{_note(LINEAGE_NOTE)}'
+
+
+def _note(text: str) -> str:
+    return f'<p class="note">{escaped(text)}</p>'
+
+
+def _figure(caption: str, detail: str, svg: str) -> str:
+    return f"<figure><figcaption>{escaped(caption)} <small>{escaped(detail)}</small></figcaption>{svg}</figure>"
+
+
+def _table(table: Table, anchors: bool = False) -> str:
+    """A table with its title and note; nothing where it has no rows. `anchors`: links to a model lead to its row."""
+    if not table.rows:
+        return ""
+    head = "".join(f'<th scope="col">{escaped(text)}</th>' for text in ("model", *table.head))
+    kinds = [None, *(row.model.kind for row in table.rows)]
+    rows = "".join(_row(row, row.model.kind != before, anchors) for row, before in zip(table.rows, kinds, strict=False))
+    note = _note(table.note) if table.note else ""
+    return (
+        f'<div><h3>{escaped(table.title)}</h3><div class="scroll"><table><thead><tr>{head}</tr></thead>'
+        f"<tbody>{rows}</tbody></table></div>{note}</div>"
+    )
+
+
+def _grid(shown: list[Table]) -> str:
+    return f'<div class="wide">{"".join(map(_table, shown))}</div>'
+
+
+def _row(row: Row, first_of_kind: bool, anchored: bool) -> str:
+    name = escaped(row.model.name)
+    kind = f"<small>{escaped(brief(row.model))}</small>" if anchored else ""
+    anchor = f' id="model-{name}"' if anchored else ""
+    start = ' class="first"' if first_of_kind else ""
+    cells = "".join(map(_cell, row.entries))
+    return f'<tr{anchor}{start}><th scope="row">{name}{kind}</th>{cells}</tr>'
+
+
+def _cell(entry: Entry) -> str:
+    names = ["own"] if entry.own else []
+    style = ""
+    if entry.heat is not None:
+        names.append("gain" if entry.heat > 0 else "loss")
+        style = f' style="--heat: {abs(entry.heat) * HEAT:.2f}"'
+    shown = f' class="{" ".join(names)}"' if names else ""
+    mark = f" {entry.mark}" if entry.mark else ""
+    detail = f"<small>{escaped(entry.detail)}</small>" if entry.detail else ""
+    return f"<td{shown}{style}>{escaped(entry.text)}{mark}{detail}</td>"

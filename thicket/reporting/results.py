@@ -1,0 +1,142 @@
+"""The results of an experiment, as numbers: what every form of the report shows."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from thicket.config.stages import ReportedModel
+from thicket.reporting.inputs import Curve
+from thicket.statistics.intervals import Interval
+from thicket.statistics.recovery import Recovery
+
+GREEDY, PASS_AT_1 = "greedy", "pass@1"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How the models were scored, and how the intervals were made."""
+
+    samples: int
+    ks: tuple[int, ...]
+    temperature: float
+    top_k: int
+    top_p: float
+    resamples: int
+    confidence: float
+    split: str
+    seed: int
+    """Seed of the resamples."""
+
+    @property
+    def bootstrap(self) -> tuple[int, float, int]:
+        """Resamples, confidence and seed: the last arguments of every interval."""
+        return self.resamples, self.confidence, self.seed
+
+
+@dataclass(frozen=True)
+class Level:
+    """Sampled pass@1 on the items of a difficulty level."""
+
+    score: Interval
+    items: int
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A model on a domain. Shares lie between 0 and 1."""
+
+    scores: dict[str, Interval]
+    """`pass@k` for each k, and `greedy`."""
+    difference: Interval | None
+    """Sampled pass@1 less that of the base on the same items; None for a base."""
+    length: float
+    """Mean tokens of the sampled responses."""
+    truncated: float
+    """Share of the sampled responses that the window cut off."""
+    levels: dict[str, Level]
+
+    @property
+    def score(self) -> Interval:
+        return self.scores[PASS_AT_1]
+
+
+@dataclass(frozen=True)
+class Recovered:
+    """A student's share of the gain of the specialists that it stands for."""
+
+    recovery: Recovery
+    specialists: dict[str, tuple[str, ...]]
+    """Domain → the models whose mean gain counts there."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """A model's ledger."""
+
+    tokens_generated: int
+    tokens_trained: int
+    flops: float
+    """Of its own training."""
+    total_flops: float
+    """Of its own training and of that of every model that it rests on, the bases left out."""
+    wall_seconds: float
+    peak_memory_bytes: int
+    steps: int
+    budget_of: str | None
+    """The model whose total it was allowed to spend; None where steps are the limit."""
+    budget_flops: float | None
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a model's weights come from."""
+
+    seed: int
+    config_hash: str
+    weights: str
+    """Hash of the weights."""
+    commit: str | None
+    """Commit of the project when the model was made; `+` at its end: with changes that were not committed."""
+    device: str | None
+
+
+@dataclass(frozen=True)
+class ModelResult:
+    """All about one model."""
+
+    model: ReportedModel
+    root: str
+    """The base that the model goes back to, which it is compared with."""
+    cells: dict[str, Cell]
+    """A cell a domain."""
+    mean: Interval
+    """Sampled pass@1, the mean over domains."""
+    mean_difference: Interval | None
+    """The mean over domains, less the base's; None for a base."""
+    recovered: Recovered | None
+    """None where no specialists stand behind the model."""
+    cost: Cost
+    origin: Origin
+    curve: Curve
+
+    @property
+    def gain(self) -> Interval | None:
+        """What a model is made for: a specialist's gain on its own domain, a student's over all domains."""
+        if self.model.kind == "specialist":
+            own = self.cells.get(self.model.domain or "")
+            return own.difference if own else None
+        return self.mean_difference
+
+
+@dataclass(frozen=True)
+class Results:
+    """All about an experiment."""
+
+    experiment: str
+    domains: tuple[str, ...]
+    items: dict[str, int]
+    """Domain → number of items."""
+    settings: Settings
+    models: dict[str, ModelResult]
+
+    def of_kind(self, kind: Literal["base", "specialist", "student"]) -> list[ModelResult]:
+        return [result for result in self.models.values() if result.model.kind == kind]

@@ -1,0 +1,58 @@
+"""The look of the page: colours as variables, for light and dark, and one column that goes down to a phone's width."""
+
+STYLE = """
+:root { color-scheme: light dark;
+  --page: #ffffff; --ink: #1b1f24; --muted: #5d6670; --line: #dde1e6; --soft: #f5f7f9;
+  --specialist: #0b7d6d; --student: #3f51c7; --other: #7f8a95; --gain: 11 125 109; --loss: 201 80 30;
+  --series-1: #3f51c7; --series-2: #b9591a; --series-3: #96358a; --series-4: #1c7a48;
+  --series-5: #b02a3c; --series-6: #78701c; }
+@media (prefers-color-scheme: dark) { :root {
+  --page: #14171b; --ink: #e4e8ec; --muted: #9aa4ae; --line: #343a41; --soft: #1c2025;
+  --specialist: #3cc4b0; --student: #93a1ff; --other: #87919b; --gain: 46 176 156; --loss: 226 108 58;
+  --series-1: #93a1ff; --series-2: #f0a060; --series-3: #e08ad5; --series-4: #64c890;
+  --series-5: #f07a88; --series-6: #d0c860; } }
+* { box-sizing: border-box; }
+body { margin: 0; background: var(--page); color: var(--ink); font: 16px/1.5 system-ui, sans-serif; }
+main { max-width: 1120px; margin: 0 auto; padding: 2rem 1.25rem 4rem; }
+h1 { font-size: 1.9rem; line-height: 1.2; margin: 0 0 .75rem; }
+h1 small { color: var(--muted); font-weight: 400; }
+h2 { font-size: 1.3rem; margin: 3rem 0 .5rem; padding-top: 1rem; border-top: 1px solid var(--line); }
+h3 { font-size: 1rem; margin: 1.75rem 0 .4rem; }
+p { margin: .5rem 0; max-width: 75ch; }
+p.lead { font-size: 1.15rem; max-width: 68ch; }
+p.note, nav, .legend { color: var(--muted); font-size: .875rem; }
+nav { margin-top: 1.5rem; }
+nav a { color: inherit; margin-right: 1rem; white-space: nowrap; }
+.legend span { margin-right: 1.25rem; white-space: nowrap; }
+.legend { max-width: none; }
+.legend b { font-weight: 400; }
+.base-ink { color: var(--ink); } .specialist-ink { color: var(--specialist); }
+.student-ink { color: var(--student); } .other-ink { color: var(--other); }
+.wide, .small { display: grid; gap: 1rem 2rem; }
+.wide { grid-template-columns: repeat(auto-fill, minmax(min(420px, 100%), 1fr)); }
+.small { grid-template-columns: repeat(auto-fill, minmax(240px, 1fr)); gap: 1rem 1.25rem; }
+figure { margin: 0; }
+figcaption { font-weight: 600; margin: .5rem 0 .15rem; }
+figcaption small { color: var(--muted); font-weight: 400; }
+svg { max-width: 100%; height: auto; display: block; }
+.scroll { overflow-x: auto; }
+table { border-collapse: collapse; font-size: .875rem; font-variant-numeric: tabular-nums; }
+th, td { padding: .3rem .7rem; text-align: right; vertical-align: top; white-space: nowrap; }
+th, td { border-bottom: 1px solid var(--line); }
+thead th { color: var(--muted); font-weight: 600; vertical-align: bottom; white-space: normal; min-width: 5rem; }
+tbody th, thead th:first-child { text-align: left; position: sticky; left: 0; background: var(--page); }
+tr.first th, tr.first td { border-top: 2px solid var(--line); }
+td small, th small { display: block; color: var(--muted); font-weight: 400; font-size: .75rem; }
+td.own { font-weight: 700; box-shadow: inset 0 0 0 2px var(--specialist); }
+td.gain { background: rgb(var(--gain) / var(--heat)); } td.loss { background: rgb(var(--loss) / var(--heat)); }
+td.gain small, td.loss small { color: var(--ink); opacity: .8; }
+tr:target th, tr:target td { background-color: var(--soft); }
+@media (max-width: 700px) { th, td { padding: .3rem .4rem; } main { padding: 1.25rem 1rem; } }
+.lineage path { fill: none; stroke: var(--muted); stroke-width: 1.2; }
+.lineage path.teacher { stroke: var(--student); stroke-dasharray: 4 3; opacity: .75; }
+.lineage rect { fill: var(--soft); stroke: var(--muted); }
+.lineage .specialist rect { stroke: var(--specialist); } .lineage .student rect { stroke: var(--student); }
+.lineage text { fill: var(--ink); font: 600 13px system-ui, sans-serif; }
+.lineage text.detail { fill: var(--muted); font-weight: 400; font-size: 11px; }
+.lineage a:hover rect { fill: var(--line); }
+"""

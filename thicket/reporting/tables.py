@@ -1,0 +1,153 @@
+"""Tables of the report, independent of its form: a row a model, cells of text. `page` and `markdown` write them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from thicket.config.stages import ReportedModel
+from thicket.reporting.results import GREEDY, Cell, ModelResult, Results
+from thicket.reporting.text import SPACE, percent, percent_interval, points, points_interval
+from thicket.statistics.intervals import Interval
+
+UP, DOWN = "▲", "▼"
+MEAN = "mean"
+OWN_NOTE = "A specialist stands out on its own domain."
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A cell of a table."""
+
+    text: str
+    detail: str = ""
+    """A smaller second line."""
+    mark: str = ""
+    """▲ or ▼: the interval of a difference lies above or below 0."""
+    heat: float | None = None
+    """−1 (the greatest loss of the table) to 1 (the greatest gain)."""
+    own: bool = False
+    """Whether a specialist stands on its own domain."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A model's row."""
+
+    model: ReportedModel
+    entries: tuple[Entry, ...]
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table whose rows are models."""
+
+    title: str
+    head: tuple[str, ...]
+    """Of the columns after the model's."""
+    rows: tuple[Row, ...]
+    note: str = ""
+
+
+def brief(model: ReportedModel) -> str:
+    """What a model is, in a few words: `grpo on sort`, `student, opd`."""
+    return f"{model.method} on {model.domain}" if model.domain else f"{model.kind}, {model.method}"
+
+
+def marked(interval: Interval) -> str:
+    """▲ where an interval lies above 0, ▼ where below."""
+    return UP if interval.low > 0 else DOWN if interval.high < 0 else ""
+
+
+def is_own(model: ReportedModel, domain: str) -> bool:
+    """Whether the model is a specialist of the domain."""
+    return model.kind == "specialist" and model.domain == domain
+
+
+def scores(results: Results) -> Table:
+    """Sampled pass@1 of every model on every domain."""
+    rows = [
+        Row(
+            result.model,
+            (
+                *(_score(cell.score, is_own(result.model, domain)) for domain, cell in result.cells.items()),
+                _score(result.mean),
+            ),
+        )
+        for result in results.models.values()
+    ]
+    return Table("Sampled pass@1, %", (*results.domains, MEAN), tuple(rows), OWN_NOTE)
+
+
+def differences(results: Results) -> Table:
+    """Paired differences of pass@1 to each model's base: who gains where, and who loses."""
+    compared = [result for result in results.models.values() if result.model.kind != "base"]
+    found = {
+        result.model.name: [*(cell.difference for cell in result.cells.values()), result.mean_difference]
+        for result in compared
+    }
+    largest = max((abs(gap.value) for gaps in found.values() for gap in gaps if gap), default=0.0)
+    rows = [
+        Row(
+            result.model,
+            tuple(
+                _gain(gap, largest, is_own(result.model, domain))
+                for domain, gap in zip((*results.domains, MEAN), found[result.model.name], strict=True)
+            ),
+        )
+        for result in compared
+    ]
+    title = "Gain or loss of sampled pass@1 against the base, percentage points"
+    note = f"{UP}: the interval lies above 0. {DOWN}: below 0. Without a mark it holds 0. {OWN_NOTE}"
+    return Table(title, (*results.domains, MEAN), tuple(rows), note)
+
+
+def attempts(results: Results) -> list[Table]:
+    """Greedy decoding and every pass@k beside pass@1, a table each."""
+    named = [GREEDY, *(f"pass@{k}" for k in results.settings.ks if k > 1)]
+    return [
+        _by_domain(results, f"{name.capitalize()}, %", lambda cell, name=name: _score(cell.scores[name]))
+        for name in named
+    ]
+
+
+def levels(results: Results) -> list[Table]:
+    """Pass@1 by difficulty level, a table a domain."""
+    return [_levels_of(results, domain) for domain in results.domains]
+
+
+def lengths(results: Results) -> Table:
+    """Mean length of the responses, and the share that the window cut off."""
+
+    def entry(cell: Cell) -> Entry:
+        return Entry(f"{cell.length:.1f}", f"{percent(cell.truncated)} % cut off")
+
+    return _by_domain(results, "Mean tokens of a response, and the share that is cut off", entry)
+
+
+def _levels_of(results: Results, domain: str) -> Table:
+    cells = {name: result.cells[domain] for name, result in results.models.items()}
+    counts = {level: found.items for cell in cells.values() for level, found in cell.levels.items()}
+    rows = [
+        Row(results.models[name].model, tuple(_score(found.score) for found in cell.levels.values()))
+        for name, cell in cells.items()
+    ]
+    head = tuple(f"level{SPACE}{level}, {count}{SPACE}items" for level, count in counts.items())
+    return Table(f"{domain}: pass@1 by level, %", head, tuple(rows))
+
+
+def _by_domain(results: Results, title: str, entry: Callable[[Cell], Entry]) -> Table:
+    rows = [_row(result, entry) for result in results.models.values()]
+    return Table(title, results.domains, tuple(rows))
+
+
+def _row(result: ModelResult, entry: Callable[[Cell], Entry]) -> Row:
+    return Row(result.model, tuple(entry(cell) for cell in result.cells.values()))
+
+
+def _score(interval: Interval, own: bool = False) -> Entry:
+    return Entry(percent(interval.value), percent_interval(interval), own=own)
+
+
+def _gain(gap: Interval | None, largest: float, own: bool) -> Entry:
+    assert gap is not None  # only a base has no difference
+    heat = gap.value / largest if largest else 0.0
+    return Entry(points(gap.value), points_interval(gap), marked(gap), heat, own)
