@@ -46,9 +46,9 @@ class PolicyGradient(OnPolicy):
     kl: NonNegative = 0.0
     """β of the penalty β·KL to the start policy, by the k3 estimator; 0: no penalty and no start policy in memory."""
     updates: Positive = 1
-    """Optimizer steps on one rollout batch, each on a share of the prompts; above 1 the ratio leaves 1 and the clip acts."""
+    """Optimizer steps on one rollout batch, each on a share of the prompts; above 1 the clip acts."""
     advantage_epsilon: PositiveFloat = 1e-6
-    """Added to the group's standard deviation (FACTS: 1e-6)."""
+    """Added to the group's standard deviation (DeepSeek's GRPO has no such term; 1e-6 keeps equal rewards finite)."""
 
     @model_validator(mode="after")
     def _group_and_updates(self) -> "PolicyGradient":
@@ -68,7 +68,7 @@ class Grpo(PolicyGradient):
 
 
 class Mixed(PolicyGradient):
-    """One GRPO run over all domains at once, DeepSeek-V3.2's way, at the budget of the student that `budget_of` names."""
+    """One GRPO run over all domains at once (DeepSeek-V3.2's way), at the cost of the student in `budget_of`."""
 
     type: Literal["mixed"]
 
@@ -82,13 +82,11 @@ class Mixed(PolicyGradient):
 
 
 class Opd(OnPolicy):
-    """Multi-teacher on-policy distillation: Σ_i w_i KL(π_θ ‖ π_Ei) over the full vocabulary (arXiv 2606.19348 eq. 29)."""
+    """Multi-teacher on-policy distillation: Σ_i w_i KL(π_θ ‖ π_Ei), full vocabulary (arXiv 2606.19348 eq. 29)."""
 
     type: Literal["opd"]
     steps: Positive
     """Rollout batches."""
-    routing: Literal["domain"] = "domain"
-    """Which teachers judge a response: those declared for the prompt's domain."""
 
 
 class Soup(Strict):

@@ -13,6 +13,7 @@ from thicket.config.stages import EvaluateStage
 from thicket.engine import make_trainer
 from thicket.models.folder import load_model
 from thicket.ops import draws
+from thicket.progress import Progress
 from thicket.sampling.decode import Decoding
 from thicket.sampling.environment import Environment
 from thicket.sampling.prompts import Tokenizer
@@ -55,6 +56,18 @@ class Evaluator(pl.LightningModule):
         self.settings, self.seed, self.sampler_batch = settings, seed, sampler_batch
         self.scores: dict[str, list[ItemScore]] = {environment.domain.name: [] for environment in environments}
 
+    @property
+    def share_done(self) -> float:
+        """Share of the items that are scored."""
+        items = sum(len(environment.items) for environment in self.environments)
+        return sum(map(len, self.scores.values())) / items
+
+    def figures(self) -> str:
+        """Sampled pass@1 so far, of each domain that has begun."""
+        begun = {name: rows for name, rows in self.scores.items() if rows}
+        shares = {name: sum(row.correct / row.samples for row in rows) / len(rows) for name, rows in begun.items()}
+        return "  ".join(f"{name} {share:.3f}" for name, share in shares.items())
+
     def batches(self) -> list[tuple[int, int, int]]:
         size = max(1, self.sampler_batch // self.settings.samples)
         return [
@@ -63,16 +76,17 @@ class Evaluator(pl.LightningModule):
             for first in range(0, len(environment.items), size)
         ]
 
-    def predict_step(self, batch: tuple[int, int, int], batch_idx: int) -> None:
+    def predict_step(self, batch: tuple[int, int, int], batch_idx: int) -> list[ItemScore]:
         environment, first, end = self.environments[batch[0]], batch[1], batch[2]
         settings = self.settings
         sampled = self._responses(
             environment, first, end, Decoding(settings.temperature, settings.top_k, settings.top_p), settings.samples
         )
         greedy = self._responses(environment, first, end, Decoding(0.0), 1)
+        scores = []
         for place, group, (best,) in zip(range(first, end), sampled, greedy, strict=True):
             item = environment.items[place]
-            self.scores[environment.domain.name].append(
+            scores.append(
                 ItemScore(
                     item=item.id,
                     level=item.level,
@@ -83,6 +97,8 @@ class Evaluator(pl.LightningModule):
                     truncated=sum(not response.stopped for response in group) / len(group),
                 )
             )
+        self.scores[environment.domain.name] += scores
+        return scores
 
     def _responses(
         self, environment: Environment, first: int, end: int, decoding: Decoding, count: int
@@ -105,5 +121,7 @@ def evaluate_domains(
     model = load_model(folder)
     module = Evaluator(model, tokenizer, environments, config.evaluation, config.seed, config.sampler.batch)
     loader: Any = DataLoader(module.batches(), batch_size=None)  # type: ignore[arg-type]
-    make_trainer(config.trainer, 1, []).predict(module, loader, return_predictions=False)
+    make_trainer(config.trainer, 1, [Progress(f"evaluate {config.name}")]).predict(
+        module, loader, return_predictions=False
+    )
     return module.scores

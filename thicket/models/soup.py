@@ -5,7 +5,7 @@ from torch import Tensor
 
 
 def mean_of(states: list[dict[str, Tensor]], weights: list[float]) -> dict[str, Tensor]:
-    """Σ w_i θ_i / Σ w_i for each tensor, summed in float64, in the first state's types (arXiv 2203.05482, uniform soup).
+    """Σ w_i θ_i / Σ w_i for each tensor, summed in float64, in the first state's types (arXiv 2203.05482).
 
     Raises: ValueError where the states' names or shapes differ.
     """

@@ -1,4 +1,7 @@
-"""Divergences between next-token distributions over the full vocabulary, in nats. Legend: B rows, T positions, V vocabulary."""
+"""Divergences between next-token distributions over the full vocabulary, in nats.
+
+Legend: B rows, T positions, V vocabulary.
+"""
 
 from torch import Tensor
 

@@ -22,7 +22,7 @@ def clipped_policy_loss(log_probs_BT: Tensor, old_log_probs_BT: Tensor, advantag
 
 
 def sequence_mean_weights(mask_BT: Tensor) -> Tensor:
-    """Weights whose loss is the mean over responses of the mean over their tokens (GRPO): mask / (|o_i| · B), weights_BT."""
+    """Weights whose loss is the mean over responses of their tokens' mean (GRPO): mask / (|o_i| · B), weights_BT."""
     return mask_BT / (mask_BT.sum(dim=1, keepdim=True).clamp(min=1) * mask_BT.shape[0])
 
 

@@ -1,4 +1,4 @@
-"""From logits to a sampled token: temperature, top-k, top-p (in this order), then the inverse of the cumulated distribution.
+"""From logits to a sampled token: temperature, top-k, top-p (in this order), then the inverse cumulated distribution.
 
 Legend: B rows, V vocabulary.
 """

@@ -1,7 +1,7 @@
 """The decode loop: one token a step for all rows, over a static key-value cache.
 
-It serves rollouts, evaluation, votes and cross-sampling. Legend: U distinct prompts, G responses a prompt, B = U·G rows,
-P prompt tokens, T response tokens, L = P + T cache positions, V vocabulary.
+It serves rollouts, evaluation, votes and cross-sampling. Legend: U distinct prompts, G responses a prompt, B = U·G
+rows, P prompt tokens, T response tokens, L = P + T cache positions, V vocabulary.
 """
 
 from dataclasses import dataclass
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 from transformers import PreTrainedModel, StaticCache
+from transformers.cache_utils import StaticLayer
 
 from thicket.ops import draws
 from thicket.ops.sampling import gather, inverse_cdf, warped_log_probs
@@ -104,12 +105,15 @@ def _share(cache: StaticCache, group: int) -> None:
     if group == 1:
         return
     for layer in cache.layers:
+        assert isinstance(layer, StaticLayer)
+        assert layer.keys is not None
+        assert layer.values is not None
         layer.keys = layer.keys.repeat_interleave(group, dim=0)
         layer.values = layer.values.repeat_interleave(group, dim=0)
 
 
 def _visible(mask_BP: Tensor, most: int) -> Tensor:
-    """Attention mask of one new token over the whole cache, visible_B11L: the prompt now, each response token when drawn."""
+    """Attention mask of one new token over the whole cache, visible_B11L: the prompt; response tokens follow later."""
     return torch.nn.functional.pad(mask_BP, (0, most))[:, None, None, :]
 
 

@@ -1,6 +1,7 @@
-"""What the machine says of a run: commit and device."""
+"""What the machine says of a run: commit, device and memory."""
 
 import platform
+import resource
 import subprocess
 from pathlib import Path
 
@@ -30,3 +31,12 @@ def device() -> str:
     if torch.cuda.is_available():
         return torch.cuda.get_device_name()
     return f"CPU, {platform.processor() or platform.machine()}, {torch.get_num_threads()} threads"
+
+
+def peak_memory_bytes() -> int:
+    """The most memory that the process held: the GPU's where there is one, else resident memory (Linux counts KiB)."""
+    import torch
+
+    if torch.cuda.is_available():
+        return torch.cuda.max_memory_allocated()
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

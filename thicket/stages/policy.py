@@ -10,11 +10,11 @@ from thicket.config.method import OnPolicy, PolicyGradient
 from thicket.config.stages import SpecialistStage, StudentStage
 from thicket.methods.method import Method
 from thicket.models.folder import load_model, load_tokenizer, save_model
+from thicket.progress import Progress
 from thicket.sampling.environment import load_environment
 from thicket.stages.outcome import Outcome, Places
 from thicket.training.loop import fit
 from thicket.training.policy import Arena, Budget, PolicyTraining
-from thicket.training.progress import Progress
 
 MakeMethod = Callable[[], tuple[Method, list[PreTrainedModel]]]
 """Makes a method and names the frozen models that it reads."""

@@ -43,7 +43,7 @@ def locked(path: Path, what: str) -> Iterator[None]:
 
 @contextmanager
 def whole(target: Path) -> Iterator[Path]:
-    """An empty folder beside `target` that takes its place if the block succeeds; a broken-off one is cleared next time."""
+    """An empty folder beside `target` that takes its place if the block succeeds; leftovers are cleared next time."""
     partial = target.with_name(f".{target.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)

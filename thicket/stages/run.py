@@ -71,7 +71,7 @@ def run_stage(root: Path, stage: AnyStage, targets: Targets) -> None:
             elif isinstance(stage, ReportStage):
                 from thicket.reporting.report import build_report
 
-                build_report(stage, root / EVALUATION, root / METRICS, root / CURVES, root / MODELS, out)
+                build_report(stage, root, out)
             else:
                 _make_model(stage, _maker(stage), places, targets)
         shutil.rmtree(resume, ignore_errors=True)
@@ -92,10 +92,9 @@ def _maker(stage: Stage) -> Callable[[Any, Places], Outcome]:
 
 
 def _make_model(stage: Stage, make: Callable[[Any, Places], Outcome], places: Places, targets: Targets) -> None:
-    from thicket.stages.machine import commit, device
+    from thicket.stages.machine import commit, device, peak_memory_bytes
     from thicket.stages.provenance import provenance
     from thicket.training.curves import write_curves
-    from thicket.training.ledger import peak_memory_bytes
 
     started = datetime.now(UTC)
     outcome = make(stage, places)

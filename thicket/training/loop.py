@@ -7,6 +7,7 @@ does what an unbroken one does, whatever Lightning's loops think of epochs. An e
 import os
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +19,16 @@ from transformers import PreTrainedModel
 
 from thicket.config.run import Trainer
 from thicket.engine import make_trainer
+from thicket.progress import Progress
 from thicket.signals import Interrupted
 from thicket.training.curves import Row
-from thicket.training.ledger import Ledger, parameter_count
-from thicket.training.progress import Progress
+from thicket.training.ledger import Ledger
 
 CHECKPOINT = "last.ckpt"
+SHOWN = ("loss", "reward", "kl", "entropy", "length", "selection")
+"""Columns of the curves that the progress line shows, each with its latest value."""
+RECENT = 20
+"""Rows in which a value counts as the latest."""
 
 
 class Steps(pl.LightningModule):
@@ -32,10 +37,10 @@ class Steps(pl.LightningModule):
     def __init__(self, model: PreTrainedModel):
         super().__init__()
         self.automatic_optimization = False
-        self.model = model
+        self.model = model.train()
         self.step = 0
         self.rows: list[Row] = []
-        self.ledger = Ledger(parameters=parameter_count(model))
+        self.ledger = Ledger(parameters=sum(parameter.numel() for parameter in model.parameters()))  # tied ones once
         self._seconds_before, self._started = 0.0, time.monotonic()
 
     @property
@@ -47,6 +52,13 @@ class Steps(pl.LightningModule):
     def share_done(self) -> float:
         """Between 0 and 1."""
         raise NotImplementedError
+
+    def figures(self) -> str:
+        """The step, and the latest figures."""
+        latest: Row = {}
+        for row in self.rows[-RECENT:]:
+            latest |= row
+        return "  ".join([f"step {self.step}", *(f"{name} {latest[name]:.3g}" for name in SHOWN if name in latest)])
 
     def take_step(self) -> Row:
         """Does step `self.step` and returns its row of the curves."""
@@ -126,10 +138,8 @@ def fit(module: Steps, config: Trainer, resume: Path, progress: Progress) -> Non
     checkpoint = resume / CHECKPOINT
     trainer = make_trainer(config, -1, [Checkpoints(resume), progress])
     loader = DataLoader(_Forever(config.checkpoint_every), batch_size=None)  # type: ignore[arg-type]
-    try:
+    with suppress(SIGTERMException):
         trainer.fit(module, loader, ckpt_path=checkpoint if checkpoint.is_file() else None)
-    except SIGTERMException:
-        pass
     if module.share_done < 1:
         raise Interrupted
 

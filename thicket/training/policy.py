@@ -1,4 +1,4 @@
-"""Training on a policy's own rollouts: prompts → responses → rewards → the method's weights and losses → one or more updates.
+"""Training on a policy's own rollouts: prompts → responses → rewards → the method's weights and losses → updates.
 
 Blind to the algorithm: `thicket.methods` says what a token's loss and weight are. Legend: B = P·G rows of a batch.
 """
@@ -125,8 +125,10 @@ class PolicyTraining(Steps):
         return Rows(batch, domains, rewards_B, advantages_B), row
 
     def _chosen(self, index: int) -> list[int]:
-        """Items of this step for an arena. Prompts are dealt to the arenas in turn, step after step; within an arena each
-        pass over the train items is in a new order."""
+        """Items of this step for an arena.
+
+        Prompts are dealt to the arenas in turn, step after step; each pass over an arena's items is in a new order.
+        """
         first, arenas = self.step * self.config.prompts, len(self.arenas)
         dealt = range(first, first + self.config.prompts)
         size = len(self.arenas[index].train.items)
@@ -199,7 +201,7 @@ class PolicyTraining(Steps):
     # -- choosing ----------------------------------------------------------------------------------------------------
 
     def _select(self) -> float:
-        """Sampled pass@1 on the selection items, the mean over domains; remembers the best weights if they are wanted."""
+        """Sampled pass@1 on the selection items, the mean over domains; keeps the best weights if they are wanted."""
         scores = []
         for index, arena in enumerate(self.arenas):
             environment = arena.selection
@@ -221,7 +223,7 @@ class PolicyTraining(Steps):
         return score
 
     def finish(self) -> float:
-        """The score of what is published: scores the last checkpoint, and puts the best weights in place if asked for."""
+        """The score of what is published: the last checkpoint, or the best one, whose weights are put in place."""
         last = self.rows[-1].get("selection")
         score = self._select() if last is None else last
         self.rows[-1]["selection"] = score

@@ -1,0 +1,73 @@
+"""The evaluation stage: equal models score equally, a known one is not scored again, and its verdicts are right."""
+
+import json
+from pathlib import Path
+
+import pytest
+from toys import changed, run, stages, toy_project
+
+from thicket.evaluation import evaluator
+from thicket.stages.run import in_pipeline, run_stage
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = toy_project(tmp_path_factory.mktemp("toy") / "project")
+    run(root, "data-sort", "data-reverse", "base-tiny", "specialist-sort-grpo")
+    return root
+
+
+def scores_of(root: Path, name: str) -> dict:
+    return json.loads((root / "build/evaluation" / name / "metrics.json").read_text())["domains"]
+
+
+def test_counts_are_what_the_verifier_says_of_the_responses(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A model that answers right in every even sample, and right when greedy."""
+
+    def respond(model, tokenizer, requests, decoding, stops, stop, batch):
+        for request in requests:
+            asked = tokenizer.decode(request.prompt, skip_special_tokens=True)
+            digits = asked.removeprefix("sort ").removesuffix("=")
+            answer = "".join(sorted(digits)) if asked.startswith("sort") else "?"
+            yield [
+                evaluator.Response(
+                    [5] * (3 + g), [0.0] * (3 + g), stopped=g == 0, text=f" {answer}" if g % 2 == 0 else "x"
+                )
+                for g in range(request.responses)
+            ]
+
+    monkeypatch.setattr(evaluator, "respond", respond)
+    stage = changed(stages(project)["evaluate-tiny"], "seed", 77)  # a seed of its own: nothing of it is in the cache
+    targets = in_pipeline(project, stage)
+    run_stage(project, stage, targets)
+    found = scores_of(project, "tiny")
+    assert (found["sort"]["pass@1"], found["sort"]["pass@2"], found["sort"]["greedy"]) == (0.5, 1.0, 1.0)
+    assert (found["reverse"]["pass@1"], found["reverse"]["greedy"]) == (0.0, 0.0)
+    assert (found["sort"]["length"], found["sort"]["truncated"]) == (3.5, 0.5)
+
+
+def test_a_known_model_is_not_decoded_again(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run(project, "evaluate-sort-grpo")
+    first = (project / "build/evaluation/sort-grpo/metrics.json").read_bytes()
+
+    def fail(*_: object, **__: object) -> None:
+        raise AssertionError("decoded a model whose scores are known")
+
+    monkeypatch.setattr(evaluator, "respond", fail)
+    run(project, "evaluate-sort-grpo")
+    assert (project / "build/evaluation/sort-grpo/metrics.json").read_bytes() == first
+    other = changed(stages(project)["evaluate-sort-grpo"], "evaluation.temperature", 0.5)
+    with pytest.raises(AssertionError, match="scores are known"):
+        run_stage(project, other, in_pipeline(project, other))
+
+
+def test_scores_do_not_depend_on_the_batch(project: Path) -> None:
+    stage = stages(project)["evaluate-sort-grpo"]
+    found = []
+    for batch in (3, 1_000):
+        for path in (project / "build/resume/scores").iterdir():
+            path.unlink()
+        one = changed(stage, "sampler.batch", batch)
+        run_stage(project, one, in_pipeline(project, one))
+        found.append((project / "build/evaluation/sort-grpo/items.csv").read_text())
+    assert found[0] == found[1]

@@ -1,0 +1,86 @@
+"""GRPO's parts against a naive float64 loss written out in loops, and values worked out by hand."""
+
+import math
+import random
+
+import pytest
+import torch
+
+from thicket.ops.policy_gradient import (
+    clipped_policy_loss,
+    group_advantages,
+    sequence_mean_weights,
+    token_mean_weights,
+)
+
+
+def test_group_advantages_by_hand() -> None:
+    # Rewards 1, 0, 0, 0: mean ¼, sample standard deviation √(¾·¾ + 3·¼·¼)/√3 = ½.
+    found_PG = group_advantages(torch.tensor([[1.0, 0.0, 0.0, 0.0], [1.0, 1.0, 1.0, 1.0]]), epsilon=0.0 + 1e-12)
+    torch.testing.assert_close(found_PG[0], torch.tensor([1.5, -0.5, -0.5, -0.5]), rtol=1e-6, atol=1e-6)
+    assert found_PG[1].tolist() == [0.0] * 4
+
+
+@pytest.mark.parametrize(
+    ("ratio", "advantage", "expected"),
+    [
+        (1.1, 2.0, -2.2),  # inside the clip
+        (1.5, 2.0, -2.4),  # too far in the good direction: 1.2 counts
+        (0.5, 2.0, -1.0),  # too far in the bad direction: the whole of it counts
+        (1.5, -2.0, 3.0),
+        (0.5, -2.0, 1.6),  # 0.8 counts
+    ],
+)
+def test_clipped_loss_by_hand(ratio: float, advantage: float, expected: float) -> None:
+    loss_BT = clipped_policy_loss(
+        torch.tensor([[math.log(ratio)]]), torch.zeros(1, 1), torch.tensor([advantage]), clip=0.2
+    )
+    assert float(loss_BT) == pytest.approx(expected, rel=1e-6)
+
+
+def test_at_ratio_one_the_gradient_is_that_of_the_policy_gradient() -> None:
+    log_probs_BT = torch.randn(2, 3, dtype=torch.float64, requires_grad=True)
+    advantages_B = torch.tensor([0.7, -1.3], dtype=torch.float64)
+    loss = clipped_policy_loss(log_probs_BT, log_probs_BT.detach(), advantages_B, clip=0.2).sum()
+    (gradient_BT,) = torch.autograd.grad(loss, log_probs_BT)
+    torch.testing.assert_close(gradient_BT, -advantages_B.unsqueeze(1).expand(2, 3))
+
+
+def naive_grpo(log_probs: list, old: list, rewards: list, lengths: list, group: int, clip: float, eps: float) -> float:
+    """(1/B) Σ_i (1/|o_i|) Σ_t −min(r Â, clip(r) Â), in loops."""
+    total = 0.0
+    for i in range(len(rewards)):
+        mates = rewards[i // group * group : i // group * group + group]
+        mean = sum(mates) / group
+        std = math.sqrt(sum((m - mean) ** 2 for m in mates) / (group - 1))
+        advantage = (rewards[i] - mean) / (std + eps)
+        response = 0.0
+        for t in range(lengths[i]):
+            ratio = math.exp(log_probs[i][t] - old[i][t])
+            response += min(ratio * advantage, min(max(ratio, 1 - clip), 1 + clip) * advantage)
+        total -= response / lengths[i]
+    return total / len(rewards)
+
+
+def test_grpo_loss_equals_the_naive_one() -> None:
+    rng = random.Random(0)
+    group, prompts, longest = 4, 3, 7
+    rows = group * prompts
+    rewards = [float(rng.random() < 0.5) for _ in range(rows)]
+    lengths = [rng.randint(1, longest) for _ in range(rows)]
+    log_probs = [[rng.uniform(-3, 0) for _ in range(longest)] for _ in range(rows)]
+    old = [[value + rng.uniform(-0.6, 0.6) for value in row] for row in log_probs]
+    mask_BT = (torch.arange(longest) < torch.tensor(lengths).unsqueeze(1)).double()
+    advantages_B = group_advantages(torch.tensor(rewards, dtype=torch.float64).view(prompts, group), 1e-6).flatten()
+    now_BT, old_BT = (torch.tensor(values, dtype=torch.float64) for values in (log_probs, old))
+    loss_BT = clipped_policy_loss(now_BT, old_BT, advantages_B, clip=0.2)
+    found = float((loss_BT * sequence_mean_weights(mask_BT)).sum())
+    assert found == pytest.approx(naive_grpo(log_probs, old, rewards, lengths, group, 0.2, 1e-6), rel=1e-12)
+
+
+def test_weights_sum_to_one_and_count_as_they_say() -> None:
+    mask_BT = torch.tensor([[1.0, 1.0, 1.0, 1.0], [1.0, 0.0, 0.0, 0.0]])
+    by_sequence_BT, by_token_BT = sequence_mean_weights(mask_BT), token_mean_weights(mask_BT)
+    assert by_sequence_BT.sum(dim=1).tolist() == [0.5, 0.5]
+    assert by_token_BT[0].tolist() == pytest.approx([0.2] * 4)
+    assert float(by_token_BT.sum()) == pytest.approx(1.0)

@@ -1,0 +1,148 @@
+"""DVC builds what a change touches, and nothing else."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from lab import Lab
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+MODELS = {"tiny", "sort-grpo", "reverse-grpo", "sort-long", "opd", "soup"}
+
+
+def test_a_student_builds_just_what_it_needs(student_lab: tuple[Lab, set[str]]) -> None:
+    assert student_lab[1] == {
+        "compose",
+        "data-sort",
+        "data-reverse",
+        "base-tiny",
+        "specialist-sort-grpo",
+        "specialist-reverse-grpo",
+        "student-opd",
+    }
+
+
+def test_the_rest_builds_without_running_that_again(built_lab: tuple[Lab, set[str]]) -> None:
+    assert built_lab[1] == {"specialist-sort-long", "student-soup", "report", *(f"evaluate-{name}" for name in MODELS)}
+
+
+def test_nothing_runs_again(built_lab: tuple[Lab, set[str]]) -> None:
+    assert built_lab[0].repro() == set()
+
+
+def test_model_folders_load_by_themselves_and_say_how_they_were_made(built_lab: tuple[Lab, set[str]]) -> None:
+    for name in MODELS:
+        folder = built_lab[0].root / "build/models" / name
+        tokens = AutoTokenizer.from_pretrained(folder)("sort 31=", return_tensors="pt")
+        model: Any = AutoModelForCausalLM.from_pretrained(folder)
+        generated = model.generate(**tokens, max_new_tokens=3, do_sample=False)
+        assert generated.shape[1] > tokens["input_ids"].shape[1]
+        provenance = json.loads((folder / "provenance.json").read_text())
+        assert provenance["name"] == name
+        assert provenance["config"]["code"]
+        assert not list(folder.glob("*.bin"))
+
+
+def test_parents_are_named_by_the_hash_of_their_weights(built_lab: tuple[Lab, set[str]]) -> None:
+    models = built_lab[0].root / "build/models"
+    made = {name: json.loads((models / name / "provenance.json").read_text()) for name in MODELS}
+    assert made["sort-grpo"]["parents"] == {"tiny": made["tiny"]["weights"]}
+    assert made["opd"]["parents"] == {name: made[name]["weights"] for name in ("tiny", "sort-grpo", "reverse-grpo")}
+
+
+def test_a_length_penalty_touches_its_specialist_and_the_students_that_use_it(lab: Lab) -> None:
+    def more(declared: dict[str, Any]) -> None:
+        declared["values"]["domain"]["reverse"]["length_penalty"] = 0.9
+
+    lab.edit(more)
+    students = {"student-opd", "student-soup", "evaluate-opd", "evaluate-soup"}
+    assert lab.repro() == {"compose", "specialist-reverse-grpo", "evaluate-reverse-grpo", *students, "report"}
+
+
+def test_a_specialist_removed_from_the_graph_runs_nothing_but_the_report(lab: Lab) -> None:
+    lab.edit(lambda declared: declared["specialists"].pop("sort-long"))
+    assert lab.repro() == {"compose", "report"}
+    assert "sort-long" not in (lab.root / "build/report/results.json").read_text()
+    assert "sort-long" not in (lab.root / "dvc.lock").read_text()
+
+
+def test_a_teacher_taken_from_a_student(lab: Lab) -> None:
+    lab.edit(lambda declared: declared["students"]["soup"].update(teachers=["sort-grpo"]))
+    assert lab.repro() == {"compose", "student-soup", "evaluate-soup", "report"}
+
+
+def test_a_second_round_runs_only_itself(lab: Lab) -> None:
+    def second(declared: dict[str, Any]) -> None:
+        declared["specialists"]["sort-again"] = {"base": "opd", "domain": "sort", "method": "grpo"}
+        teachers = ["sort-again", {"model": "reverse-grpo"}]
+        declared["students"]["opd-again"] = {"base": "opd", "method": "opd", "teachers": teachers}
+
+    lab.edit(second)
+    new = {f"{kind}-{name}" for name in ("sort-again", "opd-again") for kind in ("evaluate",)}
+    assert lab.repro() == {"compose", "specialist-sort-again", "student-opd-again", *new, "report"}
+
+
+def test_a_domain_added_scores_every_model_on_it_alone(lab: Lab) -> None:
+    before = (lab.root / "build/evaluation/opd/items.csv").read_text()
+    scores = {path.name for path in (lab.root / "build/resume/scores").iterdir()}
+    lab.edit(lambda declared: declared["domains"].append("odd"))
+    assert lab.repro() == {"compose", "data-odd", *(f"evaluate-{name}" for name in MODELS), "report"}
+    assert (lab.root / "build/evaluation/opd/items.csv").read_text().startswith(before)
+    added = {path.name for path in (lab.root / "build/resume/scores").iterdir()} - scores
+    assert len(added) <= len(MODELS)  # models of equal weights share a score
+
+
+@pytest.mark.parametrize(
+    ("file", "line", "touched"),
+    [
+        ("methods/opd.py", "UNUSED = 1", {"student-opd", "evaluate-opd", "report"}),
+        ("methods/opd.py", "# a comment", set()),
+        ("domains/sources/ifeval.py", "UNUSED = 1", set()),
+    ],
+    ids=["a line of the loss", "a comment", "code that nothing here runs"],
+)
+def test_code_is_a_dependency(lab: Lab, file: str, line: str, touched: set[str]) -> None:
+    with (lab.root / "thicket" / file).open("a", encoding="utf-8") as module:
+        module.write(f"\n{line}\n")
+    ran = lab.repro()
+    # The student's weights come out as they were, so that DVC takes nothing after it for changed.
+    assert {"compose"} <= ran <= {"compose", *touched}
+    assert ("student-opd" in ran) == ("student-opd" in touched)
+
+
+def test_a_clean_clone_pulls_everything_and_runs_nothing(built_lab: tuple[Lab, set[str]], tmp_path: Path) -> None:
+    lab = built_lab[0].copy(tmp_path / "project")
+    lab.call("dvc", "remote", "add", "-d", "store", str(tmp_path / "store"))
+    lab.commit("remote")
+    lab.call("dvc", "push", "-q")
+    lab.call("git", "clone", "-q", str(lab.root), str(tmp_path / "clone"))
+    clone = Lab(tmp_path / "clone")
+    clone.call("dvc", "pull", "-q")
+    assert clone.repro() == set()
+    assert (clone.root / "build/report/index.html").read_bytes() == (lab.root / "build/report/index.html").read_bytes()
+
+
+def test_an_older_model_comes_back(lab: Lab, tmp_path: Path) -> None:
+    old = lab.call("git", "rev-parse", "HEAD").strip()
+    weights = (lab.root / "build/models/soup/model.safetensors").read_bytes()
+    lab.edit(lambda declared: declared["students"]["soup"].update(teachers=["sort-grpo"]))
+    lab.repro("student-soup")
+    lab.commit("another soup")
+    assert (lab.root / "build/models/soup/model.safetensors").read_bytes() != weights
+    lab.call("dvc", "artifacts", "get", ".", "soup", "--rev", old, "-o", str(tmp_path / "soup"))
+    assert (tmp_path / "soup/model.safetensors").read_bytes() == weights
+    lab.call("git", "checkout", "-q", old)
+    lab.call("dvc", "checkout", "-q")
+    assert (lab.root / "build/models/soup/model.safetensors").read_bytes() == weights
+
+
+def test_metrics_params_and_plots_differ_between_commits(lab: Lab) -> None:
+    lab.edit(lambda declared: declared["students"]["soup"].update(teachers=["sort-grpo"]))
+    lab.repro("evaluate-soup")
+    metrics = json.loads(lab.call("dvc", "metrics", "diff", "--all", "--json", "HEAD"))
+    assert "build/evaluation/soup/metrics.json" in metrics["diff"] if "diff" in metrics else metrics
+    parameters = json.loads(lab.call("dvc", "params", "diff", "--json", "HEAD"))
+    assert any(path.endswith("soup.yaml") for path in parameters)
+    lab.call("dvc", "plots", "diff", "HEAD", "-o", "plots")
+    assert (lab.root / "plots/index.html").is_file()

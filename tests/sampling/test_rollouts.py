@@ -1,0 +1,106 @@
+"""Rollouts: what is cut, in which order requests are answered, and which positions are trained."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import LlamaConfig, LlamaForCausalLM
+
+from thicket.domains.item import Item
+from thicket.models.characters import character_tokenizer
+from thicket.sampling.decode import Decoding
+from thicket.sampling.environment import load_environment
+from thicket.sampling.prompts import encode_prompts, stop_ids
+from thicket.sampling.rollouts import Request, Response, logits_of, respond, sequences
+
+TOKENIZER = character_tokenizer()
+
+
+def random_model() -> LlamaForCausalLM:
+    torch.manual_seed(0)
+    shape = LlamaConfig(
+        vocab_size=len(TOKENIZER),
+        hidden_size=16,
+        intermediate_size=24,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        max_position_embeddings=64,
+    )
+    return LlamaForCausalLM(shape).eval()
+
+
+def responses(requests: list[Request], batch: int) -> list[list[Response]]:
+    stops = stop_ids(TOKENIZER, "\n")
+    return list(respond(random_model(), TOKENIZER, requests, Decoding(1.0, most=8), stops, "\n", batch))
+
+
+def requests(*texts: str, count: int = 2) -> list[Request]:
+    return [Request(TOKENIZER(text)["input_ids"], key, count) for key, text in enumerate(texts)]
+
+
+def test_answers_come_in_the_order_of_the_requests_whatever_the_batch() -> None:
+    asked = requests("sort 31=", "odd 7=", "reverse abcde=", count=3)
+    whole = responses(asked, batch=100)
+    for batch in (1, 4):
+        assert [[r.tokens for r in group] for group in responses(asked, batch)] == [
+            [r.tokens for r in group] for group in whole
+        ]
+    assert [len(group) for group in whole] == [3, 3, 3]
+
+
+def test_text_ends_before_the_stop_and_the_stop_is_the_last_token() -> None:
+    found = [response for group in responses(requests("sort 31=", count=64), 100) for response in group]
+    newline, end = TOKENIZER("\n", add_special_tokens=False)["input_ids"][0], TOKENIZER.eos_token_id
+    assert {response.stopped for response in found} == {True, False}
+    for response in found:
+        assert "\n" not in response.text
+        assert (response.tokens[-1] in (newline, end)) == response.stopped
+        assert len(response.log_probs) == len(response.tokens)
+
+
+def test_stop_ids_are_all_tokens_that_hold_the_stop() -> None:
+    assert stop_ids(TOKENIZER, None) == [TOKENIZER.eos_token_id]
+    assert sorted(TOKENIZER.batch_decode([[i] for i in stop_ids(TOKENIZER, "\n")])) == ["\n", "</s>"]
+
+
+def test_sequences_by_hand() -> None:
+    batch = sequences([[5, 6, 7], [8]], [[9, 2], [10, 11, 2]], "cpu")
+    assert batch.ids_BL.tolist() == [[5, 6, 7, 9, 2], [8, 10, 11, 2, 0]]
+    assert batch.positions_K.tolist() == [0, 1, 2, 3]
+    assert batch.targets_BK.tolist() == [[6, 7, 9, 2], [10, 11, 2, 0]]
+    assert batch.mask_BK.tolist() == [[0, 0, 1, 1], [1, 1, 1, 0]]
+    assert batch.lengths_B.tolist() == [5, 4]
+
+
+def test_logits_predict_the_targets_as_a_forward_pass_over_one_row_does() -> None:
+    model, prompts, answers = random_model(), [[5, 6, 7], [8]], [[9, 2], [10, 11, 2]]
+    batch = sequences(prompts, answers, "cpu")
+    logits_BKV = logits_of(model, batch)
+    for row in range(2):
+        alone_LV = model(torch.tensor([prompts[row] + answers[row]])).logits[0]
+        trained = batch.mask_BK[row].bool()
+        first = len(prompts[row]) - 1
+        torch.testing.assert_close(
+            logits_BKV[row, trained], alone_LV[first : first + len(answers[row])], rtol=1e-4, atol=1e-5
+        )
+
+
+def test_a_prompt_beyond_the_window_is_refused() -> None:
+    item = Item("0" * 16, "sort 123=", "123", 3)
+    assert len(encode_prompts(TOKENIZER, [item], 10, "sort")[0]) == 10  # nine characters and the first token
+    with pytest.raises(ValueError, match=r"domain sort: a prompt has 10 tokens, and domain.window.prompt allows 9"):
+        encode_prompts(TOKENIZER, [item], 9, "sort")
+
+
+def test_a_chat_needs_a_template() -> None:
+    item = Item("0" * 16, [{"role": "user", "content": "hello"}], "", 1)
+    with pytest.raises(ValueError, match="no chat template"):
+        encode_prompts(TOKENIZER, [item], 100, "talk")
+
+
+def test_missing_data_says_what_makes_it(tmp_path: Path) -> None:
+    from thicket.config.domain import ExactVerifier, ScoredDomain, Window
+
+    domain = ScoredDomain(name="sort", verifier=ExactVerifier(type="exact"), window=Window(prompt=9, response=9))
+    with pytest.raises(ValueError, match="`dvc repro data-sort` makes it"):
+        load_environment(domain, tmp_path, "train", TOKENIZER)

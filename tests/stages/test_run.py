@@ -1,0 +1,108 @@
+"""Runs of single stages: what is reported, what is refused, and that both ways to a stage make the same."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from safetensors.torch import load_file
+from toys import DECLARED, changed, declare, run, stages, toy_project
+
+from thicket.cli import main
+from thicket.stages.launch import FAILED, run_one
+from thicket.stages.run import in_pipeline, on_its_own, run_stage
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = toy_project(tmp_path_factory.mktemp("toy") / "project")
+    run(root, "data-sort", "data-reverse", "base-tiny", "specialist-sort-grpo", "specialist-reverse-grpo")
+    return root
+
+
+def test_the_command_line_makes_what_the_pipeline_makes(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(project)
+    assert main(["specialist", "domain=sort"]) == 0
+    stage = stages(project)["specialist-sort-grpo"]
+    by_pipeline, by_hand = in_pipeline(project, stage).artifact, on_its_own(project, stage).artifact
+    for path in by_pipeline.iterdir():
+        assert (by_hand / path.name).read_bytes() == path.read_bytes(), path.name
+
+
+def test_provenance_is_the_same_in_every_run(project: Path) -> None:
+    path = project / "build/models/reverse-grpo/provenance.json"
+    before = path.read_bytes()
+    run(project, "specialist-reverse-grpo")
+    assert path.read_bytes() == before
+    made = json.loads(before)
+    assert made["config"]["method"]["type"] == "grpo"
+    assert list(made["parents"]) == ["tiny"]
+    assert list(made["data"]) == ["reverse"]
+    assert made["cost"] == {"reverse-grpo": made["spent"]["flops"]}
+    assert "torch" in made["versions"]
+
+
+def test_the_ledger_says_what_the_run_took(project: Path) -> None:
+    ledger = json.loads((project / "build/metrics/sort-grpo.json").read_text())
+    assert ledger["steps"] == 6
+    assert ledger["tokens_generated"] > 0
+    # Each response is trained on together with its prompt.
+    assert ledger["tokens_trained"] > ledger["tokens_generated"]
+    assert ledger["wall_seconds"] > 0
+    assert ledger["peak_memory_bytes"] > 10**7
+    assert 0 <= ledger["selection_pass@1"] <= 1
+
+
+def test_the_distilled_students_cost_counts_its_teachers(project: Path) -> None:
+    run(project, "student-opd")
+    made = {
+        name: json.loads((project / "build/models" / name / "provenance.json").read_text())
+        for name in ("opd", "sort-grpo", "reverse-grpo")
+    }
+    assert made["opd"]["cost"] == {name: provenance["spent"]["flops"] for name, provenance in made.items()}
+
+
+def test_mixed_rl_spends_the_students_whole_cost_and_stops(project: Path) -> None:
+    mixed = {"base": "tiny", "method": "mixed", "domains": ["sort", "reverse"], "budget_of": "opd"}
+    declare(project, {**DECLARED, "students": {**DECLARED["students"], "mixed": mixed}})
+    run(project, "student-opd", "student-mixed")
+    made = [json.loads((project / f"build/models/{name}/provenance.json").read_text()) for name in ("opd", "mixed")]
+    budget, spent = sum(made[0]["cost"].values()), made[1]["spent"]["flops"]
+    rows = (project / "build/curves/mixed.csv").read_text().splitlines()[1:]
+    before_last = float(rows[-2].split(",")[1])
+    assert before_last < budget <= spent
+
+
+def test_a_soup_of_one_is_that_model(project: Path) -> None:
+    soup = {"base": "tiny", "method": "soup", "teachers": ["sort-grpo", "reverse-grpo"]}
+    declare(project, {**DECLARED, "students": {"soup": soup}})
+    stage = stages(project)["student-soup"]
+    run_stage(project, changed(stage, "teachers", stage.teachers[:1]), in_pipeline(project, stage))
+    models = project / "build/models"
+    own = load_file(models / "soup/model.safetensors")
+    other = load_file(models / "sort-grpo/model.safetensors")
+    assert all(own[name].equal(other[name]) for name in other)
+
+
+@pytest.mark.parametrize("missing", ["models/tiny", "data/sort"])
+def test_a_missing_input_is_one_line(
+    project: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], missing: str
+) -> None:
+    copy = Path(shutil.copytree(project, tmp_path / "project"))
+    shutil.rmtree(copy / "build" / missing)
+    stage = stages(copy)["specialist-sort-grpo"]
+    assert run_one(copy, stage, in_pipeline(copy, stage)) == FAILED
+    printed = capsys.readouterr().err
+    assert printed.startswith("Error: ")
+    assert missing in printed
+    assert "Traceback" not in printed
+
+
+def test_another_vocabulary_can_not_teach(project: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    declare(project, DECLARED)
+    copy = Path(shutil.copytree(project, tmp_path / "project"))
+    path = copy / "build/models/sort-grpo/tokenizer.json"
+    path.write_text(path.read_text().replace('"z"', '"Z"'))
+    stage = stages(copy)["student-opd"]
+    assert run_one(copy, stage, in_pipeline(copy, stage)) == FAILED
+    assert "sort-grpo can't teach tiny: their vocabularies differ" in capsys.readouterr().err
