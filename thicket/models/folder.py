@@ -1,11 +1,15 @@
 """Model folders: `AutoModelForCausalLM.from_pretrained` and `AutoTokenizer` load them with nothing else at hand."""
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from copy import deepcopy
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
+from safetensors import SafetensorError, safe_open
+from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig, PreTrainedModel
 from transformers.utils import logging
 
 from thicket.sampling.prompts import Tokenizer
@@ -13,32 +17,112 @@ from thicket.sampling.prompts import Tokenizer
 logging.disable_progress_bar()  # Bars of a blink's length for every file; stages show their own progress.
 
 WEIGHTS = "*.safetensors"
+PICKLES = ("*.bin", "*.pt", "*.pth")
 
 
 def load_tokenizer(folder: Path) -> Tokenizer:
-    """The tokenizer of a model folder."""
-    return AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    """The tokenizer of a model folder. Raises: ValueError where there is none that can be loaded."""
+    with explained(f"{folder}: its tokenizer"):
+        return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
 
 
-def load_model(folder: Path, dtype: torch.dtype = torch.float32) -> PreTrainedModel:
-    """The model of a folder, from safetensors only (a pickle could run code).
+def load_model(folder: Path) -> PreTrainedModel:
+    """The model of a folder, in float32; only safetensors are read and no code of the folder is run.
 
-    Raises: ValueError where the folder is not there or holds no safetensors.
+    Raises: ValueError where the folder is not there, holds no safetensors or a broken one, or not every weight.
     """
-    if not any(folder.glob(WEIGHTS)):
-        raise ValueError(f"{folder}: no model here (no {WEIGHTS} file)")
-    return AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, local_files_only=True, use_safetensors=True)
+    _check_weights(folder)
+    return causal_model(folder, f"{folder}: its model", local_files_only=True)
+
+
+def causal_model(source: Path | str, shown: str, **options: Any) -> PreTrainedModel:
+    """A model in float32 from a folder or a hub id, with transformers' own options.
+
+    Raises: ValueError, which begins with `shown`, where it can't be loaded or a weight is missing or of another shape:
+    transformers would draw that weight at random and go on.
+    """
+    with explained(shown):
+        model, found = AutoModelForCausalLM.from_pretrained(  # pyright: ignore[reportGeneralTypeIssues]
+            source,
+            dtype=torch.float32,
+            use_safetensors=True,
+            trust_remote_code=False,
+            ignore_mismatched_sizes=True,
+            output_loading_info=True,
+            **options,
+        )
+    check_complete(found, shown)
+    return model
+
+
+def check_complete(found: dict[str, Any], shown: str) -> None:
+    """Raises: ValueError where transformers' loading information names weights that the files do not give."""
+    lacking = sorted([*found["missing_keys"], *(key for key, *_ in found["mismatched_keys"])])
+    if lacking:
+        raise ValueError(
+            f"{shown} does not fit its config: {len(lacking)} weights are missing or of another shape, "
+            f"for instance {lacking[0]}"
+        )
+
+
+@contextmanager
+def explained(shown: str) -> Iterator[None]:
+    """Turns what transformers raises over files that it can't load into a ValueError that begins with `shown`."""
+    try:
+        yield
+    except (OSError, ValueError, ImportError) as error:
+        reason = " ".join(str(error).split())
+        if "trust_remote_code" in reason:
+            reason = "it comes with code of its own, and thicket runs no code that comes with a model"
+        raise ValueError(f"{shown} can't be loaded: {reason}") from error
+
+
+def _check_weights(folder: Path) -> None:
+    """Raises: ValueError where a folder holds no safetensors, or one that breaks off or is something else."""
+    if not folder.is_dir():
+        raise ValueError(f"{folder}: there is no such folder")
+    files = sorted(folder.glob(WEIGHTS))
+    if not files:
+        pickles = sorted(path.name for pattern in PICKLES for path in folder.glob(pattern))
+        hint = f"; {pickles[0]} is a pickle, which can run code when it is read: convert it first" if pickles else ""
+        raise ValueError(f"{folder}: no model here (no {WEIGHTS} file){hint}")
+    for path in files:
+        try:
+            with safe_open(path, framework="pt"):
+                pass  # The header is checked against the file's length.
+        except SafetensorError as error:
+            raise ValueError(f"{path}: broken, not a whole safetensors file ({error})") from error
 
 
 def save_model(
     model: PreTrainedModel, tokenizer: Tokenizer, folder: Path, dtype: Literal["float32", "bfloat16"] = "float32"
 ) -> None:
-    """Writes weights as safetensors, the tokenizer and the generation config."""
-    model.generation_config.eos_token_id = tokenizer.eos_token_id
-    model.generation_config.pad_token_id = tokenizer.pad_token_id
-    model.to(getattr(torch, dtype)).save_pretrained(folder)
-    model.generation_config.save_pretrained(folder)
+    """Writes weights as safetensors, the tokenizer and the generation config; equal models give equal bytes.
+
+    The model stays as it is, in its own type and on its own device.
+    """
+    written = _twin(model, getattr(torch, dtype))
+    # Only the ids: sampling settings that came along from elsewhere are not those that thicket trains and scores with.
+    written.generation_config = GenerationConfig(
+        bos_token_id=tokenizer.bos_token_id, eos_token_id=_ends(model, tokenizer), pad_token_id=tokenizer.pad_token_id
+    )
+    written.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
+
+
+def _twin(model: PreTrainedModel, dtype: torch.dtype) -> PreTrainedModel:
+    """The same model in a type, on the CPU; weights that are there in that type already are shared."""
+    state = {name: tensor.detach().to("cpu", dtype) for name, tensor in model.state_dict().items()}
+    # Through transformers, not the constructor, which would draw weights from the global generator to overwrite them.
+    return type(model).from_pretrained(None, config=deepcopy(model.config), state_dict=state, dtype=dtype)
+
+
+def _ends(model: PreTrainedModel, tokenizer: Tokenizer) -> int | list[int]:
+    """The tokenizer's end of sequence; all ends that the model declares, where this is one of them."""
+    declared = model.generation_config.eos_token_id if model.generation_config else None
+    if isinstance(declared, list) and tokenizer.eos_token_id in declared:
+        return declared
+    return tokenizer.eos_token_id
 
 
 def weights_hash(folder: Path) -> str:

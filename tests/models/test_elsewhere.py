@@ -1,0 +1,68 @@
+"""Bases that were trained elsewhere: folders, and the hub through a stand-in for the network."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from thicket.config.base import FolderBase, HubBase
+from thicket.models.elsewhere import load_elsewhere
+from thicket.models.folder import load_model
+
+REVISION = "0123456789abcdef0123456789abcdef01234567"
+
+
+def folder_base(path: str) -> FolderBase:
+    return FolderBase(type="folder", path=path, context=64)
+
+
+def hub_base() -> HubBase:
+    return HubBase(type="hub", id="someone/some-model", revision=REVISION, context=64)
+
+
+def test_folder_by_relative_and_by_absolute_path(toy_folder: Path, tmp_path: Path):
+    stored = load_model(toy_folder).state_dict()
+    for path in ("toy", str(toy_folder)):
+        model, tokenizer = load_elsewhere(folder_base(path), tmp_path)
+        assert all(torch.equal(tensor, stored[key]) for key, tensor in model.state_dict().items())
+        assert tokenizer("a")["input_ids"] == [1, 18]  # begin of sequence, and "a" after 4 specials and 14 characters
+
+
+def test_missing_folder(tmp_path: Path):
+    with pytest.raises(ValueError, match="models/mine: there is no such folder"):
+        load_elsewhere(folder_base("models/mine"), tmp_path)
+
+
+def test_hub_takes_the_pinned_revision_and_safetensors_and_runs_no_code(toy_folder: Path, tmp_path: Path, monkeypatch):
+    asked: list[tuple[str, dict[str, Any]]] = []
+
+    def hub(load: Any) -> Any:
+        def from_pretrained(name: str, **options: Any) -> Any:
+            asked.append((name, dict(options)))
+            del options["revision"]
+            return load(toy_folder, **options)
+
+        return from_pretrained
+
+    monkeypatch.setattr(AutoTokenizer, "from_pretrained", hub(AutoTokenizer.from_pretrained))
+    monkeypatch.setattr(AutoModelForCausalLM, "from_pretrained", hub(AutoModelForCausalLM.from_pretrained))
+    model, tokenizer = load_elsewhere(hub_base(), tmp_path)
+    assert model.dtype == torch.float32
+    assert tokenizer.eos_token_id == 2
+    assert [name for name, _ in asked] == ["someone/some-model"] * 2
+    assert all(options["revision"] == REVISION and options["trust_remote_code"] is False for _, options in asked)
+    assert asked[1][1]["use_safetensors"] is True
+
+
+def test_unreachable_hub(tmp_path: Path, monkeypatch):
+    def from_pretrained(name: str, **options: Any) -> Any:
+        raise OSError("We couldn't connect to the hub\nto load the files, and couldn't find them in the cached files.")
+
+    monkeypatch.setattr(AutoTokenizer, "from_pretrained", from_pretrained)
+    expected = (
+        rf"someone/some-model at revision {REVISION}: its tokenizer can't be loaded: We couldn't connect .* files\."
+    )
+    with pytest.raises(ValueError, match=expected):
+        load_elsewhere(hub_base(), tmp_path)

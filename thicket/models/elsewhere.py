@@ -1,0 +1,25 @@
+"""Base models that were trained elsewhere: a folder, or a repository of the Hugging Face hub."""
+
+from pathlib import Path
+
+from transformers import AutoTokenizer, PreTrainedModel
+
+from thicket.config.base import FolderBase, HubBase
+from thicket.models.folder import causal_model, explained, load_model, load_tokenizer
+from thicket.sampling.prompts import Tokenizer
+
+
+def load_elsewhere(base: FolderBase | HubBase, root: Path) -> tuple[PreTrainedModel, Tokenizer]:
+    """The model, in float32, and its tokenizer; rows of its embedding beyond the tokenizer's vocabulary stay.
+
+    Only safetensors are read, and no code that comes with a model is run.
+    Raises: ValueError where it is not there, can't be reached, or is not whole.
+    """
+    if isinstance(base, FolderBase):
+        folder = root / base.path
+        return load_model(folder), load_tokenizer(folder)
+    shown = f"{base.id} at revision {base.revision}: its"
+    # The tokenizer first: it is small, and tells whether the hub can be reached.
+    with explained(f"{shown} tokenizer"):
+        tokenizer = AutoTokenizer.from_pretrained(base.id, revision=base.revision, trust_remote_code=False)
+    return causal_model(base.id, f"{shown} model", revision=base.revision), tokenizer
