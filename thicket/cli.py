@@ -1,6 +1,7 @@
 """The command line. Each command imports what it needs when it runs, so that help and checks answer at once."""
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
@@ -51,13 +52,22 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: list[str] | None = None) -> int:
     """Entry point: 0 done, 1 the stage failed, 2 the configuration or the command is wrong, 128+n ended by a signal."""
-    arguments = parser().parse_args(argv)
+    commands = parser()
+    arguments, rest = commands.parse_known_args(argv)
+    if arguments.command in STAGES and not any(text.startswith("-") for text in rest):
+        arguments.overrides += rest  # those after a `-m` in their midst
+    elif rest:
+        commands.error(f"unrecognized arguments: {' '.join(rest)}")
     if arguments.command is None:
-        parser().print_help()
+        commands.print_help()
         return 0
     from thicket.config.problems import ConfigError
+    from thicket.config.project import project_root
 
     root = project_root(Path.cwd())
+    if arguments.command == "run":
+        arguments.config = Path(os.path.relpath(arguments.config, root))
+    os.chdir(root)  # what a config names is relative to it
     try:
         return _dispatch(arguments, root)
     except ConfigError as error:
@@ -67,11 +77,9 @@ def main(argv: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("Stopped. The next run goes on from the last checkpoint.", file=sys.stderr)
         return 130
-
-
-def project_root(start: Path) -> Path:
-    """The nearest folder upwards with a params.yaml; the folder itself where there is none."""
-    return next((folder for folder in (start, *start.parents) if (folder / "params.yaml").is_file()), start)
+    except BrokenPipeError:  # `thicket … | head`: nobody reads on, not even what is still in the buffer.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
 
 
 def _dispatch(arguments: argparse.Namespace, root: Path) -> int:

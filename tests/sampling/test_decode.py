@@ -140,3 +140,16 @@ def test_samples_follow_the_models_distribution() -> None:
     # χ²: mean ν, standard deviation √(2ν); four of them are beyond chance.
     freedom = int(large.sum())
     assert statistic < freedom + 4 * (2 * freedom) ** 0.5
+
+
+def test_under_autocast_log_probs_are_those_of_a_forward_pass_under_autocast() -> None:
+    model = small_model(spread=2.0)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = decode(model, padded(PROMPTS), keys(4), Decoding(1.0, most=8), stop_ids=[2])
+        for row, prompt in enumerate(PROMPTS):
+            tokens = found.tokens_BT[row, : int(found.lengths_B[row])]
+            logits_LV = model(torch.tensor([prompt + tokens.tolist()])).logits[0].detach().float()
+            log_probs_TV = logits_LV[len(prompt) - 1 : -1].log_softmax(dim=-1)
+            expected_T = log_probs_TV.gather(1, tokens.unsqueeze(1)).squeeze(1)
+            # bfloat16 has eight bits of mantissa: sums in another order differ in the second decimal.
+            torch.testing.assert_close(found.log_probs_BT[row, : len(tokens)], expected_T, rtol=0, atol=0.1)

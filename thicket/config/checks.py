@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator
 from thicket.config.base import Base, PretrainedBase
 from thicket.config.domain import Domain, ProceduralSource
 from thicket.config.graph import Graph
-from thicket.config.layers import Layered
-from thicket.config.method import StudentMethod
+from thicket.config.layers import Path_
+from thicket.config.method import Mixed, Soup, StudentMethod
 from thicket.config.params import StudentNode
 from thicket.config.problems import Problem
 from thicket.config.stages import Teacher
@@ -16,16 +16,17 @@ LongestQuestion = Callable[[ProceduralSource], int]
 
 
 def window_problems(
-    user: str, domain: Domain, layers: Layered, base: Base, longest: LongestQuestion
+    user: str, domain: Domain, origin: Callable[[Path_], str], base: Base, longest: LongestQuestion
 ) -> Iterator[Problem]:
     """Prompt and response fit the base's context; prompts of known length fit the window."""
     window = domain.window
-    if window.prompt + window.response > base.context:
+    together = window.prompt + window.response
+    if together > base.context:
         yield Problem(
-            where=layers.origin(("window",)),
+            where=", ".join(dict.fromkeys(origin(("window", part)) for part in ("prompt", "response"))),
             path="domain.window",
             given=f"{{prompt: {window.prompt}, response: {window.response}}}",
-            wrong=f"prompt and response together ({window.prompt + window.response} tokens) don't fit the base's context",
+            wrong=f"prompt and response together ({together} tokens) don't fit the base's context",
             allowed=f"at most {base.context} together",
             users=(user,),
         )
@@ -33,10 +34,10 @@ def window_problems(
     if not isinstance(base, PretrainedBase) or not isinstance(source, ProceduralSource) or domain.prompt.shots:
         return
     # The character tokenizer: one token a character, and the begin-of-sequence token.
-    tokens = 1 + len(domain.prompt.template.replace("{question}", "")) + longest(source)
+    tokens = 1 + len(domain.prompt.template.replace("{question}", " " * longest(source)))
     if tokens > window.prompt:
         yield Problem(
-            where=layers.origin(("window", "prompt")),
+            where=origin(("window", "prompt")),
             path="domain.window.prompt",
             given=str(window.prompt),
             wrong=f"the longest prompt has {tokens} tokens",
@@ -45,48 +46,77 @@ def window_problems(
         )
 
 
+def check_twice(graph: Graph, at: Path_, names: list[str]) -> None:
+    """Nothing stands twice in a list."""
+    for index, name in enumerate(names):
+        if name in names[:index]:
+            graph.problem((*at, index), name, "stands here a second time")
+
+
 def check_student(
     graph: Graph, name: str, node: StudentNode, method: StudentMethod, teachers: list[Teacher], domains: list[str]
 ) -> None:
     """A student has what its method needs, and nothing that its method would ignore."""
-    place = ("students", name)
-    if method.type == "mixed":
+    check_twice(graph, graph.at(name, "domains"), node.domains)
+    if isinstance(method, Mixed):
         _check_mixed(graph, name, node)
         return
     if node.budget_of is not None:
-        graph.problem((*place, "budget_of"), node.budget_of, "only mixed RL has a budget")
-    if not node.teachers:
-        graph.problem((*place, "teachers"), None, f"the method `{method.type}` needs at least one teacher")
+        graph.problem(graph.at(name, "budget_of"), node.budget_of, "only mixed RL has a budget")
+    if not teachers:
+        graph.problem(graph.at(name, "teachers"), None, f"the method `{method.type}` needs at least one teacher")
     elif not any(teacher.weight > 0 for teacher in teachers):
-        graph.problem((*place, "teachers"), None, "all weights are 0: nothing is learnt from anyone")
-    if method.type == "opd":
-        judged = {teacher.domain for teacher in teachers if teacher.weight > 0}
-        for domain in sorted(set(domains) - judged):
-            graph.problem((*place, "domains"), domain, "no teacher with a weight above 0 judges this domain", judged)
-        for domain in sorted(judged - set(domains)):
-            graph.problem((*place, "domains"), domains, f"leaves out {domain}, which a teacher judges")
+        graph.problem(graph.at(name, "teachers"), None, "all weights are 0: nothing is learnt from anyone")
+    elif isinstance(method, Soup):
+        _check_soup(graph, name, node)
+    else:
+        _check_routes(graph, name, teachers, domains)
+
+
+def _check_soup(graph: Graph, name: str, node: StudentNode) -> None:
+    check_twice(graph, graph.at(name, "teachers"), [teacher.model for teacher in node.teachers])
+    if node.domains:
+        graph.problem(graph.at(name, "domains"), node.domains, "a soup is not trained, on no domain")
+
+
+def _check_routes(graph: Graph, name: str, teachers: list[Teacher], domains: list[str]) -> None:
+    """Every domain has a teacher that judges it, and every teacher a domain."""
+    for index, teacher in enumerate(teachers):
+        at = graph.at(name, "teachers", index)
+        if teacher.domain is None:
+            wrong = "not a specialist: say which domain it judges, {model: …, domain: …}"
+            graph.problem(at, teacher.name, wrong)
+        elif (teacher.name, teacher.domain) in [(t.name, t.domain) for t in teachers[:index]]:
+            graph.problem(at, teacher.name, f"judges {teacher.domain} already")
+    judged = {teacher.domain for teacher in teachers if teacher.weight > 0 and teacher.domain}
+    for domain in sorted(set(domains) - judged):
+        wrong = "no teacher with a weight above 0 judges this domain"
+        graph.problem(graph.at(name, "domains"), domain, wrong, judged)
+    for domain in sorted(judged - set(domains)):
+        graph.problem(graph.at(name, "domains"), domains, f"leaves out {domain}, which a teacher judges")
 
 
 def _check_mixed(graph: Graph, name: str, node: StudentNode) -> None:
-    place = ("students", name)
     if node.teachers:
-        graph.problem((*place, "teachers"), None, "mixed RL has no teachers: it takes `domains` and `budget_of`")
+        graph.problem(graph.at(name, "teachers"), None, "mixed RL has no teachers: it takes `domains` and `budget_of`")
     if not node.domains:
-        graph.problem((*place, "domains"), None, "mixed RL needs the domains that it trains on")
+        graph.problem(graph.at(name, "domains"), None, "mixed RL needs the domains that it trains on")
     taught = {other: student for other, student in graph.params.students.items() if student.teachers}
     if node.budget_of not in taught:
         wrong = "mixed RL needs the student with teachers whose cost it may spend"
-        graph.problem((*place, "budget_of"), node.budget_of, wrong, taught)
+        graph.problem(graph.at(name, "budget_of"), node.budget_of, wrong, taught)
     elif taught[node.budget_of].base != node.base:
-        graph.problem((*place, "budget_of"), node.budget_of, "starts from another base: the costs can't be compared")
+        graph.problem(
+            graph.at(name, "budget_of"), node.budget_of, "starts from another base: the costs can't be compared"
+        )
 
 
 def check_vocabularies(graph: Graph, name: str, bases: dict[str, Base]) -> None:
     """Teachers share the student's tokenizer, as far as the config can tell (loading tells the rest)."""
-    own = bases.get(graph.root(name))
-    for index, teacher in enumerate(graph.params.students[name].teachers):
+    node, own = graph.nodes[name], bases.get(graph.root(name))
+    for index, teacher in enumerate(node.teachers if isinstance(node, StudentNode) else ()):
         root = graph.root(teacher.model)
         other = bases.get(root)
         if own and other and isinstance(own, PretrainedBase) != isinstance(other, PretrainedBase):
             wrong = f"goes back to the base {root}, whose tokenizer is not the student's"
-            graph.problem(("students", name, "teachers", index), teacher.model, wrong)
+            graph.problem(graph.at(name, "teachers", index), teacher.model, wrong)

@@ -1,9 +1,10 @@
 """What a domain is: where its items come from, how they are asked, how answers are judged, what a specialist pays for.
 
-A stage's resolved config holds just the part that the stage depends on (`DataDomain`, `ScoredDomain`, `Domain`), so that
+A stage's resolved config holds just the part that it depends on (`DataDomain`, `ScoredDomain`, `TrainedDomain`), so that
 a changed length penalty reruns a specialist but neither the data nor the evaluation of other models.
 """
 
+import re
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
@@ -21,6 +22,8 @@ class ProceduralSource(Strict):
     """Which generator of `thicket.domains.procedural`."""
     levels: Annotated[list[Positive], Field(min_length=1)]
     """Difficulty levels, drawn with equal probability; what a level means is the task's (length in characters, mostly)."""
+    named: bool = True
+    """A question begins with the task's name, as in `sort 312`; false: it is the instance alone, as in `12 + 35`."""
 
 
 class ReasoningGymSource(Strict):
@@ -31,8 +34,8 @@ class ReasoningGymSource(Strict):
     """Name of the data set in reasoning-gym, as in `reasoning_gym.create_dataset(name)`."""
     params: dict[str, Any] = {}
     """Keyword arguments of the data set's configuration, for every level."""
-    levels: dict[Positive, dict[str, Any]] = {1: {}}
-    """Difficulty level → further keyword arguments; every level gives the same number of items."""
+    levels: Annotated[list[dict[str, Any]], Field(min_length=1)] = [{}]
+    """Further keyword arguments of level 1, level 2, and so on; the levels give items in turn."""
 
 
 class DatasetSource(Strict):
@@ -41,20 +44,20 @@ class DatasetSource(Strict):
     type: Literal["dataset"]
     path: str | None = None
     """Hub id, as in `datasets.load_dataset(path)`; null where `data_files` names local files."""
-    revision: str | None = None
-    """Commit of the hub repository; a hub id needs it, so that the same config gives the same items."""
+    revision: Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")] | None = None
+    """Commit of the hub repository (40 hexadecimal digits), so that the same config gives the same items."""
     subset: str | None = None
     """The data set's configuration name on the hub."""
-    split: str = "train"
-    """Which split of the source to read; thicket makes its own train, selection and test out of it."""
+    split: str | None = None
+    """Which split of the hub's data set to read; thicket makes its own train, selection and test out of it."""
     data_files: str | list[str] | None = None
-    """Local file or files, relative to the project's root or absolute."""
+    """Local file or files (.json, .jsonl, .csv, .parquet), relative to the project's root or absolute."""
     question: str
     """Template of the question over the row's columns, as in `{Body} {Question}`."""
     answer: str
     """Template of the reference answer over the row's columns."""
     answer_pattern: str | None = None
-    """Regular expression whose first group is the reference answer within the answer column, as in `#### (.*)`."""
+    """Regular expression whose first group is the reference answer within the filled `answer`, as in `#### (.*)`."""
     level: str | None = None
     """Column that holds the difficulty level (a whole number)."""
 
@@ -62,15 +65,30 @@ class DatasetSource(Strict):
     def _one_place(self) -> "DatasetSource":
         if (self.path is None) == (self.data_files is None):
             raise ValueError("name either `path` (a hub id) or `data_files` (local files), not both and not neither")
-        if self.path is not None and self.revision is None:
-            raise ValueError("a hub id needs `revision`, the commit to read, so that the items can't change")
+        if self.path is not None and (self.revision is None or self.split is None):
+            raise ValueError(
+                "a hub id needs `revision`, the commit to read, and `split`, so that the items can't change"
+            )
+        if self.path is None and (self.revision, self.subset, self.split) != (None, None, None):
+            raise ValueError("`revision`, `subset` and `split` belong to a hub id; local files have none")
+        return self
+
+    @model_validator(mode="after")
+    def _pattern_has_a_group(self) -> "DatasetSource":
+        if self.answer_pattern is not None:
+            try:
+                groups = re.compile(self.answer_pattern).groups
+            except re.error as error:
+                raise ValueError(f"`answer_pattern` is no regular expression: {error}") from None
+            if groups == 0:
+                raise ValueError("`answer_pattern` needs a group, as in `#### (.*)`: the group is the answer")
         return self
 
 
 class IfevalSource(Strict):
     """Prompts with verifiable instructions, in the form of IFEval (Zhou et al. 2023, arXiv 2311.07911).
 
-    Without files, prompts are made from a small grammar of topics and of the instruction kinds named in `kinds`.
+    Without files, prompts are made from a small grammar of requests and of the instruction kinds named in `kinds`.
     """
 
     type: Literal["ifeval"]
@@ -78,6 +96,16 @@ class IfevalSource(Strict):
     """Local JSON-lines files with the columns `key`, `prompt`, `instruction_id_list`, `kwargs`; null: make prompts."""
     kinds: list[str] = []
     """Instruction kinds to keep, as in `punctuation:no_comma`; a prompt with any other kind is left out. Empty: all."""
+    levels: Annotated[list[Positive], Field(min_length=1)] | None = None
+    """Instructions in a made prompt, drawn with equal probability; null: one. An item's level is that number."""
+
+    @model_validator(mode="after")
+    def _levels_are_made(self) -> "IfevalSource":
+        if self.data_files is not None and self.levels is not None:
+            raise ValueError(
+                "`levels` is about made prompts; those of `data_files` have the instructions that they have"
+            )
+        return self
 
 
 Source = Annotated[ProceduralSource | ReasoningGymSource | DatasetSource | IfevalSource, Field(discriminator="type")]
@@ -91,7 +119,10 @@ class Prompt(Strict):
     template: str = "{question}"
     """Text around the question; `{question}` is replaced."""
     shots: Count = 0
-    """Solved examples before the question, taken from the train split (few-shot)."""
+    """Solved examples before the question (few-shot), drawn for each item anew: a small model copies the answers of a
+    few examples that every prompt holds (docs/log.md, 2026-11-24)."""
+    shot_pool: Positive = 64
+    """Items that the train split gives up as examples; nobody is asked or trained on them."""
     shot_template: str = "{prompt}{answer}\n\n"
     """Text of one solved example: `{prompt}` is the example's question in `template`, `{answer}` its reference answer."""
     system: str | None = None
@@ -103,6 +134,10 @@ class Prompt(Strict):
             raise ValueError("`template` needs {question}, the place where the question goes")
         if "{prompt}" not in self.shot_template or "{answer}" not in self.shot_template:
             raise ValueError("`shot_template` needs {prompt} and {answer}")
+        if self.shots > self.shot_pool:
+            raise ValueError(
+                f"`shots` ({self.shots}) are drawn from a `shot_pool` of at least as many ({self.shot_pool})"
+            )
         if self.system is not None and self.style == "raw":
             raise ValueError("`system` is a turn of a chat: it needs `style: chat`")
         return self
@@ -138,7 +173,7 @@ class ExactVerifier(Strict):
 
 
 class NumberVerifier(Strict):
-    """A number in the response equals the answer's number."""
+    """A number in the response equals the answer's last number."""
 
     type: Literal["number"]
     which: Literal["first", "last"] = "last"
@@ -151,8 +186,8 @@ class ChoiceVerifier(Strict):
     """The first option letter that stands alone in the response equals the answer's letter."""
 
     type: Literal["choice"]
-    letters: str = "ABCDE"
-    """The letters that are options."""
+    letters: Annotated[str, Field(pattern=r"^[A-Za-z0-9]{2,}$")] = "ABCDE"
+    """The letters (or digits) that are options."""
 
 
 class InstructionsVerifier(Strict):

@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class Strict(BaseModel):
-    """A frozen model that refuses unknown keys and converts no types; the docstring under a field is its description."""
+    """A frozen model that refuses unknown keys and converts no types; a docstring under a field describes it."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
 

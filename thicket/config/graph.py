@@ -1,88 +1,103 @@
 """The model graph of params.yaml: names, references, the order of building."""
 
+import re
 from collections.abc import Iterable
 from typing import Any, Literal
 
-from thicket.config.layers import Layered
+from thicket.config.fields import NAME_PATTERN
+from thicket.config.layers import Layered, Path_
 from thicket.config.params import BaseNode, Params, SpecialistNode, StudentNode
-from thicket.config.problems import Problem, dotted, nearest
+from thicket.config.problems import Problem, dotted, nearest, shown
 
 Node = BaseNode | SpecialistNode | StudentNode
-Place = tuple[str | int, ...]
+Kind = Literal["base", "specialist", "student"]
+SOME_PRODUCT = "products[]"
+"""Stands among broken models for those of a broken product, whose names can't be told."""
 
 
 class Graph:
-    """The declared models, with the problems found among their names and references."""
+    """The declared models, with the problems found among their names and references.
+
+    A declaration with a problem of its own is left out, and so is what needs it: one fault, one message.
+    """
 
     def __init__(self, params: Params, layers: Layered, broken: frozenset[str] = frozenset()):
-        """`broken`: models whose declaration has a problem of its own, reported already."""
-        self.params, self.layers, self.broken = params, layers, broken
+        """`broken`: models whose declaration has a problem that is reported already."""
+        self.params, self.layers = params, layers
+        self.broken = set(broken)
         self.problems: list[Problem] = []
-        self.specialists = dict(params.specialists)
-        self._product_of: dict[str, int] = {}
-        self._add_products()
-        self._check_names()
+        self.nodes: dict[str, Node] = {}
+        self._places: dict[str, Path_] = {}
+        self._choices: dict[str, dict[str, Path_]] = {}
+        for group in ("bases", "specialists"):
+            for name, node in getattr(params, group).items():
+                self._declare(name, node, (group, name))
+        self._declare_products()
+        for name, node in params.students.items():
+            self._declare(name, node, ("students", name))
 
-    def nodes(self) -> dict[str, Node]:
-        return {**self.params.bases, **self.specialists, **self.params.students}
-
-    def kind(self, name: str) -> Literal["base", "specialist", "student"]:
-        if name in self.params.bases:
+    def kind(self, name: str) -> Kind:
+        node = self.nodes[name]
+        if isinstance(node, BaseNode):
             return "base"
-        return "student" if name in self.params.students else "specialist"
+        return "specialist" if isinstance(node, SpecialistNode) else "student"
 
-    def place(self, name: str) -> Place:
-        """Where a node stands in params.yaml."""
-        if name in self._product_of:
-            return "products", self._product_of[name]
-        if name in self.params.bases:
-            return "bases", name
-        return ("students", name) if name in self.params.students else ("specialists", name)
+    def at(self, name: str, *path: str | int) -> Path_:
+        """Where a part of a model's declaration stands in params.yaml."""
+        chosen = self._choices.get(name, {}).get(str(path[0])) if path else None
+        return chosen or (*self._places[name], *path)
 
-    def problem(self, at: Place, given: Any, wrong: str, among: Iterable[str] = ()) -> None:
+    def problem(self, at: Path_, given: Any, wrong: str, among: Iterable[str] = ()) -> None:
         """Notes a problem at a place in params.yaml; `among` are the words that are allowed there."""
         known = sorted(among)
         self.problems.append(
             Problem(
                 where=self.layers.origin(at),
                 path=dotted(at),
-                given=repr(given) if given is not None else "",
+                given="" if given is None else shown(given),
                 wrong=wrong,
                 allowed=", ".join(known),
                 nearest=nearest(given, known) if known else "",
             )
         )
 
-    def _add_products(self) -> None:
+    def _declare(self, name: str, node: Node, at: Path_, choices: dict[str, Path_] | None = None) -> None:
+        if name in self.nodes:
+            taken = self._places[name]
+            given = name if choices else None
+            self.problem(at, given, f"the name is taken: {dotted(taken)} ({self.layers.origin(taken)})")
+            return
+        self.nodes[name], self._places[name], self._choices[name] = node, at, choices or {}
+
+    def _declare_products(self) -> None:
         for index, product in enumerate(self.params.products):
-            for domain in product.domains:
-                for method in product.methods:
+            at = ("products", index)
+            for d, domain in enumerate(product.domains):
+                for m, method in enumerate(product.methods):
                     name = f"{domain}-{method}".replace("/", "-")
-                    if name in self.specialists:
-                        self.problem(("products", index), name, "a specialist of this name is declared already")
-                    self._product_of[name] = index
-                    self.specialists[name] = SpecialistNode(base=product.base, domain=domain, method=method)
+                    choices = {"base": (*at, "base"), "domain": (*at, "domains", d), "method": (*at, "methods", m)}
+                    node = SpecialistNode(base=product.base, domain=domain, method=method)
+                    self._declare(name, node, at, choices)
 
-    def _check_names(self) -> None:
-        seen: set[str] = set()
-        for group in ("bases", "specialists", "students"):
-            names = self.specialists if group == "specialists" else getattr(self.params, group)
-            for name in names:
-                if name in seen:
-                    self.problem((group, name), None, "another model has this name already")
-                seen.add(name)
+    def check_names(self) -> None:
+        """A product's names are made of its options' names, which need not be fit for a model."""
+        for name in self.nodes:
+            if name not in self.broken and not re.match(NAME_PATTERN, name):
+                wrong = "not a name for a model (lower-case letters, digits, hyphens): declare it under `specialists`"
+                self.problem(self.at(name), name, wrong)
+                self.broken.add(name)
 
-    def references(self, name: str) -> list[tuple[Place, str]]:
+    def references(self, name: str) -> list[tuple[Path_, str]]:
         """The models that a node needs, each with its place in params.yaml."""
-        node, place = self.nodes()[name], self.place(name)
+        node = self.nodes[name]
         if isinstance(node, BaseNode):
             return []
-        references: list[tuple[Place, str]] = [((*place, "base"), node.base)]
+        references: list[tuple[Path_, str]] = [(self.at(name, "base"), node.base)]
         if isinstance(node, StudentNode):
             for index, teacher in enumerate(node.teachers):
-                references.append(((*place, "teachers", index), teacher.model))
+                references.append((self.at(name, "teachers", index), teacher.model))
             if node.budget_of is not None:
-                references.append(((*place, "budget_of"), node.budget_of))
+                references.append((self.at(name, "budget_of"), node.budget_of))
         return references
 
     def order(self) -> list[str]:
@@ -90,35 +105,41 @@ class Graph:
 
         Left out, with a problem noted: models that need themselves or a model that is not declared.
         """
-        nodes, order = self.nodes(), []
+        order: list[str] = []
         complete: dict[str, bool] = {}
         visiting: list[str] = []
 
         def visit(name: str) -> bool:
             if name not in complete:
                 visiting.append(name)
-                complete[name] = all([arrive(at, other) for at, other in self.references(name)])
+                found = [arrive(at, other) for at, other in self.references(name)]
+                complete[name] = name not in self.broken and all(found)
                 visiting.pop()
                 if complete[name]:
                     order.append(name)
             return complete[name]
 
-        def arrive(at: Place, other: str) -> bool:
-            if other in self.broken:
-                return False
-            if other not in nodes:
-                self.problem(at, other, "no model of this name is declared", nodes)
-                return False
+        def arrive(at: Path_, other: str) -> bool:
             if other in visiting:
-                self.problem(at, other, f"the graph goes in a circle: {' → '.join([*visiting, other])}")
+                circle = [*visiting[visiting.index(other) :], other]
+                self.problem(at, other, f"the graph goes in a circle: {' → '.join(circle)}")
                 return False
-            return visit(other)
+            return visit(other) if other in self.nodes else self._unknown(at, other)
 
-        for name in nodes:
+        for name in self.nodes:
             visit(name)
         return order
 
+    def _unknown(self, at: Path_, other: str) -> Literal[False]:
+        """Notes a reference to no model, unless it means one whose declaration is at fault."""
+        known = {*self.nodes, *self.broken} - {SOME_PRODUCT}
+        close = nearest(other, sorted(known))
+        misnamed = close in self.broken and bool(self._choices.get(close))
+        if other not in self.broken and not misnamed and SOME_PRODUCT not in self.broken:
+            self.problem(at, other, "no model of this name is declared", known)
+        return False
+
     def root(self, name: str) -> str:
         """The base that a model goes back to, by way of what it started from."""
-        node = self.nodes()[name]
+        node = self.nodes[name]
         return name if isinstance(node, BaseNode) else self.root(node.base)

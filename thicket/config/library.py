@@ -4,14 +4,18 @@ Hydra's own composition takes about 100 ms an option, and `thicket check` compos
 and keeps the line that set each value. A test holds it to what Hydra composes, for every option that ships.
 """
 
+from collections.abc import Iterator
 from copy import deepcopy
 from pathlib import Path
 
 from thicket.config.layers import Layered
-from thicket.config.problems import ConfigError, Problem, nearest
-from thicket.config.yamlfile import read_yaml
+from thicket.config.problems import ConfigError, Problem, nearest, shown
+from thicket.config.yamlfile import YamlFile, read_yaml
 
-GROUPS = ("experiment", "base", "domain", "method", "sampler", "trainer", "evaluation")
+GROUPS = ("base", "domain", "method", "sampler", "trainer", "evaluation")
+"""The groups whose options make up a stage's config."""
+EXPERIMENTS = "experiment"
+"""The group whose options are whole files params.yaml."""
 
 
 class Library:
@@ -19,52 +23,57 @@ class Library:
 
     def __init__(self, root: Path):
         self.root = root
-        self._cache: dict[tuple[str, str], Layered] = {}
+        self._options: dict[str, list[str]] = {}
+        self._read: dict[tuple[str, str], Layered] = {}
 
     def options(self, group: str) -> list[str]:
         """The names of a group's options; an option in a subfolder is named `folder/option`."""
-        folder = self.root / group
-        return sorted(path.relative_to(folder).with_suffix("").as_posix() for path in folder.rglob("*.yaml"))
+        if group not in self._options:
+            folder = self.root / group
+            paths = folder.rglob("*.yaml")
+            self._options[group] = sorted(path.relative_to(folder).with_suffix("").as_posix() for path in paths)
+        return self._options[group]
 
-    def option(self, group: str, name: str, asked_by: Problem) -> Layered:
-        """An option's values with their origins.
+    def unknown(self, group: str, name: str, where: str, path: str, users: tuple[str, ...] = ()) -> list[Problem]:
+        """The problem that there is no such option, if so."""
+        known = self.options(group)
+        if name in known:
+            return []
+        wrong = f"there is no such option of conf/{group}"
+        return [Problem(where, path, shown(name), wrong, ", ".join(known), nearest(name, known), users)]
 
-        `asked_by` says who chose it: it becomes the error where there is no such option.
-        Raises: ConfigError.
-        """
-        if (group, name) not in self._cache:
-            self._cache[group, name] = self._read(group, name, asked_by, ())
-        return deepcopy(self._cache[group, name])
+    def option(self, group: str, name: str) -> Layered:
+        """The values of an option that there is, with their origins. Raises: ConfigError."""
+        if (group, name) not in self._read:
+            self._read[group, name] = self._compose(group, name, ())
+        return deepcopy(self._read[group, name])
 
-    def _read(self, group: str, name: str, asked_by: Problem, seen: tuple[str, ...]) -> Layered:
-        options = self.options(group)
-        if name not in options:
-            raise ConfigError(
-                [
-                    Problem(
-                        asked_by.where,
-                        asked_by.path,
-                        repr(name),
-                        f"there is no such option of conf/{group}",
-                        allowed=", ".join(options),
-                        nearest=nearest(name, options),
-                        users=asked_by.users,
-                    )
-                ]
-            )
-        shown = f"conf/{group}/{name}.yaml"
-        file = read_yaml(self.root / group / f"{name}.yaml", shown)
+    def _compose(self, group: str, name: str, seen: tuple[str, ...]) -> Layered:
+        file = read_yaml(self.root / group / f"{name}.yaml", f"conf/{group}/{name}.yaml")
         own = {key: value for key, value in file.value.items() if key != "defaults"}
-        parents = file.value.get("defaults", [])
-        if name in seen or not isinstance(parents, list) or not all(isinstance(p, str) for p in parents):
-            wrong = "has to be a list of options of the same group, and `_self_`, that doesn't come back to itself"
-            raise ConfigError([Problem(shown, "defaults", repr(parents), wrong)])
-        layers = Layered()
-        for parent in parents if "_self_" in parents else [*parents, "_self_"]:
-            if parent == "_self_":
-                layers.merge(own, lambda path: f"{shown}:{file.lines.get(path, 1)}")
+        layers = Layered(origins={(): file.name})
+        for parent in self._parents(group, file, (*seen, name)):
+            if parent is None:
+                layers.merge(own, file.origin)
             else:
-                inner = self._read(group, parent, Problem(shown, "defaults", parent, ""), (*seen, name))
+                inner = self._compose(group, parent, (*seen, name))
                 layers.merge(inner.value, inner.origin)
-        layers.origins.setdefault((), shown)
         return layers
+
+    def _parents(self, group: str, file: YamlFile, seen: tuple[str, ...]) -> Iterator[str | None]:
+        """The options that a file's defaults list names, and None for the file itself (`_self_`, else the last)."""
+        listed = file.value.get("defaults", [])
+        if not isinstance(listed, list) or not all(isinstance(entry, str) for entry in listed):
+            wrong = "has to be a list of options of the same group, and `_self_`"
+            raise ConfigError([Problem(file.origin(("defaults",)), "defaults", shown(listed), wrong)])
+        for index, entry in enumerate(listed):
+            where, path = file.origin(("defaults", index)), f"defaults[{index}]"
+            if entry in seen:
+                circle = " → ".join([*seen, entry])
+                raise ConfigError([Problem(where, path, shown(entry), f"the defaults go in a circle: {circle}")])
+            problems = [] if entry == "_self_" else self.unknown(group, entry, where, path)
+            if problems:
+                raise ConfigError(problems)
+            yield None if entry == "_self_" else entry
+        if "_self_" not in listed:
+            yield None

@@ -6,6 +6,8 @@ from typing import Any
 
 from thicket.config.problems import ConfigError, Problem
 
+COMMAND_LINE = "command line"
+
 
 @dataclass(frozen=True)
 class Override:
@@ -13,47 +15,70 @@ class Override:
 
     key: str
     values: tuple[Any, ...]
-    """One value, or those of a choice sweep."""
+    """One value, those of a choice sweep, or the ends of an interval."""
     text: str
+    interval: bool = False
+    """Any number between the two values: an optimiser's sweep."""
+
+    @property
+    def swept(self) -> bool:
+        return self.interval or len(self.values) > 1
+
+    @property
+    def origin(self) -> str:
+        """Who set the value, as messages name it."""
+        return f"override {self.text!r}"
 
 
-def parse(texts: list[str]) -> list[Override]:
-    """Parses overrides; those of Hydra itself (`hydra.…`, `hydra/…`) are left out.
+def parse(texts: list[str]) -> tuple[list[Override], list[str]]:
+    """Parses overrides, and sets those of Hydra itself (`hydra.…`, `hydra/…`) apart as they are.
 
     Raises: ConfigError with every text that is not an override.
     """
     from hydra.core.override_parser.overrides_parser import OverridesParser
-    from hydra.core.override_parser.types import Override as Parsed
     from hydra.errors import HydraException
 
     parser = OverridesParser.create()
-    overrides, problems = [], []
+    overrides: list[Override] = []
+    settings: list[str] = []
+    problems: list[Problem] = []
     for text in texts:
         try:
-            parsed: Parsed = parser.parse_override(text)
+            parsed = parser.parse_override(text)
         except HydraException as error:
             reason = str(error).splitlines()[0]
-            problems.append(Problem("command line", text, "", f"not an override ({reason})", allowed="KEY=VALUE"))
+            problems.append(Problem(COMMAND_LINE, text, "", f"not an override ({reason})", allowed="KEY=VALUE"))
             continue
-        key = parsed.key_or_group
-        if key == "hydra" or key.startswith(("hydra.", "hydra/")):
-            continue
-        if parsed.is_delete():
-            problems.append(Problem("command line", text, "", "a value can't be deleted", allowed="KEY=VALUE"))
-            continue
-        overrides.append(Override(key, _values(parsed), text))
+        key = parsed.key_or_group.replace("/", ".")
+        if key.partition(".")[0] == "hydra":
+            settings.append(text)
+        elif fault := _fault(parsed, key, overrides):
+            problems.append(Problem(COMMAND_LINE, text, "", fault, allowed="KEY=VALUE"))
+        else:
+            overrides.append(Override(key, _values(parsed), text, parsed.is_interval_sweep()))
     if problems:
         raise ConfigError(problems)
-    return overrides
+    return overrides, settings
+
+
+def _fault(parsed: Any, key: str, before: list[Override]) -> str:
+    """What of Hydra's grammar means nothing here."""
+    from hydra.core.override_parser.types import Glob
+
+    if parsed.is_delete():
+        return "a value can't be deleted"
+    if parsed.package is not None:
+        return "a package (`@`) means nothing here"
+    if isinstance(parsed.value(), Glob):
+        return "glob(…) is not supported: write the names out, a,b,c"
+    return "the key is given twice" if key in [override.key for override in before] else ""
 
 
 def _values(parsed: Any) -> tuple[Any, ...]:
-    """The value; of a sweep over choices, all; of an interval (an optimiser's sweep), both ends."""
     if not parsed.is_sweep_override():
         return (_plain(parsed.value()),)
     if parsed.is_interval_sweep():
-        interval = parsed.value()
-        return (interval.start, interval.end)
+        return (parsed.value().start, parsed.value().end)
     return tuple(_plain(value) for value in parsed.sweep_iterator())
 
 

@@ -9,18 +9,23 @@ from thicket.config.fields import Count, Name, NonNegative, Strict
 Values = dict[str, Any]
 
 
-class BaseNode(Strict):
+class Declared(Strict):
+    """What every declaration of a model may say."""
+
+    seed: Count | None = None
+    """Fixes everything random in the making of this model; null: the experiment's seed."""
+    set: Values = {}
+    """Values over those of conf/ and `values`, for this model: `{method.optimizer.lr: 1e-4}` or nested."""
+
+
+class BaseNode(Declared):
     """A base model, or a model trained elsewhere (`base: folder`, `base: hub`)."""
 
     base: str
     """Option of conf/base."""
-    seed: Count | None = None
-    """Null: the experiment's."""
-    set: Values = {}
-    """Values over those of conf/ and `values`, for this model: `{base.steps: 100}` or nested."""
 
 
-class SpecialistNode(Strict):
+class SpecialistNode(Declared):
     """A specialist: a method applied to a model on one domain."""
 
     base: Name
@@ -28,18 +33,18 @@ class SpecialistNode(Strict):
     domain: str
     """Option of conf/domain."""
     method: str
-    """Option of conf/method."""
-    seed: Count | None = None
-    set: Values = {}
+    """Option of conf/method that makes specialists."""
 
 
 class TeacherEntry(Strict):
     """A teacher with more to say than its name."""
 
     model: Name
+    """The model that teaches: a specialist, or any other with the domain that it judges."""
     domain: str | None = None
     """The domain that it judges; null: the one that it is a specialist of."""
     weight: NonNegative = 1.0
+    """w_i of the distillation (arXiv 2606.19348 eq. 29), or of the mean of a soup; relative to the others."""
 
 
 def _long_form(entry: Any) -> Any:
@@ -47,27 +52,33 @@ def _long_form(entry: Any) -> Any:
     return {"model": entry} if isinstance(entry, str) else entry
 
 
-class StudentNode(Strict):
+Teacher = Annotated[TeacherEntry, BeforeValidator(_long_form, json_schema_input_type=Name | TeacherEntry)]
+
+
+class StudentNode(Declared):
     """A student: several models or domains folded into one model."""
 
     base: Name
+    """The model to start from: a base, or any other for a second round."""
     method: str
-    """Option of conf/method."""
-    teachers: list[Annotated[TeacherEntry, BeforeValidator(_long_form)]] = []
+    """Option of conf/method that makes students."""
+    teachers: list[Teacher] = []
+    """The models to learn from: names, or `{model: …, domain: …, weight: …}`."""
     domains: list[str] = []
     """Domains to train on; empty: those of the teachers."""
     budget_of: Name | None = None
     """Mixed RL: the student whose whole cost this run may spend."""
-    seed: Count | None = None
-    set: Values = {}
 
 
 class Product(Strict):
     """Shorthand for the specialists DOMAIN-METHOD of every pair."""
 
     base: Name
+    """The model that all of them start from."""
     domains: Annotated[list[str], Field(min_length=1)]
+    """Options of conf/domain."""
     methods: Annotated[list[str], Field(min_length=1)]
+    """Options of conf/method that make specialists."""
 
 
 class Params(Strict):
@@ -76,12 +87,17 @@ class Params(Strict):
     experiment: str
     """The experiment of conf/experiment that this file was written from (`thicket experiment use NAME`)."""
     seed: Count = 0
+    """Fixes everything random, in every stage that names no seed of its own."""
     domains: Annotated[list[str], Field(min_length=1)]
     """Options of conf/domain: every model is evaluated on these."""
     bases: Annotated[dict[Name, BaseNode], Field(min_length=1)]
+    """Name → a model to start from."""
     products: list[Product] = []
+    """Specialists of every domain by every method, in short."""
     specialists: dict[Name, SpecialistNode] = {}
+    """Name → a model trained on one domain."""
     students: dict[Name, StudentNode] = {}
+    """Name → a model that several models or domains are folded into."""
     sampler: str = "torch"
     """Option of conf/sampler."""
     trainer: str = "default"

@@ -1,18 +1,24 @@
-"""Configuration errors as people read them: where, what was given, what is wrong, what is allowed, the nearest match."""
+"""Configuration errors as people read them: where, what was given, what is wrong, what is allowed, what is nearest."""
 
 import difflib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+SHOWN_CHARACTERS = 80
+"""The most of a value that a message quotes."""
+SHOWN_USERS = 4
+"""The most stages that a message names."""
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True)
 class Problem:
     """One thing that is wrong with a configuration."""
 
     where: str
     """File and line, or the override, that set the value."""
     path: str
-    """Dotted path of the value."""
+    """Dotted path of the value; empty where it is the whole file."""
     given: str
     """The value as it was given; empty where something is missing."""
     wrong: str
@@ -21,18 +27,26 @@ class Problem:
     nearest: str = ""
     users: tuple[str, ...] = ()
     """The stages whose config holds the value."""
+    place: tuple[str | int, ...] = field(default=(), compare=False)
+    """The path in parts, where the value stands in one of thicket's files."""
 
     def __str__(self) -> str:
-        head = f"{self.where}: {self.path}" + (f" = {self.given}" if self.given else "")
+        head = (f"{self.where}: {self.path}" if self.path else self.where) + (f" = {self.given}" if self.given else "")
         lines = [f"{head}: {self.wrong}"]
         if self.allowed:
             lines.append(f"    allowed: {self.allowed}")
         if self.nearest:
             lines.append(f"    did you mean: {self.nearest}")
         if self.users:
-            shown = ", ".join(self.users[:4]) + (f" and {len(self.users) - 4} more" if len(self.users) > 4 else "")
-            lines.append(f"    used by: {shown}")
+            more = len(self.users) - SHOWN_USERS
+            named = ", ".join(self.users[:SHOWN_USERS])
+            lines.append(f"    used by: {named}" + (f" and {more} more" if more > 0 else ""))
         return "\n".join(lines)
+
+    def order(self) -> tuple[str, int, str, str]:
+        """File, line, path, fault: the order in which problems are shown."""
+        file, _, line = self.where.rpartition(":")
+        return (file, int(line), self.path, self.wrong) if line.isdecimal() else (self.where, 0, self.path, self.wrong)
 
 
 class ConfigError(Exception):
@@ -49,12 +63,27 @@ def merged(problems: Iterable[Problem]) -> list[Problem]:
     for problem in problems:
         known = users.setdefault(replace(problem, users=()), [])
         known.extend(user for user in problem.users if user not in known)
-    return sorted(replace(problem, users=tuple(names)) for problem, names in users.items())
+    return sorted((replace(problem, users=tuple(names)) for problem, names in users.items()), key=Problem.order)
 
 
 def nearest(given: object, allowed: Sequence[str]) -> str:
     """The allowed word that a typo most likely meant, or nothing."""
     return next(iter(difflib.get_close_matches(str(given), allowed, n=1, cutoff=0.5)), "")
+
+
+def shown(value: Any) -> str:
+    """A value as a message quotes it: as YAML spells it, text in quotes, cut off where it is long."""
+    text = _spelt(value)
+    return text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS]}…"
+
+
+def _spelt(value: Any) -> str:
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key}: {_spelt(inner)}" for key, inner in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_spelt, value)) + "]"
+    words = {None: "null", True: "true", False: "false"}
+    return words[value] if value is None or isinstance(value, bool) else repr(value)
 
 
 def dotted(path: tuple[str | int, ...]) -> str:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from thicket.config.graph import SOME_PRODUCT
 from thicket.config.layers import Layered
 from thicket.config.library import Library
 from thicket.config.params import Params
@@ -34,8 +35,7 @@ class Project:
     @cached_property
     def params_layers(self) -> Layered:
         """params.yaml with the line of each value. Raises: ConfigError."""
-        file = read_yaml(self.root / PARAMS, PARAMS)
-        return Layered().merge(file.value, lambda path: f"{PARAMS}:{file.lines.get(path, 1)}")
+        return read_yaml(self.root / PARAMS, PARAMS).layers()
 
     def with_params(self, layers: Layered) -> "Project":
         """The same project with other declarations than params.yaml's."""
@@ -47,7 +47,7 @@ class Project:
     def params_problems(self) -> list[Problem]:
         """What is wrong in params.yaml itself."""
         try:
-            validate(Params, self.params_layers, PARAMS)
+            validate(Params, self.params_layers)
         except ConfigError as error:
             return error.problems
         return []
@@ -58,17 +58,25 @@ class Project:
         Raises: ConfigError where nothing is left to check.
         """
         if not self.params_problems:
-            return validate(Params, self.params_layers, PARAMS), frozenset()
+            return validate(Params, self.params_layers), frozenset()
         layers, broken = deepcopy(self.params_layers), set()
-        for path in {tuple(problem.path.replace("[", ".").split(".")) for problem in self.params_problems}:
-            parent = layers.value if len(path) == 1 else layers.value.get(path[0])
-            if isinstance(parent, dict):
-                parent.pop(path[min(len(path), 2) - 1], None)
-                broken.add(path[-1] if len(path) == 1 else path[1])
+        for group, *rest in {problem.place[:2] for problem in self.params_problems if problem.place}:
+            entries = layers.value.get(group)
+            if isinstance(entries, dict) and rest:
+                entries.pop(rest[0], None)
+                broken.add(str(rest[0]))
+            else:
+                layers.value.pop(group, None)
+                broken |= {SOME_PRODUCT} if group == "products" else set(entries if isinstance(entries, dict) else ())
         try:
-            return validate(Params, layers, PARAMS), frozenset(broken)
+            return validate(Params, layers), frozenset(broken)
         except ConfigError:
             raise ConfigError(self.params_problems) from None
+
+
+def project_root(start: Path) -> Path:
+    """The nearest folder upwards with a params.yaml; the folder itself where there is none."""
+    return next((folder for folder in (start, *start.parents) if (folder / PARAMS).is_file()), start)
 
 
 def packaged_conf() -> Path:

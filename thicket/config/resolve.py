@@ -4,22 +4,19 @@ A model takes its options of conf/, then params.yaml's `values` for those option
 remembers where it came from.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
+from thicket.config import origins
 from thicket.config.base import Base
-from thicket.config.checks import LongestQuestion, check_student, check_vocabularies, window_problems
+from thicket.config.checks import LongestQuestion, check_student, check_twice, check_vocabularies, window_problems
 from thicket.config.domain import Domain
-from thicket.config.fields import Strict
-from thicket.config.graph import Graph, Node, Place
-from thicket.config.layers import Layered, Path_, expanded
-from thicket.config.library import GROUPS
-from thicket.config.method import SpecialistMethod, StudentMethod
+from thicket.config.graph import Graph, Node
+from thicket.config.layers import Layered, Path_
 from thicket.config.params import BaseNode, SpecialistNode, StudentNode
-from thicket.config.problems import ConfigError, Problem
+from thicket.config.parts import BaseParts, EvaluateParts, KnownDomain, Parts, SpecialistParts, StudentParts
+from thicket.config.problems import ConfigError
 from thicket.config.project import Project
-from thicket.config.run import Evaluation, Sampler, Trainer
 from thicket.config.stages import (
     BaseStage,
     DataStage,
@@ -31,30 +28,6 @@ from thicket.config.stages import (
     StudentStage,
     Teacher,
 )
-from thicket.config.validate import Model, validate
-
-
-class _Run(Strict):
-    sampler: Sampler
-    trainer: Trainer
-
-
-class _BaseParts(Strict):
-    base: Base
-    trainer: Trainer
-
-
-class _SpecialistParts(_Run):
-    domain: Domain
-    method: SpecialistMethod
-
-
-class _StudentParts(_Run):
-    method: StudentMethod
-
-
-class _EvaluateParts(_Run):
-    evaluation: Evaluation
 
 
 @dataclass(frozen=True)
@@ -76,21 +49,14 @@ class Resolved:
         return "report" if self.kind == "report" else f"{self.kind}-{self.stage.name}"
 
 
-@dataclass
-class _Domain:
-    value: Domain | None
-    layers: Layered = field(default_factory=Layered)
-
-
 class Resolver:
     """Resolves a whole project, and collects problems instead of stopping at the first."""
 
     def __init__(self, project: Project, longest_question: LongestQuestion):
-        self.project, self.longest_question = project, longest_question
+        self.longest_question = longest_question
         self.params, broken = project.sound_params()
         self.graph = Graph(self.params, project.params_layers, broken)
-        self.problems = list(project.params_problems)
-        self._domains: dict[str, _Domain] = {}
+        self.parts = Parts(project, self.params, self.graph)
         self._bases: dict[str, Base] = {}
 
     def resolve(self) -> list[Resolved]:
@@ -98,137 +64,71 @@ class Resolver:
 
         Raises: ConfigError with every problem.
         """
-        self._check_values()
+        check_twice(self.graph, ("domains",), self.params.domains)
         for index, name in enumerate(self.params.domains):
-            self._domain(name, ("domains", index))
+            self.parts.domain(name, ("domains", index))
+        self.parts.check_options()
+        self.graph.check_names()
         order = self.graph.order()
         models = [made for made in map(self._model, order) if made]
         for name in order:
-            if name in self.params.students:
-                check_vocabularies(self.graph, name, self._bases)
-        data = [self._data(name, domain) for name, domain in self._domains.items() if domain.value]
+            check_vocabularies(self.graph, name, self._bases)
+        data = [self._data(name, domain) for name, domain in self.parts.domains.items() if domain.value]
         evaluations = [made for made in map(self._evaluate, order) if made]
-        problems = [*self.problems, *self.graph.problems]
+        problems = [*self.parts.problems, *self.graph.problems]
         if problems:
             raise ConfigError(problems)
         return [*data, *models, *evaluations, self._report(order)]
 
-    def _check_values(self) -> None:
-        for group, options in self.params.values.items():
-            if group not in GROUPS:
-                self.graph.problem(("values", group), group, "there is no such group in conf/", GROUPS)
-                continue
-            known = self.project.library.options(group)
-            for option in set(options) - set(known):
-                at = ("values", group, option)
-                self.graph.problem(at, option, f"there is no such option of conf/{group}", known)
-
-    # -- options and their values ------------------------------------------------------------------------------------
-
-    def _option(self, group: str, name: str, at: Place, user: str) -> Layered:
-        """An option with params.yaml's values for it. Raises: ConfigError where there is none."""
-        origin = self.project.params_layers.origin
-        asked = Problem(origin(at), ".".join(map(str, at)), "", "", users=(user,))
-        layers = self.project.library.option(group, name, asked)
-        values = self.params.values.get(group, {}).get(name, {})
-        return layers.merge(expanded(values), lambda path: origin(("values", group, name, *path)))
-
-    def _options(self, place: Place, **chosen: str) -> dict[str, tuple[str, Place]]:
-        """A model's own choices, and those that hold for every model."""
-        own = {group: (name, (*place, group)) for group, name in chosen.items()}
-        return {
-            **own,
-            "sampler": (self.params.sampler, ("sampler",)),
-            "trainer": (self.params.trainer, ("trainer",)),
-        }
-
-    def _compose(self, options: Mapping[str, tuple[str, Place]], name: str, values: dict[str, Any]) -> Layered:
-        """The options, each at its group, and the model's own values over them. Raises: ConfigError."""
-        layers, problems, place = Layered(), [], self.graph.place(name)
-        for group, (option, at) in options.items():
-            try:
-                layers.graft(self._option(group, option, at, self._user(name)), (group,))
-            except ConfigError as error:
-                problems.extend(error.problems)
-        own = expanded(values)
-        for key in set(own) - set(options):
-            self.graph.problem((*place, "set", key), key, "not a part of this model's config", options)
-            del own[key]
+    def data(self, name: str, at: Path_) -> Resolved:
+        """The data of a single domain, whatever the models are; `at` asks for it. Raises: ConfigError."""
+        self.parts.domain(name, at)
+        problems = [*self.parts.problems, *self.graph.problems]
         if problems:
             raise ConfigError(problems)
-        origin = self.project.params_layers.origin
-        return layers.merge(own, lambda path: origin((*place, "set", *_as_written(values, path))))
-
-    def _validated(self, model: type[Model], user: str, compose: Callable[[], Layered]) -> tuple[Model, Layered] | None:
-        """The validated parts with their layers; None where something is wrong, and the problems are kept."""
-        try:
-            layers = compose()
-            return validate(model, layers, user), layers
-        except ConfigError as error:
-            self.problems.extend(error.problems)
-            return None
-
-    def _domain(self, name: str, at: Place) -> Domain | None:
-        """A domain without any model's own values; every domain that is asked for gets a data stage."""
-        if name not in self._domains:
-            self._domains[name] = _Domain(None)
-            try:
-                layers = self._option("domain", name, at, f"domain {name}")
-                domain = validate(Domain, layers, f"domain {name}", prefix="domain.")
-                self._domains[name] = _Domain(domain, layers)
-                if domain.name != name:
-                    wrong = f"differs from the file's name, conf/domain/{name}.yaml"
-                    self.problems.append(Problem(layers.origin(("name",)), "domain.name", repr(domain.name), wrong))
-            except ConfigError as error:
-                self.problems.extend(error.problems)
-        return self._domains[name].value
-
-    def _check_window(self, user: str, domain: Domain, model: str) -> None:
-        base = self._bases.get(self.graph.root(model))
-        if base:
-            layers = self._domains[domain.name].layers
-            self.problems.extend(window_problems(user, domain, layers, base, self.longest_question))
+        return self._data(name, self.parts.domains[name])
 
     # -- stages ------------------------------------------------------------------------------------------------------
-
-    def _user(self, name: str) -> str:
-        """A model as messages name it: `specialist sort-grpo`."""
-        return f"{self.graph.kind(name)} {name}"
 
     def _seed(self, node: Node) -> int:
         return self.params.seed if node.seed is None else node.seed
 
+    def _check_window(
+        self, user: str, domain: Domain, model: str, origin: Callable[[Path_], str] | None = None
+    ) -> None:
+        """`origin`: where the window's values come from, if not from the domain itself."""
+        base = self._bases.get(self.graph.root(model))
+        if base:
+            place = origin or self.parts.domains[domain.name].layers.origin
+            self.parts.problems.extend(window_problems(user, domain, place, base, self.longest_question))
+
     def _model(self, name: str) -> Resolved | None:
-        node = self.graph.nodes()[name]
+        node = self.graph.nodes[name]
         if isinstance(node, BaseNode):
             return self._base(name, node)
         return self._specialist(name, node) if isinstance(node, SpecialistNode) else self._student(name, node)
 
     def _base(self, name: str, node: BaseNode) -> Resolved | None:
-        place = self.graph.place(name)
-        options = self._options(place, base=node.base)
-        del options["sampler"]
-        found = self._validated(_BaseParts, self._user(name), lambda: self._compose(options, name, node.set))
+        found = self.parts.of_model(BaseParts, name, "trainer")
         if not found:
             return None
         parts, layers = found
         self._bases[name] = parts.base
-        return Resolved(BaseStage(name=name, seed=self._seed(node), base=parts.base, trainer=parts.trainer), layers)
+        stage = BaseStage(name=name, seed=self._seed(node), base=parts.base, trainer=parts.trainer)
+        return Resolved(stage, layers.note(origins.of_model(self.graph, name)))
 
     def _specialist(self, name: str, node: SpecialistNode) -> Resolved | None:
-        place = self.graph.place(name)
-        whole = self._domain(node.domain, (*place, "domain"))
-        if whole is None:
-            return None
-        options = self._options(place, domain=node.domain, method=node.method)
-        found = self._validated(_SpecialistParts, self._user(name), lambda: self._compose(options, name, node.set))
-        if not found:
+        user = self.parts.user(name)
+        whole = self.parts.domain(node.domain, self.graph.at(name, "domain"), user)
+        found = whole and self.parts.of_model(SpecialistParts, name, "sampler", "trainer")
+        if not whole or not found:
             return None
         parts, layers = found
         if parts.domain.data_part() != whole.data_part():
-            at = (*place, "set", "domain")
+            at = self.graph.at(name, "set", "domain")
             self.graph.problem(at, None, "a specialist can't change its domain's data: declare a domain in conf/domain")
-        self._check_window(self._user(name), parts.domain, name)
+            return None
+        self._check_window(user, parts.domain, name, lambda path: layers.origin(("domain", *path)))
         stage = SpecialistStage(
             name=name,
             seed=self._seed(node),
@@ -238,65 +138,64 @@ class Resolver:
             sampler=parts.sampler,
             trainer=parts.trainer,
         )
+        layers.note(origins.of_model(self.graph, name))
         return Resolved(stage, layers, models=(node.base,), domains=(node.domain,))
 
     def _student(self, name: str, node: StudentNode) -> Resolved | None:
-        place = self.graph.place(name)
-        teachers = self._teachers(name, node)
-        names = node.domains or list(dict.fromkeys(teacher.domain for teacher in teachers))
-        domains = [self._domain(domain, (*place, "domains")) for domain in names]
-        options = self._options(place, method=node.method)
-        found = self._validated(_StudentParts, self._user(name), lambda: self._compose(options, name, node.set))
-        if not found or len(teachers) < len(node.teachers):
+        user = self.parts.user(name)
+        found = self.parts.of_model(StudentParts, name, "sampler", "trainer")
+        teachers = self._teachers(node)
+        asked = {domain: self.graph.at(name, "domains", index) for index, domain in enumerate(node.domains)}
+        taught = {t.domain: self.graph.at(name, "teachers", i, "domain") for i, t in enumerate(teachers) if t.domain}
+        asked = asked or taught
+        domains = [self.parts.domain(domain, at, user) for domain, at in asked.items()]
+        if not found or None in domains:
             return None
         parts, layers = found
-        check_student(self.graph, name, node, parts.method, teachers, names)
-        whole = [domain for domain in domains if domain and parts.method.type != "soup"]
-        for domain in whole:
-            self._check_window(self._user(name), domain, name)
+        check_student(self.graph, name, node, parts.method, teachers, list(asked))
+        trained = [domain for domain in domains if domain and parts.method.type != "soup"]
+        for domain in trained:
+            self._check_window(user, domain, name)
         stage = StudentStage(
             name=name,
             seed=self._seed(node),
             base=node.base,
             teachers=teachers,
-            domains=[domain.trained_part() for domain in whole],
+            domains=[domain.trained_part() for domain in trained],
             budget_of=node.budget_of,
             method=parts.method,
             sampler=parts.sampler,
             trainer=parts.trainer,
         )
         needed = [node.base, *(teacher.name for teacher in teachers), *([node.budget_of] if node.budget_of else [])]
-        return Resolved(
-            stage, layers, models=tuple(dict.fromkeys(needed)), domains=tuple(domain.name for domain in whole)
-        )
+        names = tuple(domain.name for domain in trained)
+        layers.note(origins.of_model(self.graph, name) | self._domain_origins(names))
+        return Resolved(stage, layers, models=tuple(dict.fromkeys(needed)), domains=names)
 
-    def _teachers(self, student: str, node: StudentNode) -> list[Teacher]:
-        """The teachers whose domain is known; the others are problems."""
+    def _teachers(self, node: StudentNode) -> list[Teacher]:
+        """The teachers, each with the domain that it judges: the declared one, or the one that made it a specialist."""
         teachers = []
-        for index, entry in enumerate(node.teachers):
-            model = self.graph.nodes()[entry.model]
-            domain = entry.domain or (model.domain if isinstance(model, SpecialistNode) else None)
-            if domain is None:
-                wrong = "not a specialist: say which domain it judges, {model: …, domain: …}"
-                self.graph.problem(("students", student, "teachers", index), entry.model, wrong)
-            else:
-                teachers.append(Teacher(name=entry.model, domain=domain, weight=entry.weight))
+        for entry in node.teachers:
+            model = self.graph.nodes[entry.model]
+            own = model.domain if isinstance(model, SpecialistNode) else None
+            teachers.append(Teacher(name=entry.model, domain=entry.domain or own, weight=entry.weight))
         return teachers
 
-    def _data(self, name: str, domain: _Domain) -> Resolved:
+    def _data(self, name: str, domain: KnownDomain) -> Resolved:
         assert domain.value is not None
         stage = DataStage(name=name, seed=self.params.seed, domain=domain.value.data_part())
-        return Resolved(stage, Layered().graft(domain.layers, ("domain",)))
+        name_origin = {("name",): domain.layers.origin(("name",))}
+        layers = Layered().graft(domain.layers, ("domain",)).note(name_origin | origins.of_seed(self.graph))
+        return Resolved(stage, layers)
 
     def _evaluate(self, name: str) -> Resolved | None:
-        options = {**self._options(()), "evaluation": (self.params.evaluation, ("evaluation",))}
         user = f"evaluate {name}"
-        found = self._validated(_EvaluateParts, user, lambda: self._compose(options, name, {}))
-        domains = [domain for domain in (self._domains[name].value for name in self.params.domains) if domain]
-        if not found or not domains:
-            return None
+        found = self.parts.of_project(EvaluateParts, user, "sampler", "trainer", "evaluation")
+        domains = [known.value for known in map(self.parts.domains.get, self.params.domains) if known and known.value]
         for domain in domains:
             self._check_window(user, domain, name)
+        if not found or not domains:
+            return None
         parts, layers = found
         stage = EvaluateStage(
             name=name,
@@ -306,29 +205,25 @@ class Resolver:
             sampler=parts.sampler,
             trainer=parts.trainer,
         )
+        name_origin = {("name",): self.graph.layers.origin(self.graph.at(name))}
+        layers.note(name_origin | origins.of_seed(self.graph) | self._domain_origins(domain.name for domain in domains))
         return Resolved(stage, layers, models=(name,), domains=tuple(self.params.domains))
+
+    def _domain_origins(self, names: Iterable[str]) -> dict[Path_, str]:
+        return origins.of_domains(self.parts.domains[name].layers for name in names)
 
     def _report(self, order: list[str]) -> Resolved:
         models = [self._row(name) for name in order]
         stage = ReportStage(
             name="report", experiment=self.params.experiment, domains=self.params.domains, models=models
         )
-        return Resolved(stage, Layered(), models=tuple(order))
+        return Resolved(stage, Layered().note(origins.of_report(self.graph, order)), models=tuple(order))
 
     def _row(self, name: str) -> ReportedModel:
-        node = self.graph.nodes()[name]
+        node = self.graph.nodes[name]
         if isinstance(node, BaseNode):
             return ReportedModel(name=name, kind="base", method=self._bases[name].type)
         if isinstance(node, SpecialistNode):
             return ReportedModel(name=name, kind="specialist", method=node.method, base=node.base, domain=node.domain)
         taught = [teacher.model for teacher in node.teachers]
         return ReportedModel(name=name, kind="student", method=node.method, base=node.base, teachers=taught)
-
-
-def _as_written(values: Mapping[str, Any], path: Path_) -> Path_:
-    """The path of a value as the file spells it, with dotted keys in one piece."""
-    for length in range(len(path), 0, -1):
-        joined = ".".join(map(str, path[:length]))
-        if joined in values:
-            return (joined, *path[length:])
-    return path

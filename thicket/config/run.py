@@ -49,9 +49,9 @@ class Evaluation(Strict):
 
     @model_validator(mode="after")
     def _k_within_samples(self) -> "Evaluation":
-        too_large = [k for k in self.ks if k > self.samples]
-        if too_large:
-            raise ValueError(f"pass@{too_large[0]} needs at least as many `samples` ({self.samples} are declared)")
+        most = max(self.ks)
+        if most > self.samples:
+            raise ValueError(f"`ks` asks for pass@{most}, which needs {most} `samples` (there are {self.samples})")
         if 1 not in self.ks:
             raise ValueError("`ks` has to hold 1: pass@1 is the score of every table")
         return self

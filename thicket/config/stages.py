@@ -7,7 +7,7 @@ runs a stage again when this file changes.
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, TypeAdapter
+from pydantic import Field
 
 from thicket.config.base import Base
 from thicket.config.domain import DataDomain, ScoredDomain, TrainedDomain
@@ -30,17 +30,23 @@ class Stage(Strict):
 
 
 class DataStage(Stage):
+    """A domain's items."""
+
     stage: Literal["data"] = "data"
     domain: DataDomain
 
 
 class BaseStage(Stage):
+    """A model to start from."""
+
     stage: Literal["base"] = "base"
     base: Base
     trainer: Trainer
 
 
 class SpecialistStage(Stage):
+    """A model trained on one domain."""
+
     stage: Literal["specialist"] = "specialist"
     base: Name
     """The model that training starts from."""
@@ -54,17 +60,21 @@ class Teacher(Strict):
     """A model that a student learns from."""
 
     name: Name
-    domain: Name
-    """The domain whose prompts this teacher judges."""
+    """The model."""
+    domain: Name | None = None
+    """The domain whose prompts this teacher judges; null in a soup, which asks nobody."""
     weight: NonNegative = 1.0
     """w_i of arXiv 2606.19348 eq. 29, or of the mean of a soup."""
 
 
 class StudentStage(Stage):
+    """A model that several models, or several domains, are folded into."""
+
     stage: Literal["student"] = "student"
     base: Name
     """The model that training starts from."""
     teachers: list[Teacher] = []
+    """Models that the student learns from."""
     domains: list[TrainedDomain] = []
     """Domains that the student trains on."""
     budget_of: Name | None = None
@@ -75,8 +85,11 @@ class StudentStage(Stage):
 
 
 class EvaluateStage(Stage):
+    """A model's scores on every domain."""
+
     stage: Literal["evaluate"] = "evaluate"
     domains: Annotated[list[ScoredDomain], Field(min_length=1)]
+    """Domains that the model is scored on."""
     evaluation: Evaluation
     sampler: Sampler
     trainer: Trainer
@@ -86,7 +99,9 @@ class ReportedModel(Strict):
     """A row of the report."""
 
     name: Name
+    """The model."""
     kind: Literal["base", "specialist", "student"]
+    """What it is in the graph."""
     method: str
     """How the model was made: a method's type, or the base's source."""
     base: Name | None = None
@@ -98,10 +113,15 @@ class ReportedModel(Strict):
 
 
 class ReportStage(Stage):
+    """The report on all models."""
+
     stage: Literal["report"] = "report"
     experiment: str
+    """The experiment's name, for the title."""
     domains: list[Name]
+    """Domains that all models are scored on: the columns."""
     models: list[ReportedModel]
+    """All models: the rows."""
 
 
 AnyStage = Annotated[
@@ -115,25 +135,28 @@ STAGE_TYPES: dict[str, type[Stage]] = {
     "evaluate": EvaluateStage,
     "report": ReportStage,
 }
-any_stage: TypeAdapter[AnyStage] = TypeAdapter(AnyStage)
+
+
+class _SomeStage(Strict, extra="ignore"):
+    """What every file of a stage says."""
+
+    stage: Literal["data", "base", "specialist", "student", "evaluate", "report"]
 
 
 def write_stage(path: Path, stage: Stage) -> None:
     """Writes a resolved config as YAML."""
-    import yaml
+    from thicket.config.yamlfile import to_yaml
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    text = yaml.safe_dump(stage.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=120)
-    path.write_text(text, encoding="utf-8")
+    path.write_text(to_yaml(stage.model_dump()), encoding="utf-8")
 
 
 def read_stage(path: Path) -> AnyStage:
     """Reads what `write_stage` wrote. Raises: ConfigError where it is not a stage's config."""
-    from thicket.config.layers import Layered
     from thicket.config.validate import validate
     from thicket.config.yamlfile import read_yaml
 
     file = read_yaml(path, str(path))
-    model = STAGE_TYPES.get(str(file.value.get("stage")), Stage)
-    layers = Layered().merge(file.value, lambda at: f"{path}:{file.lines.get(at, 1)}")
-    return validate(model, layers, str(path))  # type: ignore[return-value]
+    kind = file.value.get("stage")
+    model = STAGE_TYPES.get(kind, _SomeStage) if isinstance(kind, str) else _SomeStage
+    return validate(model, file.layers())  # type: ignore[return-value]

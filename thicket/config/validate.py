@@ -1,22 +1,34 @@
 """Turns pydantic's errors into problems that name the origin of the value, what is allowed, and the nearest match."""
 
+import math
+import re
+from collections.abc import Iterator
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from thicket.config.layers import Layered, at_path
-from thicket.config.problems import ConfigError, Problem, dotted, nearest
+from thicket.config.fields import NAME_PATTERN
+from thicket.config.layers import Layered, Path_, at_path
+from thicket.config.problems import ConfigError, Problem, dotted, nearest, shown
+from thicket.config.schema import nearest_key, properties, schema_at
 
 Model = TypeVar("Model", bound=BaseModel)
-MISSING = "???"
+OPEN = "???"
 """OmegaConf's mark of a value that has to be given."""
+UNKNOWN, MISSING = "unknown key", "a value is missing"
+TAG = "type"
+"""The key that says which member of a union a mapping is."""
+_KEY = "[key]"
+"""The end of pydantic's location of a key that is at fault itself."""
 
 _BOUNDS = {
     "greater_than": ("more than", "gt"),
     "greater_than_equal": ("at least", "ge"),
     "less_than": ("less than", "lt"),
     "less_than_equal": ("at most", "le"),
+    "too_short": ("at least", "min_length"),
+    "too_long": ("at most", "max_length"),
 }
 _TYPES = {
     "int_type": "a whole number",
@@ -29,122 +41,135 @@ _TYPES = {
     "model_type": "a mapping",
     "model_attributes_type": "a mapping",
 }
+_PATTERNS = {NAME_PATTERN: "lower-case letters and digits, with single hyphens between them"}
 
 
-def validate(model: type[Model], layers: Layered, user: str, prefix: str = "") -> Model:
+def validate(model: type[Model], layers: Layered, user: str = "", prefix: Path_ = ()) -> Model:
     """The validated model of a tree of values.
 
-    `user` is the stage (or file) that holds the values; `prefix` goes before each path in a message.
-    Raises: ConfigError with every problem that pydantic found.
+    `user` is the stage whose config holds the values; `prefix` goes before each path in a message.
+    Raises: ConfigError with every problem that there is.
     """
-    blanks = [path for path in layers.origins if at_path(layers.value, path) == MISSING]
-    if blanks:
-        wrong = "a value has to be given: the option leaves it open"
-        raise ConfigError(
-            [Problem(layers.origin(path), prefix + dotted(path), MISSING, wrong, users=(user,)) for path in blanks]
-        )
+    users = (user,) if user else ()
+    refused = [
+        Problem(layers.origin(path), dotted((*prefix, *path)), shown(at_path(layers.value, path)), wrong, users=users)
+        for path, wrong in _refused(layers)
+    ]
+    paths = {problem.path for problem in refused}
     try:
-        return model.model_validate(layers.value)
+        made = model.model_validate(layers.value)
     except ValidationError as error:
-        raise ConfigError([_problem(model, detail, layers, user, prefix) for detail in error.errors()]) from None
+        found = [_problem(model, detail, layers, users, prefix) for detail in error.errors()]
+        raise ConfigError([*refused, *(p for p in _without_echoes(found) if p.path not in paths)]) from None
+    if refused:
+        raise ConfigError(refused)
+    return made
 
 
-def _problem(model: type[BaseModel], detail: ErrorDetails, layers: Layered, user: str, prefix: str) -> Problem:
-    path = _value_path(detail["loc"], layers.value, missing_last=detail["type"] == "missing")
-    known = _keys_at(model, detail, layers.value)
+def _refused(layers: Layered) -> Iterator[tuple[Path_, str]]:
+    """Values that no schema may let through."""
+    for path in layers.origins:
+        value = at_path(layers.value, path)
+        if path and path[-1] == "_target_":
+            yield path, "a config holds values and can't name code to run"
+        elif value == OPEN:
+            yield path, "a value has to be given: the option leaves it open"
+        elif isinstance(value, str) and "${" in value:
+            yield path, "interpolations (${…}) are not resolved here: write the value itself"
+
+
+def _without_echoes(problems: list[Problem]) -> list[Problem]:
+    """One problem for one fault: a misspelt key is not missing too, and where the type is wrong no other key counts."""
+    meant = {(*p.place[:-1], p.nearest) for p in problems if p.wrong == UNKNOWN and p.nearest}
+    untyped = {p.place[:-1] for p in problems if p.place and p.place[-1] == TAG}
+    return [
+        p
+        for p in problems
+        if not (p.wrong == MISSING and p.place in meant)
+        and not any(p.place[: len(at)] == at and p.place != (*at, TAG) for at in untyped)
+    ]
+
+
+def _problem(
+    model: type[BaseModel], detail: ErrorDetails, layers: Layered, users: tuple[str, ...], prefix: Path_
+) -> Problem:
+    kind, message = detail["type"], detail["msg"].removeprefix("Value error, ")
+    path = _value_path(detail["loc"], layers.value, kind)
+    if kind == "value_error":
+        path = _about(message, path, at_path(layers.value, path))
     given = at_path(layers.value, path)
-    wrong, allowed, close = _words(detail, known, path)
+    wrong, allowed, close = _words(detail, message, path, schema_at(model, detail["loc"]))
+    hidden = wrong == MISSING or detail["loc"][-1:] == (_KEY,) or (isinstance(given, dict) and kind not in _TYPES)
     return Problem(
         where=layers.origin(path),
-        path=prefix + dotted(path),
-        given="" if detail["type"] == "missing" or isinstance(given, dict) else repr(given),
+        path=dotted((*prefix, *path)),
+        given="" if hidden else shown(given),
         wrong=wrong,
         allowed=allowed,
         nearest=close,
-        users=(user,),
+        users=users,
+        place=path,
     )
 
 
-def _words(detail: ErrorDetails, known: list[str], path: tuple[str | int, ...]) -> tuple[str, str, str]:
+def _words(detail: ErrorDetails, message: str, path: Path_, schema: dict[str, Any]) -> tuple[str, str, str]:
     """What is wrong, what is allowed, the nearest match."""
-    kind, context = detail["type"], detail.get("ctx", {})
+    kind, context, given = detail["type"], detail.get("ctx", {}), detail["input"]
     if kind == "extra_forbidden":
-        return "unknown key", ", ".join(known), nearest(path[-1], known)
+        return UNKNOWN, ", ".join(sorted(properties(schema))), nearest_key(str(path[-1]), schema)
     if kind == "missing":
-        return "a value is missing", "", ""
-    if kind in ("literal_error", "union_tag_invalid"):
-        options = str(context.get("expected") or context.get("expected_tags")).replace(" or ", ", ").split(", ")
-        words = [option.strip("'") for option in options]
-        value = context.get("tag", detail["input"])
-        return "not one of the options", ", ".join(words), nearest(value, words)
-    if kind == "union_tag_not_found":
-        return "`type` is missing: it says which kind this is", "", ""
-    if kind in _BOUNDS:
-        words_, key = _BOUNDS[kind]
-        return "out of range", f"{words_} {context[key]}", ""
+        return MISSING, "", ""
+    if kind == "literal_error":
+        options = re.findall(r"'([^']*)'", context["expected"])
+        return "not one of the options", ", ".join(options), nearest(given, options)
+    if kind in ("union_tag_invalid", "union_tag_not_found"):
+        tags = list(schema["discriminator"]["mapping"])
+        wrong = MISSING if kind == "union_tag_not_found" else "not one of the options"
+        return wrong, ", ".join(tags), nearest(context.get("tag", ""), tags)
     if kind in _TYPES:
-        return f"wrong type ({_type_name(detail['input'])})", _TYPES[kind], ""
+        return f"wrong type ({_type_name(given)})", _TYPES[kind], _unquoted(given) if "number" in _TYPES[kind] else ""
+    if kind in _BOUNDS:
+        words, key = _BOUNDS[kind]
+        entries = f" entries (there are {context['actual_length']})" if "actual_length" in context else ""
+        return "out of range", f"{words} {context[key]}{entries}", ""
     if kind == "finite_number":
         return "not a finite number", "", ""
     if kind == "string_pattern_mismatch":
-        return "not of the required form", f"text that matches {context['pattern']}", ""
-    if kind in ("too_short", "too_long"):
-        bound = (
-            f"at least {context.get('min_length')}" if kind == "too_short" else f"at most {context.get('max_length')}"
-        )
-        return "wrong number of entries", f"{bound} (there are {context['actual_length']})", ""
-    return detail["msg"].removeprefix("Value error, "), "", ""
+        pattern = context["pattern"]
+        return "not of the required form", _PATTERNS.get(pattern, f"text that matches {pattern}"), ""
+    return message, "", ""
 
 
 def _type_name(value: Any) -> str:
     names = {str: "text", bool: "true or false", int: "a whole number", float: "a number", list: "a list"}
-    return "nothing" if value is None else names.get(type(value), "a mapping")
+    return "no value" if value is None else names.get(type(value), "a mapping")
 
 
-def _value_path(loc: tuple[str | int, ...], value: Any, missing_last: bool) -> tuple[str | int, ...]:
+def _unquoted(value: Any) -> str:
+    """The number that a text in quotes was meant to be."""
+    try:
+        return f"{value}, without quotes" if isinstance(value, str) and math.isfinite(float(value)) else ""
+    except ValueError:
+        return ""
+
+
+def _value_path(loc: tuple[str | int, ...], value: Any, kind: str) -> Path_:
     """The path of the value itself: pydantic's location without the tags of unions."""
     path: list[str | int] = []
     for index, part in enumerate(loc):
-        last = index == len(loc) - 1
         holds = (isinstance(value, dict) and part in value) or (isinstance(value, list) and isinstance(part, int))
         if holds:
             path.append(part)
-            value = value[part]
-        elif missing_last and last:
+            value = at_path(value, (part,))
+        elif kind == "missing" and index == len(loc) - 1:
             path.append(part)
-    return tuple(path)
+    return (*path, TAG) if kind.startswith("union_tag") else tuple(path)
 
 
-def _keys_at(model: type[BaseModel], detail: ErrorDetails, value: Any) -> list[str]:
-    """The keys that the schema knows where an unknown one was found."""
-    if detail["type"] != "extra_forbidden":
-        return []
-    schema: Any = model.model_json_schema()
-    definitions = schema.get("$defs", {})
-    node: Any = schema
-    for part in detail["loc"][:-1]:
-        node = _step(_resolve(node, definitions), part, definitions)
-    return sorted(_resolve(node, definitions).get("properties", {}))
-
-
-def _resolve(node: Any, definitions: dict[str, Any]) -> Any:
-    while "$ref" in node:
-        node = definitions[node["$ref"].rsplit("/", 1)[1]]
-    return node
-
-
-def _step(node: Any, part: str | int, definitions: dict[str, Any]) -> Any:
-    """The schema one step down: a property, an element, a mapping's value, or a union's member."""
-    if isinstance(part, int):
-        return node.get("items", {})
-    if part in node.get("properties", {}):
-        return node["properties"][part]
-    mapping = node.get("discriminator", {}).get("mapping", {})
-    if part in mapping:
-        return {"$ref": mapping[part]}
-    for member in [*node.get("anyOf", []), *node.get("oneOf", [])]:
-        resolved = _resolve(member, definitions)
-        if resolved.get("title") == part or part in resolved.get("properties", {}):
-            return resolved if resolved.get("title") == part else resolved["properties"][part]
-    extra = node.get("additionalProperties")
-    return extra if isinstance(extra, dict) else node
+def _about(message: str, path: Path_, value: Any) -> Path_:
+    """The value that a check of a whole part is about: the first in backticks, as in "`optimizer.lr` has to be …"."""
+    for quoted in re.findall(r"`([^`]+)`", message):
+        inner = tuple(quoted.partition(":")[0].split("."))
+        if at_path(value, inner) is not None:
+            return (*path, *inner)
+    return path

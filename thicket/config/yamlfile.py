@@ -1,4 +1,4 @@
-"""Reads YAML with the line of every value, refuses duplicate keys, and reads `1e-3` as a number as OmegaConf does."""
+"""Reads YAML as OmegaConf does, with the line of every value, and refuses what a person can't have meant."""
 
 import re
 from dataclasses import dataclass
@@ -7,71 +7,119 @@ from typing import Any
 
 import yaml
 
-from thicket.config.problems import ConfigError, Problem
-
-Path_ = tuple[str | int, ...]
+from thicket.config.layers import Layered, Path_
+from thicket.config.problems import ConfigError, Problem, dotted, shown
 
 
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
     """libyaml's safe loader where it is built in."""
 
 
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"^[-+]?(?:[0-9][0-9_]*)(?:\.[0-9_]*)?[eE][-+]?[0-9]+$"),
-    list("-+0123456789"),
-)
+class _Dumper(yaml.SafeDumper):
+    """Quotes each text that `_Loader` would take for a number: PyYAML alone writes the hash 12345e678901 bare."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+# As in OmegaConf: `1e-3` is a number, and a date is text.
+for kind in (_Loader, _Dumper):
+    kind.add_implicit_resolver(
+        "tag:yaml.org,2002:float",
+        re.compile(r"^[-+]?(?:[0-9][0-9_]*)(?:\.[0-9_]*)?[eE][-+]?[0-9]+$"),
+        list("-+0123456789"),
+    )
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+    for first, resolvers in _Loader.yaml_implicit_resolvers.items()
+}
 
 
 @dataclass(frozen=True)
 class YamlFile:
     """A file's value and the line that each part of it stands on."""
 
+    name: str
+    """The file as messages name it."""
     value: dict[str, Any]
     lines: dict[Path_, int]
 
+    def origin(self, path: Path_) -> str:
+        """`FILE:LINE` of a value, or of the nearest part that it belongs to (what `<<` merges in has no line)."""
+        while path and path not in self.lines:
+            path = path[:-1]
+        return f"{self.name}:{self.lines[path]}" if path else self.name
+
+    def layers(self) -> Layered:
+        """The values with the origin of each."""
+        return Layered(origins={(): self.name}).merge(self.value, self.origin)
+
 
 def read_yaml(path: Path, shown_as: str) -> YamlFile:
-    """Reads a file whose top level is a mapping.
+    """Reads a file whose top level is a mapping; an empty file is an empty one.
 
     Raises: ConfigError where the file is missing, is not YAML, or names a key twice.
     """
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise ConfigError([Problem(shown_as, "(file)", "", "there is no such file")]) from None
+        raise _unreadable(shown_as, "there is no such file") from None
     except UnicodeDecodeError:
-        raise ConfigError([Problem(shown_as, "(file)", "", "the file is not UTF-8 text")]) from None
-    try:
-        loader = _Loader(text)
-        root = loader.get_single_node()
-        value = loader.construct_document(root) if root else {}
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f"{shown_as}:{mark.line + 1}" if mark else shown_as
-        raise ConfigError([Problem(where, "(file)", "", f"not YAML: {getattr(error, 'problem', error)}")]) from None
-    if not isinstance(value, dict):
-        raise ConfigError([Problem(shown_as, "(file)", "", "the top level has to be a mapping, `key: value`")])
+        raise _unreadable(shown_as, "the file is not UTF-8 text") from None
     lines: dict[Path_, int] = {}
     problems: list[Problem] = []
-    if root:
-        _walk(root, (), lines, problems, shown_as)
+    loader = _Loader(text)
+    try:
+        root = loader.get_single_node()
+        if root:
+            _walk(loader, root, (), lines, problems, shown_as)
+        value = loader.construct_document(root) if root else {}
+    except yaml.YAMLError as error:
+        raise _not_yaml(error, text, shown_as) from None
+    if not isinstance(value, dict):
+        raise _unreadable(shown_as, "the top level has to be a mapping, `key: value`")
     if problems:
         raise ConfigError(problems)
-    return YamlFile(value, lines)
+    return YamlFile(shown_as, value, lines)
 
 
-def _walk(node: Any, path: Path_, lines: dict[Path_, int], problems: list[Problem], shown_as: str) -> None:
+def _unreadable(where: str, wrong: str) -> ConfigError:
+    return ConfigError([Problem(where, "", "", wrong)])
+
+
+def _not_yaml(error: yaml.YAMLError, text: str, shown_as: str) -> ConfigError:
+    if not isinstance(error, yaml.MarkedYAMLError) or error.problem_mark is None:
+        return _unreadable(shown_as, f"not YAML: {error}")
+    mark, began = error.problem_mark, error.context_mark
+    where = f"{shown_as}:{mark.line + 1}"
+    if "\t" in text.split("\n")[mark.line][: mark.column + 1]:
+        return _unreadable(where, "not YAML: indentation is by spaces, and here is a tab")
+    context = f" ({error.context} from line {began.line + 1})" if error.context and began else ""
+    return _unreadable(where, f"not YAML: {error.problem}{context}")
+
+
+def _walk(loader: Any, node: Any, path: Path_, lines: dict[Path_, int], problems: list[Problem], shown_as: str) -> None:
+    """Notes the line of every value, and a problem for every key that stands twice."""
     lines.setdefault(path, node.start_mark.line + 1)
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:
-            inner = (*path, key.value)
-            line = key.start_mark.line + 1
+            if not isinstance(key, yaml.ScalarNode) or key.tag == "tag:yaml.org,2002:merge":
+                continue
+            made, line = loader.construct_object(key), key.start_mark.line + 1
+            inner = (*path, made)
             if inner in lines:
-                again = f"the key stands here a second time (first on line {lines[inner]})"
-                problems.append(Problem(f"{shown_as}:{line}", ".".join(map(str, inner)), "", again))
+                wrong = f"the key stands here a second time (first on line {lines[inner]})"
+                problems.append(Problem(f"{shown_as}:{line}", dotted(inner), "", wrong))
+            elif not isinstance(made, str | int) or isinstance(made, bool):
+                wrong = f"YAML reads this key as {shown(made)}: put it in quotes"
+                problems.append(Problem(f"{shown_as}:{line}", dotted((*path, key.value)), "", wrong))
             lines[inner] = line
-            _walk(value, inner, lines, problems, shown_as)
+            _walk(loader, value, inner, lines, problems, shown_as)
     elif isinstance(node, yaml.SequenceNode):
         for index, value in enumerate(node.value):
-            _walk(value, (*path, index), lines, problems, shown_as)
+            _walk(loader, value, (*path, index), lines, problems, shown_as)
+
+
+def to_yaml(value: Any) -> str:
+    """YAML that `read_yaml` reads as the same value."""
+    return yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)

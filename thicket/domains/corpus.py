@@ -23,7 +23,7 @@ def _document(corpus: Corpus, rng: random.Random) -> Document:
     document: Document = []
     while len(document) < corpus.problems:
         instance = task.draw(rng, rng.choice(source.levels))
-        asked = question(source.task, instance)
+        asked = question(source, instance)
         # Nobody writes about an item of the selection or test split.
         if split_of(item_id(asked), corpus.train_share, 0.0) == "train":
             document.append((corpus.template.replace("{question}", asked), f"{solve(instance)}\n"))

@@ -3,9 +3,9 @@
 import hashlib
 import json
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 SplitName = Literal["train", "selection", "test"]
 SPLIT_NAMES: tuple[SplitName, ...] = ("train", "selection", "test")
@@ -18,8 +18,10 @@ class RawItem:
 
     question: str
     answer: str
-    """Text for a verifier: the answer itself, or JSON where the verifier needs more."""
+    """The answer as a model should give it; empty where many answers are right, and no single one can be named."""
     level: int = 1
+    reference: dict[str, Any] = field(default_factory=dict)
+    """What a verifier needs beyond the answer, as JSON can hold it."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,7 @@ class Item:
     """Plain text, or the messages of a chat (`role`, `content`)."""
     answer: str
     level: int
+    reference: dict[str, Any] = field(default_factory=dict)
 
 
 def item_id(question: str) -> str:
@@ -58,9 +61,11 @@ def read_items(path: Path) -> list[Item]:
     Raises: ValueError, with file and line, where a line is not an item.
     """
     items = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
-        try:
-            items.append(Item(**json.loads(line)))
-        except (json.JSONDecodeError, TypeError) as error:
-            raise ValueError(f"{path}:{number}: not an item ({error})") from None
+    # Not str.splitlines: it also breaks at characters that may stand inside a question (U+2028, U+0085).
+    with path.open(encoding="utf-8", newline="\n") as file:
+        for number, line in enumerate(file, start=1):
+            try:
+                items.append(Item(**json.loads(line)))
+            except (json.JSONDecodeError, TypeError) as error:
+                raise ValueError(f"{path}:{number}: not an item ({error})") from None
     return items

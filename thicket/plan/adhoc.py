@@ -1,160 +1,192 @@
 """A stage from the command line: the project's declarations, with overrides laid over them."""
 
 from copy import deepcopy
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from thicket.config.overrides import Override
-from thicket.config.problems import ConfigError, Problem, nearest
+from thicket.config.layers import Path_, at_path, expanded
+from thicket.config.overrides import COMMAND_LINE, Override
+from thicket.config.params import Params
+from thicket.config.problems import ConfigError, Problem, nearest, shown
 from thicket.config.project import Project
 from thicket.config.resolve import Resolved
-from thicket.plan.pipeline import resolve
+from thicket.plan.pipeline import resolve, resolve_data
 
 Pairs = list[tuple[Override, Any]]
-
-NODE_KEYS = {
-    "base": ("base", "seed", "name"),
-    "specialist": ("base", "domain", "method", "seed", "name"),
-    "student": ("base", "method", "teachers", "domains", "budget_of", "seed", "name"),
+GROUPS = {"base": "bases", "specialist": "specialists", "student": "students"}
+"""The stages that make models, and where params.yaml declares these."""
+CHOICES = {"base": ("base",), "specialist": ("domain", "method"), "student": ("method",)}
+"""What tells a model of one kind from the others: its options. Their values are the model's own."""
+KEYS = {
+    "base": ("base", "seed"),
+    "specialist": ("base", "domain", "method", "seed"),
+    "student": ("base", "method", "teachers", "domains", "budget_of", "seed"),
 }
-"""What a model's declaration holds, for the stages that make models."""
-NODE_GROUPS = {"base": ("base",), "specialist": ("domain", "method"), "student": ("method",)}
-"""Groups whose values belong to the one model."""
-SHARED_GROUPS = ("sampler", "trainer", "evaluation")
-OTHER_KEYS = {"data": ("domain", "seed"), "evaluate": ("model", "domains", "seed"), "report": ()}
-SWEEP_KEYS = ("objective",)
-"""Keys of a sweep, not of a stage: `objective=selection_pass@1`."""
+"""What a model's declaration holds."""
+SHARED = {
+    "base": ("trainer",),
+    "specialist": ("sampler", "trainer"),
+    "student": ("sampler", "trainer"),
+    "evaluate": ("sampler", "trainer", "evaluation"),
+}
+"""Groups whose option is one for the whole project, and the stages that use them."""
+OTHERS = {"data": ("domain", "seed"), "evaluate": ("model", "domains", "seed"), "report": ()}
+SUBJECTS = {"data": "domain", "evaluate": "model"}
+"""What a stage that makes no model is about."""
 
 
 def stage_from(root: Path, kind: str, pairs: Pairs) -> Resolved:
     """The stage that a command line asks for. Raises: ConfigError."""
-    return _Request(root, kind, pairs).resolved()
+    project = Project(root)
+    if project.params_problems:
+        raise ConfigError(project.params_problems)
+    request = _Request(project, kind, pairs)
+    name = request.declare_model() if kind in GROUPS else request.declare_other()
+    changed = project.with_params(request.layers)
+    if kind == "data":
+        return resolve_data(changed, name, ("domains", 0))
+    wanted = kind if kind == "report" else f"{kind}-{name}"
+    stages = {made.id: made for made in resolve(changed)}
+    if wanted not in stages:
+        known = [other.removeprefix(f"{kind}-") for other in stages if other.startswith(f"{kind}-")]
+        where, path = request.place(SUBJECTS[kind])
+        wrong = "there is none of this name"
+        raise ConfigError([Problem(where, path, shown(name), wrong, ", ".join(known), nearest(name, known))])
+    return stages[wanted]
 
 
 class _Request:
-    def __init__(self, root: Path, kind: str, pairs: Pairs):
-        self.project, self.kind = Project(root), kind
-        self.layers = deepcopy(self.project.params_layers)
+    """The declarations of params.yaml with a command line's laid over them."""
+
+    def __init__(self, project: Project, kind: str, pairs: Pairs):
+        self.kind, self.library, self.layers = kind, project.library, deepcopy(project.params_layers)
+        self.shared = SHARED.get(kind, ())
         self.own: dict[str, tuple[Any, str]] = {}
         self.values: list[tuple[str, Any, str]] = []
-        problems = [problem for problem in (self._sort(override, value) for override, value in pairs) if problem]
+        problems = [problem for override, value in pairs if (problem := self._sort(override, value))]
         if problems:
             raise ConfigError(problems)
+        self._write_products_out()
+
+    def place(self, key: str) -> tuple[str, str]:
+        """Where a key was given, and the key, for a message."""
+        return self.own[key][1] if key in self.own else COMMAND_LINE, key
 
     def _sort(self, override: Override, value: Any) -> Problem | None:
-        """Puts an override with the declaration's keys or with the values."""
-        key, origin = override.key.replace("/", "."), f"override {override.text!r}"
-        group, _, rest = key.partition(".")
-        known = (*NODE_KEYS.get(self.kind, OTHER_KEYS.get(self.kind, ())), *SHARED_GROUPS)
-        groups = (*NODE_GROUPS.get(self.kind, ("domain",) if self.kind == "data" else ()), *SHARED_GROUPS)
-        if key in SWEEP_KEYS:
-            return None
-        if not rest and key in known:
-            self.own[key] = (value, origin)
+        """Puts an override with the declaration's keys or with the values of a group."""
+        group, _, rest = override.key.partition(".")
+        own = (*KEYS[self.kind], "name") if self.kind in KEYS else OTHERS[self.kind]
+        known = (*own, *self.shared)
+        groups = (*CHOICES.get(self.kind, ("domain",) if self.kind == "data" else ()), *self.shared)
+        if not rest and override.key in known:
+            self.own[override.key] = (value, override.origin)
         elif rest and group in groups:
-            self.values.append((key, value, origin))
+            self.values.append((override.key, value, override.origin))
         else:
             allowed = [*known, *(f"{name}.…" for name in groups)]
             wrong = f"unknown key of the stage {self.kind}"
-            return Problem("command line", override.text, "", wrong, ", ".join(allowed), nearest(key, known))
+            close = nearest(override.key, known) or nearest(group, groups)
+            return Problem(COMMAND_LINE, override.text, "", wrong, ", ".join(allowed), close)
         return None
 
-    def resolved(self) -> Resolved:
-        name = self._declare_model() if self.kind in NODE_KEYS else self._declare_other()
-        wanted = "report" if self.kind == "report" else f"{self.kind}-{name}"
-        stages = {made.id: made for made in resolve(self.project.with_params(self.layers))}
-        if wanted not in stages:
-            among = [other.removeprefix(f"{self.kind}-") for other in stages if other.startswith(f"{self.kind}-")]
-            raise ConfigError(
-                [Problem("command line", wanted, "", "no such stage", ", ".join(among), nearest(name, among))]
-            )
-        found = stages[wanted]
-        return replace(found, stage=found.stage)
+    def _write_products_out(self) -> None:
+        """Single declarations in place of products, so that one of them can be changed."""
+        for index, product in enumerate(self.layers.value.pop("products", [])):
+            for domain in product["domains"]:
+                for method in product["methods"]:
+                    name, origin = f"{domain}-{method}".replace("/", "-"), self.layers.origin(("products", index))
+                    if name not in self.layers.value.get("specialists", {}):
+                        node = {"base": product["base"], "domain": domain, "method": method}
+                        self._set(("specialists", name), node, origin)
 
-    # -- laying overrides over params.yaml ---------------------------------------------------------------------------
+    # -- models --------------------------------------------------------------------------------------------------------
 
-    def _declare_model(self) -> str:
-        """Puts the model's declaration in its group: the declared one of that name, changed, or a new one."""
-        group, name = f"{self.kind}s", self._name()
-        declared = self.layers.value.get(group, {}).get(name)
-        if declared is None:
-            bases = list(self.layers.value.get("bases", {}))
-            given = {"base": bases[0]} if bases and self.kind != "base" else {}
-            if self.kind == "base":
-                given = {"base": name}
-            elif self.kind == "specialist":
-                given["method"] = "grpo"
-            self._set((group, name), given, "command line")
-            self._drop_product(name)
-        for key in NODE_KEYS[self.kind]:
-            if key in self.own and key != "name":
-                self._set((group, name, key), *self.own[key])
+    def declare_model(self) -> str:
+        """Lays the overrides over the declared model that they mean, or declares a new one. Raises: ConfigError."""
+        name = self._meant()
+        at = (GROUPS[self.kind], name)
+        if at_path(self.layers.value, at) is None:
+            self._set(at, {}, COMMAND_LINE)
+            if self.kind != "base" and "base" not in self.own:
+                self.own["base"] = (self._only_base(), COMMAND_LINE)
+        for key in KEYS[self.kind]:
+            if key in self.own:
+                self._set((*at, key), *self.own[key])
         for key, value, origin in self.values:
-            owner = (group, name, "set", key) if key.partition(".")[0] in NODE_GROUPS[self.kind] else None
-            self._set(owner or self._shared(key), value, origin)
-        self._set_shared_options()
+            if key.partition(".")[0] in CHOICES[self.kind]:
+                self._lay((*at, "set"), key, value, origin)
+        self._lay_shared()
         return name
 
-    def _declare_other(self) -> str:
-        key = {"data": "domain", "evaluate": "model"}.get(self.kind)
-        if key and key not in self.own:
-            raise ConfigError([Problem("command line", key, "", f"the stage {self.kind} needs it: {key}=NAME")])
-        name = str(self.own[key][0]) if key else self.kind
-        for other in ("seed", "domains"):
-            if other in self.own:
-                self._set((other,), *self.own[other])
-        if self.kind == "data":
-            self._set(("domains",), [name], self.own["domain"][1])
-            for group in ("specialists", "students", "products"):
-                self.layers.value.pop(group, None)
-        for dotted_key, value, origin in self.values:
-            group, _, rest = dotted_key.partition(".")
-            place = ("values", "domain", name, rest) if group == "domain" else self._shared(dotted_key)
-            self._set(place, value, origin)
-        self._set_shared_options()
-        return name
-
-    def _name(self) -> str:
-        """The model's name: given, or made of what it is."""
+    def _meant(self) -> str:
+        """The name that is given; else of the one model that is declared with these options; else made of them."""
+        options = {key: self.own[key][0] for key in CHOICES[self.kind] if key in self.own}
+        unknown = [
+            problem
+            for group, option in options.items()
+            for problem in self.library.unknown(group, str(option), *self.place(group))
+        ]
+        if unknown:
+            raise ConfigError(unknown)
         if "name" in self.own:
             return str(self.own["name"][0])
-        if self.kind == "specialist" and "domain" in self.own:
-            return f"{self.own['domain'][0]}-{self.own.get('method', ('grpo',))[0]}".replace("/", "-")
-        key = "base" if self.kind == "base" else "method"
-        if self.kind != "specialist" and key in self.own:
-            return str(self.own[key][0]).replace("/", "-")
-        needed = "domain=NAME (or name=MODEL)" if self.kind == "specialist" else f"{key}=NAME (or name=MODEL)"
-        raise ConfigError([Problem("command line", self.kind, "", f"say which one: {needed}")])
+        declared = self.layers.value.get(GROUPS[self.kind]) or {}
+        fitting = [name for name, node in declared.items() if all(node.get(k) == v for k, v in options.items())]
+        if len(fitting) == 1:
+            return str(fitting[0])
+        if not fitting and len(options) == len(CHOICES[self.kind]):
+            return "-".join(str(option).replace("/", "-") for option in options.values())
+        needed = ", ".join(f"{key}=…" for key in CHOICES[self.kind] if key not in options)
+        asked = " ".join([self.kind, *(f"{key}={option}" for key, option in options.items())])
+        wrong = (
+            f"{'several are' if fitting else 'none is'} declared: say {f'{needed}, or ' if needed else ''}name=MODEL"
+        )
+        raise ConfigError([Problem(COMMAND_LINE, asked, "", wrong, ", ".join(fitting or declared))])
 
-    def _drop_product(self, name: str) -> None:
-        """A product would declare the same name again."""
-        for product in self.layers.value.get("products", []):
-            pairs = [(d, m) for d in product.get("domains", []) for m in product.get("methods", [])]
-            if name in {f"{domain}-{method}" for domain, method in pairs}:
-                self._expand(product, pairs, skip=name)
+    def _only_base(self) -> str:
+        bases = list(self.layers.value["bases"])
+        if len(bases) == 1:
+            return bases[0]
+        raise ConfigError(
+            [Problem(COMMAND_LINE, self.kind, "", "start from which model? say base=…", ", ".join(bases))]
+        )
 
-    def _expand(self, product: dict[str, Any], pairs: list[tuple[str, str]], skip: str) -> None:
-        """Writes a product out as single declarations, without one of them."""
-        self.layers.value["products"].remove(product)
-        for domain, method in pairs:
-            name = f"{domain}-{method}"
-            if name != skip:
-                self._set(
-                    ("specialists", name), {"base": product["base"], "domain": domain, "method": method}, "params.yaml"
-                )
+    # -- other stages --------------------------------------------------------------------------------------------------
 
-    def _shared(self, key: str) -> tuple[str, ...]:
-        """The place in `values` of a value of the sampler, the trainer or the evaluation."""
-        group, _, rest = key.partition(".")
-        default = "torch" if group == "sampler" else "default"
-        option = self.own.get(group, (self.layers.value.get(group, default),))[0]
-        return ("values", group, option, rest)
+    def declare_other(self) -> str:
+        """Lays the overrides over what all models share. Raises: ConfigError where the stage's subject is missing."""
+        subject = SUBJECTS.get(self.kind)
+        if subject and subject not in self.own:
+            raise ConfigError([Problem(COMMAND_LINE, self.kind, "", f"which one? say {subject}=NAME")])
+        name = str(self.own[subject][0]) if subject else self.kind
+        for key in ("seed", "domains"):
+            if key in self.own:
+                self._set((key,), *self.own[key])
+        if self.kind == "data":
+            self._set(("domains",), [name], self.own["domain"][1])
+            for key, value, origin in self.values:
+                group, _, rest = key.partition(".")
+                if group == "domain":
+                    self._lay(("values", group, name), rest, value, origin)
+        self._lay_shared()
+        return name
 
-    def _set_shared_options(self) -> None:
-        for group in SHARED_GROUPS:
+    def _lay_shared(self) -> None:
+        """The project's sampler, trainer and evaluation, and values over them."""
+        for group in self.shared:
             if group in self.own:
                 self._set((group,), *self.own[group])
+        for key, value, origin in self.values:
+            group, _, rest = key.partition(".")
+            if group in self.shared:
+                option = self.layers.value.get(group, Params.model_fields[group].default)
+                self._lay(("values", group, option), rest, value, origin)
 
-    def _set(self, path: tuple[str, ...], value: Any, origin: str) -> None:
+    def _lay(self, at: Path_, key: str, value: Any, origin: str) -> None:
+        """Lays a value with a dotted key over the values that stand at a place, however they are spelt."""
+        known = at_path(self.layers.value, at) or {}
+        over = expanded({key: value}, at, lambda _: origin)
+        self.layers.graft(expanded(known, at, self.layers.origin).merge(over.value, over.origin), at)
+
+    def _set(self, path: Path_, value: Any, origin: str) -> None:
         self.layers.merge({path[-1]: value}, lambda _: origin, path[:-1])

@@ -2,15 +2,21 @@
 
 import os
 import shutil
-import sys
 from pathlib import Path
 
 from thicket.config.problems import ConfigError, Problem
-from thicket.config.project import CONFIG, Project
+from thicket.config.project import CONFIG, MODELS, Project
 from thicket.config.stages import write_stage
+from thicket.plan import console
 from thicket.plan.dvcfile import dvcfile, out_of_step
-from thicket.plan.estimate import Estimate, Estimator
+from thicket.plan.estimate import Estimate, Estimator, total
 from thicket.plan.pipeline import Planned, pipeline
+from thicket.plan.shapes import saved_shape
+
+FIGURES = ("time", "memory", "disk")
+"""What `thicket plan` estimates of each stage."""
+HOUR = 3600
+"""Seconds."""
 
 
 def check(root: Path) -> int:
@@ -29,7 +35,7 @@ def plan(root: Path) -> int:
     stages = pipeline(Project(root))
     changed = out_of_step(root, stages)
     (root / "dvc.yaml").write_text(dvcfile(stages), encoding="utf-8")
-    _print_estimates(stages)
+    _print_estimates(root, stages)
     print(f"dvc.yaml is {'written' if changed else 'as it was'}: {len(stages) + 1} stages. `dvc repro` builds them.")
     return 0
 
@@ -39,7 +45,7 @@ def compose(root: Path) -> int:
     stages = pipeline(Project(root))
     if out_of_step(root, stages):
         wrong = "out of step with params.yaml: run `thicket plan`"
-        raise ConfigError([Problem("dvc.yaml", "(file)", "", wrong)])
+        raise ConfigError([Problem("dvc.yaml", "", "", wrong)])
     partial = root / CONFIG.with_name(f".{CONFIG.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     for planned in stages:
@@ -50,32 +56,22 @@ def compose(root: Path) -> int:
     return 0
 
 
-def _print_estimates(stages: list[Planned]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table("stage", box=None, pad_edge=False)
-    for column in ("time", "memory", "disk"):
-        table.add_column(column, justify="right")
-    estimator = Estimator()
-    estimates = [(planned.resolved.id, estimator.estimate(planned.resolved)) for planned in stages]
-    for name, estimate in estimates:
+def _print_estimates(root: Path, stages: list[Planned]) -> None:
+    estimator = Estimator(lambda name: saved_shape(root / MODELS / name))
+    estimates = {planned.resolved.id: estimator.estimate(planned.resolved) for planned in stages}
+    table = console.table("stage", *FIGURES, right=FIGURES)
+    for name, estimate in estimates.items():
         table.add_row(name, *_words(estimate))
-    total = Estimate(
-        sum(e.seconds or 0 for _, e in estimates),
-        max((e.memory_bytes or 0 for _, e in estimates), default=0),
-        sum(e.disk_bytes or 0 for _, e in estimates),
-    )
-    table.add_section()
-    table.add_row("all (memory: the most)", *_words(total))
-    Console(file=sys.stdout).print(table)
-    print("Estimates are for two CPU cores, from the configs alone; ? where a config can't tell.")
+    table.add_row("all (memory: the most)", *_words(total(list(estimates.values()))))
+    console.show(table)
+    print("Estimates are for two CPU cores, from the configs; ? where these can't tell (a base that is not made yet).")
 
 
 def _words(estimate: Estimate) -> tuple[str, str, str]:
-    seconds = "?" if estimate.seconds is None else f"{estimate.seconds:.0f} s"
-    return seconds, _size(estimate.memory_bytes), _size(estimate.disk_bytes)
+    seconds = estimate.seconds
+    time = "?" if seconds is None else f"{seconds:.0f} s" if seconds < HOUR else f"{seconds / HOUR:.1f} h"
+    return time, _size(estimate.memory_bytes), _size(estimate.disk_bytes)
 
 
 def _size(count: float | None) -> str:
-    return "?" if count is None else f"{count / 2**20:.1f} MiB"
+    return "?" if count is None else f"{count / 2**20:.1f} MiB" if count < 2**30 else f"{count / 2**30:.1f} GiB"

@@ -1,16 +1,15 @@
 """dvc.yaml: one explicit stage for each node of the DAG.
 
-Written, not templated: DVC's matrix has no dependencies of variable number, and a dependency on the folder of all models
-would build every specialist for any student.
+Written, not templated: DVC's matrix has no dependencies of variable number, and a dependency on the folder of all
+models would build every specialist for any student.
 """
 
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from thicket.config.project import CONFIG, PARAMS
 from thicket.config.stages import BaseStage
+from thicket.config.yamlfile import to_yaml
 from thicket.plan.pipeline import Planned
 
 HEADER = "# Written by `thicket plan` from params.yaml and conf/. Change those, then run it again.\n"
@@ -31,7 +30,7 @@ def dvcfile(stages: list[Planned]) -> str:
     document["metrics"] = [*scores, *metrics]
     document["plots"] = _plots(stages)
     document["artifacts"] = {name: entry for planned in stages for name, entry in _artifact(planned).items()}
-    return HEADER + yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=120)
+    return HEADER + to_yaml(document)
 
 
 def _stage(planned: Planned) -> dict[str, Any]:

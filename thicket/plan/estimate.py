@@ -1,82 +1,162 @@
-"""Rough figures before anything runs: time, memory and disk of each stage, from its config alone."""
+"""Rough figures before anything runs: time, memory and disk of each stage, from the configs alone.
 
+FLOPs are counted as the ledger counts them; lengths are those of the windows, so that the figures err upwards.
+"""
+
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from thicket.config.base import PretrainedBase
-from thicket.config.method import OnPolicy
+from thicket.config.base import Corpus, PretrainedBase
+from thicket.config.method import OnPolicy, PolicyGradient
 from thicket.config.resolve import Resolved
-from thicket.config.stages import BaseStage, EvaluateStage, SpecialistStage, StudentStage
+from thicket.config.stages import BaseStage, DataStage, EvaluateStage, SpecialistStage, StudentStage
+from thicket.domains.sources.procedural import longest_question
+from thicket.plan.shapes import Shape, fresh_shape
 
 START_SECONDS = 11.0
-"""Importing torch, transformers and Lightning, and loading a small model, on two cores (docs/log.md, 2026-11-23)."""
-LIGHT_SECONDS = 1.0
+"""Importing torch, transformers and Lightning, and loading a small model, on two cores."""
+LIGHT_SECONDS = 1.5
 """A stage without torch."""
+LIGHT_BYTES = 100 * 2**20
+"""Resident memory of such a stage, at most."""
+REPORT_BYTES = 2**18
+"""A page of figures for a dozen models."""
 FLOPS_PER_SECOND = 5e10
-"""What a small model gets out of two cores over a whole training step (docs/log.md, 2026-11-23)."""
+"""What a small model gets out of two cores over a whole training step."""
+FORWARD, BACKWARD = 2.0, 4.0
+"""FLOPs a parameter and token (Kaplan et al. 2020, arXiv 2001.08361 §2.1)."""
 PROCESS_BYTES = 700 * 2**20
 """Resident memory of a process that has imported torch, transformers and Lightning."""
-BYTES_A_WEIGHT = 4
+WEIGHT_BYTES = 4
+"""float32."""
+TRAINING_COPIES = 4
+"""Of the weights: themselves, the gradient, and AdamW's two moments."""
+LOGIT_COPIES = 3
+"""Of a micro-batch's logits: themselves, their log-softmax, and its gradient."""
+ITEM_BYTES = 160
+"""A line of a data stage, beside its prompt; or of an evaluation's items.csv."""
 
 
 @dataclass(frozen=True)
 class Estimate:
     """What a stage is expected to need; None where the config can't tell."""
 
-    seconds: float | None
-    memory_bytes: float | None
-    disk_bytes: float | None
+    seconds: float | None = None
+    memory_bytes: float | None = None
+    disk_bytes: float | None = None
 
 
 class Estimator:
-    """Estimates stages in the order of the DAG: a model's size is known from its base."""
+    """Estimates stages in the order of the DAG: each needs figures of those before it."""
 
-    def __init__(self) -> None:
-        self.parameters: dict[str, int | None] = {}
-        self.flops: dict[str, float] = {}
+    def __init__(self, saved: Callable[[str], Shape | None] = lambda name: None):
+        """`saved`: the shape of a base that is there already, for those that no config describes."""
+        self.saved = saved
+        self.shapes: dict[str, Shape | None] = {}
+        self.costs: dict[str, dict[str, float] | None] = {}
+        """Model → FLOPs of every training that it rests on, and its own; as in provenance.json."""
+        self.items: dict[str, int] = {}
+        """Domain → test items."""
 
     def estimate(self, resolved: Resolved) -> Estimate:
+        """What the stage needs."""
         stage = resolved.stage
+        if isinstance(stage, DataStage):
+            splits = stage.domain.splits
+            self.items[stage.name] = splits.test
+            items = splits.train + splits.selection + splits.test
+            return Estimate(LIGHT_SECONDS, LIGHT_BYTES, ITEM_BYTES * items)
         if isinstance(stage, BaseStage):
             return self._base(stage)
         if isinstance(stage, SpecialistStage | StudentStage):
             return self._trained(stage)
-        if isinstance(stage, EvaluateStage):
-            size = self.parameters[stage.name]
-            tokens = sum(
-                (stage.evaluation.samples + 1) * (domain.window.prompt + domain.window.response) * 128
-                for domain in stage.domains
-            )
-            return self._figures(size, None if size is None else 2.0 * size * tokens, copies=1, keeps=0)
-        return Estimate(LIGHT_SECONDS, None, None)
+        return (
+            self._evaluate(stage)
+            if isinstance(stage, EvaluateStage)
+            else Estimate(LIGHT_SECONDS, LIGHT_BYTES, REPORT_BYTES)
+        )
 
     def _base(self, stage: BaseStage) -> Estimate:
         base = stage.base
+        self.costs[stage.name] = {}
         if not isinstance(base, PretrainedBase):
-            self.parameters[stage.name] = None
-            return Estimate(None, None, None)
-        shape = base.architecture
-        size = shape.layers * (4 * shape.width**2 + 3 * shape.width * shape.mlp_width)
-        self.parameters[stage.name] = size
-        tokens = base.steps * base.batch * min(shape.context, base.corpus.problems * 16)
-        return self._figures(size, 6.0 * size * tokens, copies=4)
+            shape = self.shapes[stage.name] = self.saved(stage.name)
+            return _figures(shape, 0.0, copies=1)
+        shape = self.shapes[stage.name] = fresh_shape(base.architecture)
+        length = min(base.architecture.context, document_length(base.corpus))
+        flops = (FORWARD + BACKWARD) * shape.parameters * base.steps * base.batch * length
+        return _figures(shape, flops, TRAINING_COPIES, logits=base.batch * length)
 
     def _trained(self, stage: SpecialistStage | StudentStage) -> Estimate:
-        size = self.parameters[stage.name] = self.parameters.get(stage.base)
-        method = stage.method
-        if not isinstance(method, OnPolicy):
-            return self._figures(size, 0.0, copies=len(stage.teachers) if isinstance(stage, StudentStage) else 1)
+        shape = self.shapes[stage.name] = self.shapes[stage.base]
+        method, teachers = stage.method, stage.teachers if isinstance(stage, StudentStage) else []
+        parents = [self.costs[name] for name in [stage.base, *(teacher.name for teacher in teachers)]]
         domains = [stage.domain] if isinstance(stage, SpecialistStage) else stage.domains
-        length = sum(domain.window.prompt + domain.window.response for domain in domains) / max(1, len(domains))
-        steps, teachers = getattr(method, "steps", None), getattr(stage, "teachers", [])
-        flops = None if size is None or steps is None else 10.0 * size * length * steps * method.prompts * method.group
-        if flops is None and isinstance(stage, StudentStage) and stage.budget_of:
-            flops = self.flops.get(stage.budget_of)
-        self.flops[stage.name] = (flops or 0.0) + sum(self.flops.get(teacher.name, 0.0) for teacher in teachers)
-        return self._figures(size, flops, copies=4 + len(teachers))
+        frozen = len(teachers) + int(isinstance(method, PolicyGradient) and method.kl > 0)
+        if not isinstance(method, OnPolicy):
+            self.costs[stage.name] = _together([*parents, {}])
+            return _figures(shape, 0.0, copies=1 + len(teachers))
+        prompt = sum(domain.window.prompt for domain in domains) / len(domains)
+        response = sum(domain.window.response for domain in domains) / len(domains)
+        flops = self._flops(stage, shape, prompt, response, frozen / len(domains))
+        own = None if flops is None else {stage.name: flops}
+        self.costs[stage.name] = _together([*parents, own])
+        logits = min(method.micro_batch, method.prompts * method.group) * response
+        return _figures(shape, flops, TRAINING_COPIES + frozen, logits)
 
-    def _figures(self, size: int | None, flops: float | None, copies: int, keeps: int = 1) -> Estimate:
-        """`copies` of the weights in memory (weights, gradient, two moments; teachers), `keeps` of them on disk."""
-        if size is None or flops is None:
-            return Estimate(None, None, None)
-        weights = size * BYTES_A_WEIGHT
-        return Estimate(START_SECONDS + flops / FLOPS_PER_SECOND, PROCESS_BYTES + copies * weights, keeps * weights)
+    def _flops(
+        self, stage: SpecialistStage | StudentStage, shape: Shape | None, prompt: float, response: float, judges: float
+    ) -> float | None:
+        """FLOPs of a training on the policy's own responses, each of which is also read by `judges` frozen models."""
+        method = stage.method
+        if isinstance(stage, StudentStage) and stage.budget_of is not None:
+            budget = self.costs[stage.budget_of]
+            return None if budget is None else sum(budget.values())
+        if shape is None or not isinstance(method, OnPolicy):
+            return None
+        rollout = FORWARD * (prompt + method.group * response)
+        update = (FORWARD * (1 + judges) + BACKWARD) * method.group * (prompt + response)
+        return shape.parameters * getattr(method, "steps") * method.prompts * (rollout + update)  # noqa: B009
+
+    def _evaluate(self, stage: EvaluateStage) -> Estimate:
+        shape, rows = self.shapes[stage.name], stage.evaluation.samples + 1  # the greedy one besides
+        tokens = sum(self.items[d.name] * (2 * d.window.prompt + rows * d.window.response) for d in stage.domains)
+        flops = None if shape is None else FORWARD * shape.parameters * tokens
+        disk = ITEM_BYTES * sum(self.items[domain.name] for domain in stage.domains)
+        found = _figures(shape, flops, copies=1, logits=stage.sampler.batch)
+        return Estimate(found.seconds, found.memory_bytes, disk)
+
+
+def total(estimates: list[Estimate]) -> Estimate:
+    """One stage after the other: the sum of the times and of the disk, the most of the memory, of what is known."""
+    return Estimate(
+        sum(estimate.seconds or 0.0 for estimate in estimates),
+        max((estimate.memory_bytes or 0.0 for estimate in estimates), default=0.0),
+        sum(estimate.disk_bytes or 0.0 for estimate in estimates),
+    )
+
+
+def document_length(corpus: Corpus) -> int:
+    """Characters of the longest document: an answer is at most as long as its question, and ends in a line break."""
+    longest = max(longest_question(task) for task in corpus.tasks)
+    asked = len(corpus.template.replace("{question}", "")) + longest
+    return 1 + corpus.problems * (asked + longest + 1)
+
+
+def _together(costs: list[dict[str, float] | None]) -> dict[str, float] | None:
+    """All trainings, each once; None where one of them is not known."""
+    merged: dict[str, float] = {}
+    for cost in costs:
+        if cost is None:
+            return None
+        merged |= cost
+    return merged
+
+
+def _figures(shape: Shape | None, flops: float | None, copies: int, logits: float = 0.0) -> Estimate:
+    """`copies` of the weights and `logits` positions over the vocabulary in memory, and the weights on disk."""
+    if shape is None or flops is None:
+        return Estimate()
+    weights = WEIGHT_BYTES * shape.parameters
+    memory = PROCESS_BYTES + copies * weights + LOGIT_COPIES * WEIGHT_BYTES * logits * shape.vocabulary
+    return Estimate(START_SECONDS + flops / FLOPS_PER_SECOND, memory, weights)

@@ -1,25 +1,23 @@
 """The commands experiment list and experiment use."""
 
-import sys
 from pathlib import Path
 
-from thicket.config.problems import ConfigError, Problem, nearest
+from thicket.config.library import EXPERIMENTS
+from thicket.config.overrides import COMMAND_LINE
+from thicket.config.problems import ConfigError, Problem
 from thicket.config.project import PARAMS, Project
+from thicket.config.yamlfile import read_yaml
 from thicket.plan.commands import plan
+from thicket.plan.pipeline import pipeline
 
-EDITED = "params.yaml differs from every experiment of conf/experiment: it was edited. `--force` overwrites it."
-
-
-def _folder(root: Path) -> Path:
-    return Project(root).library.root / "experiment"
+EDITED = "differs from every experiment of conf/experiment: it was edited. `--force` overwrites it"
 
 
 def show_list(root: Path) -> int:
     """Prints each experiment with the first line of its file; a star marks the project's."""
     current = root / PARAMS
     text = current.read_text(encoding="utf-8") if current.is_file() else ""
-    for name in Project(root).library.options("experiment"):
-        file = (_folder(root) / f"{name}.yaml").read_text(encoding="utf-8")
+    for name, file in _experiments(root).items():
         first = file.splitlines()[0].removeprefix("# ") if file.startswith("#") else ""
         print(f"{'*' if file == text else ' '} {name:<20} {first}")
     return 0
@@ -28,18 +26,24 @@ def show_list(root: Path) -> int:
 def use(root: Path, name: str, force: bool) -> int:
     """Writes params.yaml from an experiment, and dvc.yaml from that.
 
-    Raises: ConfigError where there is no such experiment.
+    Raises: ConfigError where there is no such experiment, where it is not sound, or where params.yaml was edited.
     """
-    options = Project(root).library.options("experiment")
-    if name not in options:
-        wrong = "there is no such experiment"
-        close = nearest(name, options)
-        raise ConfigError([Problem("command line", "experiment", repr(name), wrong, ", ".join(options), close)])
-    texts = [(_folder(root) / f"{option}.yaml").read_text(encoding="utf-8") for option in options]
-    path = root / PARAMS
-    if path.is_file() and path.read_text(encoding="utf-8") not in texts and not force:
-        print(EDITED, file=sys.stderr)
-        return 2
-    path.write_text(texts[options.index(name)], encoding="utf-8")
+    project = Project(root)
+    unknown = project.library.unknown(EXPERIMENTS, name, COMMAND_LINE, EXPERIMENTS)
+    if unknown:
+        raise ConfigError(unknown)
+    texts, path = _experiments(root), root / PARAMS
+    if path.is_file() and path.read_text(encoding="utf-8") not in texts.values() and not force:
+        raise ConfigError([Problem(PARAMS, "", "", EDITED)])
+    file = read_yaml(project.library.root / EXPERIMENTS / f"{name}.yaml", f"conf/{EXPERIMENTS}/{name}.yaml")
+    pipeline(project.with_params(file.layers()))
+    path.write_text(texts[name], encoding="utf-8")
     print(f"{PARAMS} is the experiment {name}.")
     return plan(root)
+
+
+def _experiments(root: Path) -> dict[str, str]:
+    """Name → text of each experiment."""
+    library = Project(root).library
+    folder = library.root / EXPERIMENTS
+    return {name: (folder / f"{name}.yaml").read_text(encoding="utf-8") for name in library.options(EXPERIMENTS)}

@@ -4,20 +4,26 @@ import json
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter
-
 from thicket.config.base import Base
 from thicket.config.domain import Domain
-from thicket.config.layers import Layered, Path_
+from thicket.config.layers import Path_
+from thicket.config.library import EXPERIMENTS
 from thicket.config.method import SpecialistMethod, StudentMethod
+from thicket.config.overrides import COMMAND_LINE
 from thicket.config.params import Params
-from thicket.config.problems import ConfigError, Problem, dotted, nearest
-from thicket.config.project import PARAMS, Project
+from thicket.config.problems import ConfigError, Problem, dotted, nearest, shown
+from thicket.config.project import Project
 from thicket.config.resolve import Resolved
 from thicket.config.run import Evaluation, Sampler, Trainer
+from thicket.config.schema import for_editors
 from thicket.config.yamlfile import read_yaml
+from thicket.plan import console
 from thicket.plan.pipeline import resolve
 
+DEFAULT = "default"
+"""The origin of a value that nobody set: the schema's."""
+ALIGNED = 70
+"""The most columns before an origin; longer lines stick out."""
 SCHEMAS: dict[str, Any] = {
     "params": Params,
     "base": Base,
@@ -31,58 +37,44 @@ SCHEMAS: dict[str, Any] = {
 
 def show(root: Path, stage: str | None) -> int:
     """Prints a stage's resolved config with the origin of each value, or the stages there are."""
-    stages = {resolved.id: resolved for resolved in resolve(Project(root))}
+    stages = _stages(root)
     if stage is None:
         print("\n".join(stages))
         return 0
-    resolved = _pick(stages, stage)
-    flat = leaves(resolved.stage.model_dump(mode="json", exclude={"code"}))
-    width = max(len(f"{dotted(path)}: {_shown(value)}") for path, value in flat)
-    for path, value in flat:
-        text = f"{dotted(path)}: {_shown(value)}"
-        print(f"{text:<{min(width, 70)}}  # {_origin(resolved.layers, path)}")
+    resolved = _pick(stage, stages, "stage")
+    lines = {path: f"{dotted(path)}: {_json(value)}" for path, value in _values(resolved).items()}
+    width = min(max(map(len, lines.values())), ALIGNED)
+    for path, line in lines.items():
+        print(f"{line:<{width}}  # {resolved.layers.origins.get(path, DEFAULT)}")
     return 0
-
-
-def _pick(stages: dict[str, Resolved], name: str) -> Resolved:
-    if name not in stages:
-        problem = Problem("command line", "stage", repr(name), "there is no such stage")
-        close = nearest(name, list(stages))
-        raise ConfigError(
-            [Problem(problem.where, problem.path, problem.given, problem.wrong, ", ".join(stages), close)]
-        )
-    return stages[name]
 
 
 def diff(root: Path, left: str, right: str) -> int:
     """Prints the values in which two stages, or two experiments, differ."""
-    project = Project(root)
-    options = project.library.options("experiment")
-    if left in options and right in options:
-        folder = project.library.root / "experiment"
-        sides = [leaves(read_yaml(folder / f"{name}.yaml", name).value) for name in (left, right)]
+    library = Project(root).library
+    if left in library.options(EXPERIMENTS):
+        _pick(right, dict.fromkeys(library.options(EXPERIMENTS)), EXPERIMENTS)
+        paths = [library.root / EXPERIMENTS / f"{name}.yaml" for name in (left, right)]
+        sides = [dict(leaves(read_yaml(path, f"conf/{EXPERIMENTS}/{path.name}").value)) for path in paths]
     else:
-        stages = {resolved.id: resolved for resolved in resolve(project)}
-        sides = [leaves(_pick(stages, name).stage.model_dump(mode="json", exclude={"code"})) for name in (left, right)]
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table("value", left, right, box=None, pad_edge=False)
-    values = [dict(side) for side in sides]
-    for path in dict.fromkeys([*values[0], *values[1]]):
-        pair = [_shown(side[path]) if path in side else "—" for side in values]
+        stages = _stages(root)
+        sides = [_values(_pick(name, stages, "stage")) for name in (left, right)]
+    table = console.table("value", left, right)
+    for path in dict.fromkeys([*sides[0], *sides[1]]):
+        pair = [_json(side[path]) if path in side else "—" for side in sides]
         if pair[0] != pair[1]:
             table.add_row(dotted(path), *pair)
-    Console().print(table if table.row_count else "No difference.")
+    if table.row_count:
+        console.show(table)
+    else:
+        print("No difference.")
     return 0
 
 
 def schema(kind: str) -> int:
-    """Prints the JSON Schema of params.yaml or of a group of conf/."""
-    if kind not in SCHEMAS:
-        close = nearest(kind, list(SCHEMAS))
-        raise ConfigError([Problem("command line", "kind", repr(kind), "no such schema", ", ".join(SCHEMAS), close)])
-    print(json.dumps(TypeAdapter(SCHEMAS[kind]).json_schema(), indent=2, ensure_ascii=False))
+    """Prints the JSON Schema of params.yaml or of the options of a group of conf/."""
+    model = _pick(kind, SCHEMAS, "schema")
+    print(json.dumps(for_editors(model, options=kind != "params"), indent=2, ensure_ascii=False))
     return 0
 
 
@@ -90,20 +82,26 @@ def leaves(value: Any, at: Path_ = ()) -> list[tuple[Path_, Any]]:
     """Every value that is not a mapping or a list of mappings, with its path."""
     if isinstance(value, dict) and value:
         return [leaf for key, inner in value.items() for leaf in leaves(inner, (*at, key))]
-    if isinstance(value, list) and value and isinstance(value[0], dict):
+    if isinstance(value, list) and any(isinstance(inner, dict) for inner in value):
         return [leaf for index, inner in enumerate(value) for leaf in leaves(inner, (*at, index))]
     return [(at, value)]
 
 
-def _shown(value: Any) -> str:
+def _stages(root: Path) -> dict[str, Resolved]:
+    return {resolved.id: resolved for resolved in resolve(Project(root))}
+
+
+def _values(resolved: Resolved) -> dict[Path_, Any]:
+    return dict(leaves(resolved.stage.model_dump(exclude={"code"})))
+
+
+def _pick(name: str, known: dict[str, Any], what: str) -> Any:
+    """The entry of a name. Raises: ConfigError where there is none."""
+    if name not in known:
+        wrong, close = f"there is no such {what}", nearest(name, list(known))
+        raise ConfigError([Problem(COMMAND_LINE, what, shown(name), wrong, ", ".join(known), close)])
+    return known[name]
+
+
+def _json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
-
-
-def _origin(layers: Layered, path: Path_) -> str:
-    """Who set a value: a line of a file, an override, the schema's default, or params.yaml's graph."""
-    exact = layers.origins.get(path)
-    if exact:
-        return exact
-    if path[0] in layers.value:
-        return "default of the schema"
-    return f"{PARAMS} (the graph)"

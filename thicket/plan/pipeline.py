@@ -3,8 +3,13 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from thicket.config.base import FolderBase, GgufBase, PretrainedBase
+from thicket.config.domain import DatasetSource, IfevalSource
+from thicket.config.layers import Path_
+from thicket.config.method import Soup
 from thicket.config.project import CONFIG, CURVES, DATA, EVALUATION, METRICS, MODELS, REPORT, Project
 from thicket.config.resolve import Resolved, Resolver
+from thicket.config.stages import BaseStage, DataStage, Stage, StudentStage
 from thicket.domains.sources.procedural import longest_question
 from thicket.plan.code import code_of
 
@@ -25,47 +30,56 @@ class Planned:
 
 def resolve(project: Project) -> list[Resolved]:
     """Every stage's config with the hashes of its code. Raises: ConfigError."""
-    return [
-        replace(made, stage=made.stage.model_copy(update={"code": code_of(made.stage)}))
-        for made in Resolver(project, longest_question).resolve()
-    ]
+    return [_with_code(made) for made in Resolver(project, longest_question).resolve()]
+
+
+def resolve_data(project: Project, domain: str, at: Path_) -> Resolved:
+    """The data stage of a domain, which `at` in params.yaml asks for, on its own. Raises: ConfigError."""
+    return _with_code(Resolver(project, longest_question).data(domain, at))
+
+
+def _with_code(made: Resolved) -> Resolved:
+    return replace(made, stage=made.stage.model_copy(update={"code": code_of(made.stage)}))
 
 
 def pipeline(project: Project) -> list[Planned]:
     """The whole DAG, in an order in which it can be run. Raises: ConfigError."""
-    return [_planned(resolved) for resolved in resolve(project)]
+    *stages, report = [_planned(resolved) for resolved in resolve(project)]
+    curves = tuple(path for planned in stages for path in planned.plots)
+    return [*stages, replace(report, reads=(*report.reads, *curves))]
 
 
 def _planned(resolved: Resolved) -> Planned:
-    name, kind = resolved.stage.name, resolved.kind
+    stage, name, kind = resolved.stage, resolved.stage.name, resolved.kind
     models = tuple(MODELS / model for model in resolved.models)
-    reads = (*models, *(DATA / domain for domain in resolved.domains))
+    reads = (*_files(stage), *models, *(DATA / domain for domain in resolved.domains))
     if kind == "data":
-        return Planned(resolved, CONFIG / "data" / f"{name}.yaml", _files(resolved), DATA / name)
+        return Planned(resolved, CONFIG / "data" / f"{name}.yaml", reads, DATA / name)
     if kind == "evaluate":
-        config, out = CONFIG / "evaluate" / f"{name}.yaml", EVALUATION / name
-        return Planned(resolved, config, reads, out)
+        return Planned(resolved, CONFIG / "evaluate" / f"{name}.yaml", reads, EVALUATION / name)
     if kind == "report":
         scored = tuple(EVALUATION / model for model in resolved.models)
         ledgers = tuple(METRICS / f"{model}.json" for model in resolved.models)
         return Planned(resolved, CONFIG / "report.yaml", (*models, *scored, *ledgers), REPORT)
-    curves = (CURVES / f"{name}.csv",) if _is_trained(resolved) else ()
+    curves = (CURVES / f"{name}.csv",) if _is_trained(stage) else ()
     config = CONFIG / "models" / f"{name}.yaml"
-    return Planned(resolved, config, (*_files(resolved), *reads), MODELS / name, (METRICS / f"{name}.json",), curves)
+    return Planned(resolved, config, reads, MODELS / name, (METRICS / f"{name}.json",), curves)
 
 
-def _is_trained(resolved: Resolved) -> bool:
-    made = getattr(resolved.stage, "base" if resolved.kind == "base" else "method")
-    return made.type in ("pretrain", "opd", "mixed") or resolved.kind == "specialist"
+def _is_trained(stage: Stage) -> bool:
+    """Whether the making of a model leaves a learning curve."""
+    if isinstance(stage, BaseStage):
+        return isinstance(stage.base, PretrainedBase)
+    return not (isinstance(stage, StudentStage) and isinstance(stage.method, Soup))
 
 
-def _files(resolved: Resolved) -> tuple[Path, ...]:
-    """Local files and folders that a stage's source names."""
-    stage = resolved.stage
-    source = getattr(getattr(stage, "domain", None), "source", None) or getattr(stage, "base", None)
-    if getattr(source, "type", "") == "folder":
-        return (Path(source.path),)  # type: ignore[union-attr]
-    if getattr(source, "type", "") == "gguf" and source.package is None:  # type: ignore[union-attr]
-        return (Path(source.file),)  # type: ignore[union-attr]
-    named = getattr(source, "data_files", None) or []
-    return tuple(Path(file) for file in ([named] if isinstance(named, str) else named))
+def _files(stage: Stage) -> tuple[Path, ...]:
+    """Local files and folders that a stage's config names."""
+    if isinstance(stage, BaseStage) and isinstance(stage.base, FolderBase):
+        return (Path(stage.base.path),)
+    if isinstance(stage, BaseStage) and isinstance(stage.base, GgufBase) and stage.base.package is None:
+        return (Path(stage.base.file),)
+    if isinstance(stage, DataStage) and isinstance(stage.domain.source, DatasetSource | IfevalSource):
+        named = stage.domain.source.data_files or []
+        return tuple(Path(file) for file in ([named] if isinstance(named, str) else named))
+    return ()

@@ -1,31 +1,55 @@
-"""Runs a stage from the command line, once or as a sweep by Hydra's multirun, and prints the sweep's table."""
+"""Runs a stage from the command line: once, or as a sweep whose runs Hydra's multirun hands out."""
 
-import json
+import logging
+import os
 import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from thicket.config.overrides import combinations, parse
-from thicket.config.problems import ConfigError, Problem, merged
-from thicket.config.project import RUNS, Project
+from thicket.config.overrides import COMMAND_LINE, Override, combinations, parse
+from thicket.config.problems import ConfigError, Problem, merged, nearest, shown
+from thicket.config.project import RUNS, Project, project_root
+from thicket.config.resolve import Resolved
+from thicket.config.yamlfile import read_yaml
 from thicket.plan.adhoc import stage_from
-from thicket.stages.launch import run_one
-from thicket.stages.run import Targets, on_its_own
+from thicket.plan.objective import direction, objectives, value_of, worst
+from thicket.plan.runs import Run, print_table, read_runs, write_run
+from thicket.signals import Interrupted
+from thicket.stages.launch import TERMINATED, run_one
+from thicket.stages.run import on_its_own, run_stage
 
-RESULT = "result.json"
-MINIMISED = ("wall_seconds", "flops", "peak_memory_bytes", "tokens_generated", "tokens_trained")
-"""Objectives of which less is better."""
+CONFIG_NAME = "sweep"
+"""conf/sweep.yaml, the config that Hydra starts from."""
+INSIDE = "run."
+"""Goes before a key when Hydra gets it, so that a key (`base`) is never taken for a group of conf/."""
+OPTUNA = "hydra/sweeper=optuna"
+PLUGINS = {OPTUNA: "hydra_optuna_sweeper", "hydra/launcher=joblib": "hydra_joblib_launcher"}
+"""Settings that need a package of the extra `sweep`."""
+FIXED = {
+    "hydra.sweep.dir": "the folder is build/runs/sweeps",
+    "hydra.run.dir": "the folder is build/runs/sweeps",
+    "hydra.sweeper.direction": "the objective says which way is better",
+}
+"""Settings of Hydra's that are thicket's, and why."""
 
 
 def run(root: Path, kind: str, texts: list[str], multirun: bool) -> int:
     """Validates everything first, then runs. Raises: ConfigError with the problems of all combinations."""
-    overrides = parse(texts)
-    if not multirun and any(len(override.values) > 1 for override in overrides):
-        swept = next(override for override in overrides if len(override.values) > 1)
-        raise ConfigError([Problem("command line", swept.text, "", "several values are a sweep: add -m")])
-    problems, stages = [], []
-    for pairs in combinations(overrides):
+    overrides, settings = parse(texts)
+    asked = [override for override in overrides if override.key == "objective"]
+    own = [override for override in overrides if override.key != "objective"]
+    problems = _setting_problems(settings) if multirun else _only_for_sweeps([*own, *asked], settings)
+    if OPTUNA not in settings:
+        wrong = f"an interval needs an optimiser: add {OPTUNA}"
+        problems += [Problem(COMMAND_LINE, o.text, "", wrong) for o in own if o.interval and multirun]
+    problems += [Problem(COMMAND_LINE, o.text, "", "a sweep has one objective") for o in asked if o.swept]
+    stages: list[Resolved] = []
+    for pairs in combinations(own):
         try:
             stages.append(stage_from(root, kind, pairs))
         except ConfigError as error:
@@ -33,7 +57,7 @@ def run(root: Path, kind: str, texts: list[str], multirun: bool) -> int:
     if problems:
         raise ConfigError(merged(problems))
     if multirun:
-        return _sweep(root, kind, texts)
+        return _sweep(root, kind, own, _objective(root, kind, asked, stages, settings), settings)
     stage: Any = stages[0].stage
     targets = on_its_own(root, stage)
     status = run_one(root, stage, targets)
@@ -42,79 +66,98 @@ def run(root: Path, kind: str, texts: list[str], multirun: bool) -> int:
     return status
 
 
-def _sweep(root: Path, kind: str, texts: list[str]) -> int:
+def _only_for_sweeps(overrides: list[Override], settings: list[str]) -> list[Problem]:
+    swept = [override.text for override in overrides if override.swept]
+    texts = {**dict.fromkeys(swept, "several values are a sweep: add -m")}
+    texts |= dict.fromkeys(settings, "a setting of Hydra's is a sweep's: add -m")
+    texts |= {o.text: "only a sweep has an objective: add -m" for o in overrides if o.key == "objective"}
+    return [Problem(COMMAND_LINE, text, "", wrong) for text, wrong in texts.items()]
+
+
+def _setting_problems(settings: list[str]) -> list[Problem]:
+    problems = []
+    for text in settings:
+        setting = text.lstrip("+")
+        if fixed := FIXED.get(setting.partition("=")[0]):
+            problems.append(Problem(COMMAND_LINE, text, "", f"not to be set: {fixed}"))
+        elif setting in PLUGINS and find_spec(f"hydra_plugins.{PLUGINS[setting]}") is None:
+            problems.append(Problem(COMMAND_LINE, text, "", "not installed: pip install 'thicket[sweep]'"))
+    return problems
+
+
+def _objective(root: Path, kind: str, asked: list[Override], stages: list[Resolved], settings: list[str]) -> str | None:
+    """The figure that is looked at: the one asked for, else the stage's in conf/sweep.yaml. Raises: ConfigError."""
+    file = read_yaml(Project(root).library.root / f"{CONFIG_NAME}.yaml", f"conf/{CONFIG_NAME}.yaml")
+    declared = file.value.get("objectives", {}).get(kind)
+    objective, where = (asked[0].values[0], asked[0].origin) if asked else (declared, file.origin(("objectives", kind)))
+    known = [name for name in objectives(stages[0].stage) if all(name in objectives(made.stage) for made in stages)]
+    if objective is None and OPTUNA not in settings:
+        return None
+    if objective not in known:
+        wrong = f"not a figure that every run of this sweep has ({kind})"
+        close = nearest(objective, known)
+        raise ConfigError([Problem(where, "objective", shown(objective), wrong, ", ".join(known), close)])
+    return str(objective)
+
+
+def _sweep(root: Path, kind: str, overrides: list[Override], objective: str | None, settings: list[str]) -> int:
     """Hands the sweep to Hydra; each job writes its result beside Hydra's own files."""
     import hydra
 
-    folder = RUNS / "sweeps" / f"{datetime.now():%Y-%m-%d_%H-%M-%S}"
-    own = any(text.startswith("hydra.sweep.dir=") for text in texts)
-    place = [] if own else [f"hydra.sweep.dir={folder}"]
-    sys.argv = ["thicket", "--multirun", *place, *texts]
-    library = Project(root).library.root
-    hydra.main(config_path=str(library.resolve()), config_name=kind, version_base="1.3")(_job)()
-    where = next((Path(t.partition("=")[2]) for t in texts if t.startswith("hydra.sweep.dir=")), folder)
-    return _table(where)
+    project = Project(root)
+    folder = root / RUNS / "sweeps" / f"{datetime.now():%Y-%m-%d_%H-%M-%S}-{os.getpid()}"
+    arguments = [f"hydra.sweep.dir={folder}", f"+stage={kind}", f"+objective={objective or 'null'}"]
+    arguments += [f"++{INSIDE}{override.key}={override.text.partition('=')[2]}" for override in overrides]
+    if OPTUNA in settings:
+        import optuna
+
+        optuna.logging.set_verbosity(logging.WARNING)
+        arguments.append(f"hydra.sweeper.direction={direction(objective or '')}")
+        if not any(text.startswith(("hydra/sweeper/sampler=grid", "hydra.sweeper.sampler.seed=")) for text in settings):
+            arguments.append(f"hydra.sweeper.sampler.seed={project.sound_params()[0].seed}")
+    with _arguments(["thicket", "--multirun", *arguments, *settings]):
+        hydra.main(str(project.library.root.resolve()), CONFIG_NAME, version_base="1.3")(_job)()
+    runs = read_runs(folder)
+    print_table(runs, objective)
+    return 0 if runs and not any(one.error for one in runs) else 1
+
+
+@contextmanager
+def _arguments(arguments: list[str]) -> Iterator[None]:
+    """The process's arguments, which is where hydra.main looks."""
+    before, sys.argv = sys.argv, arguments
+    try:
+        yield
+    finally:
+        sys.argv = before
 
 
 def _job(config: Any) -> float:
-    """One combination, as Hydra calls it; returns the objective, for sweepers that look for a best."""
+    """One run, as Hydra calls it; returns the objective, for sweepers that look for a best.
+
+    A run that fails is the worst there is: the others go on.
+    """
     from hydra.core.hydra_config import HydraConfig
 
-    from thicket.cli import project_root
-
     job = HydraConfig.get()
-    root, kind = project_root(Path.cwd()), str(job.job.config_name)
-    pairs = combinations(parse(list(job.overrides.task)))[0]
-    stage: Any = stage_from(root, kind, pairs).stage
-    targets = on_its_own(root, stage)
-    if not targets.artifact.is_dir():
-        status = run_one(root, stage, targets)
-        if status:
-            raise SystemExit(status)
-    objective = str(config.objective)
-    value = objective_of(targets, objective)
-    record = {
-        "overrides": list(job.overrides.task),
-        "objective": objective,
-        "value": value,
-        "artifact": str(targets.artifact.relative_to(root)),
-    }
-    (Path(job.runtime.output_dir) / RESULT).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-    return float("nan") if value is None else value
-
-
-def objective_of(targets: Targets, objective: str) -> float | None:
-    """The figure of a run that a sweep looks at: a line of the ledger, or pass@1 over all domains of an evaluation."""
-    scores = targets.artifact / "metrics.json"
-    if scores.is_file():
-        domains = json.loads(scores.read_text(encoding="utf-8"))["domains"]
-        return sum(figures["pass@1"] for figures in domains.values()) / len(domains)
-    if not targets.metrics.is_file():
-        return None
-    ledger = json.loads(targets.metrics.read_text(encoding="utf-8"))
-    if objective not in ledger:
-        raise ValueError(f"objective {objective!r} is not a figure of the ledger: {', '.join(ledger)}")
-    return ledger[objective]
-
-
-def _table(folder: Path) -> int:
-    """Prints the runs of a sweep, best first."""
-    from rich.console import Console
-    from rich.table import Table
-
-    records = [json.loads(path.read_text(encoding="utf-8")) for path in folder.glob(f"*/{RESULT}")]
-    if not records:
-        print("No run of the sweep finished.", file=sys.stderr)
-        return 1
-    objective = records[0]["objective"]
-    less = objective in MINIMISED
-    records.sort(key=lambda record: (record["value"] is None, (record["value"] or 0) * (1 if less else -1)))
-    table = Table("", "overrides", box=None, pad_edge=False)
-    table.add_column(objective, justify="right")
-    table.add_column("artifact")
-    for place, record in enumerate(records, start=1):
-        value = "—" if record["value"] is None else f"{record['value']:.4g}"
-        table.add_row(str(place), " ".join(record["overrides"]), value, record["artifact"])
-    print(f"\n{len(records)} runs, best first:")
-    Console(width=None if sys.stdout.isatty() else 160).print(table)
-    return 0
+    root, objective = project_root(Path.cwd()), config.objective
+    texts = [text.removeprefix(f"++{INSIDE}") for text in job.overrides.task if text.startswith(f"++{INSIDE}")]
+    print(f"run {job.job.num}: {' '.join(texts)}", flush=True)
+    try:
+        stage: Any = stage_from(root, str(config.stage), combinations(parse(texts)[0])[0]).stage
+        targets = on_its_own(root, stage)
+        if not targets.artifact.is_dir():
+            run_stage(root, stage, targets)
+        value = value_of(targets, objective) if objective else None
+        finished = Run(texts, value, str(targets.artifact.relative_to(root)))
+    except Interrupted:
+        raise SystemExit(TERMINATED) from None
+    except (ConfigError, ValueError, FileNotFoundError) as error:
+        finished = Run(texts, error=str(error))
+    except Exception as error:
+        traceback.print_exc()
+        finished = Run(texts, error=f"{type(error).__name__}: {error}")
+    if finished.error:
+        print(f"Error: {finished.error}", file=sys.stderr, flush=True)
+    write_run(Path(job.runtime.output_dir), finished)
+    return worst(objective or "") if finished.value is None else finished.value

@@ -5,6 +5,7 @@ rows, P prompt tokens, T response tokens, L = P + T cache positions, V vocabular
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -41,6 +42,15 @@ class Decoded:
     """True where a stop token ended the response, False where it was truncated."""
 
 
+class _Cache(StaticCache):
+    """Keys in the type of the values: under autocast, rotary embeddings turn bfloat16 keys into float32."""
+
+    def update(
+        self, key_states: Tensor, value_states: Tensor, layer_idx: int, *args: Any, **kwargs: Any
+    ) -> tuple[Tensor, Tensor]:
+        return super().update(key_states.to(value_states.dtype), value_states, layer_idx, *args, **kwargs)
+
+
 @torch.no_grad()
 def decode(
     model: PreTrainedModel, prompts: Prompts, keys_B: Tensor, decoding: Decoding, stop_ids: list[int]
@@ -52,7 +62,7 @@ def decode(
     rows, device = keys_B.shape[0], prompts.ids_BP.device
     group = rows // prompts.ids_BP.shape[0]
     width = prompts.ids_BP.shape[1]
-    cache = StaticCache(config=model.config, max_cache_len=width + decoding.most)
+    cache = _Cache(config=model.config, max_cache_len=width + decoding.most)
     logits_BV = _prefill(model, prompts, cache, decoding.most).repeat_interleave(group, dim=0)
     _share(cache, group)
 

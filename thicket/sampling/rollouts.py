@@ -49,12 +49,18 @@ def respond(
     stop: str | None,
     batch: int,
 ) -> Iterator[list[Response]]:
-    """The responses to each request, in order; `batch` is how many responses are decoded at once."""
+    """The responses to each request, in order; `batch` is how many responses are decoded at once.
+
+    A response ends at one of `stop_ids`, and at the ends of a text that the model itself declares.
+    """
     model.eval()
+    declared = getattr(model.generation_config, "eos_token_id", None)
+    own = [] if declared is None else [declared] if isinstance(declared, int) else declared
+    ends = sorted({*stop_ids, *own})
     for chunk in _chunks(requests, batch):
         keys = [draws.key(request.key, g) for request in chunk for g in range(request.responses)]
         prompts = left_pad([request.prompt for request in chunk], tokenizer.pad_token_id or 0, model.device)
-        decoded = decode(model, prompts, draws.keys_tensor(keys, model.device), decoding, stop_ids)
+        decoded = decode(model, prompts, draws.keys_tensor(keys, model.device), decoding, ends)
         lengths, stopped = decoded.lengths_B.tolist(), decoded.stopped_B.tolist()
         tokens, log_probs = decoded.tokens_BT.tolist(), decoded.log_probs_BT.tolist()
         rows = [(tokens[row][:length], log_probs[row][:length], stopped[row]) for row, length in enumerate(lengths)]

@@ -1,6 +1,7 @@
 """Stage *data*: a domain's items, split by hash, as JSON lines."""
 
 import itertools
+import random
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,25 +17,36 @@ PATIENCE = 20_000
 def make_data(config: DataStage, out: Path) -> None:
     """Writes train.jsonl, selection.jsonl and test.jsonl.
 
-    Raises: ValueError where a split stays empty or train has too few items for the shots.
+    Raises: ValueError where a split stays empty, or the train split's first items can't serve as shots.
     """
     domain = config.domain
     splits = collect(domain, raw_items(domain.source, config.seed))
-    shots = splits["train"][: domain.prompt.shots]
-    if len(shots) < domain.prompt.shots:
-        raise ValueError(f"domain {domain.name}: {domain.prompt.shots} shots, but train has {len(shots)} items")
-    splits["train"] = splits["train"][domain.prompt.shots :]
+    pool = splits["train"][: _pool_size(domain.prompt)]
+    _check_pool(domain, pool)
+    splits["train"] = splits["train"][len(pool) :]
     for name in SPLIT_NAMES:
         if not splits[name]:
             raise ValueError(f"domain {domain.name}: no item falls in {name}; the source has too few items")
-        write_items(out / f"{name}.jsonl", [item_of(domain.prompt, shots, raw) for raw in splits[name]])
+        write_items(out / f"{name}.jsonl", [item_of(domain.prompt, pool, raw) for raw in splits[name]])
         print(f"data {domain.name}: {len(splits[name])} items in {name}", flush=True)
+
+
+def _pool_size(prompt: Prompt) -> int:
+    return prompt.shot_pool if prompt.shots else 0
+
+
+def _check_pool(domain: DataDomain, pool: list[RawItem]) -> None:
+    asked = f"domain {domain.name}: prompt.shots = {domain.prompt.shots}"
+    if len(pool) < _pool_size(domain.prompt):
+        raise ValueError(f"{asked}: prompt.shot_pool = {domain.prompt.shot_pool}, but train has {len(pool)} items")
+    if not all(shot.answer for shot in pool):
+        raise ValueError(f"{asked}: items of this source have many right answers, and none to show; allowed: 0")
 
 
 def collect(domain: DataDomain, source: Iterator[RawItem]) -> dict[SplitName, list[RawItem]]:
     """Deals items to the splits until each is full, the source ends, or it brings nothing new for a long time."""
     splits: dict[SplitName, list[RawItem]] = {name: [] for name in SPLIT_NAMES}
-    limits = {"train": domain.splits.train + domain.prompt.shots, "selection": domain.splits.selection}
+    limits = {"train": domain.splits.train + _pool_size(domain.prompt), "selection": domain.splits.selection}
     limits["test"] = domain.splits.test
     seen: set[str] = set()
     idle = 0
@@ -52,8 +64,9 @@ def collect(domain: DataDomain, source: Iterator[RawItem]) -> dict[SplitName, li
     return splits
 
 
-def item_of(prompt: Prompt, shots: list[RawItem], raw: RawItem) -> Item:
-    """An item as it is put to the model."""
+def item_of(prompt: Prompt, pool: list[RawItem], raw: RawItem) -> Item:
+    """An item as it is put to the model; its examples are drawn from the pool by the item's id."""
+    shots = random.Random(f"shots:{item_id(raw.question)}").sample(pool, prompt.shots)
     asked = prompt.template.replace("{question}", raw.question)
     solved = [(prompt.template.replace("{question}", shot.question), shot.answer) for shot in shots]
     if prompt.style == "raw":
@@ -61,9 +74,10 @@ def item_of(prompt: Prompt, shots: list[RawItem], raw: RawItem) -> Item:
             prompt.shot_template.replace("{prompt}", question).replace("{answer}", answer)
             for question, answer in solved
         )
-        return Item(item_id(raw.question), "".join(examples) + asked, raw.answer, raw.level)
+        return Item(item_id(raw.question), "".join(examples) + asked, raw.answer, raw.level, raw.reference)
     messages: list[Message] = [] if prompt.system is None else [{"role": "system", "content": prompt.system}]
     turns = itertools.chain.from_iterable(
         ({"role": "user", "content": question}, {"role": "assistant", "content": answer}) for question, answer in solved
     )
-    return Item(item_id(raw.question), [*messages, *turns, {"role": "user", "content": asked}], raw.answer, raw.level)
+    chat = [*messages, *turns, {"role": "user", "content": asked}]
+    return Item(item_id(raw.question), chat, raw.answer, raw.level, raw.reference)

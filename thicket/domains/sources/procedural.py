@@ -37,7 +37,7 @@ def _letters(rng: random.Random, level: int) -> str:
 
 def _digits_one_odd(rng: random.Random, level: int) -> str:
     """Digits of which at least one is odd, so that no answer is empty."""
-    digits = rng.choices(DIGITS, k=level - 1) + [rng.choice(DIGITS[1::2])]
+    digits = [*rng.choices(DIGITS, k=level - 1), rng.choice(DIGITS[1::2])]
     rng.shuffle(digits)
     return "".join(digits)
 
@@ -45,7 +45,7 @@ def _digits_one_odd(rng: random.Random, level: int) -> str:
 def _sum(rng: random.Random, level: int) -> str:
     """Two numbers of `level` digits."""
     low, high = (0 if level == 1 else 10 ** (level - 1)), 10**level - 1
-    return f"{rng.randint(low, high)}+{rng.randint(low, high)}"
+    return f"{rng.randint(low, high)} + {rng.randint(low, high)}"
 
 
 def _word_and_letter(rng: random.Random, level: int) -> str:
@@ -55,17 +55,17 @@ def _word_and_letter(rng: random.Random, level: int) -> str:
 
 
 def _add(instance: str) -> str:
-    left, right = instance.split("+")
+    left, right = instance.split(" + ")
     return str(int(left) + int(right))
 
 
 def _add_without_carry(instance: str) -> str:
-    left, right = instance.split("+")
+    left, right = instance.split(" + ")
     return "".join(str((int(a) + int(b)) % 10) for a, b in zip(left, right, strict=True))
 
 
 def _subtract(instance: str) -> str:
-    left, right = instance.split("+")
+    left, right = instance.split(" + ")
     return str(abs(int(left) - int(right)))
 
 
@@ -105,9 +105,9 @@ TASKS: dict[str, Task] = {
 }
 
 
-def question(task: str, instance: str) -> str:
-    """The text of a question: the task's name and the instance."""
-    return f"{task} {instance}"
+def question(source: ProceduralSource, instance: str) -> str:
+    """The text of a question: the task's name, if it is to stand there, and the instance."""
+    return f"{source.task} {instance}" if source.named else instance
 
 
 def raw_items(source: ProceduralSource, seed: int) -> Iterator[RawItem]:
@@ -117,10 +117,10 @@ def raw_items(source: ProceduralSource, seed: int) -> Iterator[RawItem]:
     while True:
         level = rng.choice(source.levels)
         instance = task.draw(rng, level)
-        yield RawItem(question(source.task, instance), task.solve(instance), level)
+        yield RawItem(question(source, instance), task.solve(instance), level)
 
 
 def longest_question(source: ProceduralSource) -> int:
     """Characters of the longest question, found by drawing one of the highest level (a level fixes the length)."""
     task = TASKS[source.task]
-    return len(question(source.task, task.draw(random.Random(0), max(source.levels))))
+    return len(question(source, task.draw(random.Random(0), max(source.levels))))

@@ -5,5 +5,5 @@ from thicket.domains.item import Item
 
 
 def verify(config: ExactVerifier, response: str, item: Item) -> bool:
-    """Correct if both are the same text."""
-    return response.strip() == item.answer.strip()
+    """Correct if both are the same text; nothing equals an answer that no one can name."""
+    return item.answer != "" and response.strip() == item.answer.strip()

@@ -1,0 +1,33 @@
+"""The sample project to edit, and the command line, called in this process."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from commands import SAMPLE, Command, Said
+
+from thicket.cli import main
+
+
+@pytest.fixture
+def sample(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of tests/sample, which is the working folder too."""
+    root = Path(shutil.copytree(SAMPLE, tmp_path / "project"))
+    monkeypatch.chdir(root)
+    return root
+
+
+@pytest.fixture
+def command(capsys: pytest.CaptureFixture[str]) -> Command:
+    """Calls `thicket ARGUMENTS` in the working folder."""
+
+    def call(*arguments: str) -> Said:
+        capsys.readouterr()
+        try:
+            status = main(list(arguments))
+        except SystemExit as left:  # argparse leaves so
+            status = int(left.code or 0)
+        captured = capsys.readouterr()
+        return Said(status, captured.out, captured.err)
+
+    return call

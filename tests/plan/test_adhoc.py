@@ -1,0 +1,111 @@
+"""A stage from the command line is the pipeline's own stage with the overrides on top, and nothing else."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from thicket.config.overrides import combinations, parse
+from thicket.config.problems import ConfigError
+from thicket.config.project import Project
+from thicket.config.resolve import Resolved
+from thicket.plan.adhoc import stage_from
+from thicket.plan.pipeline import resolve
+
+
+def asked(root: Path, kind: str, *texts: str) -> Resolved:
+    return stage_from(root, kind, combinations(parse(list(texts))[0])[0])
+
+
+def differing(one: Any, other: Any, at: str = "") -> dict[str, Any]:
+    """Dotted path → value of everything in the second that the first has otherwise."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        found = {}
+        for key in [*one, *(key for key in other if key not in one)]:
+            found |= differing(one.get(key), other.get(key), f"{at}.{key}".lstrip("."))
+        return found
+    return {} if one == other else {at: other}
+
+
+@pytest.fixture
+def planned(sample: Path) -> dict[str, Resolved]:
+    return {made.id: made for made in resolve(Project(sample))}
+
+
+def change(planned: dict[str, Resolved], made: Resolved, name: str) -> dict[str, Any]:
+    return differing(planned[name].stage.model_dump(), made.stage.model_dump())
+
+
+@pytest.mark.parametrize(
+    ("kind", "texts", "name", "changed"),
+    [
+        ("specialist", ["domain=sort"], "specialist-sort-grpo", {}),
+        ("specialist", ["domain=sort", "method=grpo"], "specialist-sort-grpo", {}),
+        ("specialist", ["name=sort-grpo", "seed=4"], "specialist-sort-grpo", {"seed": 4}),
+        (
+            "specialist",
+            ["domain=sort", "method.optimizer.lr=1e-4", "+method.kl=0.1", "sampler.batch=8"],
+            "specialist-sort-grpo",
+            {"method.optimizer.lr": 1e-4, "method.kl": 0.1, "sampler.batch": 8},
+        ),
+        (
+            "specialist",
+            ["name=sort-grpo", "method=grpo-gentle"],
+            "specialist-sort-grpo",
+            {"method.optimizer.lr": 1e-4, "method.kl": 0.05, "method.steps": 2},  # `values` are for grpo alone
+        ),
+        ("student", ["method=opd", "method.steps=9"], "student-opd", {"method.steps": 9}),
+        ("student", ["name=soup", "base=sort-grpo"], "student-soup", {"base": "sort-grpo"}),
+        ("evaluate", ["model=opd", "evaluation.samples=6"], "evaluate-opd", {"evaluation.samples": 6}),
+        ("data", ["domain=sort", "domain.splits.train=8"], "data-sort", {"domain.splits.train": 8}),
+        ("data", ["domain=reverse", "seed=2"], "data-reverse", {"seed": 2}),
+        ("base", ["base.optimizer.lr=1"], "base-tiny", {"base.optimizer.lr": 1}),
+        ("report", [], "report", {}),
+    ],
+)
+def test_only_what_is_asked_for_changes(
+    planned: dict[str, Resolved], sample: Path, kind: str, texts: list[str], name: str, changed: dict[str, Any]
+) -> None:
+    made = asked(sample, kind, *texts)
+    assert made.id == name
+    assert change(planned, made, name) == changed
+
+
+def test_a_new_model(planned: dict[str, Resolved], sample: Path) -> None:
+    made = asked(sample, "specialist", "domain=sort", "method=grpo-gentle")
+    assert made.id == "specialist-sort-grpo-gentle"
+    assert made.models == ("tiny",)
+    student = asked(sample, "student", "name=pair", "method=soup", "teachers=[sort-grpo,opd]")
+    assert student.id == "student-pair"
+    assert student.models == ("tiny", "sort-grpo", "opd")
+
+
+def test_values_lie_over_those_of_the_file_however_they_are_spelt(sample: Path) -> None:
+    params = sample / "params.yaml"
+    text = params.read_text(encoding="utf-8")
+    spelt = "sort-long: {base: tiny, domain: sort, method: grpo, set: {method: {optimizer.lr: 5}, method.steps: 7}}"
+    params.write_text(text.replace("students:", f"specialists:\n  {spelt}\nstudents:"), encoding="utf-8")
+    stage: Any = asked(sample, "specialist", "name=sort-long", "method.optimizer.lr=3").stage
+    assert (stage.method.optimizer.lr, stage.method.steps) == (3, 7)
+
+
+def test_origins(sample: Path) -> None:
+    layers = asked(sample, "specialist", "domain=sort", "method.optimizer.lr=1e-4").layers
+    assert layers.origin(("method", "optimizer", "lr")) == "override 'method.optimizer.lr=1e-4'"
+    assert layers.origin(("method", "steps")) == "params.yaml:18"
+    assert layers.origin(("method", "group")) == "conf/method/grpo.yaml:4"
+
+
+def test_data_of_a_domain_that_no_model_knows(sample: Path) -> None:
+    text = (sample / "conf/domain/sort.yaml").read_text(encoding="utf-8")
+    far = text.replace("name: sort", "name: far").replace("prompt: 16", "prompt: 4000")
+    (sample / "conf/domain/far.yaml").write_text(far, encoding="utf-8")
+    with pytest.raises(ConfigError):
+        asked(sample, "specialist", "domain=far", "method=grpo")
+    assert asked(sample, "data", "domain=far").id == "data-far"
+
+
+def test_a_project_at_fault_comes_first(sample: Path) -> None:
+    (sample / "params.yaml").write_text("products: 3\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"params.yaml:1: products = 3: wrong type"):
+        asked(sample, "specialist", "domain=sort")

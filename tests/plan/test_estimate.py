@@ -1,0 +1,149 @@
+"""Estimates: worked out by hand for one model, sane for a project, and silent where nothing is known."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from commands import Command
+
+from thicket.config.base import Architecture, Corpus
+from thicket.config.domain import ProceduralSource
+from thicket.config.project import Project
+from thicket.plan import estimate
+from thicket.plan.estimate import Estimate, Estimator, document_length, total
+from thicket.plan.pipeline import resolve
+from thicket.plan.shapes import CHARACTER_VOCABULARY, Shape, fresh_shape, saved_shape
+
+TOY = Architecture(layers=1, width=16, heads=2, mlp_width=32, context=48)
+
+
+def test_shape_of_a_fresh_model_by_hand() -> None:
+    # Four 16×16 projections, three of 16×32, two norms of 16; 44 embeddings of 16; the last norm.
+    assert fresh_shape(TOY) == Shape(4 * 256 + 3 * 512 + 32 + 44 * 16 + 16, 44)
+    assert fresh_shape(TOY.model_copy(update={"tied": False})).parameters - fresh_shape(TOY).parameters == 44 * 16
+
+
+@pytest.mark.parametrize("update", [{}, {"tied": False}, {"layers": 3, "width": 32, "mlp_width": 20}])
+def test_shape_is_that_of_the_model(update: dict[str, Any], tmp_path: Path) -> None:
+    from thicket.models.characters import character_tokenizer
+    from thicket.models.folder import save_model
+    from thicket.models.scratch import fresh_llama
+
+    architecture, tokenizer = TOY.model_copy(update=update), character_tokenizer()
+    model = fresh_llama(architecture, tokenizer, seed=0)
+    assert len(tokenizer) == CHARACTER_VOCABULARY
+    assert fresh_shape(architecture).parameters == model.num_parameters()
+    save_model(model, tokenizer, tmp_path / "model")
+    assert saved_shape(tmp_path / "model") == fresh_shape(architecture)
+
+
+def test_no_shape_where_nothing_is(tmp_path: Path) -> None:
+    assert saved_shape(tmp_path) is None
+    (tmp_path / "config.json").write_text('{"vocab_size": 3}', encoding="utf-8")
+    assert saved_shape(tmp_path) is None
+
+
+def test_a_document_is_not_longer_than_estimated() -> None:
+    from thicket.domains.corpus import documents
+
+    sort = ProceduralSource(type="procedural", task="sort", levels=[2, 3])
+    corpus = Corpus(tasks=[sort], wrong_share=0.5, problems=2, template="{question}=")
+    # Begin-of-sequence; twice "sort 123=", an answer as long as the question at most, and a line break.
+    assert document_length(corpus) == 1 + 2 * (len("sort 123=") + len("sort 123") + 1)
+    longest = max(sum(len(q) + len(a) for q, a in document) for document in documents(corpus, 0, 0, 50))
+    assert longest < document_length(corpus)
+
+
+@pytest.fixture
+def estimates(sample: Path) -> Callable[..., dict[str, Estimate]]:
+    """A function that estimates the sample's stages, after an edit of its params.yaml."""
+
+    def found(edit: Callable[[dict[str, Any]], object] = bool, **saved: Shape) -> dict[str, Estimate]:
+        path = sample / "params.yaml"
+        declared = yaml.safe_load(path.read_text(encoding="utf-8"))
+        edit(declared)
+        path.write_text(yaml.safe_dump(declared, sort_keys=False), encoding="utf-8")
+        estimator = Estimator(saved.get)
+        return {made.id: estimator.estimate(made) for made in resolve(Project(sample))}
+
+    return found
+
+
+def flops(figures: Estimate) -> float:
+    assert figures.seconds is not None
+    return (figures.seconds - estimate.START_SECONDS) * estimate.FLOPS_PER_SECOND
+
+
+def test_flops_by_hand(estimates: Callable[..., dict[str, Estimate]]) -> None:
+    found, parameters = estimates(), fresh_shape(TOY).parameters
+    # Four steps of eight documents of 48 tokens, the context; 6 FLOPs a parameter and token.
+    assert flops(found["base-tiny"]) == pytest.approx(6 * parameters * 4 * 8 * 48)
+    # Three steps of four prompts (16 tokens) with four responses (6): read, generated, trained on.
+    grpo = parameters * 3 * 4 * (2 * (16 + 4 * 6) + 6 * 4 * (16 + 6))
+    assert flops(found["specialist-sort-grpo"]) == pytest.approx(grpo)
+    # Two steps of four prompts with one response, which one teacher reads besides.
+    opd = parameters * 2 * 4 * (2 * (16 + 6) + 8 * (16 + 6))
+    assert flops(found["student-opd"]) == pytest.approx(opd)
+    assert flops(found["student-mixed"]) == pytest.approx(2 * grpo + opd)
+    assert flops(found["student-soup"]) == pytest.approx(0)
+    # Six items on two domains: read twice, four sampled responses and the greedy one.
+    assert flops(found["evaluate-opd"]) == pytest.approx(2 * parameters * 2 * 6 * (2 * 16 + 5 * 6))
+
+
+def test_the_penalty_to_the_start_costs_a_forward_pass(estimates: Callable[..., dict[str, Estimate]]) -> None:
+    before = estimates()["specialist-sort-grpo"]
+    after = estimates(lambda declared: declared["values"]["method"]["grpo"].update(kl=0.1))["specialist-sort-grpo"]
+    parameters = fresh_shape(TOY).parameters
+    assert flops(after) - flops(before) == pytest.approx(2 * parameters * 3 * 4 * 4 * 22)
+    assert after.memory_bytes is not None
+    assert before.memory_bytes is not None
+    assert after.memory_bytes - before.memory_bytes == 4 * parameters  # the start policy's weights
+
+
+def test_memory_and_disk(estimates: Callable[..., dict[str, Estimate]]) -> None:
+    found, parameters = estimates(), fresh_shape(TOY).parameters
+    logits = 3 * 4 * 16 * 6 * 44  # three float32 copies, 16 responses of 6 tokens, 44 words
+    assert found["specialist-sort-grpo"].memory_bytes == estimate.PROCESS_BYTES + 4 * 4 * parameters + logits
+    assert found["student-opd"].disk_bytes == 4 * parameters
+    assert found["data-sort"].disk_bytes == estimate.ITEM_BYTES * 26
+
+
+def test_a_model_from_elsewhere_is_unknown_until_it_is_there(
+    sample: Path, estimates: Callable[..., dict[str, Estimate]]
+) -> None:
+    (sample / "conf/base/folder.yaml").write_text("{type: folder, path: far, context: 48}\n", encoding="utf-8")
+    unknown = estimates(lambda declared: declared["bases"]["tiny"].update(base="folder"))
+    models = [name for name in unknown if not name.startswith(("data", "report", "evaluate"))]
+    assert {unknown[name] for name in models} == {Estimate()}
+    assert unknown["evaluate-opd"].seconds is None
+    known = estimates(tiny=Shape(1_000_000, 50_000))
+    assert flops(known["student-opd"]) == pytest.approx(1_000_000 * 2 * 4 * (2 * 22 + 8 * 22))
+    assert known["base-tiny"].disk_bytes == 4_000_000
+
+
+def test_total() -> None:
+    one, other = Estimate(1.0, 10.0, None), Estimate(None, 30.0, 5.0)
+    assert total([one, other, Estimate()]) == Estimate(1.0, 30.0, 5.0)
+    assert total([]) == Estimate(0.0, 0.0, 0.0)
+
+
+def test_plan_prints_them(sample: Path, command: Command) -> None:
+    lines = command("plan").out.splitlines()
+    assert lines[0].split() == ["stage", "time", "memory", "disk"]
+    assert [line.split()[0] for line in lines[1:16]] == [made.id for made in resolve(Project(sample))]
+    assert lines[16].startswith("all (memory: the most)")
+
+
+def test_the_default_experiment_is_a_matter_of_minutes() -> None:
+    root = Path(__file__).parents[2]
+    estimator = Estimator()
+    found = {made.id: estimator.estimate(made) for made in resolve(Project(root))}
+    seconds = total(list(found.values())).seconds
+    assert seconds is not None
+    assert 120 < seconds < 1800
+    mixed, opd = found["student-mixed"].seconds, found["student-opd"].seconds
+    assert mixed is not None
+    assert opd is not None
+    assert mixed > opd

@@ -1,0 +1,84 @@
+"""`thicket experiment`: lists them, and makes one the project's without losing what a person wrote."""
+
+from pathlib import Path
+
+import pytest
+from commands import Command
+
+from thicket.config.library import Library
+from thicket.config.project import Project
+from thicket.plan.pipeline import pipeline
+
+SHIPPED = Path(__file__).parents[2]
+
+
+def test_list(sample: Path, command: Command) -> None:
+    said = command("experiment", "list")
+    assert (said.status, said.err) == (0, "")
+    assert [line.split(maxsplit=1) for line in said.out.splitlines()] == [
+        ["small", "The same without students."],
+        ["*", "toy                  A project of toy sizes: what the tests edit, break and run."],
+    ]
+
+
+def test_use(sample: Path, command: Command) -> None:
+    said = command("experiment", "use", "small")
+    assert (said.status, said.err) == (0, "")
+    assert said.out.startswith("params.yaml is the experiment small.\n")
+    assert (sample / "params.yaml").read_bytes() == (sample / "conf/experiment/small.yaml").read_bytes()
+    assert "student-opd" not in (sample / "dvc.yaml").read_text(encoding="utf-8")
+    assert command("check").out.count("\n") == 1
+
+
+def test_use_where_there_is_no_params(sample: Path, command: Command) -> None:
+    (sample / "params.yaml").unlink()
+    assert command("experiment", "use", "toy").status == 0
+    assert command("check").status == 0
+
+
+def test_an_edited_params_stays(sample: Path, command: Command) -> None:
+    path = sample / "params.yaml"
+    edited = path.read_text(encoding="utf-8") + "# mine\n"
+    path.write_text(edited, encoding="utf-8")
+    said = command("experiment", "use", "small")
+    assert (said.status, said.out) == (2, "")
+    assert "params.yaml" in said.err
+    assert "--force" in said.err
+    assert path.read_text(encoding="utf-8") == edited
+    assert not (sample / "dvc.yaml").exists()
+    assert command("experiment", "use", "small", "--force").status == 0
+    assert "small" in path.read_text(encoding="utf-8")
+
+
+def test_an_unknown_one(sample: Path, command: Command) -> None:
+    said = command("experiment", "use", "smal")
+    assert (said.status, said.out) == (2, "")
+    assert said.err == (
+        "command line: experiment = 'smal': there is no such option of conf/experiment\n"
+        "    allowed: small, toy\n"
+        "    did you mean: small\n\n1 problem in the configuration.\n"
+    )
+
+
+def test_a_broken_one_leaves_everything_as_it_is(sample: Path, command: Command) -> None:
+    path = sample / "conf/experiment/small.yaml"
+    path.write_text(path.read_text(encoding="utf-8").replace("[grpo]", "[gpro]"), encoding="utf-8")
+    before = (sample / "params.yaml").read_bytes()
+    said = command("experiment", "use", "small")
+    assert (said.status, said.out) == (2, "")
+    assert "'gpro'" in said.err
+    assert (sample / "params.yaml").read_bytes() == before
+
+
+@pytest.mark.parametrize("name", Library(SHIPPED / "conf").options("experiment"))
+def test_experiments_that_ship_are_sound(name: str, tmp_path: Path) -> None:
+    (tmp_path / "conf").symlink_to(SHIPPED / "conf")
+    (tmp_path / "params.yaml").write_bytes((SHIPPED / f"conf/experiment/{name}.yaml").read_bytes())
+    stages = pipeline(Project(tmp_path))
+    assert stages[-1].resolved.id == "report"
+    assert getattr(stages[-1].resolved.stage, "experiment") == name  # noqa: B009
+
+
+def test_the_projects_own_params_is_an_experiment() -> None:
+    texts = [path.read_bytes() for path in (SHIPPED / "conf/experiment").glob("*.yaml")]
+    assert (SHIPPED / "params.yaml").read_bytes() in texts

@@ -1,0 +1,202 @@
+"""`thicket STAGE -m …`: every combination runs once, a failure stops nothing, and the table is best first."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from commands import Command
+from toys import toy_project
+
+from thicket.config.stages import AnyStage, EvaluateStage, SpecialistStage
+from thicket.plan import sweep
+from thicket.plan.objective import COSTS, SELECTION, direction, worst
+from thicket.plan.runs import Run, best_first
+from thicket.signals import Interrupted
+from thicket.stages.run import Targets
+
+FAILS, BREAKS, STOPS = 7, 8, 9
+"""Numbers of steps with which the stub of a training fails, breaks, or is stopped by SIGTERM."""
+
+
+def stub(root: Path, stage: AnyStage, targets: Targets) -> None:
+    """In place of a training: a ledger that says what it was asked for."""
+    targets.artifact.mkdir(parents=True)
+    if isinstance(stage, EvaluateStage):
+        scores = {domain.name: {"pass@1": place / 4} for place, domain in enumerate(stage.domains)}
+        (targets.artifact / "metrics.json").write_text(json.dumps({"domains": scores}))
+        return
+    assert isinstance(stage, SpecialistStage)
+    if stage.method.steps == FAILS:
+        targets.artifact.rmdir()
+        raise ValueError("the loss is not a number")
+    if stage.method.steps == BREAKS:
+        targets.artifact.rmdir()
+        raise RuntimeError("out of memory")
+    if stage.method.steps == STOPS:
+        raise Interrupted
+    lr = stage.method.optimizer.lr
+    figures = {SELECTION: 1 - abs(lr - 0.01), **dict.fromkeys(COSTS, lr), "flops": float(stage.method.steps)}
+    targets.metrics.write_text(json.dumps(figures))
+
+
+@pytest.fixture
+def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project of toy sizes, which is the working folder, whose stages are stubs."""
+    monkeypatch.setattr(sweep, "run_stage", stub)
+    root = toy_project(tmp_path / "toy")
+    monkeypatch.chdir(root)
+    return root
+
+
+def rows(out: str) -> list[list[str]]:
+    """The lines of the table, split into words."""
+    table = out.partition("best first:\n")[2]
+    return [line.split() for line in table.splitlines() if re.match(r"\d+ ", line)]
+
+
+def test_every_combination_best_first(toy: Path, command: Command) -> None:
+    said = command("specialist", "-m", "domain=sort,reverse", "method.optimizer.lr=1e-4,1e-2,1")
+    assert (said.status, said.err) == (0, "")
+    found = rows(said.out)
+    assert [row[1:4] for row in found] == [
+        ["domain=sort", "method.optimizer.lr=0.01", "1"],
+        ["domain=reverse", "method.optimizer.lr=0.01", "1"],
+        ["domain=sort", "method.optimizer.lr=0.0001", "0.9901"],
+        ["domain=reverse", "method.optimizer.lr=0.0001", "0.9901"],
+        ["domain=sort", "method.optimizer.lr=1", "0.01"],
+        ["domain=reverse", "method.optimizer.lr=1", "0.01"],
+    ]
+    assert all((toy / row[4]).is_dir() for row in found)
+    assert len({row[4] for row in found}) == 6
+
+
+def test_hydra_leaves_its_files_in_build_alone(toy: Path, command: Command) -> None:
+    before, arguments = {path.name for path in toy.iterdir()}, list(sys.argv)
+    assert command("specialist", "-m", "domain=sort").status == 0
+    assert {path.name for path in toy.iterdir()} - before == {"build"}
+    (folder,) = (toy / "build/runs/sweeps").iterdir()
+    assert {path.name for path in folder.iterdir()} == {"0", "multirun.yaml"}
+    assert [path.name for path in (folder / "0").iterdir()] == ["result.json"]
+    assert sys.argv == arguments
+
+
+def test_from_a_folder_below(toy: Path, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    (toy / "notes").mkdir()
+    monkeypatch.chdir(toy / "notes")
+    assert command("specialist", "-m", "domain=sort").status == 0
+    assert not list((toy / "notes").iterdir())
+
+
+def test_an_equal_run_is_found_again(toy: Path, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = command("specialist", "-m", "domain=sort", "method.steps=2,3")
+    monkeypatch.delattr(sweep, "run_stage")
+    assert rows(command("specialist", "-m", "domain=sort", "method.steps=2,3").out) == rows(first.out)
+
+
+def test_less_of_a_cost_is_better(toy: Path, command: Command) -> None:
+    said = command("specialist", "-m", "domain=sort", "method.steps=5,2,3", "objective=flops")
+    assert [row[2:4] for row in rows(said.out)] == [[f"method.steps={n}", str(n)] for n in (2, 3, 5)]
+
+
+@pytest.mark.parametrize(
+    ("steps", "reason"), [(FAILS, "the loss is not a number"), (BREAKS, "RuntimeError: out of memory")]
+)
+def test_the_others_finish(toy: Path, command: Command, steps: int, reason: str) -> None:
+    said = command("specialist", "-m", "domain=sort", f"method.steps=2,{steps},3", "method.optimizer.lr=0.01")
+    assert said.status == 1
+    assert rows(said.out)[2][2:5] == [f"method.steps={steps}", "method.optimizer.lr=0.01", "—"]
+    assert [row[4] for row in rows(said.out)][:2] == ["1", "1"]
+    assert f"failed: {reason}" in said.out
+    assert f"Error: {reason}\n" in said.err
+    assert ("Traceback" in said.err) == (steps == BREAKS)
+
+
+def test_sigterm_ends_the_sweep(toy: Path, command: Command) -> None:
+    said = command("specialist", "-m", "domain=sort", f"method.steps={STOPS},2")
+    assert said.status == 143
+    assert "run 1" not in said.out
+
+
+def test_evaluations_compare_the_mean_over_domains(toy: Path, command: Command) -> None:
+    said = command("evaluate", "-m", "model=tiny,opd")
+    assert [row[1:3] for row in rows(said.out)] == [["model=tiny", "0.125"], ["model=opd", "0.125"]]
+
+
+def test_all_is_checked_before_anything_runs(toy: Path, command: Command) -> None:
+    said = command("specialist", "-m", "domain=sort", "method.optimizer.lr=1e-4,0,-1")
+    assert (said.status, said.out) == (2, "")
+    assert said.err.count("out of range") == 2
+    assert not (toy / "build").exists()
+
+
+# -- other sweepers and launchers --------------------------------------------------------------------------------------
+
+
+# Optuna 2.10 and its plugin speak to older versions of their own dependencies.
+optuna = pytest.mark.filterwarnings("ignore")
+
+
+@optuna
+@pytest.mark.parametrize(("objective", "best"), [(SELECTION, 1.0), ("flops", 2.0)])
+def test_optuna_looks_for_what_the_objective_says(toy: Path, command: Command, objective: str, best: float) -> None:
+    arguments = ["domain=sort", "method.optimizer.lr=choice(1e-4,1e-2)", "method.steps=choice(2,3)"]
+    search = ["hydra/sweeper=optuna", "hydra/sweeper/sampler=grid", "hydra.sweeper.n_trials=4"]
+    said = command("specialist", "-m", *arguments, *search, f"objective={objective}")
+    assert said.status == 0
+    (results,) = toy.glob("build/runs/sweeps/*/optimization_results.yaml")
+    found = yaml.safe_load(results.read_text())
+    assert found["best_value"] == best
+    assert float(rows(said.out)[0][4]) == best
+    assert len(rows(said.out)) == 4
+
+
+@optuna
+def test_optuna_draws_from_an_interval_with_the_seed(toy: Path, command: Command) -> None:
+    search = ["hydra/sweeper=optuna", "hydra.sweeper.n_trials=3", "method.optimizer.lr=interval(1e-4,1e-2)"]
+    said = command("specialist", "-m", "domain=sort", *search)
+    assert said.status == 0, said.err
+    rates = [float(row[1].partition("=")[2]) for row in rows(said.out)]
+    assert len(set(rates)) == 3
+    assert all(1e-4 <= rate <= 1e-2 for rate in rates)
+    again = command("specialist", "-m", "domain=sort", *search)
+    assert rows(again.out) == rows(said.out)
+
+
+@optuna
+def test_optuna_goes_on_after_a_failure(toy: Path, command: Command) -> None:
+    search = ["hydra/sweeper=optuna", "hydra/sweeper/sampler=grid", "hydra.sweeper.n_trials=2"]
+    said = command("specialist", "-m", "domain=sort", f"method.steps=choice({FAILS},2)", *search)
+    assert said.status == 1
+    (results,) = toy.glob("build/runs/sweeps/*/optimization_results.yaml")
+    assert yaml.safe_load(results.read_text())["best_params"] == {"++run.method.steps": 2}
+
+
+def test_joblib_runs_in_processes_of_their_own(toy: Path) -> None:
+    arguments = ["data", "-m", "domain=sort,reverse", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]
+    done = subprocess.run(
+        [sys.executable, "-m", "thicket.cli", *arguments], cwd=toy, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"^1  domain=sort +build/runs/data/sort-\w{8}/data *$", done.stdout, re.MULTILINE)
+    assert re.search(r"^2  domain=reverse +build/runs/data/reverse-\w{8}/data *$", done.stdout, re.MULTILINE)
+    assert len(list(toy.glob("build/runs/data/*/data/train.jsonl"))) == 2
+
+
+# -- pieces ------------------------------------------------------------------------------------------------------------
+
+
+def test_order_of_runs() -> None:
+    runs = [Run(["a"], 0.2), Run(["b"], None, error="no"), Run(["c"], 0.9), Run(["d"], 0.2)]
+    assert [run.overrides[0] for run in best_first(runs, SELECTION)] == ["c", "a", "d", "b"]
+    assert [run.overrides[0] for run in best_first(runs, "flops")] == ["a", "d", "c", "b"]
+
+
+def test_the_worst_is_worse_than_anything() -> None:
+    assert direction(SELECTION) == direction("pass@8") == "maximize"
+    assert {direction(cost) for cost in COSTS} == {"minimize"}
+    assert worst(SELECTION) < -1e300
+    assert worst("flops") > 1e300

@@ -1,0 +1,133 @@
+"""Commands, their output and their exit status."""
+
+from pathlib import Path
+
+import pytest
+from commands import Command
+
+STAGES = ("data", "base", "specialist", "student", "evaluate", "report")
+
+
+def test_help(command: Command) -> None:
+    said = command()
+    assert (said.status, said.err) == (0, "")
+    assert said.out == command("--help").out
+    words = said.out.split()
+    assert [name for name in ("check", "plan", "compose", "run", "experiment", "config", *STAGES) if name in words] == [
+        "check",
+        "plan",
+        "compose",
+        "run",
+        "experiment",
+        "config",
+        *STAGES,
+    ]
+
+
+@pytest.mark.parametrize("name", ["check", "plan", "compose", "run", "experiment", "config", *STAGES])
+def test_help_of_each_command(name: str, command: Command) -> None:
+    said = command(name, "--help")
+    assert said.status == 0
+    assert said.out.startswith(f"usage: thicket {name}")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "wrong"),
+    [
+        (["chekc"], "invalid choice: 'chekc'"),
+        (["experiment"], "the following arguments are required: ACTION"),
+        (["config", "shwo"], "invalid choice: 'shwo'"),
+        (["run"], "the following arguments are required: config"),
+        (["check", "--all"], "unrecognized arguments: --all"),
+        (["check", "seed=1"], "unrecognized arguments: seed=1"),
+        (["data", "domain=sort", "--all"], "unrecognized arguments: --all"),
+    ],
+)
+def test_a_wrong_command(arguments: list[str], wrong: str, command: Command) -> None:
+    said = command(*arguments)
+    assert (said.status, said.out) == (2, "")
+    assert wrong in said.err
+    assert "Traceback" not in said.err
+
+
+def test_overrides_on_both_sides_of_an_option(sample: Path, command: Command) -> None:
+    said = command("specialist", "domain=sort", "-m", "method.lr=1", "method.stesp=2")
+    assert said.status == 2
+    assert "did you mean: optimizer.lr" in said.err
+    assert "did you mean: steps" in said.err
+
+
+def test_check(sample: Path, command: Command) -> None:
+    said = command("check")
+    assert (said.status, said.err) == (0, "")
+    assert said.out == (
+        "All 15 stages are sound: 2 data, 1 base, 2 specialist, 3 student, 6 evaluate, 1 report.\n"
+        "dvc.yaml is out of step with params.yaml: run `thicket plan`.\n"
+    )
+    assert command("plan").status == 0
+    assert len(command("check").out.splitlines()) == 1
+    assert not (sample / "build").exists()
+
+
+def test_from_a_folder_below(sample: Path, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    (sample / "notes").mkdir()
+    monkeypatch.chdir(sample / "notes")
+    assert command("check").status == 0
+    assert command("plan").status == 0
+    assert (sample / "dvc.yaml").is_file()
+    assert command("compose").status == 0
+    monkeypatch.chdir(sample / "build/config")
+    assert command("run", "data/sort.yaml").status == 0
+    assert (sample / "build/data/sort/train.jsonl").is_file()
+
+
+def test_compose(sample: Path, command: Command) -> None:
+    said = command("compose")
+    assert (said.status, said.out) == (2, "")
+    assert said.err.startswith("dvc.yaml: out of step with params.yaml: run `thicket plan`\n")
+    command("plan")
+    stale = sample / "build/config/models/gone.yaml"
+    stale.parent.mkdir(parents=True)
+    stale.touch()
+    assert command("compose").out == "build/config: 15 resolved configs\n"
+    found = {path.relative_to(sample / "build/config").as_posix() for path in (sample / "build").rglob("*.yaml")}
+    models = ("tiny", "sort-grpo", "reverse-grpo", "opd", "soup", "mixed")
+    assert found == {
+        "data/sort.yaml",
+        "data/reverse.yaml",
+        *(f"models/{name}.yaml" for name in models),
+        *(f"evaluate/{name}.yaml" for name in models),
+        "report.yaml",
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "wrong"),
+    [
+        (None, "build/config/x.yaml: there is no such file"),
+        ("name: x\n", "build/config/x.yaml: stage: a value is missing"),
+        ("stage: trian\n", "build/config/x.yaml:1: stage = 'trian': not one of the options"),
+        ("stage: report\nname: report\n", "build/config/x.yaml: experiment: a value is missing"),
+    ],
+)
+def test_a_config_that_is_no_stage(text: str | None, wrong: str, sample: Path, command: Command) -> None:
+    path = sample / "build/config/x.yaml"
+    path.parent.mkdir(parents=True)
+    if text is not None:
+        path.write_text(text, encoding="utf-8")
+    said = command("run", "build/config/x.yaml")
+    assert (said.status, said.out) == (2, "")
+    assert wrong in said.err.splitlines()
+
+
+def test_the_data_stage_by_itself_makes_what_the_pipeline_makes(sample: Path, command: Command) -> None:
+    command("plan")
+    command("compose")
+    assert command("run", "build/config/data/sort.yaml").status == 0
+    said = command("data", "domain=sort")
+    assert said.status == 0
+    place = said.out.splitlines()[-1].removeprefix("data sort: ")
+    for split in ("train", "selection", "test"):
+        assert (sample / place / f"{split}.jsonl").read_text() == (
+            sample / f"build/data/sort/{split}.jsonl"
+        ).read_text()

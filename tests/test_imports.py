@@ -1,0 +1,63 @@
+"""What may import what, and that looking at configs loads nothing heavy."""
+
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+from importlinter.cli import lint_imports
+
+ROOT = Path(__file__).parents[1]
+HEAVY = ("torch", "transformers", "lightning", "datasets", "numpy", "pandas", "matplotlib", "dvc", "hydra", "omegaconf")
+LIGHT = ("config", "domains")
+"""Packages that import none of these."""
+
+
+def test_imports_point_down(capsys: pytest.CaptureFixture[str]) -> None:
+    status = lint_imports(config_filename=str(ROOT / "pyproject.toml"), no_cache=True)
+    assert status == 0, capsys.readouterr().out
+
+
+def test_every_part_has_its_layer() -> None:
+    """import-linter lets a part through that no layer names."""
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    (contract,) = declared["tool"]["importlinter"]["contracts"]
+    layers = {name for layer in contract["layers"] for name in layer.replace("|", ":").replace(" ", "").split(":")}
+    parts = {f"thicket.{path.stem}" for path in (ROOT / "thicket").iterdir() if not path.name.startswith("_")}
+    assert parts == layers
+
+
+def loaded(code: str, folder: Path = ROOT) -> set[str]:
+    """The heavy packages that a piece of code loads in a process of its own."""
+    tell = f"{code}\nimport sys; print('loaded', *sorted({set(HEAVY)} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", tell], cwd=folder, capture_output=True, text=True, check=True)
+    return set(done.stdout.splitlines()[-1].split()[1:])
+
+
+@pytest.mark.parametrize("package", LIGHT)
+def test_light_packages(package: str) -> None:
+    paths = (ROOT / "thicket" / package).rglob("[!_]*.py")
+    names = sorted(".".join(path.relative_to(ROOT).with_suffix("").parts) for path in paths)
+    assert names
+    assert loaded("".join(f"import {name}\n" for name in names)) == set()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["check"],
+        ["plan"],
+        ["compose"],
+        ["experiment", "list"],
+        ["config", "show"],
+        ["config", "show", "student-opd"],
+        ["config", "diff", "student-opd", "student-mixed"],
+        ["config", "schema", "domain"],
+        [],
+    ],
+    ids=" ".join,
+)
+def test_looking_loads_nothing_heavy(arguments: list[str], sample: Path) -> None:
+    code = "from thicket.cli import main\n"
+    assert loaded(f"{code}main(['plan'])\nassert main({arguments}) == 0", sample) == set()

@@ -1,0 +1,91 @@
+"""Rows of local files: JSON, JSON lines, CSV and Parquet, read anew each time (no cache that could be stale)."""
+
+import csv
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+Reader = Callable[[Path], Iterator[Any]]
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of a data set."""
+
+    place: str
+    """The file or data set, and the row's number, counted from 1, for messages."""
+    values: dict[str, Any]
+    """Column → value."""
+
+    def __getitem__(self, column: str) -> Any:
+        """The value of a column. Raises: ValueError, with the columns that there are, where it is missing or empty."""
+        if self.values.get(column) is None:
+            wrong = "is empty" if column in self.values else "is missing"
+            raise ValueError(f"{self.place}: the column {column!r} {wrong}; columns: {', '.join(self.values)}")
+        return self.values[column]
+
+
+def read_rows(data_files: str | list[str]) -> list[Row]:
+    """The rows of the files, in order; relative paths start at the working directory, the project's root.
+
+    Raises: ValueError where a file is missing, of another type, or not what its name says.
+    """
+    names = [data_files] if isinstance(data_files, str) else data_files
+    return [row for name in names for row in _read(Path(name))]
+
+
+def _read(path: Path) -> Iterator[Row]:
+    reader = READERS.get(path.suffix)
+    if reader is None:
+        raise ValueError(f"domain.source.data_files = {path}: unknown type of file; allowed: {', '.join(READERS)}")
+    if not path.is_file():
+        raise ValueError(f"domain.source.data_files = {path}: there is no such file under {Path.cwd()}")
+    for number, values in _numbered(path, reader):
+        if not isinstance(values, dict):
+            raise ValueError(f"{path}: row {number}: not a mapping of columns to values, but {values!r:.60}")
+        yield Row(f"{path}: row {number}", values)
+
+
+def _numbered(path: Path, reader: Reader) -> Iterator[tuple[int, Any]]:
+    number = 0
+    try:
+        for number, values in enumerate(reader(path), start=1):
+            yield number, values
+    except (ValueError, csv.Error) as error:
+        raise ValueError(f"{path}: can't be read after {number} rows: {error}") from None
+
+
+def _json(path: Path) -> Iterator[Any]:
+    rows = json.loads(path.read_text(encoding="utf-8-sig"))
+    if not isinstance(rows, list):
+        raise ValueError("not a list of rows")
+    yield from rows
+
+
+def _json_lines(path: Path) -> Iterator[Any]:
+    with path.open(encoding="utf-8-sig", newline="\n") as file:
+        yield from (json.loads(line) for line in file if line.strip())
+
+
+def _csv(path: Path) -> Iterator[Any]:
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        for values in csv.DictReader(file, strict=True):
+            if None in values:
+                raise ValueError("the next row has more fields than the header has columns")
+            yield values
+
+
+def _parquet(path: Path) -> Iterator[Any]:
+    from pyarrow import parquet
+
+    yield from parquet.read_table(path).to_pylist()
+
+
+READERS: dict[str, Reader] = {
+    ".json": _json,
+    ".jsonl": _json_lines,
+    ".csv": _csv,
+    ".parquet": _parquet,
+}

@@ -1,0 +1,51 @@
+"""A number in the response equals the answer's number."""
+
+import re
+from decimal import MAX_EMAX, Context, Decimal
+
+from thicket.config.domain import NumberVerifier
+from thicket.domains.item import Item
+
+# A sign counts where no word, number or bracket stands before it: 12-5 is 12 and 5. Digits of a word (x2) don't count.
+_NUMBER = re.compile(
+    r"""
+    (?:(?<![\w)\]])(?P<sign>[-+\u2212]))?  # also the minus sign U+2212
+    \$?
+    (?<![^\W_])
+    (?P<whole>[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])|[0-9]+|(?=\.[0-9]))
+    (?P<decimals>\.[0-9]+)?
+    (?:/(?P<denominator>0*[1-9][0-9]*))?  # 5/0 is 5 and 0
+    """,
+    re.VERBOSE,
+)
+_DIGITS = Context(prec=50, Emax=MAX_EMAX)
+"""Fifty significant digits for quotients and differences, of numbers of any size. Decimal, because Python refuses to
+read whole numbers of more than 4300 digits, and a response may hold one."""
+
+
+def verify(config: NumberVerifier, response: str, item: Item) -> bool:
+    """Correct if the first or last number of the response is within the tolerance of the answer's last number.
+
+    "1,234.50", "-3", "−3", "$5", "50%" (fifty), "3/4", ".5", "#### 12" and "12." are numbers; an exponent is not read.
+    Raises: ValueError where the item's answer holds no number.
+    """
+    expected = numbers(item.answer)
+    if not expected:
+        raise ValueError(f"item {item.id}: the answer {item.answer!r:.60} holds no number for the verifier `number`")
+    found = numbers(response)
+    if not found:
+        return False
+    given = found[0] if config.which == "first" else found[-1]
+    return _DIGITS.subtract(given, expected[-1]).copy_abs() <= Decimal(repr(config.tolerance))
+
+
+def numbers(text: str) -> list[Decimal]:
+    """The numbers in a text, in order."""
+    return [_value(match) for match in _NUMBER.finditer(text)]
+
+
+def _value(match: re.Match[str]) -> Decimal:
+    value = Decimal((match["whole"].replace(",", "") or "0") + (match["decimals"] or ""))
+    if match["denominator"]:
+        value = _DIGITS.divide(value, Decimal(match["denominator"]))
+    return value.copy_negate() if match["sign"] in ("-", "\u2212") else value

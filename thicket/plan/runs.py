@@ -1,0 +1,51 @@
+"""The runs of a sweep: what each one leaves, and the table of them all."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from thicket.plan import console
+from thicket.plan.objective import direction
+
+RESULT = "result.json"
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of a sweep."""
+
+    overrides: list[str]
+    value: float | None = None
+    """The sweep's objective; None where there is none, or where the run failed."""
+    artifact: str = ""
+    """The folder that it made, relative to the project."""
+    error: str = ""
+    """Why it failed; empty where it didn't."""
+
+
+def write_run(folder: Path, run: Run) -> None:
+    """Writes a run's result beside Hydra's own files."""
+    (folder / RESULT).write_text(json.dumps(asdict(run), indent=1) + "\n", encoding="utf-8")
+
+
+def read_runs(folder: Path) -> list[Run]:
+    """The runs of a sweep, in Hydra's order."""
+    paths = sorted(folder.glob(f"*/{RESULT}"), key=lambda path: int(path.parent.name))
+    return [Run(**json.loads(path.read_text(encoding="utf-8"))) for path in paths]
+
+
+def best_first(runs: list[Run], objective: str | None) -> list[Run]:
+    """Runs by their value, in Hydra's order where they are level; those that failed come last."""
+    sign = -1 if objective and direction(objective) == "maximize" else 1
+    return sorted(runs, key=lambda run: (bool(run.error), sign * (run.value or 0.0)))
+
+
+def print_table(runs: list[Run], objective: str | None) -> None:
+    """Prints the runs of a sweep, best first."""
+    table = console.table("", "overrides", *([objective] if objective else []), "artifact", right=(objective or "",))
+    for place, run in enumerate(best_first(runs, objective), start=1):
+        value = [] if not objective else ["—" if run.value is None else f"{run.value:.4g}"]
+        last = f"failed: {run.error.splitlines()[0]}" if run.error else run.artifact
+        table.add_row(str(place), " ".join(run.overrides), *value, last)
+    print(f"\n{len(runs)} runs, best first:" if objective else f"\n{len(runs)} runs:")
+    console.show(table)
