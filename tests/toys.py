@@ -51,7 +51,7 @@ DECLARED: dict[str, Any] = {
 def declare(root: Path, declared: dict[str, Any]) -> None:
     """Writes params.yaml, and dvc.yaml as `thicket plan` would."""
     (root / "params.yaml").write_text(yaml.safe_dump(declared, sort_keys=False), encoding="utf-8")
-    (root / "dvc.yaml").write_text(dvcfile(pipeline(Project(root))), encoding="utf-8")
+    (root / "dvc.yaml").write_text(dvcfile(root, pipeline(Project(root))), encoding="utf-8")
 
 
 def toy_project(root: Path, declared: dict[str, Any] = DECLARED) -> Path:

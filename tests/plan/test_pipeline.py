@@ -16,7 +16,7 @@ Edit = Callable[[dict[str, Any]], None]
 
 
 def planned(root: Path) -> dict[str, Any]:
-    return yaml.safe_load(dvcfile(pipeline(Project(root))))
+    return yaml.safe_load(dvcfile(root, pipeline(Project(root))))
 
 
 @pytest.fixture
@@ -112,7 +112,7 @@ def test_out_of_step(sample: Path, edit: Callable[[Edit], Any]) -> None:
         return out_of_step(sample, pipeline(Project(sample)))
 
     assert stale()
-    (sample / "dvc.yaml").write_text(dvcfile(pipeline(Project(sample))), encoding="utf-8")
+    (sample / "dvc.yaml").write_text(dvcfile(sample, pipeline(Project(sample))), encoding="utf-8")
     assert not stale()
     edit(lambda declared: declared["values"]["method"]["grpo"].update(steps=9))
     assert not stale()  # a value is none of the graph's business
@@ -218,3 +218,12 @@ def test_a_soup_of_students(edit: Callable[[Edit], Any]) -> None:
     node = {"base": "tiny", "method": "soup", "teachers": ["opd", "mixed"]}
     _, after = edit(lambda declared: declared["students"].update(both=node))
     assert after["student-both"]["deps"] == [f"build/models/{name}" for name in ("tiny", "opd", "mixed")]
+
+
+def test_a_project_without_the_code_looks_at_it_every_time(sample: Path) -> None:
+    compose = planned(sample)["stages"]["compose"]
+    assert (compose["deps"], compose["always_changed"]) == (["params.yaml", "conf"], True)
+    (sample / "thicket").mkdir()
+    compose = planned(sample)["stages"]["compose"]
+    assert compose["deps"] == ["params.yaml", "conf", "thicket"]
+    assert "always_changed" not in compose

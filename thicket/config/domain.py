@@ -1,7 +1,7 @@
 """What a domain is: where its items come from, how they are asked, how answers are judged, what a specialist pays for.
 
-A stage's resolved config holds just the part that it depends on (`DataDomain`, `ScoredDomain`, `TrainedDomain`), so that
-a changed length penalty reruns a specialist but neither the data nor the evaluation of other models.
+A stage's resolved config holds just the part that it depends on (`DataDomain`, `ScoredDomain`, `TrainedDomain`), so
+that a changed length penalty reruns a specialist but neither the data nor the evaluation of other models.
 """
 
 import re
@@ -21,7 +21,7 @@ class ProceduralSource(Strict):
     task: TaskName
     """Which generator of `thicket.domains.procedural`."""
     levels: Annotated[list[Positive], Field(min_length=1)]
-    """Difficulty levels, drawn with equal probability; what a level means is the task's (length in characters, mostly)."""
+    """Difficulty levels, drawn with equal probability; what a level means is the task's (characters, mostly)."""
     named: bool = True
     """A question begins with the task's name, as in `sort 312`; false: it is the instance alone, as in `12 + 35`."""
 
@@ -124,7 +124,7 @@ class Prompt(Strict):
     shot_pool: Positive = 64
     """Items that the train split gives up as examples; nobody is asked or trained on them."""
     shot_template: str = "{prompt}{answer}\n\n"
-    """Text of one solved example: `{prompt}` is the example's question in `template`, `{answer}` its reference answer."""
+    """Text of one solved example: `{prompt}` is its question in `template`, `{answer}` its reference answer."""
     system: str | None = None
     """System turn of a chat prompt; null: none."""
 
@@ -245,7 +245,7 @@ class TrainedDomain(ScoredDomain):
     """The part of a domain that training on it depends on, beside its data."""
 
     length_penalty: NonNegative = 0.0
-    """Reward taken off a response that fills the window, in proportion for shorter ones: r = correct − penalty·|y|/window.
+    """Reward taken off a response that fills the window, less for shorter ones: r = correct − penalty·|y|/window.
 
     DeepSeek-V4 gives each domain and effort its own penalty and does not disclose the values (arXiv 2606.19348 §5)."""
 

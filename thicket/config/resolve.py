@@ -215,7 +215,11 @@ class Resolver:
     def _report(self, order: list[str]) -> Resolved:
         models = [self._row(name) for name in order]
         stage = ReportStage(
-            name="report", experiment=self.params.experiment, domains=self.params.domains, models=models
+            name="report",
+            seed=self.params.seed,
+            experiment=self.params.experiment,
+            domains=self.params.domains,
+            models=models,
         )
         return Resolved(stage, Layered().note(origins.of_report(self.graph, order)), models=tuple(order))
 

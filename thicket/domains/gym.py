@@ -19,7 +19,7 @@ def dataset(task: str, params: dict[str, Any], seed: int, size: int) -> Any:
         from reasoning_gym.factory import DATASETS, create_dataset
     except ImportError as error:
         wrong = f"the package reasoning-gym can't be imported ({error})"
-        raise ValueError(f"{wrong}; `pip install 'thicket[reasoning]'` installs it") from None
+        raise ValueError(f"{wrong}; `pip install reasoning-gym` installs it") from None
     if task not in DATASETS:
         raise ValueError(unknown("domain.source.task", task, "reasoning-gym has no such task", sorted(DATASETS)))
     known = [field.name for field in dataclasses.fields(DATASETS[task][1]) if field.name not in THICKETS_OWN]

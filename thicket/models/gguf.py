@@ -31,7 +31,7 @@ def load_gguf(base: GgufBase, root: Path) -> tuple[PreTrainedModel, Tokenizer]:
     """
     missing = [name for name in READERS if find_spec(name) is None]
     if missing:
-        raise ValueError(f"reading a GGUF file needs the package {missing[0]}: pip install 'thicket[gguf]'")
+        raise ValueError(f"reading a GGUF file needs the package {missing[0]}: pip install gguf accelerate")
     with _one_file(pieces(base, root)) as path:
         _check_content(path, base)
         pre_tokenizer = _pre_tokenizer(path, base.file)

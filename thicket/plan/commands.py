@@ -8,7 +8,7 @@ from thicket.config.problems import ConfigError, Problem
 from thicket.config.project import CONFIG, MODELS, Project
 from thicket.config.stages import write_stage
 from thicket.plan import console
-from thicket.plan.dvcfile import dvcfile, out_of_step
+from thicket.plan.dvcfile import dvcfile, forget_removed, out_of_step
 from thicket.plan.estimate import Estimate, Estimator, total
 from thicket.plan.pipeline import Planned, pipeline
 from thicket.plan.shapes import saved_shape
@@ -34,7 +34,8 @@ def plan(root: Path) -> int:
     """Writes dvc.yaml, and prints what each stage is expected to need."""
     stages = pipeline(Project(root))
     changed = out_of_step(root, stages)
-    (root / "dvc.yaml").write_text(dvcfile(stages), encoding="utf-8")
+    (root / "dvc.yaml").write_text(dvcfile(root, stages), encoding="utf-8")
+    forget_removed(root, stages)
     _print_estimates(root, stages)
     print(f"dvc.yaml is {'written' if changed else 'as it was'}: {len(stages) + 1} stages. `dvc repro` builds them.")
     return 0

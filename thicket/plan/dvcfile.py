@@ -9,20 +9,15 @@ from typing import Any
 
 from thicket.config.project import CONFIG, PARAMS
 from thicket.config.stages import BaseStage
-from thicket.config.yamlfile import to_yaml
+from thicket.config.yamlfile import read_yaml, to_yaml
 from thicket.plan.pipeline import Planned
 
 HEADER = "# Written by `thicket plan` from params.yaml and conf/. Change those, then run it again.\n"
 
 
-def dvcfile(stages: list[Planned]) -> str:
+def dvcfile(root: Path, stages: list[Planned]) -> str:
     """The text of dvc.yaml."""
-    compose = {
-        "cmd": "thicket compose",
-        "deps": [PARAMS, "conf", "thicket"],
-        "outs": [CONFIG.as_posix()],
-    }
-    document: dict[str, Any] = {"stages": {"compose": compose}}
+    document: dict[str, Any] = {"stages": {"compose": _compose(root)}}
     for planned in stages:
         document["stages"][planned.resolved.id] = _stage(planned)
     metrics = [path.as_posix() for planned in stages for path in planned.metrics]
@@ -31,6 +26,17 @@ def dvcfile(stages: list[Planned]) -> str:
     document["plots"] = _plots(stages)
     document["artifacts"] = {name: entry for planned in stages for name, entry in _artifact(planned).items()}
     return HEADER + to_yaml(document)
+
+
+def _compose(root: Path) -> dict[str, Any]:
+    """The stage that writes the resolved configs.
+
+    In a project without a copy of thicket's code, DVC can't see that code change: there the stage runs every time, and
+    what follows it only where a resolved config came out different.
+    """
+    own = [folder for folder in ("conf", "thicket") if (root / folder).is_dir()]
+    stage = {"cmd": "thicket compose", "deps": [PARAMS, *own], "outs": [CONFIG.as_posix()]}
+    return stage if "thicket" in own else {**stage, "always_changed": True}
 
 
 def _stage(planned: Planned) -> dict[str, Any]:
@@ -67,4 +73,16 @@ def _artifact(planned: Planned) -> dict[str, dict[str, Any]]:
 def out_of_step(root: Path, stages: list[Planned]) -> bool:
     """Whether dvc.yaml differs from what `thicket plan` would write."""
     path = root / "dvc.yaml"
-    return not path.is_file() or path.read_text(encoding="utf-8") != dvcfile(stages)
+    return not path.is_file() or path.read_text(encoding="utf-8") != dvcfile(root, stages)
+
+
+def forget_removed(root: Path, stages: list[Planned]) -> None:
+    """Takes stages out of dvc.lock that are declared no more; DVC would keep them there for good."""
+    path = root / "dvc.lock"
+    if not path.is_file():
+        return
+    lock = read_yaml(path, path.name).value
+    declared = {"compose", *(planned.resolved.id for planned in stages)}
+    kept = {name: entry for name, entry in lock["stages"].items() if name in declared}
+    if len(kept) < len(lock["stages"]):
+        path.write_text(to_yaml({**lock, "stages": kept}), encoding="utf-8")

@@ -81,7 +81,7 @@ def _setting_problems(settings: list[str]) -> list[Problem]:
         if fixed := FIXED.get(setting.partition("=")[0]):
             problems.append(Problem(COMMAND_LINE, text, "", f"not to be set: {fixed}"))
         elif setting in PLUGINS and find_spec(f"hydra_plugins.{PLUGINS[setting]}") is None:
-            problems.append(Problem(COMMAND_LINE, text, "", "not installed: pip install 'thicket[sweep]'"))
+            problems.append(Problem(COMMAND_LINE, text, "", "not installed: thicket's extra `sweep` has it"))
     return problems
 
 

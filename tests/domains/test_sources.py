@@ -1,0 +1,75 @@
+"""Sources that read files, and those that make prompts with instructions."""
+
+import json
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from thicket.config.domain import DatasetSource, IfevalSource
+from thicket.domains.instructions import follows
+from thicket.domains.item import RawItem
+from thicket.domains.registry import raw_items
+
+
+def dataset(path: Path, **values: Any) -> Iterator[RawItem]:
+    source = {"type": "dataset", "data_files": str(path), "question": "{Body} {Question}", "answer": "{Answer}"}
+    return raw_items(DatasetSource(**{**source, **values}), 0)
+
+
+@pytest.fixture
+def rows(tmp_path: Path) -> Path:
+    path = tmp_path / "rows.jsonl"
+    written = [
+        {"Body": f"Ann has {n} apples.", "Question": "How many?", "Answer": float(n), "Grade": n % 3} for n in range(5)
+    ]
+    path.write_text("".join(json.dumps(row) + "\n" for row in written))
+    return path
+
+
+def test_rows_become_items(rows: Path) -> None:
+    items = sorted(dataset(rows, level="Grade"), key=lambda item: item.question)
+    assert items[3] == RawItem("Ann has 3 apples. How many?", "3", 0)
+    assert len(items) == 5
+
+
+def test_the_answer_within_the_answer_column(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text(json.dumps({"Body": "b", "Question": "q", "Answer": "so 2+2=4\n#### 4"}))
+    assert next(dataset(path, answer_pattern="#### (.*)")).answer == "4"
+    with pytest.raises(ValueError, match="answer_pattern"):
+        next(dataset(path, answer_pattern="is: (.*)"))
+
+
+def test_a_missing_column_names_those_that_there_are(rows: Path) -> None:
+    with pytest.raises(ValueError, match=r"Bodi(.|\n)*Body"):
+        next(dataset(rows, question="{Bodi}"))
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"nowhere\.jsonl"):
+        next(dataset(tmp_path / "nowhere.jsonl"))
+
+
+def test_made_prompts_can_be_followed_and_are_the_same_in_every_run() -> None:
+    source = IfevalSource(type="ifeval", kinds=["punctuation:no_comma", "detectable_format:title"], levels=[1, 2])
+    items, again = (list(islice(raw_items(source, 0), 20)) for _ in range(2))
+    assert items == again
+    for item in items:
+        instructions = item.reference["instructions"]
+        assert len(instructions) == item.level
+        assert all(follows("<<Title>> no more", i["kind"], i["arguments"], False) for i in instructions)
+
+
+def test_prompts_of_a_file_are_kept_by_kind(tmp_path: Path) -> None:
+    path = tmp_path / "input.jsonl"
+    written = [
+        {"key": 1, "prompt": "No commas.", "instruction_id_list": ["punctuation:no_comma"], "kwargs": [{}]},
+        {"key": 2, "prompt": "A title.", "instruction_id_list": ["detectable_format:title"], "kwargs": [{}]},
+    ]
+    path.write_text("".join(json.dumps(row) + "\n" for row in written))
+    source = IfevalSource(type="ifeval", data_files=str(path), kinds=["detectable_format:title"])
+    (item,) = raw_items(source, 0)
+    assert item.question == "A title."
