@@ -10,13 +10,12 @@ from thicket.config.domain import (
     ExactVerifier,
     InstructionsVerifier,
     NumberVerifier,
-    ReasoningGymSource,
-    ReasoningGymVerifier,
     Verifier,
 )
 from thicket.domains.instructions import follows
 from thicket.domains.item import Item
-from thicket.domains.registry import raw_items, verifier_of
+from thicket.domains.registry import verifier_of
+from thicket.domains.verifiers.number import numbers
 
 LAST, FIRST = NumberVerifier(type="number"), NumberVerifier(type="number", which="first")
 CHOICE, EXACT = ChoiceVerifier(type="choice", letters="ABCD"), ExactVerifier(type="exact")
@@ -53,6 +52,49 @@ def verdict(verifier: Verifier, response: str, answer: str, **reference: Any) ->
 )
 def test_verdicts(verifier: Verifier, response: str, answer: str, right: bool) -> None:
     assert verdict(verifier, response, answer) is right
+
+
+@pytest.mark.parametrize(
+    ("text", "read"),
+    [
+        ("", []),
+        ("12 and 12. and #### 12", ["12", "12", "12"]),
+        ("1,234,567.50 or 1,2,3 or 1,2345", ["1234567.50", "1", "2", "3", "1", "2345"]),
+        ("-3, −3, +3, (-3), =-3, $-3, -$3", ["-3", "-3", "3", "-3", "-3", "-3", "-3"]),
+        ("12-5, 12 - 5, x)-5, 2020-01-05", ["12", "5", "12", "5", "5", "2020", "1", "5"]),
+        ("$7.50, 50%, .5, 1.5., **4**, _4_", ["7.50", "50", "0.5", "1.5", "4", "4"]),
+        ("3/4, -1/8, 5/0", ["0.75", "-0.125", "5", "0"]),
+        ("x2, H2O, 7th, 3e5, ²", ["7", "3"]),
+    ],
+)
+def test_what_is_a_number(text: str, read: list[str]) -> None:
+    assert [str(number) for number in numbers(text)] == read
+
+
+def test_equal_fractions_and_huge_numbers() -> None:
+    assert verdict(LAST, "2/6", "1/3")
+    assert not verdict(LAST, "0.3333", "1/3")
+    assert verdict(LAST, "9" * 10_000, "9" * 10_000)
+    assert not verdict(LAST, "9" * 9_999 + "8", "9" * 10_000)
+    assert verdict(NumberVerifier(type="number", tolerance=0.3), "0.3", "0")  # 0.3 as a float is a little less
+
+
+def test_answers_that_a_verifier_cannot_use() -> None:
+    with pytest.raises(ValueError, match=r"item 0{16}: the answer 'four' holds no number"):
+        verdict(LAST, "4", "four")
+    with pytest.raises(ValueError, match=r"item 0{16}: the answer 'E' is not an option letter; allowed: A, B, C, D"):
+        verdict(CHOICE, "E", "E")
+    assert not verdict(EXACT, "", "")  # many right answers, none of which can be named
+
+
+@pytest.mark.parametrize("text", ["B", "(B)", "B.", "'B'", "**B**", "Answer:B", "It's B, not A", "A-level: B", "a b B"])
+def test_a_letter_that_stands_alone(text: str) -> None:
+    assert verdict(CHOICE, text, "B")
+
+
+@pytest.mark.parametrize("text", ["b", "Bob", "B2", "B's", "B-52", "plan-B", "d'B", "A B", "éB"])
+def test_a_letter_that_does_not(text: str) -> None:
+    assert not verdict(CHOICE, text, "B")
 
 
 @pytest.mark.parametrize("verifier", [EXACT, LAST, CHOICE])
@@ -96,21 +138,3 @@ def test_loose_forgives_a_first_line() -> None:
     follows_ = ("change_case:english_lowercase", {})
     assert not follows("Sure!\nall small.", *follows_, False)
     assert follows("Sure!\nall small.", *follows_, True)
-
-
-def test_reasoning_gym_items_are_the_same_in_every_run_and_judged_by_their_scorer() -> None:
-    pytest.importorskip("reasoning_gym")
-    source = ReasoningGymSource(type="reasoning-gym", task="gcd", params={"min_value": 2, "max_value": 30})
-    first, again = ([next(items) for _ in range(5)] for items in (raw_items(source, 0), raw_items(source, 0)))
-    assert first == again
-    assert first != [next(raw_items(source, 1)) for _ in range(5)]
-    verifier = ReasoningGymVerifier(type="reasoning-gym")
-    for raw in first:
-        assert verdict(verifier, raw.answer, raw.answer, **raw.reference)
-        assert not verdict(verifier, f"{raw.answer}1", raw.answer, **raw.reference)
-
-
-def test_an_unknown_task_names_the_nearest() -> None:
-    pytest.importorskip("reasoning_gym")
-    with pytest.raises(ValueError, match="letter_counting"):
-        next(raw_items(ReasoningGymSource(type="reasoning-gym", task="leter_counting"), 0))
