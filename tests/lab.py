@@ -13,6 +13,8 @@ from typing import Any
 import yaml
 from toys import DECLARED, ROOT, toy_project
 
+from thicket.config.yamlfile import to_yaml
+
 Edit = Callable[[dict[str, Any]], None]
 
 
@@ -48,7 +50,7 @@ class Lab:
         path = self.root / "params.yaml"
         declared = yaml.safe_load(path.read_text(encoding="utf-8"))
         edit(declared)
-        path.write_text(yaml.safe_dump(declared, sort_keys=False), encoding="utf-8")
+        path.write_text(to_yaml(declared), encoding="utf-8")
         self.call("thicket", "plan")
 
     def commit(self, message: str) -> str:

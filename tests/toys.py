@@ -4,9 +4,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from thicket.config.project import Project
+from thicket.config.yamlfile import to_yaml
 from thicket.plan.dvcfile import dvcfile
 from thicket.plan.pipeline import pipeline
 from thicket.stages.run import in_pipeline, run_stage
@@ -50,7 +49,7 @@ DECLARED: dict[str, Any] = {
 
 def declare(root: Path, declared: dict[str, Any]) -> None:
     """Writes params.yaml, and dvc.yaml as `thicket plan` would."""
-    (root / "params.yaml").write_text(yaml.safe_dump(declared, sort_keys=False), encoding="utf-8")
+    (root / "params.yaml").write_text(to_yaml(declared), encoding="utf-8")
     (root / "dvc.yaml").write_text(dvcfile(root, pipeline(Project(root))), encoding="utf-8")
 
 
