@@ -125,12 +125,13 @@ def test_a_clean_clone_pulls_everything_and_runs_nothing(built_lab: tuple[Lab, s
 
 def test_an_older_model_comes_back(lab: Lab, tmp_path: Path) -> None:
     old = lab.call("git", "rev-parse", "HEAD").strip()
+    lab.call("git", "tag", "-a", "soup@v1.0.0", "-m", "the first soup")  # how DVC names a version of an artifact
     weights = (lab.root / "build/models/soup/model.safetensors").read_bytes()
     lab.edit(lambda declared: declared["students"]["soup"].update(teachers=["sort-grpo"]))
     lab.repro("student-soup")
     lab.commit("another soup")
     assert (lab.root / "build/models/soup/model.safetensors").read_bytes() != weights
-    lab.call("dvc", "artifacts", "get", ".", "soup", "--rev", old, "-o", str(tmp_path / "soup"))
+    lab.call("dvc", "artifacts", "get", ".", "soup", "--rev", "v1.0.0", "-o", str(tmp_path / "soup"))
     assert (tmp_path / "soup/model.safetensors").read_bytes() == weights
     lab.call("git", "checkout", "-q", old)
     lab.call("dvc", "checkout", "-q")

@@ -29,9 +29,11 @@ class Architecture(Strict):
     """A Llama-architecture decoder (RMSNorm, SwiGLU, rotary positions), made from scratch."""
 
     layers: Positive
+    """Decoder blocks."""
     width: Positive
     """Size of the hidden states."""
     heads: Positive
+    """Attention heads; each has width / heads dimensions."""
     mlp_width: Positive
     """Size of the gated MLP's inner layer."""
     context: Positive

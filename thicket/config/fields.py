@@ -13,8 +13,8 @@ class Strict(BaseModel):
 
 NAME_PATTERN = r"^[a-z0-9]+(-[a-z0-9]+)*$"
 
-Name = Annotated[str, Field(pattern=NAME_PATTERN, description="Lower-case letters, digits and single hyphens.")]
-"""A name that DVC accepts both as part of a stage's name and as an artifact's name."""
+Name = Annotated[str, Field(pattern=NAME_PATTERN)]
+"""Lower-case letters, digits and single hyphens: what DVC accepts in names both of stages and of artifacts."""
 
 Positive = Annotated[int, Field(ge=1)]
 Count = Annotated[int, Field(ge=0)]
