@@ -235,6 +235,7 @@ class ScoredDomain(Strict):
     """The part of a domain that a score depends on, beside its data."""
 
     name: Name
+    """The domain's name."""
     verifier: Verifier
     stop: Annotated[str, Field(min_length=1, max_length=1)] | None = None
     """A character that ends the response where it first appears (the end-of-sequence token always does)."""
