@@ -24,9 +24,16 @@ def start_training(lab: Lab) -> subprocess.Popen[str]:
     """Starts `dvc repro` and returns when the specialist's training has written a checkpoint."""
     command = ["dvc", "repro", f"specialist-{NAME}"]
     running = subprocess.Popen(
-        command, cwd=lab.root, env=lab.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        command,
+        cwd=lab.root,
+        env=lab.environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
         start_new_session=True,
-    )  # fmt: skip
+        # Where the tests themselves run in the background, a shell has them ignore SIGINT, and children inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
     deadline = time.monotonic() + 120
     while not list((lab.root / "build/resume").glob(f"specialist-{NAME}-*/last.ckpt")):
         assert running.poll() is None, running.communicate()[0]
