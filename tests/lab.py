@@ -1,5 +1,6 @@
 """A toy project as a git and DVC repository with its own copy of the code, and what `dvc repro` does in it."""
 
+import json
 import os
 import re
 import shutil
@@ -40,6 +41,11 @@ class Lab:
         printed = done.stdout + done.stderr
         assert done.returncode == status, f"{' '.join(command)} ended with {done.returncode}:\n{printed}"
         return printed
+
+    def json(self, *command: str) -> Any:
+        """Runs a command that prints JSON, and maybe warnings beside it."""
+        done = subprocess.run(command, cwd=self.root, env=self.environment, capture_output=True, text=True, check=True)
+        return json.loads(done.stdout)
 
     def repro(self, *targets: str) -> set[str]:
         """Runs `dvc repro` and returns the stages that it ran."""

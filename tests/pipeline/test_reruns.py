@@ -141,9 +141,9 @@ def test_an_older_model_comes_back(lab: Lab, tmp_path: Path) -> None:
 def test_metrics_params_and_plots_differ_between_commits(lab: Lab) -> None:
     lab.edit(lambda declared: declared["students"]["soup"].update(teachers=["sort-grpo"]))
     lab.repro("evaluate-soup")
-    metrics = json.loads(lab.call("dvc", "metrics", "diff", "--all", "--json", "HEAD"))
+    metrics = lab.json("dvc", "metrics", "diff", "--all", "--json", "HEAD")
     assert "build/evaluation/soup/metrics.json" in metrics["diff"] if "diff" in metrics else metrics
-    parameters = json.loads(lab.call("dvc", "params", "diff", "--json", "HEAD"))
+    parameters = lab.json("dvc", "params", "diff", "--json", "HEAD")
     assert any(path.endswith("soup.yaml") for path in parameters)
     lab.call("dvc", "plots", "diff", "HEAD", "-o", "plots")
     assert (lab.root / "plots/index.html").is_file()

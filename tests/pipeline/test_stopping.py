@@ -1,6 +1,5 @@
 """Signals at a running pipeline: DVC records nothing unfinished, and the next run goes on to the same weights."""
 
-import json
 import os
 import signal
 import subprocess
@@ -93,7 +92,7 @@ def test_a_stopped_training_is_not_recorded_and_goes_on(
 
     assert running.returncode != 0, printed
     assert "Traceback" not in printed
-    assert f"specialist-{NAME}" in json.loads(lab.call("dvc", "status", "--json", f"specialist-{NAME}"))
+    assert f"specialist-{NAME}" in lab.json("dvc", "status", "--json", f"specialist-{NAME}")
     assert _entry(lock) == _entry((lab.root / "dvc.lock").read_text())
     assert not (lab.root / "build/models" / NAME / "model.safetensors").is_file(), (
         "an unfinished artifact was published"
