@@ -136,3 +136,8 @@ def test_about_half_of_the_documents_are_wrong_throughout() -> None:
         verdicts = {answer.strip() == "".join(sorted(asked.split()[1])) for asked, answer in doc}
         right.append(verdicts == {True})
     assert 0.4 < sum(right) / 400 < 0.6
+
+
+def test_a_question_that_looks_like_a_template_stays_as_it_is() -> None:
+    prompt = Prompt(shots=1, shot_pool=1, shot_template="{prompt}={answer};")
+    assert item_of(prompt, [RawItem("what is {answer}", "4")], RawItem("q", "a")).prompt == "what is {answer}=4;q"

@@ -2,6 +2,7 @@
 
 import itertools
 import random
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -70,14 +71,16 @@ def item_of(prompt: Prompt, pool: list[RawItem], raw: RawItem) -> Item:
     asked = prompt.template.replace("{question}", raw.question)
     solved = [(prompt.template.replace("{question}", shot.question), shot.answer) for shot in shots]
     if prompt.style == "raw":
-        examples = (
-            prompt.shot_template.replace("{prompt}", question).replace("{answer}", answer)
-            for question, answer in solved
-        )
-        return Item(item_id(raw.question), "".join(examples) + asked, raw.answer, raw.level, raw.reference)
+        examples = "".join(_example(prompt.shot_template, question, answer) for question, answer in solved)
+        return Item(item_id(raw.question), examples + asked, raw.answer, raw.level, raw.reference)
     messages: list[Message] = [] if prompt.system is None else [{"role": "system", "content": prompt.system}]
     turns = itertools.chain.from_iterable(
         ({"role": "user", "content": question}, {"role": "assistant", "content": answer}) for question, answer in solved
     )
     chat = [*messages, *turns, {"role": "user", "content": asked}]
     return Item(item_id(raw.question), chat, raw.answer, raw.level, raw.reference)
+
+
+def _example(template: str, question: str, answer: str) -> str:
+    """A solved example; filled in one pass, since a question may hold the text `{answer}`."""
+    return re.sub(r"\{(prompt|answer)\}", lambda match: question if match[1] == "prompt" else answer, template)
