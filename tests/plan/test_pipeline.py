@@ -45,7 +45,7 @@ def test_stages(sample: Path) -> None:
     scores = {f"evaluate-{name.partition('-')[2]}" for name in models}
     assert set(stages) == {"compose", "data-sort", "data-reverse", "report", *models, *scores}
     assert stages["student-opd"] == {
-        "cmd": "thicket run build/config/models/opd.yaml",
+        "cmd": "exec thicket run build/config/models/opd.yaml",
         "deps": [
             "build/models/tiny",
             "build/models/sort-grpo",
@@ -183,7 +183,7 @@ def test_a_model_trained_elsewhere(sample: Path, edit: Callable[[Edit], Any]) ->
     _, after = edit(far)
     assert after["specialist-far-sort"]["deps"] == ["build/models/far", "build/data/sort"]
     assert after["base-far"] == {
-        "cmd": "thicket run build/config/models/far.yaml",
+        "cmd": "exec thicket run build/config/models/far.yaml",
         "deps": ["models/far"],
         "params": [{"build/config/models/far.yaml": None}],
         "outs": ["build/models/far", "build/metrics/far.json"],

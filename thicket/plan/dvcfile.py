@@ -43,7 +43,8 @@ def _stage(planned: Planned) -> dict[str, Any]:
     config = planned.config.as_posix()
     outs = [path.as_posix() for path in (planned.artifact, *planned.metrics, *planned.plots)]
     deps = [path.as_posix() for path in planned.reads]
-    stage: dict[str, Any] = {"cmd": f"thicket run {config}"}
+    # `exec`: some shells would stay between DVC and the stage, which then would not notice that DVC is gone.
+    stage: dict[str, Any] = {"cmd": f"exec thicket run {config}"}
     if deps:
         stage["deps"] = deps
     return {**stage, "params": [{config: None}], "outs": outs}
