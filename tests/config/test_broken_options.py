@@ -179,6 +179,6 @@ def test_a_verifier_that_does_not_fit_its_data(sample: Path, command: Command) -
     apply(sample, ((SORT, "type: exact", "type: instructions"),))
     said = command("check")
     assert said.status == 2
-    assert said.err.startswith("conf/domain/sort.yaml")
-    assert "the verifier `instructions` can't judge items of a `procedural` source; allowed: exact, number" in said.err
+    wrong = "`verifier.type` instructions can't judge items of a `procedural` source; allowed: exact, number"
+    assert said.err.startswith(f"conf/domain/sort.yaml:5: domain.verifier.type = 'instructions': {wrong}")
     assert said.err.endswith("1 problem in the configuration.\n")

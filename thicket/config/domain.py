@@ -264,7 +264,7 @@ class Domain(DataDomain, TrainedDomain):
         }[self.source.type]
         if self.verifier.type not in fits:
             raise ValueError(
-                f"the verifier `{self.verifier.type}` can't judge items of a `{self.source.type}` source; "
+                f"`verifier.type` {self.verifier.type} can't judge items of a `{self.source.type}` source; "
                 f"allowed: {', '.join(sorted(fits))}"
             )
         return self

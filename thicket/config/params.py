@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
-from thicket.config.fields import Count, Name, NonNegative, Strict
+from thicket.config.fields import Name, NonNegative, Seed, Strict
 
 Values = dict[str, Any]
 
@@ -12,7 +12,7 @@ Values = dict[str, Any]
 class Declared(Strict):
     """What every declaration of a model may say."""
 
-    seed: Count | None = None
+    seed: Seed | None = None
     """Fixes everything random in the making of this model; null: the experiment's seed."""
     set: Values = {}
     """Values over those of conf/ and `values`, for this model: `{method.optimizer.lr: 1e-4}` or nested."""
@@ -86,7 +86,7 @@ class Params(Strict):
 
     experiment: str
     """The experiment of conf/experiment that this file was written from (`thicket experiment use NAME`)."""
-    seed: Count = 0
+    seed: Seed = 0
     """Fixes everything random, in every stage that names no seed of its own."""
     domains: Annotated[list[str], Field(min_length=1)]
     """Options of conf/domain: every model is evaluated on these."""

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from thicket.config.base import Base
 from thicket.config.domain import DataDomain, ScoredDomain, TrainedDomain
-from thicket.config.fields import Count, Name, NonNegative, Strict
+from thicket.config.fields import Name, NonNegative, Seed, Strict
 from thicket.config.method import SpecialistMethod, StudentMethod
 from thicket.config.run import Evaluation, Sampler, Trainer
 
@@ -23,7 +23,7 @@ class Stage(Strict):
 
     name: Name
     """Name of the artifact: a domain, a model, or `report`."""
-    seed: Count = 0
+    seed: Seed = 0
     """Fixes everything random in the stage."""
     code: Code = {}
     """Module → hash of its source, for each module of thicket that the stage may run (comments do not count)."""
