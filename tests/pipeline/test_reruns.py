@@ -142,8 +142,11 @@ def test_metrics_params_and_plots_differ_between_commits(lab: Lab) -> None:
     lab.edit(lambda declared: declared["students"]["soup"].update(teachers=["sort-grpo"]))
     lab.repro("evaluate-soup")
     metrics = lab.json("dvc", "metrics", "diff", "--all", "--json", "HEAD")
-    assert "build/evaluation/soup/metrics.json" in metrics["diff"]
+    items = metrics["build/evaluation/soup/metrics.json"]["domains.sort.items"]
+    assert (items["old"], items["new"]) == (6, 6)
     parameters = lab.json("dvc", "params", "diff", "--json", "HEAD")
-    assert any(path.endswith("soup.yaml") for path in parameters)
+    teachers = parameters["build/config/models/soup.yaml"]["teachers"]
+    assert "reverse-grpo" in str(teachers["old"])
+    assert "reverse-grpo" not in str(teachers["new"])
     lab.call("dvc", "plots", "diff", "HEAD", "-o", "plots")
     assert (lab.root / "plots/index.html").is_file()
