@@ -1,14 +1,18 @@
 """Checks across fields and across models, beyond what one part of the schema can see."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from thicket.config.base import Base, PretrainedBase
-from thicket.config.domain import Domain, ProceduralSource
+from thicket.config.domain import Domain
 from thicket.config.graph import Graph
+from thicket.config.imitation import Rft
 from thicket.config.layers import Path_
-from thicket.config.method import Mixed, Soup, StudentMethod
+from thicket.config.method import Soup, SpecialistMethod, StudentMethod
 from thicket.config.params import StudentNode
+from thicket.config.policy_gradient import Mixed
 from thicket.config.problems import Problem
+from thicket.config.search import WEIGHTLESS, BestPrompt, Member, Randopt, SelfConsistency
+from thicket.config.source import ProceduralSource
 from thicket.config.stages import Teacher
 
 LongestQuestion = Callable[[ProceduralSource], int]
@@ -51,6 +55,25 @@ def check_twice(graph: Graph, at: Path_, names: list[str]) -> None:
     for index, name in enumerate(names):
         if name in names[:index]:
             graph.problem((*at, index), name, "stands here a second time")
+
+
+def check_start(graph: Graph, name: str, base: str, method: SpecialistMethod, of_base: object) -> None:
+    """A method starts from what it can start from; `of_base` is the method of the model that it starts from."""
+    at = graph.at(name, "base")
+    if isinstance(method, Member) and not isinstance(of_base, Randopt):
+        graph.problem(at, base, "not an ensemble: `member` takes the best member of a `randopt` specialist")
+    elif isinstance(of_base, Randopt) and not isinstance(method, Member | Rft):
+        wrong = "an ensemble, which is not one model: `member` and `rft` can start from it"
+        graph.problem(at, base, wrong)
+    elif isinstance(of_base, SelfConsistency | BestPrompt):
+        graph.problem(at, base, f"a control without weights of its own: start from {graph.start_of(base)}")
+
+
+def check_whole(graph: Graph, name: str, methods: Mapping[str, object]) -> None:
+    """A student's start and teachers are models with weights of their own."""
+    for at, other in graph.references(name):
+        if isinstance(methods.get(other), WEIGHTLESS):
+            graph.problem(at, other, "has no weights of its own, so that no student can learn from it or start there")
 
 
 def check_student(

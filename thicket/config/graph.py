@@ -1,7 +1,7 @@
 """The model graph of params.yaml: names, references, the order of building."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, Literal
 
 from thicket.config.fields import NAME_PATTERN
@@ -13,6 +13,34 @@ Node = BaseNode | SpecialistNode | StudentNode
 Kind = Literal["base", "specialist", "student"]
 SOME_PRODUCT = "products[]"
 """Stands among broken models for those of a broken product, whose names can't be told."""
+
+
+def written_out(
+    base: str, domains: list[str], methods: list[str | list[str]]
+) -> Iterator[tuple[str, dict[str, str], dict[str, Path_]]]:
+    """The specialists of a product: name, declaration, and where in the product each of its choices stands.
+
+    Each step of a sequence of methods is a specialist that starts from the one before; steps that two sequences share
+    are one specialist.
+    """
+    for d, domain in enumerate(domains):
+        made: dict[tuple[str, ...], bool] = {}  # whether as the end of a sequence
+        for m, entry in enumerate(methods):
+            sequence = (entry,) if isinstance(entry, str) else tuple(entry)
+            for step, method in enumerate(sequence):
+                done, so_far, last = sequence[:step], sequence[: step + 1], step + 1 == len(sequence)
+                shared = so_far in made and not (last and made[so_far])
+                made[so_far] = last or made.get(so_far, False)
+                if shared:
+                    continue
+                start = _product_name(domain, done) if done else base
+                place: Path_ = ("methods", m) if isinstance(entry, str) else ("methods", m, step)
+                places: dict[str, Path_] = {"base": ("base",), "domain": ("domains", d), "method": place}
+                yield _product_name(domain, so_far), {"base": start, "domain": domain, "method": method}, places
+
+
+def _product_name(domain: str, methods: Iterable[str]) -> str:
+    return "-".join([domain, *methods]).replace("/", "-")
 
 
 class Graph:
@@ -72,12 +100,9 @@ class Graph:
     def _declare_products(self) -> None:
         for index, product in enumerate(self.params.products):
             at = ("products", index)
-            for d, domain in enumerate(product.domains):
-                for m, method in enumerate(product.methods):
-                    name = f"{domain}-{method}".replace("/", "-")
-                    choices = {"base": (*at, "base"), "domain": (*at, "domains", d), "method": (*at, "methods", m)}
-                    node = SpecialistNode(base=product.base, domain=domain, method=method)
-                    self._declare(name, node, at, choices)
+            for name, declared, places in written_out(product.base, product.domains, product.methods):
+                choices = {key: (*at, *place) for key, place in places.items()}
+                self._declare(name, SpecialistNode(**declared), at, choices)
 
     def check_names(self) -> None:
         """A product's names are made of its options' names, which need not be fit for a model."""
@@ -138,6 +163,11 @@ class Graph:
         if other not in self.broken and not misnamed and SOME_PRODUCT not in self.broken:
             self.problem(at, other, "no model of this name is declared", known)
         return False
+
+    def start_of(self, name: str) -> str:
+        """The model that a model started from; a base is its own."""
+        node = self.nodes[name]
+        return name if isinstance(node, BaseNode) else node.base
 
     def root(self, name: str) -> str:
         """The base that a model goes back to, by way of what it started from."""

@@ -34,6 +34,8 @@ class SpecialistNode(Declared):
     """Option of conf/domain."""
     method: str
     """Option of conf/method that makes specialists."""
+    effort: Name | None = None
+    """Mode of answering out of the domain's `efforts`, with its own prefix, length penalty and window; null: none."""
 
 
 class TeacherEntry(Strict):
@@ -70,15 +72,20 @@ class StudentNode(Declared):
     """Mixed RL: the student whose whole cost this run may spend."""
 
 
+Sequence = Annotated[list[str], Field(min_length=1)]
+"""Methods one after the other, each starting from what the one before made."""
+
+
 class Product(Strict):
-    """Shorthand for the specialists DOMAIN-METHOD of every pair."""
+    """Shorthand for the specialists DOMAIN-METHOD of every pair; a sequence of methods gives one for each method."""
 
     base: Name
     """The model that all of them start from."""
     domains: Annotated[list[str], Field(min_length=1)]
     """Options of conf/domain."""
-    methods: Annotated[list[str], Field(min_length=1)]
-    """Options of conf/method that make specialists."""
+    methods: Annotated[list[str | Sequence], Field(min_length=1)]
+    """Options of conf/method that make specialists, or sequences of them: `[grpo, [sft, grpo]]` gives DOMAIN-grpo,
+    DOMAIN-sft and, from that, DOMAIN-sft-grpo."""
 
 
 class Params(Strict):

@@ -9,7 +9,15 @@ from dataclasses import dataclass
 
 from thicket.config import origins
 from thicket.config.base import Base
-from thicket.config.checks import LongestQuestion, check_student, check_twice, check_vocabularies, window_problems
+from thicket.config.checks import (
+    LongestQuestion,
+    check_start,
+    check_student,
+    check_twice,
+    check_vocabularies,
+    check_whole,
+    window_problems,
+)
 from thicket.config.domain import Domain
 from thicket.config.graph import Graph, Node
 from thicket.config.layers import Layered, Path_
@@ -17,6 +25,7 @@ from thicket.config.params import BaseNode, SpecialistNode, StudentNode
 from thicket.config.parts import BaseParts, EvaluateParts, KnownDomain, Parts, SpecialistParts, StudentParts
 from thicket.config.problems import ConfigError
 from thicket.config.project import Project
+from thicket.config.search import WEIGHTLESS
 from thicket.config.stages import (
     BaseStage,
     DataStage,
@@ -58,6 +67,8 @@ class Resolver:
         self.graph = Graph(self.params, project.params_layers, broken)
         self.parts = Parts(project, self.params, self.graph)
         self._bases: dict[str, Base] = {}
+        self._methods: dict[str, object] = {}
+        """Model → how it is made, of those that are sound."""
 
     def resolve(self) -> list[Resolved]:
         """Every stage, in an order in which each comes after those that it needs.
@@ -124,22 +135,30 @@ class Resolver:
         if not whole or not found:
             return None
         parts, layers = found
+        self._methods[name] = parts.method
         if parts.domain.data_part() != whole.data_part():
             at = self.graph.at(name, "set", "domain")
             self.graph.problem(at, None, "a specialist can't change its domain's data: declare a domain in conf/domain")
             return None
-        self._check_window(user, parts.domain, name, lambda path: layers.origin(("domain", *path)))
+        if node.effort is not None and node.effort not in parts.domain.efforts:
+            wrong = f"the domain {node.domain} has no such effort"
+            self.graph.problem(self.graph.at(name, "effort"), node.effort, wrong, parts.domain.efforts)
+            return None
+        check_start(self.graph, name, node.base, parts.method, self._methods.get(node.base))
+        domain = parts.domain.at_effort(node.effort)
+        inside = ("efforts", node.effort) if node.effort else ()
+        self._check_window(user, domain, name, lambda path: layers.origin(("domain", *inside, *path)))
         stage = SpecialistStage(
             name=name,
             seed=self._seed(node),
             base=node.base,
-            domain=parts.domain.trained_part(),
+            domain=domain.trained_part(),
             method=parts.method,
             sampler=parts.sampler,
             trainer=parts.trainer,
         )
         layers.note(origins.of_model(self.graph, name))
-        return Resolved(stage, layers, models=(node.base,), domains=(node.domain,))
+        return Resolved(stage, layers, models=(node.base, *self._weights_of(node.base)), domains=(node.domain,))
 
     def _student(self, name: str, node: StudentNode) -> Resolved | None:
         user = self.parts.user(name)
@@ -152,6 +171,8 @@ class Resolver:
         if not found or None in domains:
             return None
         parts, layers = found
+        self._methods[name] = parts.method
+        check_whole(self.graph, name, self._methods)
         check_student(self.graph, name, node, parts.method, teachers, list(asked))
         trained = [domain for domain in domains if domain and parts.method.type != "soup"]
         for domain in trained:
@@ -172,6 +193,13 @@ class Resolver:
         layers.note(origins.of_model(self.graph, name) | self._domain_origins(names))
         return Resolved(stage, layers, models=tuple(dict.fromkeys(needed)), domains=names)
 
+    def _weights_of(self, name: str) -> tuple[str, ...]:
+        """The model whose weights answer for one that has none of its own."""
+        node = self.graph.nodes[name]
+        return (
+            (node.base,) if isinstance(self._methods.get(name), WEIGHTLESS) and not isinstance(node, BaseNode) else ()
+        )
+
     def _teachers(self, node: StudentNode) -> list[Teacher]:
         """The teachers, each with the domain that it judges: the declared one, or the one that made it a specialist."""
         teachers = []
@@ -191,7 +219,10 @@ class Resolver:
     def _evaluate(self, name: str) -> Resolved | None:
         user = f"evaluate {name}"
         found = self.parts.of_project(EvaluateParts, user, "sampler", "trainer", "evaluation")
-        domains = [known.value for known in map(self.parts.domains.get, self.params.domains) if known and known.value]
+        node = self.graph.nodes[name]
+        effort = node.effort if isinstance(node, SpecialistNode) else None
+        asked = [known.value for known in map(self.parts.domains.get, self.params.domains) if known and known.value]
+        domains = [domain.at_effort(effort) for domain in asked]
         for domain in domains:
             self._check_window(user, domain, name)
         if not found or not domains:
@@ -207,7 +238,7 @@ class Resolver:
         )
         name_origin = {("name",): self.graph.layers.origin(self.graph.at(name))}
         layers.note(name_origin | origins.of_seed(self.graph) | self._domain_origins(domain.name for domain in domains))
-        return Resolved(stage, layers, models=(name,), domains=tuple(self.params.domains))
+        return Resolved(stage, layers, models=(name, *self._weights_of(name)), domains=tuple(self.params.domains))
 
     def _domain_origins(self, names: Iterable[str]) -> dict[Path_, str]:
         return origins.of_domains(self.parts.domains[name].layers for name in names)

@@ -1,13 +1,14 @@
 """What the training loop asks of a method; the loop is blind to the algorithm.
 
-A method says how each response token counts (`weights`), from rewards where it has any, and what the loss of a token is
+A method says what each response token's advantage is (`prepare`), how it counts (`weights`), and what its loss is
 (`token_loss`); the step's loss is Σ weight · token loss. Legend: B rows, K trained positions, V vocabulary.
 """
 
-from dataclasses import dataclass
-from typing import Any, Protocol
+from dataclasses import dataclass, field, replace
+from typing import Protocol
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from thicket.sampling.rollouts import Sequences
@@ -15,16 +16,44 @@ from thicket.sampling.rollouts import Sequences
 
 @dataclass(frozen=True)
 class Rows:
-    """Rows of a rollout batch, as a method sees them."""
+    """Rows of a rollout batch, as a method sees them: the responses to a prompt follow one another."""
 
     sequences: Sequences
     domains: list[str]
     """The domain of each row."""
     rewards_B: Tensor
-    advantages_B: Tensor
+    longest_B: Tensor
+    """Tokens of the longest response that the row's domain allows."""
+    advantages_BK: Tensor
     """Zero until the method has said otherwise."""
     old_log_probs_BK: Tensor | None = None
     """log π_old of the targets, where several updates are made on one rollout batch."""
+    kept: dict[str, Tensor] = field(default_factory=dict)
+    """What the method itself wants to find again in an update: name → a value for each token, BK."""
+
+    def rows(self, index_N: Tensor) -> "Rows":
+        """Some of the rows."""
+        old = self.old_log_probs_BK
+        return Rows(
+            sequences=self.sequences.rows(index_N),
+            domains=[self.domains[i] for i in index_N.tolist()],
+            rewards_B=self.rewards_B[index_N],
+            longest_B=self.longest_B[index_N],
+            advantages_BK=self.advantages_BK[index_N],
+            old_log_probs_BK=None if old is None else old[index_N],
+            kept={name: value_BK[index_N] for name, value_BK in self.kept.items()},
+        )
+
+    def columns(self, index_K: Tensor) -> "Rows":
+        """Some of the trained positions; tokens after the last of them are not read."""
+        old = self.old_log_probs_BK
+        return replace(
+            self,
+            sequences=self.sequences.columns(index_K),
+            advantages_BK=self.advantages_BK[:, index_K],
+            old_log_probs_BK=None if old is None else old[:, index_K],
+            kept={name: value_BK[:, index_K] for name, value_BK in self.kept.items()},
+        )
 
 
 @dataclass(frozen=True)
@@ -36,20 +65,53 @@ class TokenLoss:
     """Name → a value for each token, figure_BK; the mean over response tokens is shown."""
 
 
+@dataclass(frozen=True)
+class Passes:
+    """Passes over the tokens beside the policy's own, each as if over a model of the policy's size: for the FLOPs."""
+
+    prepared: float = 0.0
+    """Forward passes over a rollout batch."""
+    forward: float = 0.0
+    """Forward passes over an update's tokens."""
+    trained: float = 0.0
+    """Forward and backward passes over an update's tokens."""
+
+
 class Method(Protocol):
     """A way to train on a policy's own rollouts."""
 
     needs_rewards: bool
     """Whether responses are verified while training (scores on selection items always are)."""
-    forward_passes: float
-    """Forward passes over the trained tokens beside the policy's own, for the count of FLOPs."""
+    rounds: int
+    """Most batches of prompts that are sampled to fill one rollout batch with useful groups."""
+    passes: Passes
+    frozen: list[PreTrainedModel]
+    """Models that the method reads; they go to the device and are neither trained nor saved."""
+    critic: nn.Module | None
+    """A module that is trained beside the policy."""
+    critic_rate: float
+    """The critic's learning rate as a multiple of the policy's."""
+    share: float
+    """Share of an update's tokens that is trained on, those of the highest divergence."""
 
-    def advantages(self, rewards_PG: Tensor) -> Tensor:
-        """Advantage of each response, advantages_PG."""
+    def useful(self, correct_PG: Tensor) -> Tensor:
+        """Whether a prompt's responses are worth training on, useful_P."""
         ...
 
-    def weights(self, mask_BK: Tensor) -> Tensor:
-        """Weight of each token in the loss of an update over B rows, weights_BK."""
+    def begin(self, policy: PreTrainedModel) -> None:
+        """Called before each rollout batch, with the policy that will make it."""
+        ...
+
+    def prepare(self, rows: Rows, micro_batch: int) -> Rows:
+        """The rollout batch with the advantage of each token."""
+        ...
+
+    def weights(self, rows: Rows) -> Tensor:
+        """Weight of each token in the loss of an update over the rows, weights_BK."""
+        ...
+
+    def divergence(self, logits_BKV: Tensor, rows: Rows) -> Tensor:
+        """What decides which tokens an update trains on where `share` is below 1, divergence_BK."""
         ...
 
     def token_loss(self, logits_BKV: Tensor, rows: Rows) -> TokenLoss:
@@ -57,5 +119,27 @@ class Method(Protocol):
         ...
 
 
-Models = dict[str, PreTrainedModel]
-MethodConfig = Any
+class OnRollouts:
+    """What most methods share: one batch of prompts, nothing beside the policy, all tokens."""
+
+    needs_rewards = True
+    rounds = 1
+    share = 1.0
+    critic: nn.Module | None = None
+    critic_rate = 1.0
+
+    def __init__(self) -> None:
+        self.frozen: list[PreTrainedModel] = []
+        self.passes = Passes()
+
+    def useful(self, correct_PG: Tensor) -> Tensor:
+        return torch.ones_like(correct_PG[:, 0], dtype=torch.bool)
+
+    def begin(self, policy: PreTrainedModel) -> None:
+        pass
+
+    def prepare(self, rows: Rows, micro_batch: int) -> Rows:
+        return rows
+
+    def divergence(self, logits_BKV: Tensor, rows: Rows) -> Tensor:
+        return torch.zeros_like(rows.advantages_BK)

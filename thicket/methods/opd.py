@@ -10,30 +10,29 @@ from transformers import PreTrainedModel
 
 from thicket.config.method import Opd as Config
 from thicket.config.stages import Teacher
-from thicket.methods.method import Rows, TokenLoss
+from thicket.methods.method import OnRollouts, Passes, Rows, TokenLoss
 from thicket.ops.divergence import reverse_kl
 from thicket.ops.log_probs import entropy
 from thicket.ops.policy_gradient import token_mean_weights
 from thicket.sampling.rollouts import Sequences, logits_of
 
 
-class Opd:
+class Opd(OnRollouts):
     """The method `opd`."""
 
     needs_rewards = False
 
     def __init__(self, config: Config, teachers: list[Teacher], models: dict[str, PreTrainedModel]):
         """`models` are the teachers' models, frozen, by name."""
+        super().__init__()
         self.config, self.models = config, models
+        self.frozen = list(models.values())
         self.teachers = [teacher for teacher in teachers if teacher.weight > 0]
         judged = len({teacher.domain for teacher in self.teachers})
-        self.forward_passes = len(self.teachers) / judged
+        self.passes = Passes(forward=len(self.teachers) / judged)
 
-    def advantages(self, rewards_PG: Tensor) -> Tensor:
-        return torch.zeros_like(rewards_PG)
-
-    def weights(self, mask_BK: Tensor) -> Tensor:
-        return token_mean_weights(mask_BK)
+    def weights(self, rows: Rows) -> Tensor:
+        return token_mean_weights(rows.sequences.mask_BK)
 
     def token_loss(self, logits_BKV: Tensor, rows: Rows) -> TokenLoss:
         log_probs_BKV = logits_BKV.log_softmax(dim=-1)

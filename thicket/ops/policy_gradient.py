@@ -1,4 +1,7 @@
-"""Advantages and the clipped policy loss. Legend: P prompts, G responses a prompt, B = P·G rows, T positions."""
+"""Advantages, clipped policy losses, weights of tokens. Legend: P prompts, G responses a prompt, B rows, T positions.
+
+Advantages are given for each token; those of a whole response are the same at each of its tokens.
+"""
 
 import torch
 from torch import Tensor
@@ -9,16 +12,81 @@ def group_advantages(rewards_PG: Tensor, epsilon: float) -> Tensor:
 
     The standard deviation is that of a sample (G − 1 in the denominator). A group of equal rewards has advantage 0.
     """
-    centred_PG = rewards_PG - rewards_PG.mean(dim=1, keepdim=True)
+    centred_PG = centred_advantages(rewards_PG)
     return centred_PG / (rewards_PG.std(dim=1, keepdim=True) + epsilon)
 
 
-def clipped_policy_loss(log_probs_BT: Tensor, old_log_probs_BT: Tensor, advantages_B: Tensor, clip: float) -> Tensor:
-    """−min(r Â, clip(r, 1−ε, 1+ε) Â) with r = π_θ/π_old, loss_BT (PPO, arXiv 1707.06347 eq. 7)."""
+def centred_advantages(rewards_PG: Tensor) -> Tensor:
+    """R − mean within a group, advantages_PG (Dr. GRPO, arXiv 2503.20783 §3.2)."""
+    return rewards_PG - rewards_PG.mean(dim=1, keepdim=True)
+
+
+def generalised_advantages(
+    rewards_BT: Tensor, values_BT: Tensor, mask_BT: Tensor, discount: float, trace: float
+) -> Tensor:
+    """Σ_l (γλ)^l δ_{t+l} with δ_t = r_t + γ V_{t+1} − V_t, advantages_BT (GAE, arXiv 1506.02438 eq. 16).
+
+    `values_BT` are V of the state before each token; after a row's last token the value is 0. 0 outside the mask, which
+    is one run of ones in each row.
+    """
+    following_BT = torch.nn.functional.pad(values_BT * mask_BT, (0, 1))[:, 1:]
+    delta_BT = (rewards_BT + discount * following_BT - values_BT) * mask_BT
+    advantages_BT = torch.zeros_like(delta_BT)
+    running_B = torch.zeros_like(delta_BT[:, 0])
+    for t in range(delta_BT.shape[1] - 1, -1, -1):
+        running_B = delta_BT[:, t] + discount * trace * running_B
+        advantages_BT[:, t] = running_B
+    return advantages_BT * mask_BT
+
+
+def whitened(values_BT: Tensor, mask_BT: Tensor, epsilon: float) -> Tensor:
+    """Values less their mean over their standard deviation, both over the mask; 0 outside it."""
+    count = mask_BT.sum().clamp(min=1)
+    centred_BT = (values_BT - (values_BT * mask_BT).sum() / count) * mask_BT
+    return centred_BT / ((centred_BT.square().sum() / count).sqrt() + epsilon)
+
+
+def clipped_policy_loss(
+    log_probs_BT: Tensor, old_log_probs_BT: Tensor, advantages_BT: Tensor, clip: float, clip_high: float
+) -> Tensor:
+    """−min(r Â, clip(r, 1−ε, 1+ε_high) Â) with r = π_θ/π_old, loss_BT (PPO, arXiv 1707.06347 eq. 7).
+
+    With ε_high above ε it is DAPO's clip-higher (arXiv 2503.14476 eq. 10).
+    """
     ratio_BT = (log_probs_BT - old_log_probs_BT).exp()
-    advantages_B1 = advantages_B.unsqueeze(-1)
-    clipped_BT = ratio_BT.clamp(1 - clip, 1 + clip)
-    return -torch.minimum(ratio_BT * advantages_B1, clipped_BT * advantages_B1)
+    clipped_BT = ratio_BT.clamp(1 - clip, 1 + clip_high)
+    return -torch.minimum(ratio_BT * advantages_BT, clipped_BT * advantages_BT)
+
+
+def clipped_value_loss(values_BT: Tensor, old_values_BT: Tensor, returns_BT: Tensor, clip: float) -> Tensor:
+    """½ max((V − R)², (V_old + clip(V − V_old, ±ε) − R)²), loss_BT (the critic's loss of PPO's released code)."""
+    near_BT = old_values_BT + (values_BT - old_values_BT).clamp(-clip, clip)
+    return 0.5 * torch.maximum((values_BT - returns_BT).square(), (near_BT - returns_BT).square())
+
+
+def sequence_log_ratio(log_probs_BT: Tensor, old_log_probs_BT: Tensor, mask_BT: Tensor) -> Tensor:
+    """(1/|y|) Σ_t log π_θ/π_old, log_ratio_B: GSPO's log s_i (arXiv 2507.18071 eq. 7)."""
+    lengths_B = mask_BT.sum(dim=1).clamp(min=1)
+    return ((log_probs_BT - old_log_probs_BT) * mask_BT).sum(dim=1) / lengths_B
+
+
+def divergence_weights(divergence_BT: Tensor, alpha: float, scale: float) -> Tensor:
+    """1 + s(σ(α·D) − ½), weights_BT (arXiv 2603.22446): above 1 where D > 0 for α > 0, below for α < 0."""
+    return 1 + scale * (torch.sigmoid(alpha * divergence_BT) - 0.5)
+
+
+def top_share(divergence_BT: Tensor, mask_BT: Tensor, share: float) -> Tensor:
+    """1.0 at the ⌈share·N⌉ of the mask's N tokens with the highest divergence, mask_BT; all, where none is above 0.
+
+    Of tokens with equal divergence at the border all are kept.
+    """
+    count = int(mask_BT.sum())
+    kept = max(1, -int(-share * count // 1))
+    values_N = divergence_BT[mask_BT > 0]
+    if kept >= count or float(values_N.max()) <= 0:
+        return mask_BT
+    border = values_N.topk(kept).values[-1]
+    return mask_BT * (divergence_BT >= border)
 
 
 def sequence_mean_weights(mask_BT: Tensor) -> Tensor:
@@ -29,3 +97,11 @@ def sequence_mean_weights(mask_BT: Tensor) -> Tensor:
 def token_mean_weights(mask_BT: Tensor) -> Tensor:
     """Weights whose loss is the mean over all tokens of the batch: mask / Σ mask, weights_BT."""
     return mask_BT / mask_BT.sum().clamp(min=1)
+
+
+def constant_length_weights(mask_BT: Tensor, longest_B: Tensor) -> Tensor:
+    """Weights whose loss is the mean over responses of their tokens' sum over a constant: mask / (L_i · B), weights_BT.
+
+    Dr. GRPO (arXiv 2503.20783 §3.2, released code): L is the longest response that is allowed.
+    """
+    return mask_BT / (longest_B.unsqueeze(1) * mask_BT.shape[0])

@@ -4,6 +4,7 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
+from thicket.config.graph import written_out
 from thicket.config.layers import Path_, at_path, expanded
 from thicket.config.overrides import COMMAND_LINE, Override
 from thicket.config.params import Params
@@ -19,7 +20,7 @@ CHOICES = {"base": ("base",), "specialist": ("domain", "method"), "student": ("m
 """What tells a model of one kind from the others: its options. Their values are the model's own."""
 KEYS = {
     "base": ("base", "seed"),
-    "specialist": ("base", "domain", "method", "seed"),
+    "specialist": ("base", "domain", "method", "effort", "seed"),
     "student": ("base", "method", "teachers", "domains", "budget_of", "seed"),
 }
 """What a model's declaration holds."""
@@ -92,12 +93,10 @@ class _Request:
     def _write_products_out(self) -> None:
         """Single declarations in place of products, so that one of them can be changed."""
         for index, product in enumerate(self.layers.value.pop("products", [])):
-            for domain in product["domains"]:
-                for method in product["methods"]:
-                    name, origin = f"{domain}-{method}".replace("/", "-"), self.layers.origin(("products", index))
-                    if name not in self.layers.value.get("specialists", {}):
-                        node = {"base": product["base"], "domain": domain, "method": method}
-                        self._set(("specialists", name), node, origin)
+            origin = self.layers.origin(("products", index))
+            for name, node, _ in written_out(product["base"], product["domains"], product["methods"]):
+                if name not in self.layers.value.get("specialists", {}):
+                    self._set(("specialists", name), node, origin)
 
     # -- models --------------------------------------------------------------------------------------------------------
 
@@ -134,8 +133,9 @@ class _Request:
         fitting = [name for name, node in declared.items() if all(node.get(k) == v for k, v in options.items())]
         if len(fitting) == 1:
             return str(fitting[0])
-        if not fitting and len(options) == len(CHOICES[self.kind]):
-            return "-".join(str(option).replace("/", "-") for option in options.values())
+        plain = "-".join(str(option).replace("/", "-") for option in options.values())
+        if len(options) == len(CHOICES[self.kind]) and (not fitting or plain in fitting):
+            return plain
         needed = ", ".join(f"{key}=…" for key in CHOICES[self.kind] if key not in options)
         asked = " ".join([self.kind, *(f"{key}={option}" for key, option in options.items())])
         wrong = (

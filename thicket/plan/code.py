@@ -27,6 +27,12 @@ BASES = {
     "folder": ("thicket.models.elsewhere", "thicket.models.folder"),
     "hub": ("thicket.models.elsewhere", "thicket.models.folder"),
 }
+SPECIALISTS = {
+    **dict.fromkeys(("grpo", "simplerl", "dapo", "dr_grpo", "gspo", "ppo"), "thicket.stages.reinforce"),
+    **dict.fromkeys(("sft", "rft", "ssd"), "thicket.stages.imitate"),
+    **dict.fromkeys(("randopt", "es", "member"), "thicket.stages.search"),
+    **dict.fromkeys(("self_consistency", "best_prompt"), "thicket.stages.control"),
+}
 STUDENTS = {"opd": "thicket.stages.distil", "mixed": "thicket.stages.mix", "soup": "thicket.stages.average"}
 
 
@@ -57,8 +63,8 @@ def roots(stage: Stage) -> tuple[str, ...]:
         corpus = ("thicket.domains.corpus",) if isinstance(stage.base, PretrainedBase) else ()
         return "thicket.stages.base", PROVENANCE, *BASES[stage.base.type], *corpus
     if isinstance(stage, SpecialistStage):
-        method = f"thicket.methods.{stage.method.type}"
-        return "thicket.stages.specialist", PROVENANCE, method, *_verifiers([stage.domain])
+        made_by = SPECIALISTS[stage.method.type], f"thicket.methods.{stage.method.type}"
+        return "thicket.stages.specialist", PROVENANCE, *made_by, *_verifiers([stage.domain])
     if isinstance(stage, StudentStage):
         return "thicket.stages.student", PROVENANCE, STUDENTS[stage.method.type], *_verifiers(stage.domains)
     if isinstance(stage, EvaluateStage):

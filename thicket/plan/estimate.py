@@ -3,14 +3,20 @@
 FLOPs are counted as the ledger counts them; lengths are those of the windows, so that the figures err upwards.
 """
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from thicket.config.base import Corpus, PretrainedBase
-from thicket.config.method import OnPolicy, PolicyGradient
+from thicket.config.domain import ScoredDomain
+from thicket.config.imitation import Imitation
+from thicket.config.on_policy import OnPolicy, Trained
+from thicket.config.policy_gradient import PolicyGradient
 from thicket.config.resolve import Resolved
+from thicket.config.search import WEIGHTLESS, Search
 from thicket.config.stages import BaseStage, DataStage, EvaluateStage, SpecialistStage, StudentStage
 from thicket.domains.sources.procedural import longest_question
+from thicket.plan.flops import BACKWARD, FORWARD, critics, frozen_models, imitation_flops, rollout_flops, search_flops
 from thicket.plan.shapes import Shape, fresh_shape
 
 START_SECONDS = 11.0
@@ -23,8 +29,6 @@ REPORT_BYTES = 2**18
 """A page of figures for a dozen models."""
 FLOPS_PER_SECOND = 5e10
 """What a small model gets out of two cores over a whole training step."""
-FORWARD, BACKWARD = 2.0, 4.0
-"""FLOPs a parameter and token (Kaplan et al. 2020, arXiv 2001.08361 §2.1)."""
 PROCESS_BYTES = 700 * 2**20
 """Resident memory of a process that has imported torch, transformers and Lightning."""
 WEIGHT_BYTES = 4
@@ -57,19 +61,22 @@ class Estimator:
         """Model → FLOPs of every training that it rests on, and its own; as in provenance.json."""
         self.items: dict[str, int] = {}
         """Domain → test items."""
+        self.train: dict[str, int] = {}
+        self.selection: dict[str, int] = {}
 
     def estimate(self, resolved: Resolved) -> Estimate:
         """What the stage needs."""
         stage = resolved.stage
         if isinstance(stage, DataStage):
             splits = stage.domain.splits
-            self.items[stage.name] = splits.test
+            self.items[stage.name], self.train[stage.name] = splits.test, splits.train
+            self.selection[stage.name] = splits.selection
             items = splits.train + splits.selection + splits.test
             return Estimate(LIGHT_SECONDS, LIGHT_BYTES, ITEM_BYTES * items)
         if isinstance(stage, BaseStage):
             return self._base(stage)
         if isinstance(stage, SpecialistStage | StudentStage):
-            return self._trained(stage)
+            return self._made(stage)
         return (
             self._evaluate(stage)
             if isinstance(stage, EvaluateStage)
@@ -87,36 +94,54 @@ class Estimator:
         flops = (FORWARD + BACKWARD) * shape.parameters * base.steps * base.batch * length
         return _figures(shape, flops, TRAINING_COPIES, logits=base.batch * length)
 
-    def _trained(self, stage: SpecialistStage | StudentStage) -> Estimate:
+    def _made(self, stage: SpecialistStage | StudentStage) -> Estimate:
         shape = self.shapes[stage.name] = self.shapes[stage.base]
         method, teachers = stage.method, stage.teachers if isinstance(stage, StudentStage) else []
         parents = [self.costs[name] for name in [stage.base, *(teacher.name for teacher in teachers)]]
         domains = [stage.domain] if isinstance(stage, SpecialistStage) else stage.domains
-        frozen = len(teachers) + int(isinstance(method, PolicyGradient) and method.kl > 0)
-        if not isinstance(method, OnPolicy):
-            self.costs[stage.name] = _together([*parents, {}])
-            return _figures(shape, 0.0, copies=1 + len(teachers))
-        prompt = sum(domain.window.prompt for domain in domains) / len(domains)
-        response = sum(domain.window.response for domain in domains) / len(domains)
-        flops = self._flops(stage, shape, prompt, response, frozen / len(domains))
-        own = None if flops is None else {stage.name: flops}
-        self.costs[stage.name] = _together([*parents, own])
-        logits = min(method.micro_batch, method.prompts * method.group) * response
-        return _figures(shape, flops, TRAINING_COPIES + frozen, logits)
+        trained = isinstance(method, Trained)
+        frozen = len(teachers) + (frozen_models(method) if isinstance(method, PolicyGradient) else 0)
+        flops = self._flops(stage, shape, domains, frozen) if isinstance(method, Trained | Search) else 0.0
+        self.costs[stage.name] = _together([*parents, None if flops is None else {stage.name: flops}])
+        copies = frozen + (TRAINING_COPIES * (1 + critics(method)) if trained else 1)
+        logits = self._logits(method, domains) if trained else 0.0
+        disk = 0.0 if isinstance(method, WEIGHTLESS) else None
+        return _figures(shape, flops, copies, logits, disk)
 
     def _flops(
-        self, stage: SpecialistStage | StudentStage, shape: Shape | None, prompt: float, response: float, judges: float
+        self,
+        stage: SpecialistStage | StudentStage,
+        shape: Shape | None,
+        domains: Sequence[ScoredDomain],
+        frozen: int,
     ) -> float | None:
-        """FLOPs of a training on the policy's own responses, each of which is also read by `judges` frozen models."""
+        """FLOPs of the making of a model itself, as far as its budget allows."""
         method = stage.method
         if isinstance(stage, StudentStage) and stage.budget_of is not None:
             budget = self.costs[stage.budget_of]
             return None if budget is None else sum(budget.values())
-        if shape is None or not isinstance(method, OnPolicy):
+        if shape is None:
             return None
-        rollout = FORWARD * (prompt + method.group * response)
-        update = (FORWARD * (1 + judges) + BACKWARD) * method.group * (prompt + response)
-        return shape.parameters * getattr(method, "steps") * method.prompts * (rollout + update)  # noqa: B009
+        prompt = sum(domain.window.prompt for domain in domains) / len(domains)
+        response = sum(domain.window.response for domain in domains) / len(domains)
+        if isinstance(method, OnPolicy):
+            steps: int = getattr(method, "steps")  # noqa: B009  (all but mixed RL, which has a budget)
+            judges = frozen / len(domains)
+            flops = steps * rollout_flops(method, prompt, response, judges)
+        elif isinstance(method, Imitation):
+            flops = imitation_flops(method, prompt, response, self.train[domains[0].name])
+        elif isinstance(method, Search):
+            flops = search_flops(method, prompt, response, self.selection[domains[0].name])
+        else:
+            return 0.0
+        return min(shape.parameters * flops, method.flops or math.inf)
+
+    def _logits(self, method: object, domains: Sequence[ScoredDomain]) -> float:
+        """Positions over the vocabulary that a training holds in memory."""
+        rows = method.batch if isinstance(method, Imitation) else 0
+        rows = method.prompts * method.group if isinstance(method, OnPolicy) else rows
+        most = method.micro_batch if isinstance(method, Trained) else 0
+        return min(most, rows) * max(domain.window.response for domain in domains)
 
     def _evaluate(self, stage: EvaluateStage) -> Estimate:
         shape, rows = self.shapes[stage.name], stage.evaluation.samples + 1  # the greedy one besides
@@ -153,10 +178,12 @@ def _together(costs: list[dict[str, float] | None]) -> dict[str, float] | None:
     return merged
 
 
-def _figures(shape: Shape | None, flops: float | None, copies: int, logits: float = 0.0) -> Estimate:
-    """`copies` of the weights and `logits` positions over the vocabulary in memory, and the weights on disk."""
+def _figures(
+    shape: Shape | None, flops: float | None, copies: int, logits: float = 0.0, disk: float | None = None
+) -> Estimate:
+    """`copies` of the weights and `logits` positions over the vocabulary in memory; `disk`, if not the weights' own."""
     if shape is None or flops is None:
         return Estimate()
     weights = WEIGHT_BYTES * shape.parameters
     memory = PROCESS_BYTES + copies * weights + LOGIT_COPIES * WEIGHT_BYTES * logits * shape.vocabulary
-    return Estimate(START_SECONDS + flops / FLOPS_PER_SECOND, memory, weights)
+    return Estimate(START_SECONDS + flops / FLOPS_PER_SECOND, memory, weights if disk is None else disk)

@@ -4,12 +4,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from thicket.config.base import FolderBase, GgufBase, PretrainedBase
-from thicket.config.domain import DatasetSource, IfevalSource
 from thicket.config.layers import Path_
 from thicket.config.method import Soup
 from thicket.config.project import CONFIG, CURVES, DATA, EVALUATION, METRICS, MODELS, REPORT, Project
 from thicket.config.resolve import Resolved, Resolver
-from thicket.config.stages import BaseStage, DataStage, Stage, StudentStage
+from thicket.config.search import Member
+from thicket.config.stages import BaseStage, DataStage, Stage
 from thicket.domains.sources.procedural import longest_question
 from thicket.plan.code import code_of
 
@@ -70,7 +70,7 @@ def _is_trained(stage: Stage) -> bool:
     """Whether the making of a model leaves a learning curve."""
     if isinstance(stage, BaseStage):
         return isinstance(stage.base, PretrainedBase)
-    return not (isinstance(stage, StudentStage) and isinstance(stage.method, Soup))
+    return not isinstance(getattr(stage, "method", None), Soup | Member)
 
 
 def _files(stage: Stage) -> tuple[Path, ...]:
@@ -79,7 +79,7 @@ def _files(stage: Stage) -> tuple[Path, ...]:
         return (Path(stage.base.path),)
     if isinstance(stage, BaseStage) and isinstance(stage.base, GgufBase) and stage.base.package is None:
         return (Path(stage.base.file),)
-    if isinstance(stage, DataStage) and isinstance(stage.domain.source, DatasetSource | IfevalSource):
-        named = stage.domain.source.data_files or []
+    if isinstance(stage, DataStage):
+        named = getattr(stage.domain.source, "data_files", None) or []
         return tuple(Path(file) for file in ([named] if isinstance(named, str) else named))
     return ()

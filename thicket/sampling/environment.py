@@ -1,12 +1,11 @@
 """A domain as a model meets it: tokenised prompts, what stops a response, and the verifier that judges it."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from thicket.config.domain import ScoredDomain
 from thicket.domains.item import Item, SplitName, read_items
-from thicket.domains.registry import verifier_of
+from thicket.domains.registry import Judge, judge_of
 from thicket.sampling.prompts import Tokenizer, encode_prompts, stop_ids
 
 
@@ -19,12 +18,14 @@ class Environment:
     prompts: list[list[int]]
     """Token ids, one list an item."""
     stop_ids: list[int]
-    verify: Callable[[str, Item], bool]
-    """(response's text, item) → correct?"""
+    judge: Judge
+    """Responses, each with its item → verdicts."""
 
 
-def load_environment(domain: ScoredDomain, data: Path, split: SplitName, tokenizer: Tokenizer) -> Environment:
-    """Reads a split that the data stage wrote into the folder `data`.
+def load_environment(
+    domain: ScoredDomain, data: Path, split: SplitName, tokenizer: Tokenizer, template: str | None = None
+) -> Environment:
+    """Reads a split that the data stage wrote into the folder `data`; `template` goes around each prompt.
 
     Raises: ValueError where the split is missing, empty, or a prompt does not fit the domain's window.
     """
@@ -34,5 +35,25 @@ def load_environment(domain: ScoredDomain, data: Path, split: SplitName, tokeniz
     items = read_items(path)
     if not items:
         raise ValueError(f"{path}: no items")
-    prompts = encode_prompts(tokenizer, items, domain.window.prompt, domain.name)
-    return Environment(domain, items, prompts, stop_ids(tokenizer, domain.stop), verifier_of(domain.verifier))
+    asked = [framed(item, domain.prefix, template) for item in items]
+    prompts = encode_prompts(tokenizer, asked, domain.window.prompt, domain.name)
+    return Environment(domain, items, prompts, stop_ids(tokenizer, domain.stop), judge_of(domain.verifier))
+
+
+def framed(item: Item, prefix: str, template: str | None) -> Item:
+    """The item with an instruction before its prompt, and a text with {prompt} around it.
+
+    In a chat the instruction leads the system turn, and the text goes around the last turn.
+    """
+    if not prefix and template is None:
+        return item
+    around = template or "{prompt}"
+    if isinstance(item.prompt, str):
+        return replace(item, prompt=prefix + around.replace("{prompt}", item.prompt))
+    turns = [dict(turn) for turn in item.prompt]
+    turns[-1]["content"] = around.replace("{prompt}", turns[-1]["content"])
+    if prefix and turns[0]["role"] == "system":
+        turns[0]["content"] = f"{prefix}\n\n{turns[0]['content']}"
+    elif prefix:
+        turns.insert(0, {"role": "system", "content": prefix})
+    return replace(item, prompt=turns)

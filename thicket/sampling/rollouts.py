@@ -107,6 +107,13 @@ class Sequences:
         targets_NK, mask_NK = self.targets_BK[index_N], self.mask_BK[index_N]
         return Sequences(self.ids_BL[index_N], self.positions_K, targets_NK, mask_NK, self.lengths_B[index_N])
 
+    def columns(self, index_K: Tensor) -> "Sequences":
+        """Some of the trained positions, and the tokens up to the last of them."""
+        positions_K = self.positions_K[index_K]
+        ids_BL = self.ids_BL[:, : int(positions_K.max()) + 1]
+        lengths_B = self.lengths_B.clamp(max=ids_BL.shape[1])
+        return Sequences(ids_BL, positions_K, self.targets_BK[:, index_K], self.mask_BK[:, index_K], lengths_B)
+
 
 def sequences(prompts: list[list[int]], responses: list[list[int]], device: torch.device | str) -> Sequences:
     """Pads each prompt with its response."""

@@ -1,11 +1,10 @@
 """A student that learns from its teachers on its own responses."""
 
-from transformers import PreTrainedModel
-
 from thicket.config.method import Opd as OpdConfig
 from thicket.config.stages import StudentStage
 from thicket.methods.method import Method
 from thicket.methods.opd import Opd
+from thicket.methods.policy_gradient import Load
 from thicket.models.folder import check_same_vocabulary, load_model
 from thicket.stages.outcome import Outcome, Places
 from thicket.stages.policy import train_policy
@@ -18,9 +17,10 @@ def distil(config: StudentStage, method: OpdConfig, places: Places) -> Outcome:
     for name in names:
         check_same_vocabulary(places.models / config.base, places.models / name)
 
-    def make_method() -> tuple[Method, list[PreTrainedModel]]:
+    def make_method(load: Load) -> Method:
         heard = [name for name in names if any(t.name == name and t.weight > 0 for t in config.teachers)]
         models = {name: load_model(places.models / name).requires_grad_(False) for name in heard}
-        return Opd(method, config.teachers, models), list(models.values())
+        return Opd(method, config.teachers, models)
 
-    return train_policy(config, method, config.domains, make_method, Budget(steps=method.steps), places, tuple(names))
+    budget = Budget(steps=method.steps, flops=method.flops)
+    return train_policy(config, method, config.domains, make_method, budget, places, tuple(names))

@@ -1,13 +1,12 @@
 """A student that is trained on all domains at once, at the cost of another student."""
 
-from transformers import PreTrainedModel
-
-from thicket.config.method import Mixed as MixedConfig
+from thicket.config.policy_gradient import Mixed as MixedConfig
 from thicket.config.stages import StudentStage
 from thicket.methods.method import Method
 from thicket.methods.mixed import Mixed
+from thicket.methods.policy_gradient import Load
 from thicket.stages.outcome import Outcome, Places
-from thicket.stages.policy import start_policy, train_policy
+from thicket.stages.policy import train_policy
 from thicket.stages.provenance import read_provenance
 from thicket.training.policy import Budget
 
@@ -15,9 +14,8 @@ from thicket.training.policy import Budget
 def mix(config: StudentStage, method: MixedConfig, places: Places) -> Outcome:
     """Makes a mixed student's folder."""
 
-    def make_method() -> tuple[Method, list[PreTrainedModel]]:
-        start = start_policy(method, places.models / config.base)
-        return Mixed(method, start), [start] if start else []
+    def make_method(load: Load) -> Method:
+        return Mixed(method, load)
 
     assert config.budget_of is not None  # thicket check sees to it
     # All the training that the other student rests on, down to the bases, and its own.

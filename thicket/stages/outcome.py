@@ -1,6 +1,6 @@
 """What a stage's function takes beside its config, and what it reports."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -35,6 +35,8 @@ class Outcome:
     ledger: Ledger = field(default_factory=Ledger)
     seconds: float = 0.0
     """Time of the work itself, over all runs that a broken-off stage took."""
+    phases: Mapping[str, float] = field(default_factory=dict)
+    """Of that time, what each phase took (`rollouts`, `updates`, …)."""
     steps: int = 0
     selection: float | None = None
     """Sampled pass@1 of what is published, on the selection items of its domains."""

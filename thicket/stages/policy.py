@@ -1,23 +1,23 @@
 """What the stages *specialist* and *student* share: a run of `PolicyTraining` from a model folder to a model folder."""
 
 from collections.abc import Callable
-from pathlib import Path
 
 from transformers import PreTrainedModel
 
 from thicket.config.domain import TrainedDomain
-from thicket.config.method import OnPolicy, PolicyGradient
+from thicket.config.on_policy import OnPolicy
 from thicket.config.stages import SpecialistStage, StudentStage
 from thicket.methods.method import Method
 from thicket.models.folder import load_model, load_tokenizer, save_model
+from thicket.models.lora import adapt, merged
 from thicket.progress import Progress
 from thicket.sampling.environment import load_environment
 from thicket.stages.outcome import Outcome, Places
 from thicket.training.loop import fit
 from thicket.training.policy import Arena, Budget, PolicyTraining
 
-MakeMethod = Callable[[], tuple[Method, list[PreTrainedModel]]]
-"""Makes a method and names the frozen models that it reads."""
+MakeMethod = Callable[[Callable[[], PreTrainedModel]], Method]
+"""Makes a method, given what loads the model that training starts from."""
 
 
 def train_policy(
@@ -41,11 +41,12 @@ def train_policy(
         )
         for domain in domains
     ]
-    method, frozen = make_method()
-    module = PolicyTraining(model, tokenizer, arenas, config, method, budget, seed, sampler.batch, frozen)
+    method = make_method(lambda: load_model(folder))
+    policy = adapt(model, config.lora, seed) if config.lora else model
+    module = PolicyTraining(policy, tokenizer, arenas, config, method, budget, seed, sampler.batch)
     fit(module, stage.trainer, places.resume, Progress(title))
     selection = module.finish()
-    save_model(module.model, tokenizer, places.out)
+    save_model(merged(module.model), tokenizer, places.out)
     return Outcome(
         parents=(start, *teachers),
         domains=[domain.name for domain in domains],
@@ -54,9 +55,5 @@ def train_policy(
         steps=module.step,
         selection=selection,
         rows=module.rows,
+        phases=module.phases,
     )
-
-
-def start_policy(config: PolicyGradient, folder: Path) -> PreTrainedModel | None:
-    """The frozen start policy that a KL penalty needs; None without one."""
-    return load_model(folder).requires_grad_(False) if config.kl > 0 else None

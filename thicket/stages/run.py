@@ -108,6 +108,7 @@ def _make_model(stage: Stage, make: Callable[[Any, Places], Outcome], places: Pl
         "started": started.isoformat(timespec="seconds"),
         "finished": finished.isoformat(timespec="seconds"),
         "wall_seconds": round(outcome.seconds or (finished - started).total_seconds(), 2),
+        "phase_seconds": {phase: round(seconds, 2) for phase, seconds in outcome.phases.items()},
         "tokens_generated": counts["tokens_generated"],
         "tokens_trained": counts["tokens_trained"],
         "flops": counts["flops"],

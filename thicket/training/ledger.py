@@ -24,9 +24,10 @@ class Ledger:
         self.tokens_generated += tokens
         self.forward(tokens)
 
-    def trained(self, tokens: int) -> None:
+    def trained(self, tokens: int, models: float = 1.0) -> None:
+        """Tokens that are trained on, by the policy and by whatever is trained beside it."""
         self.tokens_trained += tokens
-        self.flops += 6.0 * self.parameters * tokens
+        self.flops += 6.0 * self.parameters * tokens * models
 
     def counts(self) -> dict[str, float]:
         """The figures that the seed fixes."""

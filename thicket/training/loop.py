@@ -41,6 +41,8 @@ class Steps(pl.LightningModule):
         self.step = 0
         self.rows: list[Row] = []
         self.ledger = Ledger(parameters=sum(parameter.numel() for parameter in model.parameters()))  # tied ones once
+        self.phases: dict[str, float] = {}
+        """Seconds that each phase of the steps took."""
         self._seconds_before, self._started = 0.0, time.monotonic()
 
     @property
@@ -74,24 +76,23 @@ class Steps(pl.LightningModule):
         self.step += 1
         self.trainer.should_stop = self.share_done >= 1
 
-    def update(self, learning_rate: float, clip: float) -> float:
-        """One optimizer step with the gradients that are there; returns their norm before clipping."""
+    def update(self, learning_rate: float, clip: float) -> None:
+        """One optimizer step with the gradients that are there, whose norm is clipped for each group of parameters."""
         optimizer: Any = self.optimizers()
         for group in optimizer.param_groups:
-            group["lr"] = learning_rate
-        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), clip)
+            group["lr"] = learning_rate * group["scale"]
+            torch.nn.utils.clip_grad_norm_(group["params"], clip)
         optimizer.step()
         optimizer.zero_grad()
-        return float(norm)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["thicket"] = {"step": self.step, "rows": self.rows, "ledger": self.ledger.counts()}
-        checkpoint["thicket"]["seconds"] = self.seconds
+        checkpoint["thicket"] |= {"seconds": self.seconds, "phases": self.phases}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         saved = checkpoint["thicket"]
         self.step, self.rows, self.ledger = saved["step"], saved["rows"], Ledger(**saved["ledger"])
-        self._seconds_before = saved["seconds"]
+        self._seconds_before, self.phases = saved["seconds"], saved["phases"]
 
 
 class Checkpoints(pl.Callback):

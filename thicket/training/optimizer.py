@@ -1,18 +1,26 @@
 """AdamW with a schedule."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Sequence
+from typing import Any
 
 import torch
-from torch.nn import Parameter
+from torch.nn import Module
 
 from thicket.config.base import Optimizer
 
 
-def adamw(parameters: Iterable[Parameter], config: Optimizer) -> torch.optim.AdamW:
-    """The optimizer at its peak learning rate; `learning_rate` gives the rate of each step."""
+def adamw(modules: Sequence[Module], config: Optimizer, rates: Sequence[float] = (1.0,)) -> torch.optim.AdamW:
+    """The optimizer at its peak learning rate; `learning_rate` gives the rate of each step.
+
+    Each module is a group of parameters, whose rate is a multiple (`scale` in the group) of the config's.
+    """
+    groups: list[dict[str, Any]] = [
+        {"params": [p for p in module.parameters() if p.requires_grad], "lr": config.lr * rate, "scale": rate}
+        for module, rate in zip(modules, rates, strict=False)
+    ]
     betas = (config.betas[0], config.betas[1])
-    return torch.optim.AdamW(parameters, lr=config.lr, betas=betas, weight_decay=config.weight_decay, fused=True)
+    return torch.optim.AdamW(groups, lr=config.lr, betas=betas, weight_decay=config.weight_decay, fused=True)
 
 
 def learning_rate(config: Optimizer, step: int, total: int | None) -> float:

@@ -1,10 +1,13 @@
 """Training on a policy's own rollouts: prompts → responses → rewards → the method's weights and losses → updates.
 
-Blind to the algorithm: `thicket.methods` says what a token's loss and weight are. Legend: B = P·G rows of a batch.
+Blind to the algorithm: `thicket.methods` says what a token's loss and weight are. Legend: P prompts, G responses a
+prompt, B = P·G rows of a batch, K trained positions.
 """
 
-from dataclasses import dataclass
-from functools import lru_cache
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from time import monotonic
 from typing import Any
 
 import torch
@@ -12,10 +15,11 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from thicket.config.domain import TrainedDomain
-from thicket.config.method import OnPolicy
+from thicket.config.on_policy import OnPolicy
 from thicket.methods.method import Method, Rows
 from thicket.ops import draws
 from thicket.ops.log_probs import token_log_probs
+from thicket.ops.policy_gradient import top_share
 from thicket.sampling.decode import Decoding
 from thicket.sampling.environment import Environment
 from thicket.sampling.prompts import Tokenizer
@@ -23,9 +27,12 @@ from thicket.sampling.rollouts import Request, Response, logits_of, respond, seq
 from thicket.training.curves import Row
 from thicket.training.loop import Steps, chunks
 from thicket.training.optimizer import adamw, learning_rate
+from thicket.training.order import dealt as in_order
+from thicket.training.rewards import reward
+from thicket.training.selecting import score as selection_score
 
-ORDER, ROLLOUT, SELECTION = 1, 2, 3
-"""Streams of draws that must not meet: the order of prompts, rollouts, scores on selection items."""
+ORDER, ROLLOUT = 1, 2
+"""Streams of draws that must not meet: the order of prompts, and rollouts."""
 
 
 @dataclass(frozen=True)
@@ -39,14 +46,24 @@ class Arena:
 
 @dataclass(frozen=True)
 class Budget:
-    """How long a run goes on: rollout batches, or floating-point operations."""
+    """How long a run goes on: rollout batches, floating-point operations, or what is spent first of both."""
 
     steps: int | None = None
     flops: float | None = None
 
 
+@dataclass(frozen=True)
+class Rollout:
+    """A response as training sees it."""
+
+    prompt: list[int]
+    response: Response
+    arena: Arena
+    correct: bool
+
+
 class PolicyTraining(Steps):
-    """Lightning module of every method on rollouts: GRPO, mixed RL, on-policy distillation."""
+    """Lightning module of every method on rollouts: policy gradients, mixed RL, on-policy distillation."""
 
     def __init__(
         self,
@@ -58,166 +75,224 @@ class PolicyTraining(Steps):
         budget: Budget,
         seed: int,
         sampler_batch: int,
-        frozen: list[PreTrainedModel],
     ):
-        """`frozen` are models that the method reads; they go to the device and are neither trained nor saved."""
         super().__init__(model)
         self.tokenizer, self.arenas, self.config, self.method = tokenizer, arenas, config, method
         self.budget, self.seed, self.sampler_batch = budget, seed, sampler_batch
-        self.frozen = (frozen,)  # A tuple hides them from torch's list of submodules.
-        self.updates = getattr(config, "updates", 1)
+        self.critic = method.critic
+        self.updates, self.passes = getattr(config, "updates", 1), getattr(config, "passes", 1)
+        self.dealt = 0  # batches of prompts that were sampled
         self.best: tuple[float, dict[str, Tensor]] | None = None
 
     @property
     def share_done(self) -> float:
-        if self.budget.steps is not None:
-            return self.step / self.budget.steps
-        assert self.budget.flops is not None
-        return self.ledger.flops / self.budget.flops
+        by_steps = self.step / self.budget.steps if self.budget.steps is not None else 0.0
+        by_flops = self.ledger.flops / self.budget.flops if self.budget.flops is not None else 0.0
+        return max(by_steps, by_flops)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        return adamw(self.model.parameters(), self.config.optimizer)
+        critic = [] if self.critic is None else [self.critic]
+        return adamw([self.model, *critic], self.config.optimizer, [1.0, self.method.critic_rate])
 
     def on_fit_start(self) -> None:
-        for model in self.frozen[0]:
+        for model in self.method.frozen:
             model.to(self.device).eval()  # type: ignore[arg-type]
         super().on_fit_start()
 
     # -- a step ------------------------------------------------------------------------------------------------------
 
     def take_step(self) -> Row:
-        rows, row = self._rollouts()
-        losses = [self._update(part, index) for index, part in enumerate(self._parts(rows))]
-        row |= {name: sum(loss[name] for loss in losses) / len(losses) for name in losses[0]}
-        row |= {"step": self.step + 1, "flops": self.ledger.flops}
+        with self.timed("rollouts"):
+            rollouts, row = self._rollouts()
+        row |= {"step": self.step + 1}
+        if rollouts:
+            with self.timed("updates"):
+                row |= self._learn(rollouts)
+        row["flops"] = self.ledger.flops
         every = self.config.select_every
         if every and (self.step + 1) % every == 0:
-            row["selection"] = self._select()
+            with self.timed("selection"):
+                row["selection"] = self._select()
         return row
 
-    def _rollouts(self) -> tuple[Rows, Row]:
-        """A batch of rollouts, rows sorted by domain, with rewards and advantages."""
+    @contextmanager
+    def timed(self, phase: str) -> Iterator[None]:
+        """Adds the time of a block to the phase's."""
+        started = monotonic()
+        yield
+        self.phases[phase] = self.phases.get(phase, 0.0) + monotonic() - started
+
+    def _rollouts(self) -> tuple[list[Rollout], Row]:
+        """Responses to a batch of prompts, group after group: of several batches, the first groups that are useful."""
+        self.method.begin(self.model)
+        wanted, group = self.config.prompts, self.config.group
+        kept: list[Rollout] = []
+        sampled: list[Rollout] = []
+        for _ in range(self.method.rounds):
+            batch = self._sample()
+            sampled += batch
+            correct_PG = torch.tensor([rollout.correct for rollout in batch]).view(-1, group).float()
+            useful = self.method.useful(correct_PG).tolist()
+            kept += [rollout for place, rollout in enumerate(batch) if useful[place // group]]
+            if len(kept) >= wanted * group:
+                break
+        row: Row = {"length": sum(len(rollout.response.tokens) for rollout in sampled) / len(sampled)}
+        if self.method.needs_rewards:
+            row["reward"] = sum(map(self._reward, sampled)) / len(sampled)
+        if self.method.rounds > 1:
+            row["useful"] = len(kept) / len(sampled)
+        return kept[: wanted * group], row
+
+    def _sample(self) -> list[Rollout]:
+        """The next batch of prompts, with the responses to each."""
         config = self.config
-        prompts: list[list[int]] = []
-        tokens: list[list[int]] = []
-        domains: list[str] = []
-        rewards: list[float] = []
+        rollouts: list[Rollout] = []
         for index, arena in enumerate(self.arenas):
             chosen = self._chosen(index)
+            prompts = [arena.train.prompts[item] for item in chosen]
             requests = [
-                Request(arena.train.prompts[item], draws.key(self.seed, ROLLOUT, self.step, index, place), config.group)
-                for place, item in enumerate(chosen)
+                Request(prompt, draws.key(self.seed, ROLLOUT, self.dealt, index, place), config.group)
+                for place, prompt in enumerate(prompts)
             ]
-            responses = self._respond(arena.train, requests, config.temperature, config.top_k, config.top_p)
-            for item, group in zip(chosen, responses, strict=True):
-                prompts += [arena.train.prompts[item]] * len(group)
-                tokens += [response.tokens for response in group]
-                domains += [arena.domain.name] * len(group)
-                rewards += [self._reward(arena, item, response) for response in group]
-        self.ledger.forward(sum(map(len, prompts)) // config.group)
-        self.ledger.generated(sum(map(len, tokens)))
-        rewards_B = torch.tensor(rewards, device=self.device)
-        advantages_B = self.method.advantages(rewards_B.view(-1, config.group)).flatten()
-        batch = sequences(prompts, tokens, self.device)
-        row = {"length": sum(map(len, tokens)) / len(tokens)}
-        if self.method.needs_rewards:
-            row["reward"] = float(rewards_B.mean())
-        return Rows(batch, domains, rewards_B, advantages_B), row
+            groups = self._respond(arena.train, requests)
+            answered = [(r.text, arena.train.items[i]) for i, group in zip(chosen, groups, strict=True) for r in group]
+            # An unjudged response counts as wrong; nobody asks.
+            correct = iter(
+                [verdict.correct for verdict in arena.train.judge(answered)] if self.method.needs_rewards else []
+            )
+            for prompt, group in zip(prompts, groups, strict=True):
+                rollouts += [Rollout(prompt, response, arena, next(correct, False)) for response in group]
+            self.ledger.forward(sum(map(len, prompts)))
+        self.ledger.generated(sum(len(rollout.response.tokens) for rollout in rollouts))
+        self.dealt += 1
+        return rollouts
 
     def _chosen(self, index: int) -> list[int]:
-        """Items of this step for an arena.
+        """Items of this batch for an arena.
 
-        Prompts are dealt to the arenas in turn, step after step; each pass over an arena's items is in a new order.
+        Prompts are dealt to the arenas in turn, batch after batch; each pass over an arena's items is in a new order.
         """
-        first, arenas = self.step * self.config.prompts, len(self.arenas)
+        first, arenas = self.dealt * self.config.prompts, len(self.arenas)
         dealt = range(first, first + self.config.prompts)
-        size = len(self.arenas[index].train.items)
         positions = [n // arenas for n in dealt if n % arenas == index]
-        return [shuffled(size, draws.key(self.seed, ORDER, index, n // size))[n % size] for n in positions]
+        return in_order(positions, len(self.arenas[index].train.items), self.seed, ORDER, index)
 
-    def _respond(
-        self, environment: Environment, requests: list[Request], temperature: float, top_k: int, top_p: float
-    ) -> list[list[Response]]:
-        domain = environment.domain
-        decoding = Decoding(temperature, top_k, top_p, most=domain.window.response)
+    def _respond(self, environment: Environment, requests: list[Request]) -> list[list[Response]]:
+        domain, config = environment.domain, self.config
+        decoding = Decoding(config.temperature, config.top_k, config.top_p, most=domain.window.response)
         batch, tokenizer = self.sampler_batch, self.tokenizer
         return list(respond(self.model, tokenizer, requests, decoding, environment.stop_ids, domain.stop, batch))
 
-    def _reward(self, arena: Arena, item: int, response: Response) -> float:
-        """1 for a correct response, 0 for another, less the domain's length penalty."""
-        if not self.method.needs_rewards:
-            return 0.0
-        correct = float(arena.train.verify(response.text, arena.train.items[item]))
-        return correct - arena.domain.length_penalty * len(response.tokens) / arena.domain.window.response
+    def _reward(self, rollout: Rollout) -> float:
+        tokens, cache = len(rollout.response.tokens), getattr(self.config, "overlong_cache", 0)
+        return reward(rollout.correct, tokens, rollout.arena.domain, cache) if self.method.needs_rewards else 0.0
 
     # -- updates -----------------------------------------------------------------------------------------------------
 
+    def _learn(self, rollouts: list[Rollout]) -> Row:
+        """All updates on a rollout batch."""
+        self.model.train()
+        rows = self.method.prepare(self._rows(rollouts), self.config.micro_batch)
+        self.ledger.forward(int(rows.sequences.lengths_B.sum()), self.method.passes.prepared)
+        parts = self._parts(rows) * self.passes
+        losses = [self._update(part, index) for index, part in enumerate(parts)]
+        names = {name for loss in losses for name in loss}
+        return {name: sum(loss.get(name, 0.0) for loss in losses) / len(losses) for name in sorted(names)}
+
+    def _rows(self, rollouts: list[Rollout]) -> Rows:
+        prompts, responses = [r.prompt for r in rollouts], [r.response.tokens for r in rollouts]
+        batch = sequences(prompts, responses, self.device)
+        if getattr(self.config, "overlong_filter", False):
+            stopped_B = torch.tensor([r.response.stopped for r in rollouts], device=self.device)
+            batch = replace(batch, mask_BK=batch.mask_BK * stopped_B.unsqueeze(1))
+        return Rows(
+            sequences=batch,
+            domains=[rollout.arena.domain.name for rollout in rollouts],
+            rewards_B=torch.tensor([self._reward(rollout) for rollout in rollouts], device=self.device),
+            longest_B=torch.tensor([r.arena.domain.window.response for r in rollouts], device=self.device),
+            advantages_BK=torch.zeros_like(batch.mask_BK),
+        )
+
     def _parts(self, rows: Rows) -> list[Rows]:
         """The rows of each update: prompts dealt out in turn, so that every update sees every domain."""
-        if self.updates == 1:
+        if self.updates * self.passes == 1:
             return [rows]
+        rows = replace(rows, old_log_probs_BK=self._old_log_probs(rows))
         group, prompts = self.config.group, len(rows.domains) // self.config.group
-        old_BK = self._old_log_probs(rows)
         dealt = [
             [prompt * group + g for prompt in range(update, prompts, self.updates) for g in range(group)]
-            for update in range(self.updates)
+            for update in range(min(self.updates, prompts))
         ]
-        return [select(rows, torch.tensor(part, device=self.device), old_BK) for part in dealt]
+        return [rows.rows(torch.tensor(part, device=self.device)) for part in dealt]
 
     @torch.no_grad()
     def _old_log_probs(self, rows: Rows) -> Tensor:
-        self.model.eval()
         parts = []
-        for part in chunks(len(rows.sequences), self.config.micro_batch):
-            micro = select(rows, torch.arange(part.start, part.stop, device=self.device))
+        for micro in self._micro_batches(rows):
             logits_BKV = logits_of(self.model, micro.sequences) / self.config.temperature
             parts.append(token_log_probs(logits_BKV.log_softmax(dim=-1), micro.sequences.targets_BK))
         self.ledger.forward(int(rows.sequences.lengths_B.sum()))
         return torch.cat(parts)
 
+    def _micro_batches(self, rows: Rows) -> Iterator[Rows]:
+        for part in chunks(len(rows.sequences), self.config.micro_batch):
+            yield rows.rows(torch.arange(part.start, part.stop, device=self.device))
+
     def _update(self, rows: Rows, index: int) -> Row:
         """One optimizer step on some rows: gradients of micro-batches add up to that of the whole."""
-        self.model.train()
-        weights_BK = self.method.weights(rows.sequences.mask_BK)
-        total, figures = 0.0, {}
-        count = rows.sequences.mask_BK.sum()
+        weights_BK = self.method.weights(rows)
+        chosen_BK = self._chosen_tokens(rows)
+        count = chosen_BK.sum().clamp(min=1)
+        total, figures, trained = 0.0, {}, 0
         for part in chunks(len(rows.sequences), self.config.micro_batch):
-            micro = select(rows, torch.arange(part.start, part.stop, device=self.device))
+            micro = rows.rows(torch.arange(part.start, part.stop, device=self.device))
+            narrow = self._narrow(micro, chosen_BK[part], weights_BK[part])
+            if narrow is None:
+                continue
+            micro, chosen_NK, weights_NK = narrow
             token = self.method.token_loss(logits_of(self.model, micro.sequences), micro)
-            loss = (token.loss_BK * weights_BK[part]).sum()
+            loss = (token.loss_BK * weights_NK * chosen_NK).sum()
             self.manual_backward(loss)
             total += float(loss.detach())
-            for name, value_BK in token.figures.items():
-                mean = float((value_BK * micro.sequences.mask_BK).sum() / count)
-                figures[name] = figures.get(name, 0.0) + mean
-        trained = int(rows.sequences.lengths_B.sum())
-        self.ledger.trained(trained)
-        self.ledger.forward(trained, self.method.forward_passes)
-        steps = None if self.budget.steps is None else self.budget.steps * self.updates
-        rate = learning_rate(self.config.optimizer, self.step * self.updates + index, steps)
+            trained += int(micro.sequences.lengths_B.sum())
+            for name, value_NK in token.figures.items():
+                figures[name] = figures.get(name, 0.0) + float((value_NK * chosen_NK).sum() / count)
+        passes = self.method.passes
+        self.ledger.trained(trained, 1 + passes.trained)
+        self.ledger.forward(trained, passes.forward)
+        many = self.updates * self.passes
+        steps = None if self.budget.steps is None else self.budget.steps * many
+        rate = learning_rate(self.config.optimizer, self.step * many + index, steps)
         self.update(rate, self.config.optimizer.clip)
         return {"loss": total, **figures}
+
+    @torch.no_grad()
+    def _chosen_tokens(self, rows: Rows) -> Tensor:
+        """1.0 at the response tokens that the update trains on, chosen_BK."""
+        mask_BK = rows.sequences.mask_BK
+        if self.method.share == 1:
+            return mask_BK
+        parts = [self.method.divergence(logits_of(self.model, m.sequences), m) for m in self._micro_batches(rows)]
+        self.ledger.forward(int(rows.sequences.lengths_B.sum()))
+        return top_share(torch.cat(parts), mask_BK, self.method.share)
+
+    def _narrow(self, rows: Rows, chosen_BK: Tensor, weights_BK: Tensor) -> tuple[Rows, Tensor, Tensor] | None:
+        """The rows and positions with a chosen token; None where there is none, so that nothing is computed."""
+        if self.method.share == 1:
+            return rows, chosen_BK, weights_BK
+        index_N, index_K = chosen_BK.any(dim=1).nonzero().flatten(), chosen_BK.any(dim=0).nonzero().flatten()
+        if len(index_N) == 0:
+            return None
+        narrow = rows.rows(index_N).columns(index_K)
+        return narrow, chosen_BK[index_N][:, index_K], weights_BK[index_N][:, index_K]
 
     # -- choosing ----------------------------------------------------------------------------------------------------
 
     def _select(self) -> float:
         """Sampled pass@1 on the selection items, the mean over domains; keeps the best weights if they are wanted."""
-        scores = []
-        for index, arena in enumerate(self.arenas):
-            environment = arena.selection
-            # The same draws at every step: differences between checkpoints are the checkpoints'.
-            requests = [
-                Request(prompt, draws.key(self.seed, SELECTION, index, place), self.config.select_samples)
-                for place, prompt in enumerate(environment.prompts)
-            ]
-            responses = self._respond(environment, requests, self.config.temperature, 0, 1.0)
-            correct = [
-                environment.verify(response.text, item)
-                for item, group in zip(environment.items, responses, strict=True)
-                for response in group
-            ]
-            scores.append(sum(correct) / len(correct))
-        score = sum(scores) / len(scores)
+        environments, samples = [arena.selection for arena in self.arenas], self.config.select_samples
+        settings = self.config.temperature, self.seed, samples, self.sampler_batch
+        score = selection_score(self.model, self.tokenizer, environments, *settings)
         if self.config.publish == "best" and (self.best is None or score > self.best[0]):
             self.best = score, {name: tensor.detach().cpu().clone() for name, tensor in self.model.state_dict().items()}
         return score
@@ -234,28 +309,10 @@ class PolicyTraining(Steps):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         super().on_save_checkpoint(checkpoint)
-        checkpoint["thicket"]["best"] = list(self.best) if self.best else None
+        checkpoint["thicket"] |= {"best": list(self.best) if self.best else None, "dealt": self.dealt}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         super().on_load_checkpoint(checkpoint)
         best = checkpoint["thicket"]["best"]
         self.best = (best[0], best[1]) if best else None
-
-
-@lru_cache(maxsize=64)
-def shuffled(size: int, key: int) -> list[int]:
-    """The whole numbers below `size` in the key's order."""
-    generator = torch.Generator().manual_seed(key >> 1)  # seeds are signed words
-    return torch.randperm(size, generator=generator).tolist()
-
-
-def select(rows: Rows, index_N: Tensor, old_BK: Tensor | None = None) -> Rows:
-    """Some rows of a batch; `old_BK` are log-probabilities of all rows under the old policy."""
-    old = rows.old_log_probs_BK if old_BK is None else old_BK
-    return Rows(
-        sequences=rows.sequences.rows(index_N),
-        domains=[rows.domains[i] for i in index_N.tolist()],
-        rewards_B=rows.rewards_B[index_N],
-        advantages_B=rows.advantages_B[index_N],
-        old_log_probs_BK=None if old is None else old[index_N],
-    )
+        self.dealt = checkpoint["thicket"]["dealt"]

@@ -24,7 +24,7 @@ class Pretraining(Steps):
         return self.step / self.config.steps
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        return adamw(self.model.parameters(), self.config.optimizer)
+        return adamw([self.model], self.config.optimizer)
 
     def take_step(self) -> Row:
         config = self.config

@@ -1,0 +1,42 @@
+"""How a model answers, where it is not by a sample of its own weights as the evaluation says: `answering.json`."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from thicket.config.fields import Count, Name, NonNegative, Positive, Seed, Strict
+
+FILE = "answering.json"
+"""In a model's folder."""
+
+
+class Perturbation(Strict):
+    """A neighbour of a model in weight space: θ + σ·ε(seed), ε the noise of `thicket.ops.noise`."""
+
+    seed: Seed
+    """Key of the noise."""
+    sigma: NonNegative
+    """σ, in units of the weights."""
+    score: float
+    """Mean reward on the items that it was chosen by."""
+
+
+class Answering(Strict):
+    """A model's own way to answer."""
+
+    weights_of: Name | None = None
+    """The model whose weights answer; null: those in this folder."""
+    weights: str | None = None
+    """Hash of those weights, where they are another folder's."""
+    members: list[Perturbation] = []
+    """The ensemble, best first: each member gives one response, and they vote."""
+    votes: Positive = 1
+    """Responses that vote on an answer, where no members do."""
+    temperature: NonNegative | None = None
+    """Sampling temperature (0: greedy); null: the evaluation's."""
+    top_k: Count | None = None
+    """Null: the evaluation's."""
+    top_p: Annotated[float, Field(gt=0, le=1)] | None = None
+    """Null: the evaluation's."""
+    template: str | None = None
+    """Text around each prompt, with {prompt} in it; null: the prompt as it is."""

@@ -1,0 +1,31 @@
+"""DAPO: decoupled clip and dynamic sampling policy optimisation (Yu et al. 2025, arXiv 2503.14476).
+
+What differs from GRPO: Loss −(1/Σ|o_i|) Σ_i Σ_t min(r Â, clip(r, 1−ε_low, 1+ε_high) Â), a mean over all tokens with the
+wider upper clip; groups that are all right or all wrong are replaced by further prompts; responses that the window cut
+off are left out, and those near its end may be punished (both by the training loop, from the config). No KL penalty.
+"""
+
+from torch import Tensor
+
+from thicket.config.policy_gradient import Dapo as Config
+from thicket.methods.grpo import Grpo
+from thicket.methods.method import Rows
+from thicket.methods.policy_gradient import Load
+from thicket.ops.policy_gradient import token_mean_weights
+
+
+class Dapo(Grpo):
+    """The method `dapo`."""
+
+    def __init__(self, config: Config, load: Load):
+        super().__init__(config, load)
+        self.rounds = config.sampling_rounds
+
+    def useful(self, correct_PG: Tensor) -> Tensor:
+        if self.rounds == 1:
+            return super().useful(correct_PG)
+        right_P = correct_PG.sum(dim=1)
+        return (right_P > 0) & (right_P < correct_PG.shape[1])
+
+    def weights(self, rows: Rows) -> Tensor:
+        return token_mean_weights(rows.sequences.mask_BK)

@@ -1,0 +1,54 @@
+"""Planned floating-point operations of each method, a parameter of the model, counted as the ledger counts them."""
+
+from thicket.config.imitation import Imitation, Sampled
+from thicket.config.on_policy import OnPolicy
+from thicket.config.policy_gradient import PolicyGradient, Ppo
+from thicket.config.search import BestPrompt, Es, Randopt, Search, SelfConsistency
+
+FORWARD, BACKWARD = 2.0, 4.0
+"""FLOPs a parameter and token (Kaplan et al. 2020, arXiv 2001.08361 §2.1)."""
+
+
+def rollout_flops(method: OnPolicy, prompt: float, response: float, judges: float) -> float:
+    """FLOPs a parameter of a rollout batch and its updates; each response is also read by `judges` frozen models."""
+    passes, updates = getattr(method, "passes", 1), getattr(method, "updates", 1)
+    rounds = getattr(method, "sampling_rounds", 1)
+    rollout = FORWARD * (prompt + method.group * response) * rounds
+    old = FORWARD if updates * passes > 1 else 0.0
+    critic = critics(method)
+    read = old + FORWARD * critic + passes * ((1 + critic) * (FORWARD + BACKWARD) + FORWARD * judges)
+    return method.prompts * (rollout + read * method.group * (prompt + response))
+
+
+def imitation_flops(method: Imitation, prompt: float, response: float, items: int) -> float:
+    """FLOPs a parameter of sampling, where a method does, and of training."""
+    sampled = min(method.prompts or items, items) if isinstance(method, Sampled) else 0
+    samples = method.samples if isinstance(method, Sampled) else 0
+    sampling = FORWARD * sampled * (prompt + samples * response)
+    return sampling + (FORWARD + BACKWARD) * method.steps * method.batch * (prompt + response)
+
+
+def search_flops(method: Search, prompt: float, response: float, selection: int) -> float:
+    """FLOPs a parameter of scoring all candidates."""
+    if isinstance(method, Randopt):
+        return FORWARD * method.perturbations * method.items * (prompt + response)
+    if isinstance(method, Es):
+        return FORWARD * method.steps * method.population * method.items * (prompt + response)
+    if isinstance(method, SelfConsistency):
+        return FORWARD * len(method.temperatures) * selection * (prompt + method.votes * response)
+    assert isinstance(method, BestPrompt)
+    candidates = len(method.temperatures) * len(method.templates)
+    return FORWARD * candidates * selection * (prompt + method.samples * response)
+
+
+def frozen_models(method: PolicyGradient) -> int:
+    """Frozen models in memory beside the policy: its start, and the one that made the rollouts."""
+    topped, weighting = method.top.share < 1, method.weighting
+    start = method.kl > 0 or (topped and method.top.against == "start")
+    of_weights = weighting.type != "none" and weighting.divergence == "js"
+    of_top = topped and method.top.against == "old" and method.top.divergence == "js"
+    return int(start) + int(of_weights or of_top)
+
+
+def critics(method: object) -> int:
+    return int(isinstance(method, Ppo))

@@ -1,0 +1,44 @@
+"""The score that checkpoints, and models of a sweep, are chosen by: sampled pass@1 on the selection items."""
+
+from collections.abc import Sequence
+
+from transformers import PreTrainedModel
+
+from thicket.ops import draws
+from thicket.sampling.decode import Decoding
+from thicket.sampling.environment import Environment
+from thicket.sampling.prompts import Tokenizer
+from thicket.sampling.rollouts import Request, respond
+
+SELECTION = 3
+"""Stream of draws, apart from those of a training's order and samples."""
+
+
+def score(
+    model: PreTrainedModel,
+    tokenizer: Tokenizer,
+    environments: Sequence[Environment],
+    temperature: float,
+    seed: int,
+    samples: int,
+    batch: int,
+) -> float:
+    """The share of correct responses, `samples` an item, untruncated; the mean over the environments.
+
+    The draws are the same at every call: differences between two models are the models'.
+    """
+    shares = []
+    for index, environment in enumerate(environments):
+        requests = [
+            Request(prompt, draws.key(seed, SELECTION, index, place), samples)
+            for place, prompt in enumerate(environment.prompts)
+        ]
+        domain = environment.domain
+        decoding = Decoding(temperature, most=domain.window.response)
+        groups = respond(model, tokenizer, requests, decoding, environment.stop_ids, domain.stop, batch)
+        answered = [
+            (response.text, item) for item, group in zip(environment.items, groups, strict=True) for response in group
+        ]
+        verdicts = environment.judge(answered)
+        shares.append(sum(verdict.correct for verdict in verdicts) / len(verdicts))
+    return sum(shares) / len(shares)
