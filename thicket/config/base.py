@@ -4,8 +4,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from thicket.config.domain import ProceduralSource, Splits
+from thicket.config.domain import Splits
 from thicket.config.fields import Count, NonNegative, Positive, PositiveFloat, Share, Strict
+from thicket.config.source import ProceduralSource
 
 
 class Optimizer(Strict):
@@ -26,7 +27,7 @@ class Optimizer(Strict):
 
 
 class Architecture(Strict):
-    """A Llama-architecture decoder (RMSNorm, SwiGLU, rotary positions), made from scratch."""
+    """A Llama-architecture decoder (RMSNorm, SwiGLU, rotary positions), made from scratch, dense or a mixture."""
 
     layers: Positive
     """Decoder blocks."""
@@ -35,11 +36,21 @@ class Architecture(Strict):
     heads: Positive
     """Attention heads; each has width / heads dimensions."""
     mlp_width: Positive
-    """Size of the gated MLP's inner layer."""
+    """Size of the gated MLP's inner layer; of a mixture, that of one expert."""
     context: Positive
     """Longest sequence, in tokens."""
     tied: bool = True
     """The output head is the input embedding."""
+    experts: Count = 0
+    """Experts in each layer (Qwen3's mixture of experts, arXiv 2505.09388); 0: a dense MLP."""
+    active: Positive = 2
+    """Experts that the router picks for each token, where there are any."""
+
+    @model_validator(mode="after")
+    def _experts_suffice(self) -> "Architecture":
+        if 0 < self.experts < self.active:
+            raise ValueError(f"`active` ({self.active}) can't be more than `experts` ({self.experts})")
+        return self
 
     @model_validator(mode="after")
     def _heads_divide(self) -> "Architecture":

@@ -16,7 +16,7 @@ SOME_PRODUCT = "products[]"
 
 
 def written_out(
-    base: str, domains: list[str], methods: list[str | list[str]]
+    prefix: str | None, base: str, domains: list[str], methods: list[str | list[str]]
 ) -> Iterator[tuple[str, dict[str, str], dict[str, Path_]]]:
     """The specialists of a product: name, declaration, and where in the product each of its choices stands.
 
@@ -33,14 +33,14 @@ def written_out(
                 made[so_far] = last or made.get(so_far, False)
                 if shared:
                     continue
-                start = _product_name(domain, done) if done else base
+                start = _product_name(prefix, domain, done) if done else base
                 place: Path_ = ("methods", m) if isinstance(entry, str) else ("methods", m, step)
                 places: dict[str, Path_] = {"base": ("base",), "domain": ("domains", d), "method": place}
-                yield _product_name(domain, so_far), {"base": start, "domain": domain, "method": method}, places
+                yield _product_name(prefix, domain, so_far), {"base": start, "domain": domain, "method": method}, places
 
 
-def _product_name(domain: str, methods: Iterable[str]) -> str:
-    return "-".join([domain, *methods]).replace("/", "-")
+def _product_name(prefix: str | None, domain: str, methods: Iterable[str]) -> str:
+    return "-".join([*([prefix] if prefix else []), domain, *methods]).replace("/", "-")
 
 
 class Graph:
@@ -100,7 +100,7 @@ class Graph:
     def _declare_products(self) -> None:
         for index, product in enumerate(self.params.products):
             at = ("products", index)
-            for name, declared, places in written_out(product.base, product.domains, product.methods):
+            for name, declared, places in written_out(product.prefix, product.base, product.domains, product.methods):
                 choices = {key: (*at, *place) for key, place in places.items()}
                 self._declare(name, SpecialistNode(**declared), at, choices)
 

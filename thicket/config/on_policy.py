@@ -25,6 +25,7 @@ class Trained(Strict):
     """What every method has that trains weights by gradients."""
 
     optimizer: Optimizer
+    """AdamW and its schedule."""
     micro_batch: Positive = 64
     """Responses in one forward and backward pass; gradients are summed, so that it changes memory and nothing else."""
     flops: PositiveFloat | None = None

@@ -77,8 +77,10 @@ Sequence = Annotated[list[str], Field(min_length=1)]
 
 
 class Product(Strict):
-    """Shorthand for the specialists DOMAIN-METHOD of every pair; a sequence of methods gives one for each method."""
+    """Shorthand for the specialists DOMAIN-METHOD of every pair; each step of a sequence of methods is one."""
 
+    prefix: Name | None = None
+    """Goes before each name, with a hyphen, where products would give the same names; null: nothing."""
     base: Name
     """The model that all of them start from."""
     domains: Annotated[list[str], Field(min_length=1)]

@@ -52,7 +52,9 @@ class PolicyGradient(OnPolicy):
     passes: Positive = 1
     """Times that each rollout batch is gone through, `updates` optimizer steps each time."""
     weighting: Weighting = Weighting()
+    """Advantages weighted by how far the policy has moved at each token."""
     top: TopShare = TopShare()
+    """Training on the tokens of the highest divergence alone."""
     overlong_filter: bool = False
     """Responses that the window cut off are left out of the loss (arXiv 2503.14476 §3.4)."""
     overlong_cache: Count = 0

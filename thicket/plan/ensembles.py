@@ -11,17 +11,32 @@ from thicket.stages.launch import guarded
 
 
 def materialize(root: Path, name: str, member: int | None, out: Path | None) -> int:
-    """Writes the members, or one of them, each to a folder named by its rank.
+    """Writes the members, or one of them, each to a folder named by its rank; 1 is the best.
 
     Raises: ConfigError where there is no such ensemble or member.
     """
+    return guarded(lambda: _materialize(root, name, member, out or root / MEMBERS / name))
+
+
+def _materialize(root: Path, name: str, member: int | None, out: Path) -> None:
+    from thicket.evaluation.way import weights_folder
+    from thicket.methods.member import write_member
+    from thicket.stages.publish import whole
+
     ensemble = _ensemble(root, name)
-    if member is not None and not 1 <= member <= len(ensemble.members):
-        allowed = f"1 … {len(ensemble.members)}"
-        raise ConfigError([Problem(COMMAND_LINE, "--member", str(member), f"{name} has no such member", allowed)])
-    ranks = range(1, len(ensemble.members) + 1) if member is None else [member]
-    targets = {rank: (out or root / MEMBERS / name) / str(rank) for rank in ranks}
-    return guarded(lambda: _write(root / MODELS / name, ensemble, targets))
+    ranks = range(1, len(ensemble.members) + 1)
+    if member is not None and member not in ranks:
+        wrong, allowed = f"{name} has no such member", f"1 … {len(ranks)}"
+        raise ConfigError([Problem(COMMAND_LINE, "--member", str(member), wrong, allowed)])
+    targets = {rank: out / str(rank) for rank in ranks if member in (None, rank)}
+    there = [target for target in targets.values() if target.exists()]
+    if there:
+        raise ValueError(f"{there[0]} is there already: remove it, or choose another folder with --out")
+    weights = weights_folder(root / MODELS / name, ensemble)
+    for rank, target in targets.items():
+        with whole(target) as partial:
+            write_member(weights, ensemble, rank, partial)
+        print(f"{target}: member {rank} of {name}, score {ensemble.members[rank - 1].score:.3f}", flush=True)
 
 
 def _ensemble(root: Path, name: str) -> Answering:
@@ -31,18 +46,3 @@ def _ensemble(root: Path, name: str) -> Answering:
         wrong, allowed = "there is no such ensemble in build/models", ", ".join(known)
         raise ConfigError([Problem(COMMAND_LINE, "model", shown(name), wrong, allowed, nearest(name, list(known)))])
     return known[name]
-
-
-def _write(folder: Path, ensemble: Answering, targets: dict[int, Path]) -> None:
-    from thicket.evaluation.way import weights_folder
-    from thicket.methods.member import write_member
-    from thicket.stages.publish import whole
-
-    there = [target for target in targets.values() if target.exists()]
-    if there:
-        raise ValueError(f"{there[0]} is there already: remove it, or choose another folder with --out")
-    weights = weights_folder(folder, ensemble)
-    for rank, target in targets.items():
-        with whole(target) as partial:
-            write_member(weights, ensemble, rank - 1, partial)
-        print(f"{target}: member {rank} of {folder.name}, score {ensemble.members[rank - 1].score:.3f}", flush=True)

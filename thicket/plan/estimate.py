@@ -91,7 +91,7 @@ class Estimator:
             return _figures(shape, 0.0, copies=1)
         shape = self.shapes[stage.name] = fresh_shape(base.architecture)
         length = min(base.architecture.context, document_length(base.corpus))
-        flops = (FORWARD + BACKWARD) * shape.parameters * base.steps * base.batch * length
+        flops = (FORWARD + BACKWARD) * shape.active * base.steps * base.batch * length
         return _figures(shape, flops, TRAINING_COPIES, logits=base.batch * length)
 
     def _made(self, stage: SpecialistStage | StudentStage) -> Estimate:
@@ -134,7 +134,7 @@ class Estimator:
             flops = search_flops(method, prompt, response, self.selection[domains[0].name])
         else:
             return 0.0
-        return min(shape.parameters * flops, method.flops or math.inf)
+        return min(shape.active * flops, method.flops or math.inf)
 
     def _logits(self, method: object, domains: Sequence[ScoredDomain]) -> float:
         """Positions over the vocabulary that a training holds in memory."""
@@ -146,7 +146,7 @@ class Estimator:
     def _evaluate(self, stage: EvaluateStage) -> Estimate:
         shape, rows = self.shapes[stage.name], stage.evaluation.samples + 1  # the greedy one besides
         tokens = sum(self.items[d.name] * (2 * d.window.prompt + rows * d.window.response) for d in stage.domains)
-        flops = None if shape is None else FORWARD * shape.parameters * tokens
+        flops = None if shape is None else FORWARD * shape.active * tokens
         disk = ITEM_BYTES * sum(self.items[domain.name] for domain in stage.domains)
         found = _figures(shape, flops, copies=1, logits=stage.sampler.batch)
         return Estimate(found.seconds, found.memory_bytes, disk)

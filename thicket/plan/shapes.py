@@ -18,32 +18,47 @@ class Shape:
     parameters: int
     """All weights, tied ones once."""
     vocabulary: int
+    idle: int = 0
+    """Weights that a token does not meet: those of the experts that the router leaves out."""
+
+    @property
+    def active(self) -> int:
+        """Weights that a token meets."""
+        return self.parameters - self.idle
 
 
 def fresh_shape(architecture: Architecture) -> Shape:
     """The shape of a model made from scratch.
 
-    In each layer: four attention projections, three of the gated MLP, two norms; besides, the embedding, the last norm
-    and, unless it is tied, the head.
+    In each layer: four attention projections, three of the gated MLP (of each expert's), two norms; of a mixture also
+    the router and the norms of a head's queries and keys. Besides, the embedding, the last norm and, unless it is tied,
+    the head.
     """
-    width, vocabulary = architecture.width, CHARACTER_VOCABULARY
-    layer = 4 * width**2 + 3 * width * architecture.mlp_width + 2 * width
+    width, vocabulary, experts = architecture.width, CHARACTER_VOCABULARY, architecture.experts
+    mlp = 3 * width * architecture.mlp_width
+    mixture = experts * width + 2 * width // architecture.heads if experts else 0
+    layer = 4 * width**2 + mlp * max(1, experts) + mixture + 2 * width
     embeddings = vocabulary * width * (1 if architecture.tied else 2)
-    return Shape(architecture.layers * layer + width + embeddings, vocabulary)
+    idle = architecture.layers * mlp * (experts - architecture.active) if experts else 0
+    return Shape(architecture.layers * layer + width + embeddings, vocabulary, idle)
 
 
 def saved_shape(folder: Path) -> Shape | None:
     """The shape of a model in a folder, from the headers of its safetensors; None where there is none yet."""
     try:
-        vocabulary = json.loads((folder / "config.json").read_text(encoding="utf-8"))["vocab_size"]
-        parameters = sum(_parameters(path) for path in folder.glob("*.safetensors"))
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        sizes = [size for path in folder.glob("*.safetensors") for size in _sizes(path)]
+        vocabulary = config["vocab_size"]
     except (OSError, ValueError, KeyError):
         return None
-    return Shape(parameters, vocabulary) if parameters else None
+    experts = config.get("num_experts") or config.get("num_local_experts")
+    picked = config["num_experts_per_tok"] / experts if experts else 1.0
+    idle = round(sum(size for name, size in sizes if ".experts." in name) * (1 - picked))
+    return Shape(sum(size for _, size in sizes), vocabulary, idle) if sizes else None
 
 
-def _parameters(path: Path) -> int:
-    """The numbers in a safetensors file: eight bytes hold the length of the JSON header that names all shapes."""
+def _sizes(path: Path) -> list[tuple[str, int]]:
+    """Name and size of a file's tensors: eight bytes hold the length of the JSON header that names all shapes."""
     with path.open("rb") as file:
         header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
-    return sum(math.prod(entry["shape"]) for name, entry in header.items() if name != "__metadata__")
+    return [(name, math.prod(entry["shape"])) for name, entry in header.items() if name != "__metadata__"]

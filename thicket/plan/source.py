@@ -44,6 +44,11 @@ def modules_in(statement: ast.stmt) -> Iterator[str]:
             yield inner if path_of(inner).is_file() else str(statement.module)
 
 
+def docstring(name: str) -> str:
+    """A module's docstring, without importing it; empty where it has none."""
+    return ast.get_docstring(_tree(name)) or ""
+
+
 def path_of(name: str) -> Path:
     """The file of a module, or of a package."""
     parts = name.split(".")[1:]

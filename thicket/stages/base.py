@@ -56,13 +56,13 @@ def check_fit(name: str, model: "PreTrainedModel", tokenizer: "Tokenizer", conte
 def _pretrain(base: PretrainedBase, seed: int, trainer: Trainer, places: Places) -> Outcome:
     from thicket.models.characters import character_tokenizer
     from thicket.models.folder import save_model
-    from thicket.models.scratch import fresh_llama
+    from thicket.models.scratch import fresh_model
     from thicket.progress import Progress
     from thicket.training.loop import fit
     from thicket.training.pretrain import Pretraining
 
     tokenizer = character_tokenizer()
-    module = Pretraining(fresh_llama(base.architecture, tokenizer, seed), tokenizer, base, seed)
+    module = Pretraining(fresh_model(base.architecture, tokenizer, seed), tokenizer, base, seed)
     fit(module, trainer, places.resume, Progress("base"))
     save_model(module.model, tokenizer, places.out)
     return Outcome(ledger=module.ledger, seconds=module.seconds, steps=module.step, rows=module.rows)
