@@ -338,3 +338,14 @@ def test_opd_equals_the_naive_divergence_of_each_prompts_own_teachers() -> None:
 def test_opd_counts_its_teachers_passes() -> None:
     teachers = [Teacher(name=name, domain=domain) for name, domain in (("a", "sort"), ("b", "sort"), ("c", "reverse"))]
     assert Opd(opd_config(), teachers, {}).passes.forward == 1.5
+
+
+@pytest.mark.parametrize("name", ["grpo", "dapo", "ppo"])
+def test_picked_tokens_have_the_loss_that_they_have_among_all(name: str) -> None:
+    policy, method = random_model(0).float(), recipe(name, updates=2, weighting={"type": "high_kl"})
+    rows = method.prepare(rows_of(old_log_probs(random_model(1))), 64)
+    whole_BK = method.token_loss(logits_of(policy, rows.sequences), rows).loss_BK
+    chosen_BK = rows.sequences.mask_BK * (torch.arange(rows.sequences.mask_BK.shape[1]) % 2)
+    picked = rows.picked(chosen_BK)
+    found_1N = method.token_loss(logits_of(policy, picked.sequences), picked).loss_BK
+    torch.testing.assert_close(found_1N[0], whole_BK[chosen_BK > 0])

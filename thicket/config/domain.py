@@ -4,111 +4,13 @@ A stage's resolved config holds just the part that it depends on (`DataDomain`, 
 that a changed length penalty reruns a specialist but neither the data nor the evaluation of other models.
 """
 
-import re
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
 from thicket.config.fields import Count, Name, NonNegative, Positive, Share, Strict
-
-TaskName = Literal["sort", "reverse", "add", "count", "odd", "shift"]
-
-
-class ProceduralSource(Strict):
-    """Items made by one of thicket's own generators."""
-
-    type: Literal["procedural"]
-    task: TaskName
-    """Which generator of `thicket.domains.procedural`."""
-    levels: Annotated[list[Positive], Field(min_length=1)]
-    """Difficulty levels, drawn with equal probability; what a level means is the task's (characters, mostly)."""
-    named: bool = True
-    """A question begins with the task's name, as in `sort 312`; false: it is the instance alone, as in `12 + 35`."""
-
-
-class ReasoningGymSource(Strict):
-    """Items of a task of the package reasoning-gym (https://github.com/open-thought/reasoning-gym)."""
-
-    type: Literal["reasoning-gym"]
-    task: str
-    """Name of the data set in reasoning-gym, as in `reasoning_gym.create_dataset(name)`."""
-    params: dict[str, Any] = {}
-    """Keyword arguments of the data set's configuration, for every level."""
-    levels: Annotated[list[dict[str, Any]], Field(min_length=1)] = [{}]
-    """Further keyword arguments of level 1, level 2, and so on; the levels give items in turn."""
-
-
-class DatasetSource(Strict):
-    """Rows of a Hugging Face data set, or of local JSON, JSON-lines, CSV or Parquet files."""
-
-    type: Literal["dataset"]
-    path: str | None = None
-    """Hub id, as in `datasets.load_dataset(path)`; null where `data_files` names local files."""
-    revision: Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")] | None = None
-    """Commit of the hub repository (40 hexadecimal digits), so that the same config gives the same items."""
-    subset: str | None = None
-    """The data set's configuration name on the hub."""
-    split: str | None = None
-    """Which split of the hub's data set to read; thicket makes its own train, selection and test out of it."""
-    data_files: str | list[str] | None = None
-    """Local file or files (.json, .jsonl, .csv, .parquet), relative to the project's root or absolute."""
-    question: str
-    """Template of the question over the row's columns, as in `{Body} {Question}`."""
-    answer: str
-    """Template of the reference answer over the row's columns."""
-    answer_pattern: str | None = None
-    """Regular expression whose first group is the reference answer within the filled `answer`, as in `#### (.*)`."""
-    level: str | None = None
-    """Column that holds the difficulty level (a whole number)."""
-
-    @model_validator(mode="after")
-    def _one_place(self) -> "DatasetSource":
-        if (self.path is None) == (self.data_files is None):
-            raise ValueError("name either `path` (a hub id) or `data_files` (local files), not both and not neither")
-        if self.path is not None and (self.revision is None or self.split is None):
-            raise ValueError(
-                "a hub id needs `revision`, the commit to read, and `split`, so that the items can't change"
-            )
-        if self.path is None and (self.revision, self.subset, self.split) != (None, None, None):
-            raise ValueError("`revision`, `subset` and `split` belong to a hub id; local files have none")
-        return self
-
-    @model_validator(mode="after")
-    def _pattern_has_a_group(self) -> "DatasetSource":
-        if self.answer_pattern is not None:
-            try:
-                groups = re.compile(self.answer_pattern).groups
-            except re.error as error:
-                raise ValueError(f"`answer_pattern` is no regular expression: {error}") from None
-            if groups == 0:
-                raise ValueError("`answer_pattern` needs a group, as in `#### (.*)`: the group is the answer")
-        return self
-
-
-class IfevalSource(Strict):
-    """Prompts with verifiable instructions, in the form of IFEval (Zhou et al. 2023, arXiv 2311.07911).
-
-    Without files, prompts are made from a small grammar of requests and of the instruction kinds named in `kinds`.
-    """
-
-    type: Literal["ifeval"]
-    data_files: str | list[str] | None = None
-    """Local JSON-lines files with the columns `key`, `prompt`, `instruction_id_list`, `kwargs`; null: make prompts."""
-    kinds: list[str] = []
-    """Instruction kinds to keep, as in `punctuation:no_comma`; a prompt with any other kind is left out. Empty: all."""
-    levels: Annotated[list[Positive], Field(min_length=1)] | None = None
-    """Instructions in a made prompt, drawn with equal probability; null: one. An item's level is that number."""
-
-    @model_validator(mode="after")
-    def _levels_are_made(self) -> "IfevalSource":
-        if self.data_files is not None and self.levels is not None:
-            raise ValueError(
-                "`levels` is about made prompts; those of `data_files` have the instructions that they have"
-            )
-        return self
-
-
-Source = Annotated[ProceduralSource | ReasoningGymSource | DatasetSource | IfevalSource, Field(discriminator="type")]
+from thicket.config.source import DatasetSource, Source
+from thicket.config.verifier import Verifier
 
 
 class Prompt(Strict):
@@ -124,7 +26,9 @@ class Prompt(Strict):
     shot_pool: Positive = 64
     """Items that the train split gives up as examples; nobody is asked or trained on them."""
     shot_template: str = "{prompt}{answer}\n\n"
-    """Text of one solved example: `{prompt}` is its question in `template`, `{answer}` its reference answer."""
+    """Text of one solved example: `{prompt}` is its question in `template`, `{answer}` its reference answer,
+    `{demonstration}` its worked solution, or the answer where there is none. A chat doesn't use it: there an example
+    is a user's turn with the prompt, and an assistant's turn with the demonstration."""
     system: str | None = None
     """System turn of a chat prompt; null: none."""
 
@@ -132,8 +36,9 @@ class Prompt(Strict):
     def _placeholders(self) -> "Prompt":
         if "{question}" not in self.template:
             raise ValueError("`template` needs {question}, the place where the question goes")
-        if "{prompt}" not in self.shot_template or "{answer}" not in self.shot_template:
-            raise ValueError("`shot_template` needs {prompt} and {answer}")
+        solved = "{answer}" in self.shot_template or "{demonstration}" in self.shot_template
+        if "{prompt}" not in self.shot_template or not solved:
+            raise ValueError("`shot_template` needs {prompt}, and {answer} or {demonstration}")
         if self.shots > self.shot_pool:
             raise ValueError(
                 f"`shots` ({self.shots}) are drawn from a `shot_pool` of at least as many ({self.shot_pool})"
@@ -147,7 +52,8 @@ class Splits(Strict):
     """Train, selection and test, decided by a hash of the item's question: equal questions always fall in one split."""
 
     train_share: Share = 0.6
-    """Share of the hash's range that is train."""
+    """Share of the hash's range that is train. With both shares 0 every item is a test item: models can be scored on
+    such a domain, not trained."""
     selection_share: Share = 0.15
     """Share that is selection (choosing a checkpoint, sweeps); the rest is test."""
     train: Positive = 512
@@ -159,57 +65,18 @@ class Splits(Strict):
 
     @model_validator(mode="after")
     def _room_for_test(self) -> "Splits":
-        if self.train_share <= 0 or self.selection_share <= 0 or self.train_share + self.selection_share >= 1:
+        shares = (self.train_share, self.selection_share)
+        if self.trainable and (min(shares) <= 0 or sum(shares) >= 1):
             raise ValueError(
-                "`train_share` and `selection_share` are above 0 and together below 1, which leaves the test"
+                "`train_share` and `selection_share` are above 0 and together below 1, which leaves the test; "
+                "or both are 0, and all is test"
             )
         return self
 
-
-class ExactVerifier(Strict):
-    """The response's text equals the answer, white space at the ends aside."""
-
-    type: Literal["exact"]
-
-
-class NumberVerifier(Strict):
-    """A number in the response equals the answer's last number."""
-
-    type: Literal["number"]
-    which: Literal["first", "last"] = "last"
-    """Which number of the response counts."""
-    tolerance: NonNegative = 0.0
-    """Largest absolute difference that counts as equal."""
-
-
-class ChoiceVerifier(Strict):
-    """The first option letter that stands alone in the response equals the answer's letter."""
-
-    type: Literal["choice"]
-    letters: Annotated[str, Field(pattern=r"^[A-Za-z0-9]{2,}$")] = "ABCDE"
-    """The letters (or digits) that are options."""
-
-
-class InstructionsVerifier(Strict):
-    """All of an IFEval prompt's instructions are followed."""
-
-    type: Literal["instructions"]
-    mode: Literal["strict", "loose"] = "strict"
-    """`loose` also accepts the response without its first or last line, or without asterisks (arXiv 2311.07911 §2)."""
-
-
-class ReasoningGymVerifier(Strict):
-    """The scorer that the item's reasoning-gym task brings along."""
-
-    type: Literal["reasoning-gym"]
-    threshold: Share = 1.0
-    """Scores of at least this are correct (the scorers give partial credit for form)."""
-
-
-Verifier = Annotated[
-    ExactVerifier | NumberVerifier | ChoiceVerifier | InstructionsVerifier | ReasoningGymVerifier,
-    Field(discriminator="type"),
-]
+    @property
+    def trainable(self) -> bool:
+        """Whether there are items to train on."""
+        return self.train_share > 0 or self.selection_share > 0
 
 
 class Window(Strict):
@@ -221,6 +88,20 @@ class Window(Strict):
     """Longest response; a response that reaches it without stopping is truncated and judged as it is."""
 
 
+class Effort(Strict):
+    """A mode of answering: more or less thought, at another price (DeepSeek-V4's Non-think, High and Max).
+
+    A specialist with `effort: NAME` is trained and scored so (arXiv 2606.19348 §5; values there are undisclosed).
+    """
+
+    prefix: str = ""
+    """Fixed instruction before everything else: in the system turn of a chat, before the text of a raw prompt."""
+    length_penalty: NonNegative = 0.0
+    """In place of the domain's."""
+    window: Window
+    """In place of the domain's."""
+
+
 class DataDomain(Strict):
     """The part of a domain that its data depends on."""
 
@@ -229,6 +110,12 @@ class DataDomain(Strict):
     source: Source
     prompt: Prompt = Prompt()
     splits: Splits = Splits()
+
+    @model_validator(mode="after")
+    def _shots_have_a_pool(self) -> "DataDomain":
+        if self.prompt.shots and not self.splits.trainable:
+            raise ValueError("`prompt.shots` are taken from the train split, which is empty where both shares are 0")
+        return self
 
 
 class ScoredDomain(Strict):
@@ -240,6 +127,8 @@ class ScoredDomain(Strict):
     stop: Annotated[str, Field(min_length=1, max_length=1)] | None = None
     """A character that ends the response where it first appears (the end-of-sequence token always does)."""
     window: Window
+    prefix: str = ""
+    """Fixed instruction before every prompt: an effort's, mostly."""
 
 
 class TrainedDomain(ScoredDomain):
@@ -254,13 +143,18 @@ class TrainedDomain(ScoredDomain):
 class Domain(DataDomain, TrainedDomain):
     """A whole domain, as conf/domain/NAME.yaml declares it."""
 
+    efforts: dict[Name, Effort] = {}
+    """Modes of answering, by name, that a specialist may be made in."""
+
     @model_validator(mode="after")
     def _verifier_fits(self) -> "Domain":
         fits = {
             "procedural": {"exact", "number"},
+            "countdown": {"countdown"},
             "reasoning-gym": {"exact", "number", "reasoning-gym"},
-            "dataset": {"exact", "number", "choice"},
-            "ifeval": {"instructions"},
+            "dataset": {"exact", "number", "choice", "math", "countdown", "writing", "code"},
+            "livecodebench": {"code"},
+            "ifeval": {"instructions", "writing"},
         }[self.source.type]
         if self.verifier.type not in fits:
             raise ValueError(
@@ -268,6 +162,18 @@ class Domain(DataDomain, TrainedDomain):
                 f"allowed: {', '.join(sorted(fits))}"
             )
         return self
+
+    @model_validator(mode="after")
+    def _answer_is_named(self) -> "Domain":
+        unnamed = isinstance(self.source, DatasetSource) and self.source.answer is None
+        if unnamed and self.verifier.type in ("exact", "number", "choice", "math"):
+            raise ValueError(f"`verifier.type` {self.verifier.type} needs `source.answer`, the answer to compare with")
+        return self
+
+    def at_effort(self, name: str | None) -> "Domain":
+        """The domain in one of its modes; None, or a mode that it does not have: as it is."""
+        effort = self.efforts.get(name) if name else None
+        return self.model_copy(update=dict(effort)) if effort else self
 
     def data_part(self) -> DataDomain:
         return DataDomain(**_take(self, DataDomain))

@@ -1,7 +1,7 @@
 """The model graph of params.yaml: names, references, the order of building."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Literal
 
 from thicket.config.fields import NAME_PATTERN
@@ -15,15 +15,14 @@ SOME_PRODUCT = "products[]"
 """Stands among broken models for those of a broken product, whose names can't be told."""
 
 
-def written_out(
-    prefix: str | None, base: str, domains: list[str], methods: list[str | list[str]]
-) -> Iterator[tuple[str, dict[str, str], dict[str, Path_]]]:
+def written_out(product: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any], dict[str, Path_]]]:
     """The specialists of a product: name, declaration, and where in the product each of its choices stands.
 
     Each step of a sequence of methods is a specialist that starts from the one before; steps that two sequences share
     are one specialist.
     """
-    for d, domain in enumerate(domains):
+    prefix, methods = product.get("prefix"), product["methods"]
+    for d, domain in enumerate(product["domains"]):
         made: dict[tuple[str, ...], bool] = {}  # whether as the end of a sequence
         for m, entry in enumerate(methods):
             sequence = (entry,) if isinstance(entry, str) else tuple(entry)
@@ -33,10 +32,11 @@ def written_out(
                 made[so_far] = last or made.get(so_far, False)
                 if shared:
                     continue
-                start = _product_name(prefix, domain, done) if done else base
+                start = _product_name(prefix, domain, done) if done else product["base"]
                 place: Path_ = ("methods", m) if isinstance(entry, str) else ("methods", m, step)
                 places: dict[str, Path_] = {"base": ("base",), "domain": ("domains", d), "method": place}
-                yield _product_name(prefix, domain, so_far), {"base": start, "domain": domain, "method": method}, places
+                declared = {"base": start, "domain": domain, "method": method, "seed": product.get("seed")}
+                yield _product_name(prefix, domain, so_far), declared, places
 
 
 def _product_name(prefix: str | None, domain: str, methods: Iterable[str]) -> str:
@@ -100,7 +100,7 @@ class Graph:
     def _declare_products(self) -> None:
         for index, product in enumerate(self.params.products):
             at = ("products", index)
-            for name, declared, places in written_out(product.prefix, product.base, product.domains, product.methods):
+            for name, declared, places in written_out(product.model_dump()):
                 choices = {key: (*at, *place) for key, place in places.items()}
                 self._declare(name, SpecialistNode(**declared), at, choices)
 

@@ -83,6 +83,8 @@ class Product(Strict):
     """Goes before each name, with a hyphen, where products would give the same names; null: nothing."""
     base: Name
     """The model that all of them start from."""
+    seed: Seed | None = None
+    """As in the declaration of a model, for all of them."""
     domains: Annotated[list[str], Field(min_length=1)]
     """Options of conf/domain."""
     methods: Annotated[list[str | Sequence], Field(min_length=1)]

@@ -148,6 +148,12 @@ class Gspo(GroupGradient):
     clip_high: PositiveFloat | None = 4e-4
     """ε of the upper side (arXiv 2507.18071 §5.1)."""
 
+    @model_validator(mode="after")
+    def _whole_responses(self) -> "Gspo":
+        if self.top.share < 1:
+            raise ValueError("`top.share` has to be 1: the ratio is a whole response's, and needs all of its tokens")
+        return self
+
 
 class Ppo(PolicyGradient):
     """PPO (arXiv 1707.06347) with a critic of its own: the start's trunk with a value head, trained beside it."""

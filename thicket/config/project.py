@@ -17,7 +17,7 @@ PARAMS = "params.yaml"
 BUILD = Path("build")
 CONFIG, DATA, MODELS = BUILD / "config", BUILD / "data", BUILD / "models"
 METRICS, CURVES, EVALUATION, REPORT = BUILD / "metrics", BUILD / "curves", BUILD / "evaluation", BUILD / "report"
-RESUME, RUNS = BUILD / "resume", BUILD / "runs"
+RESUME, RUNS, MEMBERS = BUILD / "resume", BUILD / "runs", BUILD / "members"
 
 
 @dataclass(frozen=True)

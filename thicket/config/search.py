@@ -23,8 +23,8 @@ class Perturbed(Search):
 
     together: Positive | None = None
     """Perturbations that are evaluated in one forward pass, with a copy of the weights for each; it rounds differently,
-    as another device does. null: on a GPU as many as fill a batch of the sampler with their items, 1 on a CPU, where it
-    is no faster (docs/log.md), and for models that can't be stacked."""
+    as another device does. null: on a GPU as many as fill a batch of the sampler with their responses, if these are
+    four or more; on a CPU, where it is no faster, and for models that can't be stacked, one."""
 
 
 class Randopt(Perturbed):

@@ -44,15 +44,16 @@ class Rows:
             kept={name: value_BK[index_N] for name, value_BK in self.kept.items()},
         )
 
-    def columns(self, index_K: Tensor) -> "Rows":
-        """Some of the trained positions; tokens after the last of them are not read."""
-        old = self.old_log_probs_BK
+    def picked(self, chosen_BK: Tensor) -> "Rows":
+        """Some of the trained positions, as one row; what is said of whole rows is said no more."""
+        chosen, old = chosen_BK > 0, self.old_log_probs_BK
         return replace(
             self,
-            sequences=self.sequences.columns(index_K),
-            advantages_BK=self.advantages_BK[:, index_K],
-            old_log_probs_BK=None if old is None else old[:, index_K],
-            kept={name: value_BK[:, index_K] for name, value_BK in self.kept.items()},
+            sequences=self.sequences.picked(chosen_BK),
+            domains=[],
+            advantages_BK=self.advantages_BK[chosen].unsqueeze(0),
+            old_log_probs_BK=None if old is None else old[chosen].unsqueeze(0),
+            kept={name: value_BK[chosen].unsqueeze(0) for name, value_BK in self.kept.items()},
         )
 
 

@@ -32,9 +32,11 @@ class Critic(nn.Module):
         self.train()
 
     def forward(self, batch: Sequences) -> Tensor:
-        """values_BK."""
+        """values_BK; of picked positions, values_1N."""
         hidden_BLH = self.trunk(input_ids=batch.ids_BL, use_cache=False).last_hidden_state
-        return self.head(hidden_BLH[:, batch.positions_K]).squeeze(-1).float()
+        if batch.row_N is None:
+            return self.head(hidden_BLH[:, batch.positions_K]).squeeze(-1).float()
+        return self.head(hidden_BLH[batch.row_N, batch.positions_K]).squeeze(-1).float().unsqueeze(0)
 
 
 class Ppo(ClippedPolicyGradient):

@@ -94,9 +94,7 @@ class _Request:
         """Single declarations in place of products, so that one of them can be changed."""
         for index, product in enumerate(self.layers.value.pop("products", [])):
             origin = self.layers.origin(("products", index))
-            for name, node, _ in written_out(
-                product.get("prefix"), product["base"], product["domains"], product["methods"]
-            ):
+            for name, node, _ in written_out(product):
                 if name not in self.layers.value.get("specialists", {}):
                     self._set(("specialists", name), node, origin)
 

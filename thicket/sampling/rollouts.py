@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from thicket.models.head import head_logits, hidden_states
 from thicket.ops import draws
 from thicket.sampling.decode import Decoding, decode
 from thicket.sampling.prompts import Tokenizer, left_pad
@@ -98,6 +99,8 @@ class Sequences:
     """1.0 where the target is a response token, as float."""
     lengths_B: Tensor
     """Tokens of prompt and response."""
+    row_N: Tensor | None = None
+    """Of picked positions, the row of `ids_BL` that each lies in; targets and mask are then 1N, and positions N."""
 
     def __len__(self) -> int:
         return self.ids_BL.shape[0]
@@ -107,12 +110,16 @@ class Sequences:
         targets_NK, mask_NK = self.targets_BK[index_N], self.mask_BK[index_N]
         return Sequences(self.ids_BL[index_N], self.positions_K, targets_NK, mask_NK, self.lengths_B[index_N])
 
-    def columns(self, index_K: Tensor) -> "Sequences":
-        """Some of the trained positions, and the tokens up to the last of them."""
-        positions_K = self.positions_K[index_K]
-        ids_BL = self.ids_BL[:, : int(positions_K.max()) + 1]
-        lengths_B = self.lengths_B.clamp(max=ids_BL.shape[1])
-        return Sequences(ids_BL, positions_K, self.targets_BK[:, index_K], self.mask_BK[:, index_K], lengths_B)
+    def picked(self, chosen_BK: Tensor) -> "Sequences":
+        """Some of the trained positions, all in one row of N, and of the tokens just what those need."""
+        row_N, column_N = chosen_BK.nonzero(as_tuple=True)
+        place_N = self.positions_K[column_N]
+        rows_M, row_N = row_N.unique(return_inverse=True)
+        ids_ML = self.ids_BL[rows_M, : int(place_N.max()) + 1]
+        lengths_M = self.lengths_B[rows_M].clamp(max=ids_ML.shape[1])
+        chosen = chosen_BK > 0
+        targets_1N, mask_1N = self.targets_BK[chosen].unsqueeze(0), self.mask_BK[chosen].unsqueeze(0)
+        return Sequences(ids_ML, place_N, targets_1N, mask_1N, lengths_M, row_N)
 
 
 def sequences(prompts: list[list[int]], responses: list[list[int]], device: torch.device | str) -> Sequences:
@@ -134,5 +141,8 @@ def sequences(prompts: list[list[int]], responses: list[list[int]], device: torc
 
 
 def logits_of(model: PreTrainedModel, batch: Sequences) -> Tensor:
-    """The logits that predict the responses, logits_BKV in float32."""
-    return model(input_ids=batch.ids_BL, logits_to_keep=batch.positions_K, use_cache=False).logits.float()
+    """The logits that predict the responses, logits_BKV in float32 (of picked positions, logits_1NV)."""
+    if batch.row_N is None:
+        return model(input_ids=batch.ids_BL, logits_to_keep=batch.positions_K, use_cache=False).logits.float()
+    hidden_NH = hidden_states(model, batch.ids_BL)[batch.row_N, batch.positions_K]
+    return head_logits(model, hidden_NH).float().unsqueeze(0)

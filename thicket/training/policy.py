@@ -246,12 +246,14 @@ class PolicyTraining(Steps):
         total, figures, trained = 0.0, {}, 0
         for part in chunks(len(rows.sequences), self.config.micro_batch):
             micro = rows.rows(torch.arange(part.start, part.stop, device=self.device))
-            narrow = self._narrow(micro, chosen_BK[part], weights_BK[part])
-            if narrow is None:
-                continue
-            micro, chosen_NK, weights_NK = narrow
+            chosen_NK, weights_NK = chosen_BK[part], weights_BK[part]
+            if self.method.share < 1:
+                if not chosen_NK.any():
+                    continue
+                micro, weights_NK = micro.picked(chosen_NK), weights_NK[chosen_NK > 0].unsqueeze(0)
+                chosen_NK = micro.sequences.mask_BK
             token = self.method.token_loss(logits_of(self.model, micro.sequences), micro)
-            loss = (token.loss_BK * weights_NK * chosen_NK).sum()
+            loss = (token.loss_BK * weights_NK).sum()
             self.manual_backward(loss)
             total += float(loss.detach())
             trained += int(micro.sequences.lengths_B.sum())
@@ -275,16 +277,6 @@ class PolicyTraining(Steps):
         parts = [self.method.divergence(logits_of(self.model, m.sequences), m) for m in self._micro_batches(rows)]
         self.ledger.forward(int(rows.sequences.lengths_B.sum()))
         return top_share(torch.cat(parts), mask_BK, self.method.share)
-
-    def _narrow(self, rows: Rows, chosen_BK: Tensor, weights_BK: Tensor) -> tuple[Rows, Tensor, Tensor] | None:
-        """The rows and positions with a chosen token; None where there is none, so that nothing is computed."""
-        if self.method.share == 1:
-            return rows, chosen_BK, weights_BK
-        index_N, index_K = chosen_BK.any(dim=1).nonzero().flatten(), chosen_BK.any(dim=0).nonzero().flatten()
-        if len(index_N) == 0:
-            return None
-        narrow = rows.rows(index_N).columns(index_K)
-        return narrow, chosen_BK[index_N][:, index_K], weights_BK[index_N][:, index_K]
 
     # -- choosing ----------------------------------------------------------------------------------------------------
 

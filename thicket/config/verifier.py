@@ -1,0 +1,152 @@
+"""How a response is judged: each verifier is `thicket/domains/verifiers/TYPE.py`."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from thicket.config.fields import Count, NonNegative, Positive, PositiveFloat, Share, Strict
+from thicket.config.sandbox import Sandbox
+
+
+class ExactVerifier(Strict):
+    """The response's text equals the answer, white space at the ends aside."""
+
+    type: Literal["exact"]
+
+
+class NumberVerifier(Strict):
+    """A number in the response equals the answer's last number."""
+
+    type: Literal["number"]
+    which: Literal["first", "last"] = "last"
+    """Which number of the response counts."""
+    tolerance: NonNegative = 0.0
+    """Largest absolute difference that counts as equal."""
+
+
+class ChoiceVerifier(Strict):
+    """The first or last option that stands alone in the response equals the answer."""
+
+    type: Literal["choice"]
+    options: (
+        Annotated[str, Field(pattern=r"^[A-Za-z0-9]{2,}$")]
+        | Annotated[list[Annotated[str, Field(pattern=r"^\w{2,}$")]], Field(min_length=2)]
+    ) = "ABCDE"
+    """Letters or digits in one text, which count in this case only (`ABCD`), or a list of words, which count in any
+    case (`["yes", "no"]`)."""
+    which: Literal["first", "last"] = "first"
+    """Which option of the response counts: the first suits a bare answer, the last one that ends a chain of thought."""
+
+
+class MathVerifier(Strict):
+    """The response's last answer equals the reference as mathematics, by the package math-verify.
+
+    The answer is what stands in the last \\boxed{…}, else the last formula in dollar signs or the last number; both
+    sides are parsed as LaTeX and compared with sympy (https://github.com/huggingface/Math-Verify): 1/2 = 0.5 =
+    \\frac12.
+    """
+
+    type: Literal["math"]
+    seconds: PositiveFloat = 5.0
+    """Wall time for one response, after which it is wrong with the reason `time limit`: sympy may hang on an answer
+    that is malformed on purpose. math-verify's own default is 5 s for the parsing and 5 s for the comparison."""
+
+
+class CountdownVerifier(Strict):
+    """An expression over the item's numbers has the item's target as its value.
+
+    The expression is what stands in the last <answer>…</answer>, else in the last line; there it is the last run of
+    numbers, + - * / (also × ÷ −), parentheses and at most one equals sign with the target on its other side. It is
+    parsed, never run, and computed with exact fractions. The game is that of TinyZero
+    (https://github.com/Jiayi-Pan/TinyZero), the measure of arXiv 2603.12228 and 2509.24372.
+    """
+
+    type: Literal["countdown"]
+    all_numbers: bool = True
+    """Every number has to be used, exactly once; false: at most once."""
+
+
+class Bounds(Strict):
+    """A range of a count; null on a side: no bound there."""
+
+    least: Count | None = None
+    """Smallest count that passes."""
+    most: Count | None = None
+    """Largest count that passes."""
+
+    @model_validator(mode="after")
+    def _not_empty(self) -> "Bounds":
+        if self.least is not None and self.most is not None and self.least > self.most:
+            raise ValueError(f"`least` ({self.least}) is above `most` ({self.most}): no text passes")
+        return self
+
+
+class WritingVerifier(Strict):
+    """A text keeps within every bound that is set; a blank one keeps within none."""
+
+    type: Literal["writing"]
+    words: Bounds = Bounds()
+    """Words: runs of letters, digits and underscores."""
+    sentences: Bounds = Bounds()
+    """Sentences, counted by their punctuation; a rest without any counts as one."""
+    paragraphs: Bounds = Bounds()
+    """Paragraphs: what blank lines separate."""
+    required: list[str] = []
+    """Words or phrases that stand in the text, outside longer words, in any case."""
+    forbidden: list[str] = []
+    """Words or phrases that don't."""
+    starts_with: str | None = None
+    """What the text begins with, white space aside; null: anything."""
+    ends_with: str | None = None
+    """What the text ends with, white space aside; null: anything."""
+    alphabet: str | None = None
+    """Script of the text's letters, as the first word of their Unicode names (`LATIN`, `GREEK`, `CYRILLIC`, `CJK`);
+    null: any."""
+    alphabet_share: Share = 1.0
+    """Least share of the letters that are of that script."""
+    ngram: Positive = 4
+    """n of the n-grams of words by which repetition is measured."""
+    distinct: Share = 0.0
+    """Least share of different n-grams among all n-grams (distinct-n, Li et al. 2016, arXiv 1510.03055), letter case
+    aside; a text without any has 1."""
+
+
+class InstructionsVerifier(Strict):
+    """All of an IFEval prompt's instructions are followed."""
+
+    type: Literal["instructions"]
+    mode: Literal["strict", "loose"] = "strict"
+    """`loose` also accepts the response without its first or last line, or without asterisks (arXiv 2311.07911 §2)."""
+
+
+class CodeVerifier(Sandbox):
+    """The program in the response passes the item's unit tests, each program run in a sandbox of its own."""
+
+    type: Literal["code"]
+    prelude: str = ""
+    """Python that stands before every program, such as imports that a benchmark takes for granted."""
+    tolerance: NonNegative = 0.0
+    """Largest absolute difference between numbers that a whole program prints and those expected; 0: texts are
+    compared, line by line without the white space around."""
+
+
+class ReasoningGymVerifier(Sandbox):
+    """The scorer that the item's reasoning-gym task brings along; one that evaluates the response runs in a sandbox."""
+
+    type: Literal["reasoning-gym"]
+    threshold: Share = 1.0
+    """Scores of at least this are correct (the scorers give partial credit for form)."""
+
+
+Verifier = Annotated[
+    ExactVerifier
+    | NumberVerifier
+    | ChoiceVerifier
+    | MathVerifier
+    | CountdownVerifier
+    | WritingVerifier
+    | InstructionsVerifier
+    | ReasoningGymVerifier
+    | CodeVerifier,
+    Field(discriminator="type"),
+]

@@ -1,0 +1,54 @@
+"""SFT: supervised fine-tuning on given demonstrations.
+
+Signal: a demonstration for each item, with the end that the domain asks of a response. Loss: −(1/Σ_i |y_i|) Σ_i Σ_t
+log π_θ(y_it | x_i, y_i<t), the mean over the response tokens of an optimizer step's texts; prompts are read only.
+"""
+
+from thicket.domains.item import Item
+from thicket.methods.texts import Text
+from thicket.sampling.environment import Environment
+from thicket.sampling.prompts import Tokenizer
+
+
+def demonstrations(tokenizer: Tokenizer, environment: Environment) -> list[Text]:
+    """The items' demonstrations; left out are items that have none, and those too long for the domain's window.
+
+    Raises: ValueError where a demonstration holds the stop character, or none is left.
+    """
+    domain = environment.domain
+    texts = [
+        Text(prompt, written(tokenizer, item, domain.stop, domain.name))
+        for item, prompt in zip(environment.items, environment.prompts, strict=True)
+        if item.demonstration.strip()
+    ]
+    fitting = [text for text in texts if len(text.response) <= domain.window.response]
+    if not fitting:
+        raise ValueError(
+            f"domain {domain.name}: there is nothing to imitate: of {len(environment.items)} train items, {len(texts)} "
+            f"have a demonstration, and none fits domain.window.response ({domain.window.response} tokens)"
+        )
+    return fitting
+
+
+def written(tokenizer: Tokenizer, item: Item, stop: str | None, domain: str) -> list[int]:
+    """Token ids of a demonstration and its end: the stop character, what closes the assistant's turn in a chat, or
+    the end-of-sequence token. It is encoded on its own, since a model writes token by token after the prompt.
+
+    Raises: ValueError where it holds the stop character, at which a response would be cut, or is not what the chat
+    template makes of it.
+    """
+    text = item.demonstration.strip()
+    if stop is not None and stop in text:
+        raise ValueError(f"domain {domain}: item {item.id}: its demonstration holds the stop {stop!r}: {text[:80]!r}")
+    if stop is not None:
+        return tokenizer(text + stop, add_special_tokens=False)["input_ids"]
+    if not isinstance(item.prompt, str):
+        chat = [*item.prompt, {"role": "assistant", "content": text}]
+        whole = tokenizer.apply_chat_template(chat, tokenize=False)
+        if text not in whole:
+            raise ValueError(
+                f"domain {domain}: item {item.id}: the chat template rewrites the demonstration {text[:80]!r}"
+            )
+        text = whole[whole.rindex(text) :].rstrip()
+    ids = tokenizer(text, add_special_tokens=False)["input_ids"]
+    return ids if ids[-1] in tokenizer.all_special_ids else [*ids, tokenizer.eos_token_id]
