@@ -1,12 +1,15 @@
 """The evaluation stage: equal models score equally, a known one is not scored again, and its verdicts are right."""
 
 import json
+import os
+import signal
 from pathlib import Path
 
 import pytest
 from toys import changed, run, stages, toy_project
 
 from thicket.evaluation import evaluator
+from thicket.signals import Interrupted
 from thicket.stages.run import in_pipeline, run_stage
 
 
@@ -71,3 +74,21 @@ def test_scores_do_not_depend_on_the_batch(project: Path) -> None:
         run_stage(project, one, in_pipeline(project, one))
         found.append((project / "build/evaluation/sort-grpo/items.csv").read_text())
     assert found[0] == found[1]
+
+
+def test_sigterm_ends_an_evaluation_before_its_next_batch(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stage = changed(changed(stages(project)["evaluate-tiny"], "seed", 78), "name", "stopped")
+    (project / "build/models/stopped").symlink_to(project / "build/models/tiny")
+    asked = []
+    respond = evaluator.respond
+
+    def terminate(*arguments: object):
+        asked.append(arguments)
+        os.kill(os.getpid(), signal.SIGTERM)
+        return respond(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(evaluator, "respond", terminate)
+    with pytest.raises(Interrupted):
+        run_stage(project, stage, in_pipeline(project, stage))
+    assert len(asked) == 2  # the samples and the greedy responses of one batch
+    assert not (project / "build/evaluation/stopped").exists()

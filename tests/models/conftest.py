@@ -13,7 +13,7 @@ from transformers.convert_slow_tokenizer import bytes_to_unicode
 from thicket.config.base import Architecture
 from thicket.models.characters import character_tokenizer
 from thicket.models.folder import save_model
-from thicket.models.scratch import fresh_llama
+from thicket.models.scratch import fresh_model
 
 TOY = Architecture(layers=1, width=16, heads=2, mlp_width=24, context=64)
 CONTROL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
@@ -25,7 +25,7 @@ TEMPLATE = "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] 
 def toy_folder(tmp_path: Path) -> Path:
     """A saved model with a character tokenizer."""
     tokenizer = character_tokenizer()
-    save_model(fresh_llama(TOY, tokenizer, seed=0), tokenizer, tmp_path / "toy")
+    save_model(fresh_model(TOY, tokenizer, seed=0), tokenizer, tmp_path / "toy")
     return tmp_path / "toy"
 
 

@@ -12,12 +12,12 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaForCausalLM
 from thicket.config.base import Architecture
 from thicket.models.characters import character_tokenizer
 from thicket.models.folder import check_same_vocabulary, load_model, load_tokenizer, save_model, weights_hash
-from thicket.models.scratch import fresh_llama
+from thicket.models.scratch import fresh_model
 
 
 def toy(tied: bool = True, seed: int = 0) -> LlamaForCausalLM:
     shape = Architecture(layers=1, width=16, heads=2, mlp_width=24, context=64, tied=tied)
-    return fresh_llama(shape, character_tokenizer(), seed)
+    return fresh_model(shape, character_tokenizer(), seed)
 
 
 def contents(folder: Path) -> dict[str, bytes]:

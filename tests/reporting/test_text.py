@@ -2,7 +2,7 @@
 
 import pytest
 
-from thicket.reporting.text import duration, joined, percent, percent_interval, points, points_interval, si
+from thicket.reporting.text import duration, joined, percent, percent_interval, points, points_interval, si, times
 from thicket.statistics.intervals import Interval
 
 
@@ -19,6 +19,14 @@ def test_shares_and_differences() -> None:
     assert points(0.0) == "0.0"
     assert plain(percent_interval(Interval(0.5, 0.421, 0.492))) == "[42.1, 49.2]"
     assert plain(points_interval(Interval(0.0, -0.031, 0.02))) == "[−3.1, +2.0]"
+
+
+@pytest.mark.parametrize(
+    ("ratio", "text"),
+    [(0.934, "0.93 ×"), (0.996, "1.0 ×"), (1.0, "1.0 ×"), (7.44, "7.4 ×"), (9.96, "10 ×"), (128.4, "128 ×")],
+)
+def test_two_digits_of_a_ratio(ratio: float, text: str) -> None:
+    assert plain(times(ratio)) == text
 
 
 @pytest.mark.parametrize(

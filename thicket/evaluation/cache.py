@@ -10,21 +10,25 @@ from dataclasses import asdict
 from pathlib import Path
 
 from thicket.config.stages import EvaluateStage
-from thicket.evaluation.evaluator import ItemScore
+from thicket.evaluation.scores import ItemScore
+from thicket.evaluation.way import Way
 from thicket.sampling.environment import Environment
 
 
 class ScoreCache:
     """A folder of score files, named by a hash of all that a score depends on."""
 
-    def __init__(self, folder: Path, weights: str, config: EvaluateStage):
-        self.folder, self.weights, self.config = folder, weights, config
+    def __init__(self, folder: Path, weights: str, way: Way, config: EvaluateStage):
+        self.folder, self.weights, self.way, self.config = folder, weights, way, config
 
     def _path(self, environment: Environment) -> Path:
-        settings = self.config.evaluation.model_dump(include={"samples", "temperature", "top_k", "top_p"})
+        members = [(member.seed, member.sigma) for member in self.way.members]
         parts = [
             self.weights,
-            settings,
+            asdict(self.way.decoding),
+            self.way.votes,
+            members,
+            self.config.evaluation.samples,
             self.config.seed,
             self.config.code,
             self.config.trainer.precision,

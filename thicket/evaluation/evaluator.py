@@ -1,42 +1,23 @@
 """Scores a model on domains, as a Lightning module that predicts."""
 
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
 from torch.utils.data import DataLoader
 from transformers import PreTrainedModel
 
-from thicket.config.run import Evaluation
-from thicket.config.stages import EvaluateStage
+from thicket.config.run import Trainer
 from thicket.engine import make_trainer
-from thicket.models.folder import load_model
+from thicket.evaluation.scores import ItemScore, sampled_scores, vote_scores
+from thicket.evaluation.way import Way
+from thicket.models.perturb import Direction, Neighbourhood
 from thicket.ops import draws
 from thicket.progress import Progress
 from thicket.sampling.decode import Decoding
 from thicket.sampling.environment import Environment
 from thicket.sampling.prompts import Tokenizer
 from thicket.sampling.rollouts import Request, Response, respond
-
-
-@dataclass(frozen=True)
-class ItemScore:
-    """What a model made of one item."""
-
-    item: str
-    """The item's id."""
-    level: int
-    samples: int
-    """Sampled responses, n."""
-    correct: int
-    """Those that are correct, c."""
-    greedy: int
-    """1 where the greedy response is correct, else 0."""
-    length: float
-    """Mean tokens of the sampled responses."""
-    truncated: float
-    """Share of the sampled responses that the window cut off."""
+from thicket.signals import Interrupted
 
 
 class Evaluator(pl.LightningModule):
@@ -47,14 +28,18 @@ class Evaluator(pl.LightningModule):
         model: PreTrainedModel,
         tokenizer: Tokenizer,
         environments: list[Environment],
-        settings: Evaluation,
+        way: Way,
+        samples: int,
+        greedy: bool,
         seed: int,
         sampler_batch: int,
     ):
+        """`samples`: answers to an item, where none is voted on; `greedy`: the greedy response is scored beside."""
         super().__init__()
-        self.model, self.tokenizer, self.environments = model, tokenizer, environments
-        self.settings, self.seed, self.sampler_batch = settings, seed, sampler_batch
+        self.model, self.tokenizer, self.environments, self.way = model, tokenizer, environments, way
+        self.samples, self.greedy, self.seed, self.sampler_batch = samples, greedy, seed, sampler_batch
         self.scores: dict[str, list[ItemScore]] = {environment.domain.name: [] for environment in environments}
+        self.neighbourhood: Neighbourhood | None = None
 
     @property
     def share_done(self) -> float:
@@ -63,50 +48,56 @@ class Evaluator(pl.LightningModule):
         return sum(map(len, self.scores.values())) / items
 
     def figures(self) -> str:
-        """Sampled pass@1 so far, of each domain that has begun."""
+        """Pass@1 so far, of each domain that has begun."""
         begun = {name: rows for name, rows in self.scores.items() if rows}
         shares = {name: sum(row.correct / row.samples for row in rows) / len(rows) for name, rows in begun.items()}
         return "  ".join(f"{name} {share:.3f}" for name, share in shares.items())
 
     def batches(self) -> list[tuple[int, int, int]]:
-        size = max(1, self.sampler_batch // self.settings.samples)
+        together = 1 if self.way.members else self.way.votes if self.way.is_vote else self.samples
+        size = max(1, self.sampler_batch // together)
         return [
             (place, first, min(first + size, len(environment.items)))
             for place, environment in enumerate(self.environments)
             for first in range(0, len(environment.items), size)
         ]
 
+    def on_predict_start(self) -> None:
+        if self.way.members:
+            self.neighbourhood = Neighbourhood(self.model)
+
     def predict_step(self, batch: tuple[int, int, int], batch_idx: int) -> list[ItemScore]:
-        environment, first, end = self.environments[batch[0]], batch[1], batch[2]
-        settings = self.settings
-        sampled = self._responses(
-            environment, first, end, Decoding(settings.temperature, settings.top_k, settings.top_p), settings.samples
-        )
-        greedy = self._responses(environment, first, end, Decoding(0.0), 1)
-        scores = []
-        for place, group, (best,) in zip(range(first, end), sampled, greedy, strict=True):
-            item = environment.items[place]
-            scores.append(
-                ItemScore(
-                    item=item.id,
-                    level=item.level,
-                    samples=len(group),
-                    correct=sum(environment.verify(response.text, item) for response in group),
-                    greedy=int(environment.verify(best.text, item)),
-                    length=sum(len(response.tokens) for response in group) / len(group),
-                    truncated=sum(not response.stopped for response in group) / len(group),
-                )
-            )
+        """Raises: Interrupted where SIGTERM has come, which Lightning only heeds when it trains."""
+        if self.trainer.received_sigterm:
+            raise Interrupted
+        environment, places = self.environments[batch[0]], range(batch[1], batch[2])
+        if self.way.is_vote:
+            voters = self._voters(environment, places)
+            scores = vote_scores(environment, places, voters, readings=max(1, len(self.way.members)))
+        else:
+            sampled = self._responses(environment, places, self.way.decoding, self.samples)
+            greedy = self._responses(environment, places, Decoding(0.0), 1) if self.greedy else None
+            scores = sampled_scores(environment, places, sampled, greedy)
         self.scores[environment.domain.name] += scores
         return scores
 
+    def _voters(self, environment: Environment, places: range) -> list[list[Response]]:
+        """The responses that vote on each item: of the members by rank, or samples."""
+        if self.neighbourhood is None:
+            return self._responses(environment, places, self.way.decoding, self.way.votes)
+        ranked = []
+        for member in self.way.members:
+            with self.neighbourhood.at(Direction(member.seed, member.sigma)):
+                ranked.append(self._responses(environment, places, self.way.decoding, 1))
+        return [[response for (response,) in of_item] for of_item in zip(*ranked, strict=True)]
+
     def _responses(
-        self, environment: Environment, first: int, end: int, decoding: Decoding, count: int
+        self, environment: Environment, places: range, decoding: Decoding, count: int
     ) -> list[list[Response]]:
         # An item's draws depend on the item alone, so that models are compared with common random numbers.
         requests = [
             Request(environment.prompts[place], draws.key(self.seed, int(environment.items[place].id, 16)), count)
-            for place in range(first, end)
+            for place in places
         ]
         window = environment.domain.window.response
         decoding = Decoding(decoding.temperature, decoding.top_k, decoding.top_p, window)
@@ -114,14 +105,8 @@ class Evaluator(pl.LightningModule):
         return list(respond(self.model, self.tokenizer, requests, decoding, environment.stop_ids, stop, batch))
 
 
-def evaluate_domains(
-    config: EvaluateStage, folder: Path, tokenizer: Tokenizer, environments: list[Environment]
-) -> dict[str, list[ItemScore]]:
-    """The scores of every item of some domains."""
-    model = load_model(folder)
-    module = Evaluator(model, tokenizer, environments, config.evaluation, config.seed, config.sampler.batch)
+def score(module: Evaluator, trainer: Trainer, title: str) -> dict[str, list[ItemScore]]:
+    """The scores of every item of the module's environments. Raises: Interrupted."""
     loader: Any = DataLoader(module.batches(), batch_size=None)  # type: ignore[arg-type]
-    make_trainer(config.trainer, 1, [Progress(f"evaluate {config.name}")]).predict(
-        module, loader, return_predictions=False
-    )
+    make_trainer(trainer, 1, [Progress(title)]).predict(module, loader, return_predictions=False)
     return module.scores

@@ -1,6 +1,7 @@
 """Model folders: `AutoModelForCausalLM.from_pretrained` and `AutoTokenizer` load them with nothing else at hand."""
 
 import hashlib
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import deepcopy
@@ -12,6 +13,8 @@ from safetensors import SafetensorError, safe_open
 from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig, PreTrainedModel
 from transformers.utils import logging
 
+from thicket.config.answering import FILE
+from thicket.models.answering import check_own_weights
 from thicket.sampling.prompts import Tokenizer
 
 logging.disable_progress_bar()  # Bars of a blink's length for every file; stages show their own progress.
@@ -22,6 +25,7 @@ PICKLES = ("*.bin", "*.pt", "*.pth")
 
 def load_tokenizer(folder: Path) -> Tokenizer:
     """The tokenizer of a model folder. Raises: ValueError where there is none that can be loaded."""
+    check_own_weights(folder)
     with explained(f"{folder}: its tokenizer"):
         return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
 
@@ -81,6 +85,7 @@ def _check_weights(folder: Path) -> None:
     """Raises: ValueError where a folder holds no safetensors, or one that breaks off or is something else."""
     if not folder.is_dir():
         raise ValueError(f"{folder}: there is no such folder")
+    check_own_weights(folder)
     files = sorted(folder.glob(WEIGHTS))
     if not files:
         pickles = sorted(path.name for pattern in PICKLES for path in folder.glob(pattern))
@@ -126,12 +131,24 @@ def _ends(model: PreTrainedModel, tokenizer: Tokenizer) -> int | list[int]:
 
 
 def weights_hash(folder: Path) -> str:
-    """SHA-256 over the weight files of a folder, in the order of their names."""
+    """SHA-256 over the weight files of a folder, in the order of their names.
+
+    Without weights: over its way to answer with those of another model, which names their hash.
+    """
     digest = hashlib.sha256()
-    for path in sorted(folder.glob(WEIGHTS)):
+    for path in sorted(folder.glob(WEIGHTS)) or [folder / FILE]:
         with path.open("rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())
     return digest.hexdigest()
+
+
+def parameter_count(folder: Path) -> int:
+    """Weights in the files of a folder, from the files' heads; tied ones, which are saved once, count once."""
+    count = 0
+    for path in sorted(folder.glob(WEIGHTS)):
+        with safe_open(path, framework="pt") as file:
+            count += sum(math.prod(file.get_slice(name).get_shape()) for name in file.keys())  # noqa: SIM118
+    return count
 
 
 def check_same_vocabulary(student: Path, teacher: Path) -> None:

@@ -7,9 +7,11 @@ from numpy.typing import NDArray
 
 from thicket.config.stages import ReportedModel, ReportStage
 from thicket.reporting.inputs import Inputs
+from thicket.reporting.methods import by_method
 from thicket.reporting.results import (
     GREEDY,
     PASS_AT_1,
+    Answers,
     Cell,
     Cost,
     Level,
@@ -17,8 +19,8 @@ from thicket.reporting.results import (
     Origin,
     Recovered,
     Results,
-    Settings,
 )
+from thicket.reporting.settings import Settings
 from thicket.statistics.intervals import Interval, difference_interval
 from thicket.statistics.recovery import recovery, sum_interval
 
@@ -36,6 +38,7 @@ def compare(stage: ReportStage, inputs: dict[str, Inputs]) -> Results:
         items={domain: len(first.items[domain].ids) for domain in stage.domains},
         settings=settings,
         models={model.name: comparison.result(model) for model in stage.models},
+        ways=by_method(inputs, comparison.domains, settings),
     )
 
 
@@ -56,6 +59,7 @@ class _Comparison:
             mean_difference=None if is_base else sum_interval(differences, *self.settings.bootstrap),
             recovered=self._recovered(model),
             cost=self._cost(name),
+            answers=self._answers(name, root),
             origin=self._origin(name),
             curve=self.inputs[name].curve,
         )
@@ -73,10 +77,11 @@ class _Comparison:
     def _cell(self, model: ReportedModel, domain: str) -> Cell:
         figures = self.inputs[model.name].metrics["domains"][domain]
         own, reference = self._values(model.name, domain), self._values(self._root(model), domain)
-        named = [*(f"pass@{k}" for k in self.settings.ks), GREEDY]
+        named = [name for name in (*(f"pass@{k}" for k in self.settings.ks), GREEDY) if name in figures]
         return Cell(
             scores={name: _interval(figures, name) for name in named},
             difference=None if model.kind == "base" else difference_interval(own, reference, *self.settings.bootstrap),
+            greedy_difference=self._greedy_difference(model.name, domain),
             length=figures["length"],
             truncated=figures["truncated"],
             levels={
@@ -84,6 +89,14 @@ class _Comparison:
                 for level, values in figures["level"].items()
             },
         )
+
+    def _greedy_difference(self, name: str, domain: str) -> Interval | None:
+        way = self.inputs[name].metrics["answering"]
+        sampled = way["temperature"] > 0 and way["votes"] == 1
+        reference = self.inputs[self._root(self.inputs[name].model)].items[domain].greedy_N
+        if sampled or reference is None:
+            return None
+        return difference_interval(self._values(name, domain), reference, *self.settings.bootstrap)
 
     def _recovered(self, model: ReportedModel) -> Recovered | None:
         if model.kind != "student":
@@ -120,6 +133,16 @@ class _Comparison:
             budget_of=budget_of,
             budget_flops=_total(self.inputs[budget_of]) if budget_of else None,
         )
+
+    def _answers(self, name: str, root: str) -> Answers:
+        own, base = self._mean_figures(name), self._mean_figures(root)
+        return Answers(**{**self.inputs[name].metrics["answering"], **own}, times=own["flops"] / base["flops"])
+
+    def _mean_figures(self, name: str) -> dict[str, float]:
+        """What an answer of a model takes, the mean over domains."""
+        shown = self.inputs[name].metrics["domains"]
+        names = "calls", "prompt", "tokens", "flops"
+        return {figure: float(np.mean([shown[domain][figure] for domain in self.domains])) for figure in names}
 
     def _origin(self, name: str) -> Origin:
         ledger, provenance = self.inputs[name].ledger, self.inputs[name].provenance

@@ -22,13 +22,15 @@ LEGEND_COLUMNS, TICKS = 5, 5
 """The most that fit side by side."""
 EDGE = 2.0
 """Percent: room for a marker at 0 and at 100."""
-MARKERS = {"base": "D", "specialist": "o", "student": "s", "other": "o"}
+MARKERS = {"base": "D", "specialist": "o", "control": "^", "student": "s", "other": "o"}
 
 
 def role(result: ModelResult, domain: str) -> str:
-    """What a model is to a domain: its specialist, another one's, a student or a base."""
+    """What a model is to a domain: its specialist or control, another one's, a student or a base."""
     kind = result.model.kind
-    return "other" if kind == "specialist" and not is_own(result.model, domain) else kind
+    if kind != "specialist":
+        return kind
+    return "other" if not is_own(result.model, domain) else "control" if result.is_control else kind
 
 
 def score_panel(results: Results, domain: str, name: str) -> str:
@@ -76,7 +78,9 @@ def has_curve(result: ModelResult) -> bool:
 
 
 def curve_panel(result: ModelResult, name: str) -> str:
-    """Rewards of the rollouts and scores on the selection items, by step."""
+    """Rewards of the rollouts and scores on the selection items, by step; a control's candidates, by temperature."""
+    if result.is_control:
+        return _candidates_panel(result, name)
     with drawing(CURVE_WIDTH, CURVE_HEIGHT) as figure:
         axes = figure.add_axes((0.11, 0.16, 0.86, 0.79))
         axes.plot(*_series(result, "step", "reward"), color=ROLES["other"], linewidth=0.8)
@@ -89,6 +93,17 @@ def curve_panel(result: ModelResult, name: str) -> str:
         axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]))
         axes.tick_params(length=0)
         return inline(figure, name, f"Learning curve of {result.model.name}: reward and selection score by step")
+
+
+def _candidates_panel(result: ModelResult, name: str) -> str:
+    with drawing(CURVE_WIDTH, CURVE_HEIGHT) as figure:
+        axes = figure.add_axes((0.11, 0.16, 0.86, 0.79))
+        at, score = _series(result, "temperature", "selection")
+        axes.plot(at, score, MARKERS["control"], color=ROLES["control"], markersize=5, clip_on=False)
+        axes.set(ylim=(0, PERCENT))
+        axes.set_xlim(left=min(0.0, axes.get_xlim()[0]))
+        axes.tick_params(length=0)
+        return inline(figure, name, f"Candidates of {result.model.name}: selection score by temperature")
 
 
 def _series(result: ModelResult, x: str, y: str, start: float = 0.0) -> tuple[list[float], list[float]]:

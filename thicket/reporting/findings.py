@@ -1,5 +1,7 @@
 """What the experiment found, in sentences made from the numbers."""
 
+from collections.abc import Iterable
+
 from thicket.reporting.results import ModelResult, Results
 from thicket.reporting.text import PERCENT, SPACE, joined, percent, percent_interval, points, points_interval
 from thicket.statistics.intervals import Interval
@@ -14,7 +16,7 @@ SEED_NOTE = "An interval speaks of the choice of items, not of the training: ano
 
 def findings(results: Results) -> str:
     """The specialists on their own domains, and what share of their gain each student has; without both, the bases."""
-    found = [part for part in (_specialists(results), _students(results)) if part]
+    found = [part for part in (_specialists(results), _controls(results), _students(results)) if part]
     return " ".join(found or map(_base, results.of_kind("base")))
 
 
@@ -27,7 +29,8 @@ def how_made(results: Results) -> list[str]:
         f"Items: the {shown.split} items of each domain ({counts}), which the pipeline trained no model on. For each "
         f"item {shown.samples} responses were sampled (temperature {shown.temperature:g}, {cut}) and one was decoded "
         "greedily. Sampled pass@1 is the share of correct samples; pass@k is the chance that k of the samples hold a "
-        "correct one, by the unbiased estimator."
+        "correct one, by the unbiased estimator. A model with its own way to answer (table “What an answer costs”) is "
+        "asked in that way; a vote is one answer an item, so it has a pass@1 and nothing beside it."
     )
     intervals = (
         f"Intervals: the items of a domain are drawn again, with replacement, {shown.resamples} times (seed "
@@ -43,17 +46,29 @@ def _confidence(results: Results) -> str:
 
 
 def _specialists(results: Results) -> str:
-    own = [(result, result.gain) for result in results.of_kind("specialist") if result.gain]
+    own = _gains(result for result in results.of_kind("specialist") if not result.is_control)
     if not own:
         return ""
-    gains = [f"{result.model.name}{SPACE}{points(gain.value)}" for result, gain in own]
     domains = {result.model.domain for result, _ in own}
     better = {result.model.domain for result, gain in own if gain.low > 0}
     return (
         f"In {len(better)} of {len(domains)} {'domains' if len(domains) > 1 else 'domain'} a specialist of the domain "
         f"beats its base, the {_confidence(results)} interval of the paired difference lying above 0 (in points of "
-        f"sampled pass@1: {', '.join(gains)})."
+        f"sampled pass@1: {_listed(own)})."
     )
+
+
+def _controls(results: Results) -> str:
+    own = _gains(result for result in results.of_kind("specialist") if result.is_control)
+    return f"The controls, which are the base asked in another way, gain: {_listed(own)}." if own else ""
+
+
+def _gains(shown: Iterable[ModelResult]) -> list[tuple[ModelResult, Interval]]:
+    return [(result, result.gain) for result in shown if result.gain]
+
+
+def _listed(own: list[tuple[ModelResult, Interval]]) -> str:
+    return ", ".join(f"{result.model.name}{SPACE}{points(gain.value)}" for result, gain in own)
 
 
 def _base(result: ModelResult) -> str:

@@ -20,10 +20,13 @@ Curve = tuple[dict[str, float], ...]
 
 @dataclass(frozen=True)
 class Items:
-    """A model's sampled pass@1 on each item of a domain, N of them, in the order of their ids."""
+    """A model's scores on each item of a domain, N of them, in the order of their ids."""
 
     ids: tuple[str, ...]
     pass_at_1_N: NDArray[np.float64]
+    """Of its sampled responses, or of its vote."""
+    greedy_N: NDArray[np.float64] | None
+    """1 where the greedy response is correct, else 0; None where none was asked for."""
 
 
 @dataclass(frozen=True)
@@ -91,19 +94,19 @@ def _rows(path: Path) -> list[dict[str, str]]:
 
 def _read_items(path: Path) -> dict[str, Items]:
     rows = _rows(path)
-    found: dict[str, list[tuple[str, int, int]]] = {}
+    found: dict[str, list[tuple[str, int, int, str]]] = {}
     try:
         for row in rows:
-            counts = row["item"], int(row["samples"]), int(row["correct"])
+            counts = row["item"], int(row["samples"]), int(row["correct"]), row.get("greedy") or ""
             found.setdefault(row["domain"], []).append(counts)
         return {domain: _items(sorted(counts)) for domain, counts in found.items()}
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{path}: not a table of scores of items ({error})") from None
 
 
-def _items(rows: list[tuple[str, int, int]]) -> Items:
-    ids, samples, correct = zip(*rows, strict=True)
-    return Items(ids, pass_at_k(samples, correct, 1))
+def _items(rows: list[tuple[str, int, int, str]]) -> Items:
+    ids, samples, correct, greedy = zip(*rows, strict=True)
+    return Items(ids, pass_at_k(samples, correct, 1), np.array(greedy, dtype=np.float64) if all(greedy) else None)
 
 
 def _numbers(path: Path) -> Iterator[dict[str, float]]:

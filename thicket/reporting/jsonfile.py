@@ -17,7 +17,7 @@ def to_json(results: Results, findings: str) -> dict[str, Any]:
 
 
 def _model_json(result: ModelResult) -> dict[str, Any]:
-    parts = ("cells", "mean", "mean_difference", "gain", "recovered", "cost", "origin")
+    parts = ("cells", "mean", "mean_difference", "gain", "recovered", "cost", "answers", "origin")
     values = {name: getattr(result, name) for name in parts}
     return {**result.model.model_dump(mode="json"), "root": result.root, **values}
 

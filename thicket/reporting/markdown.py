@@ -2,7 +2,7 @@
 
 import re
 
-from thicket.reporting import costs, tables
+from thicket.reporting import costs, gains, inference, tables, ways
 from thicket.reporting.findings import findings, how_made
 from thicket.reporting.results import Results
 from thicket.reporting.tables import Entry, Table
@@ -16,11 +16,15 @@ def markdown(results: Results) -> str:
     all_tables = [
         costs.students(results),
         tables.scores(results),
-        tables.differences(results),
+        ways.deployed(results),
+        ways.sampled(results),
+        gains.differences(results),
+        gains.greedy_differences(results),
         *tables.attempts(results),
         *tables.levels(results),
         tables.lengths(results),
         costs.prices(results),
+        inference.answers(results),
         costs.ledger(results),
         costs.origins(results),
     ]
@@ -34,7 +38,7 @@ def section(table: Table) -> str:
     """A heading, a table and its note."""
     lines = [_line(["model", *map(escaped, table.head)]), _line(["---", *("---:" for _ in table.head)])]
     for row in table.rows:
-        lines.append(_line([escaped(row.model.name), *map(_text, row.entries)]))
+        lines.append(_line([escaped(row.name), *map(_text, row.entries)]))
     return "\n\n".join([f"## {escaped(table.title)}", "\n".join(lines), *([escaped(table.note)] if table.note else [])])
 
 

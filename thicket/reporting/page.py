@@ -5,7 +5,7 @@ Every text goes through `escaped`; only figures and tags made here are put in as
 
 import html
 
-from thicket.reporting import costs, figures, tables
+from thicket.reporting import costs, figures, gains, inference, tables, ways
 from thicket.reporting.findings import findings, how_made
 from thicket.reporting.lineage import lineage
 from thicket.reporting.results import Results
@@ -18,11 +18,13 @@ HEAT = 0.55
 LEGEND = (
     ("base", "◆", "base, with its interval as a band"),
     ("specialist", "●", "the domain's specialist"),
+    ("control", "▲", "a control of the domain: the base, asked in another way"),
     ("student", "■", "student"),
-    ("other", "○", "another domain's specialist"),
+    ("other", "○", "another domain's specialist or control"),
 )
 SECTIONS = {
     "scores": "Scores",
+    "ways": "Ways to a specialist",
     "gains": "Who gains where, and who loses",
     "attempts": "Greedy decoding and several attempts",
     "levels": "By difficulty, length of responses",
@@ -33,7 +35,7 @@ SECTIONS = {
 }
 CURVES_NOTE = (
     "By step, in %. Dots: sampled pass@1 on the selection items of the model's own domains. Grey: the mean reward of "
-    "the rollouts (100: every response is correct)."
+    "the rollouts (100: every response is correct). Triangles: a control's candidates, by temperature."
 )
 BUDGET_NOTE = (
     "Marks: sampled pass@1 on the items of the tables above, with intervals. Lines: on the selection items, while "
@@ -74,11 +76,12 @@ def _top(results: Results) -> str:
 def _sections(results: Results) -> list[str]:
     content = {
         "scores": _table(tables.scores(results), anchors=True),
-        "gains": _table(tables.differences(results)),
+        "ways": _table(ways.deployed(results)) + _table(ways.sampled(results)),
+        "gains": _table(gains.differences(results)) + _table(gains.greedy_differences(results)),
         "attempts": _grid(tables.attempts(results)),
         "levels": _grid([*tables.levels(results), tables.lengths(results)]),
         "learning": _learning(results),
-        "cost": _table(costs.prices(results)) + _table(costs.ledger(results)),
+        "cost": _table(costs.prices(results)) + _table(inference.answers(results)) + _table(costs.ledger(results)),
         "lineage": _lineage(results),
         "settings": "".join(f"<p>{escaped(text)}</p>" for text in how_made(results)) + _table(costs.origins(results)),
     }
@@ -133,7 +136,7 @@ def _grid(shown: list[Table]) -> str:
 
 
 def _row(row: Row, first_of_kind: bool, anchored: bool) -> str:
-    name = escaped(row.model.name)
+    name = escaped(row.name)
     kind = f"<small>{escaped(brief(row.model))}</small>" if anchored else ""
     anchor = f' id="model-{name}"' if anchored else ""
     start = ' class="first"' if first_of_kind else ""

@@ -5,31 +5,14 @@ from typing import Literal
 
 from thicket.config.stages import ReportedModel
 from thicket.reporting.inputs import Curve
+from thicket.reporting.methods import MethodResult
+from thicket.reporting.settings import Settings
 from thicket.statistics.intervals import Interval
 from thicket.statistics.recovery import Recovery
 
 GREEDY, PASS_AT_1 = "greedy", "pass@1"
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How the models were scored, and how the intervals were made."""
-
-    samples: int
-    ks: tuple[int, ...]
-    temperature: float
-    top_k: int
-    top_p: float
-    resamples: int
-    confidence: float
-    split: str
-    seed: int
-    """Seed of the resamples."""
-
-    @property
-    def bootstrap(self) -> tuple[int, float, int]:
-        """Resamples, confidence and seed: the last arguments of every interval."""
-        return self.resamples, self.confidence, self.seed
+CONTROLS = frozenset(("self_consistency", "best_prompt"))
+"""Methods that make no model: the base itself, asked in another way."""
 
 
 @dataclass(frozen=True)
@@ -45,9 +28,11 @@ class Cell:
     """A model on a domain. Shares lie between 0 and 1."""
 
     scores: dict[str, Interval]
-    """`pass@k` for each k, and `greedy`."""
+    """`pass@k` for each k, and `greedy`; a vote, which is one answer, has `pass@1` alone."""
     difference: Interval | None
     """Sampled pass@1 less that of the base on the same items; None for a base."""
+    greedy_difference: Interval | None
+    """For a model that answers greedily or by vote: pass@1 less the base's greedy score on the same items."""
     length: float
     """Mean tokens of the sampled responses."""
     truncated: float
@@ -87,6 +72,31 @@ class Cost:
 
 
 @dataclass(frozen=True)
+class Answers:
+    """How a model answers when it is scored, and what an answer takes: means over domains."""
+
+    members: int
+    """Of an ensemble, each with one greedy response to vote with; 0: none."""
+    votes: int
+    """Samples that vote on an answer, where no members do; 1: no vote."""
+    temperature: float
+    """0: greedy."""
+    top_k: int
+    top_p: float
+    template: str | None
+    """Text around each prompt; None: the prompt as it is."""
+    calls: float
+    """Responses."""
+    prompt: float
+    """Prompt tokens that are read."""
+    tokens: float
+    """Tokens that are decoded."""
+    flops: float
+    times: float
+    """FLOPs over those of the base."""
+
+
+@dataclass(frozen=True)
 class Origin:
     """Where a model's weights come from."""
 
@@ -115,8 +125,13 @@ class ModelResult:
     recovered: Recovered | None
     """None where no specialists stand behind the model."""
     cost: Cost
+    answers: Answers
     origin: Origin
     curve: Curve
+
+    @property
+    def is_control(self) -> bool:
+        return self.model.type in CONTROLS
 
     @property
     def gain(self) -> Interval | None:
@@ -137,6 +152,8 @@ class Results:
     """Domain → number of items."""
     settings: Settings
     models: dict[str, ModelResult]
+    ways: tuple[MethodResult, ...] = ()
+    """Every way to a specialist, over its seeds."""
 
     def of_kind(self, kind: Literal["base", "specialist", "student"]) -> list[ModelResult]:
         return [result for result in self.models.values() if result.model.kind == kind]

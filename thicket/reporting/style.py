@@ -3,12 +3,14 @@
 STYLE = """
 :root { color-scheme: light dark;
   --page: #ffffff; --ink: #1b1f24; --muted: #5d6670; --line: #dde1e6; --soft: #f5f7f9;
-  --specialist: #0b7d6d; --student: #3f51c7; --other: #7f8a95; --gain: 11 125 109; --loss: 201 80 30;
+  --specialist: #0b7d6d; --control: #8f5f0a; --student: #3f51c7; --other: #7f8a95;
+  --gain: 11 125 109; --loss: 201 80 30;
   --series-1: #3f51c7; --series-2: #b9591a; --series-3: #96358a; --series-4: #1c7a48;
   --series-5: #b02a3c; --series-6: #78701c; }
 @media (prefers-color-scheme: dark) { :root {
   --page: #14171b; --ink: #e4e8ec; --muted: #9aa4ae; --line: #343a41; --soft: #1c2025;
-  --specialist: #3cc4b0; --student: #93a1ff; --other: #87919b; --gain: 46 176 156; --loss: 226 108 58;
+  --specialist: #3cc4b0; --control: #e0b060; --student: #93a1ff; --other: #87919b;
+  --gain: 46 176 156; --loss: 226 108 58;
   --series-1: #93a1ff; --series-2: #f0a060; --series-3: #e08ad5; --series-4: #64c890;
   --series-5: #f07a88; --series-6: #d0c860; } }
 * { box-sizing: border-box; }
@@ -27,7 +29,7 @@ nav a { color: inherit; margin-right: 1rem; white-space: nowrap; }
 .legend { max-width: none; }
 .legend b { font-weight: 400; }
 .base-ink { color: var(--ink); } .specialist-ink { color: var(--specialist); }
-.student-ink { color: var(--student); } .other-ink { color: var(--other); }
+.control-ink { color: var(--control); } .student-ink { color: var(--student); } .other-ink { color: var(--other); }
 .wide, .small { display: grid; gap: 1rem 2rem; }
 .wide { grid-template-columns: repeat(auto-fill, minmax(min(420px, 100%), 1fr)); }
 .small { grid-template-columns: repeat(auto-fill, minmax(240px, 1fr)); gap: 1rem 1.25rem; }

@@ -15,6 +15,7 @@ ROLES = {
     "muted": "#606060",
     "line": "#d0d0d0",
     "specialist": "#109080",
+    "control": "#a07010",
     "student": "#5060d0",
     "other": "#909090",
     "series-1": "#5060d1",

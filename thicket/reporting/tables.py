@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from thicket.config.stages import ReportedModel
 from thicket.reporting.results import GREEDY, Cell, ModelResult, Results
-from thicket.reporting.text import SPACE, percent, percent_interval, points, points_interval
+from thicket.reporting.text import NONE, SPACE, percent, percent_interval
 from thicket.statistics.intervals import Interval
 
 UP, DOWN = "▲", "▼"
@@ -34,6 +34,12 @@ class Row:
 
     model: ReportedModel
     entries: tuple[Entry, ...]
+    label: str = ""
+    """In place of the model's name, where a row stands for more than one model."""
+
+    @property
+    def name(self) -> str:
+        return self.label or self.model.name
 
 
 @dataclass(frozen=True)
@@ -77,36 +83,14 @@ def scores(results: Results) -> Table:
     return Table("Sampled pass@1, %", (*results.domains, MEAN), tuple(rows), OWN_NOTE)
 
 
-def differences(results: Results) -> Table:
-    """Paired differences of pass@1 to each model's base: who gains where, and who loses."""
-    compared = [result for result in results.models.values() if result.model.kind != "base"]
-    found = {
-        result.model.name: [*(cell.difference for cell in result.cells.values()), result.mean_difference]
-        for result in compared
-    }
-    largest = max((abs(gap.value) for gaps in found.values() for gap in gaps if gap), default=0.0)
-    rows = [
-        Row(
-            result.model,
-            tuple(
-                _gain(gap, largest, is_own(result.model, domain))
-                for domain, gap in zip((*results.domains, MEAN), found[result.model.name], strict=True)
-            ),
-        )
-        for result in compared
-    ]
-    title = "Gain or loss of sampled pass@1 against the base, percentage points"
-    note = f"{UP}: the interval lies above 0. {DOWN}: below 0. Without a mark it holds 0. {OWN_NOTE}"
-    return Table(title, (*results.domains, MEAN), tuple(rows), note)
-
-
 def attempts(results: Results) -> list[Table]:
-    """Greedy decoding and every pass@k beside pass@1, a table each."""
+    """Greedy decoding and every pass@k beside pass@1, a table each; a vote has neither."""
+
+    def entry(cell: Cell, name: str) -> Entry:
+        return _score(cell.scores[name]) if name in cell.scores else Entry(NONE)
+
     named = [GREEDY, *(f"pass@{k}" for k in results.settings.ks if k > 1)]
-    return [
-        _by_domain(results, f"{name.capitalize()}, %", lambda cell, name=name: _score(cell.scores[name]))
-        for name in named
-    ]
+    return [_by_domain(results, f"{name.capitalize()}, %", lambda cell, name=name: entry(cell, name)) for name in named]
 
 
 def levels(results: Results) -> list[Table]:
@@ -145,9 +129,3 @@ def _row(result: ModelResult, entry: Callable[[Cell], Entry]) -> Row:
 
 def _score(interval: Interval, own: bool = False) -> Entry:
     return Entry(percent(interval.value), percent_interval(interval), own=own)
-
-
-def _gain(gap: Interval | None, largest: float, own: bool) -> Entry:
-    assert gap is not None  # only a base has no difference
-    heat = gap.value / largest if largest else 0.0
-    return Entry(points(gap.value), points_interval(gap), marked(gap), heat, own)

@@ -10,6 +10,7 @@ PREFIXES = ("", "k", "M", "G", "T", "P", "E", "Z", "Y")
 ROUNDS_UP = 999.5
 """From here on three digits round to 1000."""
 PERCENT = 100
+TENFOLD = 10
 MINUTE, HOUR = 60, 3600
 """Seconds."""
 
@@ -45,6 +46,12 @@ def si(number: float, unit: str = "") -> str:
         scaled, place = scaled / 1000, place + 1
     digits = f"{scaled:#.3g}".rstrip(".") if place else f"{scaled:.3g}"
     return f"{digits}{SPACE}{PREFIXES[place]}{unit}".strip()
+
+
+def times(ratio: float) -> str:
+    """Two significant digits, and all before the point: `0.93 ×`, `7.4 ×`, `128 ×`."""
+    digits = f"{ratio:#.2g}".rstrip(".") if ratio < TENFOLD else f"{ratio:.0f}"
+    return f"{digits}{SPACE}×"
 
 
 def duration(seconds: float) -> str:

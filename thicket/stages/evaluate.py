@@ -1,37 +1,61 @@
 """Stage *evaluate*: a model's score on every domain, with intervals over prompts."""
 
 import json
+from pathlib import Path
 
+from thicket.config.answering import Answering
 from thicket.config.stages import EvaluateStage
 from thicket.evaluation.cache import ScoreCache
-from thicket.evaluation.evaluator import evaluate_domains
+from thicket.evaluation.evaluator import Evaluator, score
+from thicket.evaluation.scores import ItemScore
 from thicket.evaluation.tables import summary, write_items_csv, write_scores_csv
-from thicket.models.folder import load_tokenizer, weights_hash
-from thicket.sampling.environment import load_environment
+from thicket.evaluation.way import Way, way_of, weights_folder
+from thicket.models.answering import read_answering
+from thicket.models.folder import load_model, load_tokenizer, parameter_count, weights_hash
+from thicket.sampling.environment import Environment, load_environment
+from thicket.sampling.prompts import Tokenizer
 from thicket.stages.outcome import Places
+from thicket.training.ledger import Ledger
 
 
 def evaluate(config: EvaluateStage, places: Places) -> None:
     """Writes metrics.json, scores.csv and items.csv; scores of equal weights, data and settings come from a cache."""
     folder = places.models / config.name
-    tokenizer = load_tokenizer(folder)
+    answering = read_answering(folder) or Answering()
+    weights, way = weights_folder(folder, answering), way_of(answering, config.evaluation)
+    tokenizer = load_tokenizer(weights)
     environments = [
-        load_environment(domain, places.data / domain.name, config.evaluation.split, tokenizer)
+        load_environment(domain, places.data / domain.name, config.evaluation.split, tokenizer, way.template)
         for domain in config.domains
     ]
-    cache = ScoreCache(places.resume.parent / "scores", weights_hash(folder), config)
+    cache = ScoreCache(places.resume.parent / "scores", weights_hash(weights), way, config)
     known = {environment.domain.name: cache.get(environment) for environment in environments}
     missing = [environment for environment in environments if known[environment.domain.name] is None]
     if missing:
-        for name, scores in evaluate_domains(config, folder, tokenizer, missing).items():
-            known[name] = scores
+        for name, rows in _score(config, weights, way, tokenizer, missing).items():
+            known[name] = rows
         for environment in missing:
             cache.put(environment, known[environment.domain.name] or [])
     scores = {name: rows or [] for name, rows in known.items()}
-    metrics = summary(scores, config.evaluation, config.seed)
+    metrics = summary(scores, config.evaluation, config.seed, way, _flops_a_token(weights))
     (places.out / "metrics.json").write_text(json.dumps(metrics, indent=1) + "\n", encoding="utf-8")
     write_items_csv(places.out / "items.csv", scores)
     write_scores_csv(places.out / "scores.csv", config.name, metrics)
     for name, figures in metrics["domains"].items():
         low, high = figures["pass@1_low"], figures["pass@1_high"]
         print(f"evaluate {config.name}  {name}: pass@1 {figures['pass@1']:.3f} [{low:.3f}, {high:.3f}]", flush=True)
+
+
+def _score(
+    config: EvaluateStage, weights: Path, way: Way, tokenizer: Tokenizer, environments: list[Environment]
+) -> dict[str, list[ItemScore]]:
+    model, samples = load_model(weights), config.evaluation.samples
+    module = Evaluator(model, tokenizer, environments, way, samples, True, config.seed, config.sampler.batch)
+    return score(module, config.trainer, f"evaluate {config.name}")
+
+
+def _flops_a_token(weights: Path) -> float:
+    """Of a token that is read or generated, as the ledgers count it."""
+    ledger = Ledger(parameter_count(weights))
+    ledger.forward(tokens=1)
+    return ledger.flops

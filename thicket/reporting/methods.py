@@ -1,0 +1,111 @@
+"""Ways to a specialist side by side: each method's specialists on their own domains, the mean over seeds."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from thicket.config.stages import ReportedModel
+from thicket.reporting.inputs import Inputs, Items
+from thicket.reporting.settings import Settings
+from thicket.statistics.intervals import Interval, mean_interval
+from thicket.statistics.recovery import sum_interval
+
+
+@dataclass(frozen=True)
+class Gain:
+    """A method's gain on a domain: the mean over its specialists there, which differ by their seed."""
+
+    gain: Interval
+    """Over items, of the seeds' mean."""
+    of_seeds: tuple[float, ...]
+    """Each seed's own gain."""
+
+
+@dataclass(frozen=True)
+class MethodResult:
+    """A method, or a sequence of methods, on all domains that it made specialists of."""
+
+    steps: tuple[str, ...]
+    """Options of conf/method, one after the other."""
+    example: ReportedModel
+    sampled: dict[str, Gain]
+    """Domain → pass@1 as the model answers, less the base's sampled pass@1."""
+    greedy: dict[str, Gain]
+    """Domain → the greedy score, or the vote's, less the base's greedy score."""
+    sampled_mean: Interval
+    greedy_mean: Interval
+    flops: float
+    """Of a specialist's making with all steps before it, the mean."""
+    times: float
+    """FLOPs of an answer over those of the base, the mean."""
+
+
+def by_method(inputs: dict[str, Inputs], domains: Iterable[str], settings: Settings) -> tuple[MethodResult, ...]:
+    """Every way to a specialist. `inputs` are those of all models; a way has a specialist in one domain at least."""
+    groups: dict[tuple[str, ...], list[Inputs]] = {}
+    for one in inputs.values():
+        if one.model.kind == "specialist" and one.model.domain in set(domains):
+            groups.setdefault(_steps(one.model, inputs), []).append(one)
+    return tuple(_result(steps, made, inputs, settings) for steps, made in groups.items())
+
+
+def _steps(model: ReportedModel, inputs: dict[str, Inputs]) -> tuple[str, ...]:
+    """The methods that led from a base or a student to a specialist."""
+    if model.kind != "specialist":
+        return ()
+    assert model.base is not None
+    return (*_steps(inputs[model.base].model, inputs), model.method)
+
+
+def _result(steps: tuple[str, ...], made: list[Inputs], inputs: dict[str, Inputs], settings: Settings) -> MethodResult:
+    domains = list(dict.fromkeys(str(one.model.domain) for one in made))
+    of = {domain: [one for one in made if one.model.domain == domain] for domain in domains}
+    sampled = {domain: _differences(ones, inputs, lambda items: items.pass_at_1_N) for domain, ones in of.items()}
+    greedy = {domain: _differences(ones, inputs, _deployed) for domain, ones in of.items()}
+    costs = [sum(one.provenance["cost"].values()) for one in made]
+    return MethodResult(
+        steps=steps,
+        example=made[0].model,
+        sampled={domain: _gain(values_SN, settings) for domain, values_SN in sampled.items()},
+        greedy={domain: _gain(values_SN, settings) for domain, values_SN in greedy.items()},
+        sampled_mean=_mean(list(sampled.values()), settings),
+        greedy_mean=_mean(list(greedy.values()), settings),
+        flops=float(np.mean(costs)),
+        times=float(np.mean([_per_answer(one) / _per_answer(inputs[_root(one.model, inputs)]) for one in made])),
+    )
+
+
+def _differences(
+    made: list[Inputs], inputs: dict[str, Inputs], score: Callable[[Items], NDArray[np.float64]]
+) -> NDArray[np.float64]:
+    """Each item's difference to the base for each seed, differences_SN."""
+    domain = str(made[0].model.domain)
+    rows = [score(one.items[domain]) - score(inputs[_root(one.model, inputs)].items[domain]) for one in made]
+    return np.stack(rows)
+
+
+def _deployed(items: Items) -> NDArray[np.float64]:
+    """What a model says when it is asked once: its greedy response, or its vote."""
+    return items.pass_at_1_N if items.greedy_N is None else items.greedy_N
+
+
+def _gain(values_SN: NDArray[np.float64], settings: Settings) -> Gain:
+    return Gain(
+        gain=mean_interval(values_SN.mean(axis=0), *settings.bootstrap),
+        of_seeds=tuple(float(value) for value in values_SN.mean(axis=1)),
+    )
+
+
+def _mean(values: list[NDArray[np.float64]], settings: Settings) -> Interval:
+    return sum_interval([values_SN.mean(axis=0) / len(values) for values_SN in values], *settings.bootstrap)
+
+
+def _root(model: ReportedModel, inputs: dict[str, Inputs]) -> str:
+    return model.name if model.base is None else _root(inputs[model.base].model, inputs)
+
+
+def _per_answer(one: Inputs) -> float:
+    """FLOPs of an answer, the mean over domains."""
+    return float(np.mean([figures["flops"] for figures in one.metrics["domains"].values()]))

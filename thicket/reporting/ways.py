@@ -1,0 +1,61 @@
+"""Tables of the ways to a specialist: who wins where, at what price."""
+
+from collections.abc import Callable
+
+from thicket.reporting.methods import Gain, MethodResult
+from thicket.reporting.results import Results
+from thicket.reporting.tables import MEAN, Entry, Row, Table, marked
+from thicket.reporting.text import NONE, points, points_interval, si, times
+from thicket.statistics.intervals import Interval
+
+SEEDS_NOTE = (
+    "A cell is the mean over the seeds of each specialist's gain on its own domain, percentage points, with the "
+    "interval over items of that mean; below it, the seeds' own gains. FLOPs: of a specialist with all steps before "
+    "it, the base left out. An answer: its FLOPs, times the base's."
+)
+
+
+def sampled(results: Results) -> Table:
+    """What each method gains as its models answer, against the sampled base."""
+    title = "Ways to a specialist: pass@1 as each model answers, against the base's sampled pass@1"
+    return _table(results, title, lambda way: way.sampled, lambda way: way.sampled_mean)
+
+
+def deployed(results: Results) -> Table:
+    """What each method gains where every model answers greedily, or by its vote."""
+    title = "Ways to a specialist: one greedy answer or one vote, against the greedy base"
+    return _table(results, title, lambda way: way.greedy, lambda way: way.greedy_mean)
+
+
+def _table(
+    results: Results,
+    title: str,
+    gains: Callable[[MethodResult], dict[str, Gain]],
+    mean: Callable[[MethodResult], Interval],
+) -> Table:
+    head = (*results.domains, MEAN, "FLOPs", "an answer")
+    rows = [
+        Row(
+            way.example,
+            (
+                *(_gain(gains(way).get(domain)) for domain in results.domains),
+                _interval(mean(way)),
+                Entry(si(way.flops)),
+                Entry(times(way.times)),
+            ),
+            label=" → ".join(way.steps),
+        )
+        for way in results.ways
+    ]
+    return Table(title, head, tuple(rows), SEEDS_NOTE)
+
+
+def _gain(found: Gain | None) -> Entry:
+    if found is None:
+        return Entry(NONE)
+    seeds = f"; {', '.join(map(points, found.of_seeds))}" if len(found.of_seeds) > 1 else ""
+    return Entry(points(found.gain.value), points_interval(found.gain) + seeds, marked(found.gain))
+
+
+def _interval(interval: Interval) -> Entry:
+    return Entry(points(interval.value), points_interval(interval), marked(interval))

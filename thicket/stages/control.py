@@ -1,0 +1,125 @@
+"""Controls: the base itself, in the way to answer that is best on the domain's selection items. Nothing is trained."""
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from thicket.config.answering import Answering
+from thicket.config.run import Evaluation
+from thicket.config.search import BestPrompt, SelfConsistency
+from thicket.config.stages import SpecialistStage
+from thicket.evaluation.evaluator import Evaluator, score
+from thicket.evaluation.scores import ItemScore
+from thicket.evaluation.way import way_of
+from thicket.models.answering import read_answering, write_answering
+from thicket.models.folder import load_model, load_tokenizer, parameter_count, weights_hash
+from thicket.sampling.environment import load_environment
+from thicket.stages.outcome import Outcome, Places
+from thicket.stages.publish import write_whole
+from thicket.training.curves import Row
+from thicket.training.ledger import Ledger
+
+STATE = "candidates.json"
+"""In the resume folder: what is known of the candidates so far."""
+
+
+@dataclass(frozen=True)
+class _Tried:
+    """What a candidate came to."""
+
+    score: float
+    """Share of the answers to the selection items that are correct."""
+    read: int
+    """Prompt tokens."""
+    generated: int
+    seconds: float
+
+
+def control(config: SpecialistStage, method: SelfConsistency | BestPrompt, places: Places) -> Outcome:
+    """Writes the best candidate's way to answer, ties going to the earlier one.
+
+    Raises: ValueError where a prompt does not fit the window; Interrupted.
+    """
+    folder = places.models / config.base
+    module: Any = import_module(f"thicket.methods.{config.method.type}")
+    candidates = [_whole(candidate, config.base, folder) for candidate in module.candidates(method)]
+    ledger = Ledger(parameter_count(folder))
+    tried, rows = _read(places.resume / STATE), list[Row]()
+    try_out = _tester(config, module.answers(method), method.items, folder, places.data)
+    for place, candidate in enumerate(candidates):
+        if place and method.flops is not None and ledger.flops >= method.flops:
+            break
+        if place == len(tried):
+            tried.append(try_out(candidate, f"specialist {config.name} {place + 1} of {len(candidates)}"))
+            write_whole(places.resume / STATE, json.dumps([asdict(one) for one in tried]))
+        ledger.forward(tried[place].read)
+        ledger.generated(tried[place].generated)
+        figures = {"temperature": candidate.temperature or 0.0, "selection": tried[place].score}
+        rows.append({"step": place + 1, "flops": ledger.flops, **figures})
+    scores = [one.score for one in tried]
+    best = scores.index(max(scores))
+    write_answering(places.out, candidates[best])
+    print(f"specialist {config.name}: candidate {best + 1} of {len(tried)} is best, {scores[best]:.3f}", flush=True)
+    return Outcome(
+        parents=(config.base,),
+        domains=[config.domain.name],
+        ledger=ledger,
+        seconds=sum(one.seconds for one in tried),
+        steps=len(tried),
+        selection=scores[best],
+        rows=rows,
+    )
+
+
+def _whole(candidate: Answering, base: str, folder: Path) -> Answering:
+    """The candidate, with the base's own way where it says nothing, and nothing left for an evaluation to say."""
+    own = read_answering(folder) or Answering()
+    said = own.model_dump(exclude_none=True) | candidate.model_dump(exclude_unset=True)
+    weights = {"weights_of": base, "weights": weights_hash(folder)}
+    return Answering.model_validate({"top_k": 0, "top_p": 1.0, **said, **weights})
+
+
+def _tester(
+    config: SpecialistStage, answers: int, items: int, folder: Path, data: Path
+) -> Callable[[Answering, str], _Tried]:
+    """What scores a candidate on the first selection items; an item's draws are the same for every candidate."""
+    model, tokenizer, domain = load_model(folder), load_tokenizer(folder), config.domain
+    settings = Evaluation(samples=answers, ks=[1], split="selection")
+
+    def try_out(candidate: Answering, title: str) -> _Tried:
+        started, way = time.monotonic(), way_of(candidate, settings)
+        whole = load_environment(domain, data / domain.name, settings.split, tokenizer, way.template)
+        environment = replace(whole, items=whole.items[:items], prompts=whole.prompts[:items])
+        module = Evaluator(
+            model,
+            tokenizer,
+            [environment],
+            way,
+            answers,
+            greedy=False,
+            seed=config.seed,
+            sampler_batch=config.sampler.batch,
+        )
+        scores = score(module, config.trainer, title)[domain.name]
+        return _Tried(
+            score=sum(row.correct / row.samples for row in scores) / len(scores),
+            read=sum(row.prompt for row in scores),
+            generated=sum(map(_generated, scores)),
+            seconds=time.monotonic() - started,
+        )
+
+    return try_out
+
+
+def _generated(row: ItemScore) -> int:
+    return round(row.samples * row.calls * row.length)  # a whole number but for the mean's rounding
+
+
+def _read(path: Path) -> list[_Tried]:
+    if not path.is_file():
+        return []
+    return [_Tried(**one) for one in json.loads(path.read_text(encoding="utf-8"))]
