@@ -20,6 +20,9 @@ from broken import (
 )
 from commands import Command
 
+from thicket.config.method import SpecialistMethod
+from thicket.config.schema import tags
+
 CHOSEN = (PARAMS, "methods: [grpo]", "methods: [grpo, grpo-gentle]")
 
 
@@ -53,7 +56,7 @@ CASES = [
         "shares that leave no test items",
         (SORT, "{train: 16", "{train_share: 0.9, train: 16"),
         """
-        conf/domain/sort.yaml:4: domain.splits.train_share = 0.9: `train_share` and `selection_share` are above 0 and together below 1, which leaves the test
+        conf/domain/sort.yaml:4: domain.splits.train_share = 0.9: `train_share` and `selection_share` are above 0 and together below 1, which leaves the test; or both are 0, and all is test
             used by: domain sort
         """,
     ),
@@ -130,6 +133,7 @@ CASES = [
         (GRPO, "", "# nothing yet\n"),
         f"""
         conf/method/grpo.yaml: method.type: a value is missing
+            allowed: {", ".join(sorted(tags(SpecialistMethod)))}
             {TRAINED}
         """,
     ),

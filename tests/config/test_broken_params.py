@@ -8,8 +8,8 @@ import pytest
 from broken import GRPO, PARAMS, SORT, TRAINED, Broken, broken, edited, expect, keys
 from commands import Command
 
-from thicket.config.method import Grpo
 from thicket.config.params import Params, StudentNode
+from thicket.config.policy_gradient import Grpo
 
 DOMAINS = "domains: [sort, reverse]\nbases"
 
@@ -195,7 +195,7 @@ CASES = [
         (SORT, "type: exact", "type: exat"),
         """
         conf/domain/sort.yaml:5: domain.verifier.type = 'exat': not one of the options
-            allowed: choice, exact, instructions, number, reasoning-gym
+            allowed: choice, code, countdown, exact, instructions, math, number, reasoning-gym, writing
             did you mean: exact
             used by: domain sort
         conf/method/grpo.yaml:3: method.prompts = 0: out of range
@@ -225,7 +225,7 @@ CASES = [
         edited("    grpo: {", "    grop: {"),
         """
         params.yaml:8: products[0].method = ['grpo']: unknown key
-            allowed: base, domains, methods
+            allowed: base, domains, methods, prefix, seed
             did you mean: methods
         params.yaml:18: values.method.grop = 'grop': there is no such option of conf/method
             allowed: grpo, grpo-gentle, mixed, opd, soup

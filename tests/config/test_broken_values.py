@@ -9,8 +9,9 @@ from broken import BASE, EVALUATED, EVALUATION, GRPO, OPD, SORT, TRAINED, Broken
 from commands import Command
 
 from thicket.config.base import Optimizer
-from thicket.config.domain import ProceduralSource, TaskName, Verifier
-from thicket.config.method import Grpo
+from thicket.config.policy_gradient import Grpo
+from thicket.config.source import ProceduralSource, TaskName
+from thicket.config.verifier import Verifier
 
 CASES = [
     broken(

@@ -9,8 +9,8 @@ import pytest
 from broken import keys
 from commands import Command
 
-from thicket.config.method import Grpo
 from thicket.config.overrides import combinations, parse
+from thicket.config.policy_gradient import Grpo
 from thicket.config.problems import ConfigError
 
 
@@ -123,11 +123,11 @@ WRONG = {
     """,
     "specialist domain=sort student=opd": """
         command line: student=opd: unknown key of the stage specialist
-            allowed: base, domain, method, seed, name, sampler, trainer, domain.…, method.…, sampler.…, trainer.…
+            allowed: base, domain, method, effort, seed, name, sampler, trainer, domain.…, method.…, sampler.…, trainer.…
     """,
     "specialist domain=sort evaluation.samples=3": """
         command line: evaluation.samples=3: unknown key of the stage specialist
-            allowed: base, domain, method, seed, name, sampler, trainer, domain.…, method.…, sampler.…, trainer.…
+            allowed: base, domain, method, effort, seed, name, sampler, trainer, domain.…, method.…, sampler.…, trainer.…
     """,
     "specialist domain=sort,reverse": """
         command line: domain=sort,reverse: several values are a sweep: add -m

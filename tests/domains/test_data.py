@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from thicket.config.base import Corpus
-from thicket.config.domain import DataDomain, ProceduralSource, Prompt, Splits
+from thicket.config.domain import DataDomain, Prompt, Splits
+from thicket.config.source import ProceduralSource
 from thicket.config.stages import DataStage
 from thicket.domains.corpus import documents
 from thicket.domains.item import RawItem, item_id, read_items, split_of

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from thicket.config.domain import DatasetSource, IfevalSource
+from thicket.config.source import DatasetSource, IfevalSource
 from thicket.domains.files import Row, read_rows
 from thicket.domains.item import RawItem
 from thicket.domains.registry import raw_items

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from thicket.config.domain import IfevalSource
+from thicket.config.source import IfevalSource
 from thicket.domains import text_measures as measure
 from thicket.domains.instructions import CHECKS, follows, require_arguments
 from thicket.domains.registry import raw_items

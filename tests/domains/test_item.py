@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from thicket.config.domain import DataDomain, IfevalSource, Prompt, Splits
+from thicket.config.domain import DataDomain, Prompt, Splits
+from thicket.config.source import IfevalSource
 from thicket.config.stages import DataStage
 from thicket.domains.item import Item, read_items, write_items
 from thicket.stages.data import make_data

@@ -3,14 +3,20 @@
 import random
 import sys
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import pytest
+from boxes import needs_box
 
-from thicket.config.domain import ReasoningGymSource, ReasoningGymVerifier
+from thicket.config.sandbox import Limits
+from thicket.config.source import ReasoningGymSource
+from thicket.config.verifier import ReasoningGymVerifier
 from thicket.domains.item import Item, RawItem
-from thicket.domains.registry import raw_items, verifier_of
+from thicket.domains.registry import judge_of, raw_items
+from thicket.domains.sandbox import launch
 from thicket.domains.sources import reasoning_gym as made_here
+from thicket.domains.verdict import Verdict
 
 pytest.importorskip("reasoning_gym")
 
@@ -24,8 +30,9 @@ def first(count: int, *levels: dict[str, Any], task: str, seed: int = 0, **param
 
 
 def verdict(raw: RawItem, response: str, threshold: float = 1.0) -> bool:
-    verifier = verifier_of(ReasoningGymVerifier(type="reasoning-gym", threshold=threshold))
-    return verifier(response, Item("0" * 16, "?", raw.answer, raw.level, raw.reference))
+    judge = judge_of(ReasoningGymVerifier(type="reasoning-gym", threshold=threshold))
+    (found,) = judge([(response, Item("0" * 16, "?", raw.answer, raw.level, raw.reference))])
+    return found.correct
 
 
 def test_levels_take_turns_and_the_scorer_judges() -> None:
@@ -127,7 +134,27 @@ def test_a_scorer_that_raises_has_seen_no_answer() -> None:
     assert not verdict(item, "[1, 2")  # int("[1") in reasoning-gym's scorer
 
 
-def test_a_response_is_never_run_as_code() -> None:
+@needs_box
+def test_a_scorer_that_runs_text_does_it_in_a_box(tmp_path: Path) -> None:
+    """countdown gives the response to sympy's parse_expr, which evaluates it."""
     (item,) = islice(made_here._items(source("countdown"), 0), 1)
-    with pytest.raises(ValueError, match="task countdown: its scorer runs text as Python code"):
-        verdict(item, "__import__('os').abort()")
+    made = tmp_path / "made"
+    attacks = [
+        f"__import__('pathlib').Path({str(made)!r}).touch()",
+        "__import__('os').abort()",
+        "__import__('time').sleep(60)",
+    ]
+    config = ReasoningGymVerifier(type="reasoning-gym", limits=Limits(wall_seconds=3.0), workers=1)
+    asked = Item("0" * 16, "?", item.answer, item.level, item.reference)
+    right, *found, wrong, last = judge_of(config)([(text, asked) for text in (item.answer, *attacks, "1", item.answer)])
+    assert right == last == Verdict(True)
+    assert (wrong.correct, [verdict.correct for verdict in found]) == (False, [False] * 3)
+    assert [verdict.reason for verdict in found[1:]] == ["crashed (SIGABRT)", "time limit"]
+    assert not made.exists()
+
+
+def test_a_scorer_that_runs_text_is_refused_without_a_box(monkeypatch: pytest.MonkeyPatch) -> None:
+    (item,) = islice(made_here._items(source("countdown"), 0), 1)
+    monkeypatch.setattr(launch, "box_problem", lambda: "there is no program `bwrap` here")
+    with pytest.raises(ValueError, match="there is no program `bwrap` here"):
+        verdict(item, item.answer)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from thicket.config.domain import DatasetSource, IfevalSource
+from thicket.config.source import DatasetSource, IfevalSource
 from thicket.domains.instructions import follows
 from thicket.domains.item import RawItem
 from thicket.domains.registry import raw_items

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from thicket.config.domain import (
+from thicket.config.verifier import (
     ChoiceVerifier,
     ExactVerifier,
     InstructionsVerifier,
@@ -14,15 +14,18 @@ from thicket.config.domain import (
 )
 from thicket.domains.instructions import follows
 from thicket.domains.item import Item
-from thicket.domains.registry import verifier_of
+from thicket.domains.registry import judge_of
 from thicket.domains.verifiers.number import numbers
 
 LAST, FIRST = NumberVerifier(type="number"), NumberVerifier(type="number", which="first")
-CHOICE, EXACT = ChoiceVerifier(type="choice", letters="ABCD"), ExactVerifier(type="exact")
+CHOICE_LAST = ChoiceVerifier(type="choice", options="ABCD", which="last")
+WORDS = ChoiceVerifier(type="choice", options=["yes", "no"])
+CHOICE, EXACT = ChoiceVerifier(type="choice", options="ABCD"), ExactVerifier(type="exact")
 
 
 def verdict(verifier: Verifier, response: str, answer: str, **reference: Any) -> bool:
-    return verifier_of(verifier)(response, Item("0" * 16, "?", answer, 1, reference))
+    (found,) = judge_of(verifier)([(response, Item("0" * 16, "?", answer, 1, reference))])
+    return found.correct
 
 
 @pytest.mark.parametrize(
@@ -48,6 +51,13 @@ def verdict(verifier: Verifier, response: str, answer: str, **reference: Any) ->
         (CHOICE, "An Apple", "A", False),
         (CHOICE, "A or B", "B", False),
         (CHOICE, "", "A", False),
+        (CHOICE_LAST, "A or B", "B", True),
+        (CHOICE_LAST, "B, and not A", "B", False),
+        (WORDS, "Yes, no doubt", "yes", True),
+        (WORDS, "**YES**", "Yes", True),
+        (WORDS, "yesterday; no", "no", True),
+        (WORDS, "I know, yes-men", "no", False),
+        (WORDS, "", "no", False),
     ],
 )
 def test_verdicts(verifier: Verifier, response: str, answer: str, right: bool) -> None:
@@ -65,6 +75,8 @@ def test_verdicts(verifier: Verifier, response: str, answer: str, right: bool) -
         ("$7.50, 50%, .5, 1.5., **4**, _4_", ["7.50", "50", "0.5", "1.5", "4", "4"]),
         ("3/4, -1/8, 5/0", ["0.75", "-0.125", "5", "0"]),
         ("x2, H2O, 7th, 3e5, ²", ["7", "3"]),
+        ("٣, ３.５, १,२३४, ⅔", ["3", "3.5", "1234"]),
+        ("nan, inf, -inf, NaN, Infinity", []),
     ],
 )
 def test_what_is_a_number(text: str, read: list[str]) -> None:
@@ -82,8 +94,10 @@ def test_equal_fractions_and_huge_numbers() -> None:
 def test_answers_that_a_verifier_cannot_use() -> None:
     with pytest.raises(ValueError, match=r"item 0{16}: the answer 'four' holds no number"):
         verdict(LAST, "4", "four")
-    with pytest.raises(ValueError, match=r"item 0{16}: the answer 'E' is not an option letter; allowed: A, B, C, D"):
+    with pytest.raises(ValueError, match=r"item 0{16}: the answer 'E' is not an option; allowed: A, B, C, D"):
         verdict(CHOICE, "E", "E")
+    with pytest.raises(ValueError, match=r"the answer 'maybe' is not an option; allowed: yes, no"):
+        verdict(WORDS, "yes", "maybe")
     assert not verdict(EXACT, "", "")  # many right answers, none of which can be named
 
 

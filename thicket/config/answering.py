@@ -10,6 +10,10 @@ FILE = "answering.json"
 """In a model's folder."""
 
 
+Template = Annotated[str, Field(pattern=r"\{prompt\}")]
+"""Text around a prompt, with {prompt} in its place."""
+
+
 class Perturbation(Strict):
     """A neighbour of a model in weight space: θ + σ·ε(seed), ε the noise of `thicket.ops.noise`."""
 
@@ -38,5 +42,5 @@ class Answering(Strict):
     """Null: the evaluation's."""
     top_p: Annotated[float, Field(gt=0, le=1)] | None = None
     """Null: the evaluation's."""
-    template: str | None = None
+    template: Template | None = None
     """Text around each prompt, with {prompt} in it; null: the prompt as it is."""

@@ -6,6 +6,7 @@ remembers where it came from.
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from thicket.config import origins
 from thicket.config.base import Base
@@ -67,7 +68,7 @@ class Resolver:
         self.graph = Graph(self.params, project.params_layers, broken)
         self.parts = Parts(project, self.params, self.graph)
         self._bases: dict[str, Base] = {}
-        self._methods: dict[str, object] = {}
+        self._methods: dict[str, Any] = {}
         """Model → how it is made, of those that are sound."""
 
     def resolve(self) -> list[Resolved]:
@@ -136,6 +137,10 @@ class Resolver:
             return None
         parts, layers = found
         self._methods[name] = parts.method
+        if not whole.splits.trainable:
+            wrong = "all its items are test items: there is nothing to train on"
+            self.graph.problem(self.graph.at(name, "domain"), node.domain, wrong)
+            return None
         if parts.domain.data_part() != whole.data_part():
             at = self.graph.at(name, "set", "domain")
             self.graph.problem(at, None, "a specialist can't change its domain's data: declare a domain in conf/domain")
@@ -177,6 +182,9 @@ class Resolver:
         trained = [domain for domain in domains if domain and parts.method.type != "soup"]
         for domain in trained:
             self._check_window(user, domain, name)
+            if not domain.splits.trainable:
+                wrong = "all its items are test items: there is nothing to train on"
+                self.graph.problem(asked[domain.name], domain.name, wrong)
         stage = StudentStage(
             name=name,
             seed=self._seed(node),
@@ -257,8 +265,10 @@ class Resolver:
     def _row(self, name: str) -> ReportedModel:
         node = self.graph.nodes[name]
         if isinstance(node, BaseNode):
-            return ReportedModel(name=name, kind="base", method=self._bases[name].type)
+            source = self._bases[name].type
+            return ReportedModel(name=name, kind="base", method=source, type=source)
+        made_by = {"method": node.method, "type": self._methods[name].type, "base": node.base}
         if isinstance(node, SpecialistNode):
-            return ReportedModel(name=name, kind="specialist", method=node.method, base=node.base, domain=node.domain)
+            return ReportedModel(name=name, kind="specialist", domain=node.domain, **made_by)
         taught = [teacher.model for teacher in node.teachers]
-        return ReportedModel(name=name, kind="student", method=node.method, base=node.base, teachers=taught)
+        return ReportedModel(name=name, kind="student", teachers=taught, **made_by)

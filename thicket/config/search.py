@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from thicket.config.answering import Template
 from thicket.config.fields import NonNegative, Positive, PositiveFloat, Strict
 
 
@@ -11,8 +12,8 @@ class Search(Strict):
     """What every method has that scores models instead of training one."""
 
     items: Positive = 200
-    """Items of the train split, the first of them, that candidates are scored on; a candidate's score is its mean
-    reward under greedy decoding (arXiv 2603.12228)."""
+    """Most items that candidates are scored on, the first of the train split for a search of weights, of the selection
+    split for a control (arXiv 2603.12228: the first 200 training items)."""
     flops: PositiveFloat | None = None
     """Floating-point operations after which no further candidate is scored (by randopt, once there are enough for an
     ensemble; by es, at the end of a generation); null: all candidates are."""
@@ -81,7 +82,7 @@ class BestPrompt(Search):
     type: Literal["best_prompt"]
     temperatures: Annotated[list[NonNegative], Field(min_length=1)]
     """Candidates of the sampling temperature; 0: greedy."""
-    templates: Annotated[list[str], Field(min_length=1)]
+    templates: Annotated[list[Template], Field(min_length=1)]
     """Candidates of the text around the domain's own prompt, with {prompt} in it."""
     samples: Positive = 4
     """Responses to each selection item for each candidate."""

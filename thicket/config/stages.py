@@ -103,7 +103,9 @@ class ReportedModel(Strict):
     kind: Literal["base", "specialist", "student"]
     """What it is in the graph."""
     method: str
-    """How the model was made: a method's type, or the base's source."""
+    """How the model was made: the option of conf/method, or the base's source."""
+    type: str
+    """The method's type, or again the base's source."""
     base: Name | None = None
     """The model that it started from; null for a base."""
     domain: Name | None = None

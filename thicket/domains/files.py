@@ -20,11 +20,42 @@ class Row:
     """Column → value."""
 
     def __getitem__(self, column: str) -> Any:
-        """The value of a column. Raises: ValueError, with the columns that there are, where it is missing or empty."""
-        if self.values.get(column) is None:
+        """The value of a column; `a.b` is b inside a, and where a is a list, the list of the b of each; `a.0` is a
+        list's first entry.
+
+        Raises: ValueError, with the columns that there are, where it is missing or empty.
+        """
+        value = self.values[column] if column in self.values else _inside(self.values, column.split("."))
+        if value is None:
             wrong = "is empty" if column in self.values else "is missing"
             raise ValueError(f"{self.place}: the column {column!r} {wrong}; columns: {', '.join(self.values)}")
-        return self.values[column]
+        return value
+
+
+def _inside(value: Any, path: list[str]) -> Any:
+    """What a path leads to; None where it leads nowhere."""
+    if not path:
+        return value
+    if isinstance(value, list) and path[0].isdecimal():
+        return _inside(value[int(path[0])], path[1:]) if int(path[0]) < len(value) else None
+    if isinstance(value, list):
+        return [_inside(entry, path) for entry in value]
+    return _inside(value.get(path[0]), path[1:]) if isinstance(value, dict) else None
+
+
+def text_of(value: Any, row: Row, column: str) -> str:
+    """A value as people write it: 145.0 is 145, since JSON and Parquet files often keep whole numbers as floats.
+
+    Raises: ValueError, naming row and column, where it is neither text nor a number.
+    """
+    if isinstance(value, str | int):
+        return str(value)
+    if isinstance(value, float):
+        return str(int(value)) if value.is_integer() else repr(value)
+    raise ValueError(
+        f"{row.place}: the column {column!r} can't stand in a template: it holds {value!r:.60}; "
+        "allowed: text or a number"
+    )
 
 
 def read_rows(data_files: str | list[str]) -> list[Row]:

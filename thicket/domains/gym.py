@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Sequence
+from importlib import import_module
 from typing import Any
 
 from thicket.config.problems import nearest
@@ -36,3 +37,13 @@ def unknown(path: str, given: str, wrong: str, allowed: Sequence[str]) -> str:
     """Message about a word that is none of those allowed."""
     meant = nearest(given, allowed)
     return f"{path} = {given}: {wrong}; allowed: {', '.join(allowed)}" + (f"; did you mean: {meant}" if meant else "")
+
+
+def prepare() -> None:
+    """Imports the package, once for all scores of a worker."""
+    import_module("reasoning_gym.factory")
+
+
+def score(task: str, params: dict[str, Any], entry: dict[str, Any], response: str) -> float:
+    """What the task's scorer gives a response. Raises: whatever the scorer does."""
+    return float(dataset(task, params, seed=0, size=1).score_answer(response, entry))

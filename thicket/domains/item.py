@@ -22,6 +22,8 @@ class RawItem:
     level: int = 1
     reference: dict[str, Any] = field(default_factory=dict)
     """What a verifier needs beyond the answer, as JSON can hold it."""
+    demonstration: str = ""
+    """A worked solution, as a model should write it; empty where there is none beyond the answer."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,9 @@ class Item:
     answer: str
     level: int
     reference: dict[str, Any] = field(default_factory=dict)
+    demonstration: str = ""
+    """What a model would be shown or taught to write: the worked solution, where there is none the answer; empty where
+    many answers are right, and the source names none."""
 
 
 def item_id(question: str) -> str:

@@ -1,11 +1,20 @@
 """Finds the code of a source or a verifier by its `type`: one type, one module."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from importlib import import_module
 from typing import Any
 
-from thicket.config.domain import Source, Verifier
+from thicket.config.source import Source
+from thicket.config.verifier import Verifier
 from thicket.domains.item import Item, RawItem
+from thicket.domains.verdict import Verdict
+
+Answered = tuple[str, Item]
+"""A response and the item that it answers."""
+Judge = Callable[[Sequence[Answered]], list[Verdict]]
+"""Responses, each with its item → verdicts, in the same order."""
+Extract = Callable[[str, Item], str | None]
+"""A response and its item → the answer in it, as text that equal answers share; None or empty where there is none."""
 
 
 def module_of(kind: str, type_name: str) -> str:
@@ -18,7 +27,23 @@ def raw_items(source: Source, seed: int) -> Iterator[RawItem]:
     return import_module(module_of("sources", source.type)).raw_items(source, seed)
 
 
-def verifier_of(config: Verifier) -> Callable[[str, Item], bool]:
-    """A function (response, item) → correct?"""
+def judge_of(config: Verifier) -> Judge:
+    """The verifier over many responses at once.
+
+    A module whose work is slow or needs isolation has `judge`, for all of them together; others have `verify`, for one.
+    """
     module: Any = import_module(module_of("verifiers", config.type))
-    return lambda response, item: module.verify(config, response, item)
+    if hasattr(module, "judge"):
+        return lambda answered: module.judge(config, answered)
+    return lambda answered: [Verdict(module.verify(config, response, item)) for response, item in answered]
+
+
+def extract_of(config: Verifier) -> Extract:
+    """What votes count: the answer that the verifier's module finds in a response with its `extract`.
+
+    For a verifier whose module has none, the response itself is the answer, white space at the ends aside.
+    """
+    module: Any = import_module(module_of("verifiers", config.type))
+    if hasattr(module, "extract"):
+        return lambda response, item: module.extract(config, response, item)
+    return lambda response, item: response.strip()

@@ -2,6 +2,8 @@
 
 import json
 import re
+import unicodedata
+from collections import Counter
 
 ABBREVIATIONS = frozenset(
     {"mr", "mrs", "ms", "dr", "prof", "st", "jr", "sr", "vs", "etc", "e.g", "i.e", "inc", "ltd", "co"}
@@ -103,3 +105,22 @@ def first_word(paragraph: str) -> str:
     """The first word in lower case, without quotation marks before it and up to the first punctuation."""
     word = paragraph.split()[0].lstrip("\"'")
     return re.split(r"[.,?!'\"]", word)[0].lower()
+
+
+def paragraphs(text: str) -> int:
+    """Parts with something in them, between blank lines."""
+    return sum(bool(part.strip()) for part in re.split(r"\n[ \t]*\n", text))
+
+
+def distinct_share(text: str, n: int) -> float:
+    """Share of different n-grams among all n-grams of words; letter case doesn't count. A text without any has 1."""
+    found = re.findall(r"\w+", text.lower())
+    grams = [tuple(found[place : place + n]) for place in range(len(found) - n + 1)]
+    return len(set(grams)) / len(grams) if grams else 1.0
+
+
+def script_share(text: str, script: str) -> float:
+    """Share of the letters whose Unicode names begin with the script's; a text without letters has 0."""
+    letters = {letter: count for letter, count in Counter(text).items() if letter.isalpha()}
+    own = sum(count for letter, count in letters.items() if unicodedata.name(letter, "").split(" ")[0] == script)
+    return own / sum(letters.values()) if letters else 0.0

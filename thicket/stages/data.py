@@ -1,6 +1,5 @@
 """Stage *data*: a domain's items, split by hash, as JSON lines."""
 
-import itertools
 import random
 import re
 from collections.abc import Iterator
@@ -16,9 +15,9 @@ PATIENCE = 20_000
 
 
 def make_data(config: DataStage, out: Path) -> None:
-    """Writes train.jsonl, selection.jsonl and test.jsonl.
+    """Writes train.jsonl, selection.jsonl and test.jsonl; the first two stay empty where all items are test items.
 
-    Raises: ValueError where a split stays empty, or the train split's first items can't serve as shots.
+    Raises: ValueError where a split is to hold items and stays empty, or train's first items can't serve as shots.
     """
     domain = config.domain
     splits = collect(domain, raw_items(domain.source, config.seed))
@@ -26,7 +25,7 @@ def make_data(config: DataStage, out: Path) -> None:
     _check_pool(domain, pool)
     splits["train"] = splits["train"][len(pool) :]
     for name in SPLIT_NAMES:
-        if not splits[name]:
+        if not splits[name] and (name == "test" or domain.splits.trainable):
             raise ValueError(f"domain {domain.name}: no item falls in {name}; the source has too few items")
         write_items(out / f"{name}.jsonl", [item_of(domain.prompt, pool, raw) for raw in splits[name]])
         print(f"data {domain.name}: {len(splits[name])} items in {name}", flush=True)
@@ -40,15 +39,18 @@ def _check_pool(domain: DataDomain, pool: list[RawItem]) -> None:
     asked = f"domain {domain.name}: prompt.shots = {domain.prompt.shots}"
     if len(pool) < _pool_size(domain.prompt):
         raise ValueError(f"{asked}: prompt.shot_pool = {domain.prompt.shot_pool}, but train has {len(pool)} items")
-    if not all(shot.answer for shot in pool):
+    if not all(map(_demonstration, pool)):
         raise ValueError(f"{asked}: items of this source have many right answers, and none to show; allowed: 0")
 
 
 def collect(domain: DataDomain, source: Iterator[RawItem]) -> dict[SplitName, list[RawItem]]:
     """Deals items to the splits until each is full, the source ends, or it brings nothing new for a long time."""
     splits: dict[SplitName, list[RawItem]] = {name: [] for name in SPLIT_NAMES}
-    limits = {"train": domain.splits.train + _pool_size(domain.prompt), "selection": domain.splits.selection}
+    limits: dict[SplitName, int] = dict.fromkeys(SPLIT_NAMES, 0)
     limits["test"] = domain.splits.test
+    if domain.splits.trainable:
+        limits["train"] = domain.splits.train + _pool_size(domain.prompt)
+        limits["selection"] = domain.splits.selection
     seen: set[str] = set()
     idle = 0
     for raw in source:
@@ -67,20 +69,33 @@ def collect(domain: DataDomain, source: Iterator[RawItem]) -> dict[SplitName, li
 
 def item_of(prompt: Prompt, pool: list[RawItem], raw: RawItem) -> Item:
     """An item as it is put to the model; its examples are drawn from the pool by the item's id."""
-    shots = random.Random(f"shots:{item_id(raw.question)}").sample(pool, prompt.shots)
-    asked = prompt.template.replace("{question}", raw.question)
-    solved = [(prompt.template.replace("{question}", shot.question), shot.answer) for shot in shots]
-    if prompt.style == "raw":
-        examples = "".join(_example(prompt.shot_template, question, answer) for question, answer in solved)
-        return Item(item_id(raw.question), examples + asked, raw.answer, raw.level, raw.reference)
-    messages: list[Message] = [] if prompt.system is None else [{"role": "system", "content": prompt.system}]
-    turns = itertools.chain.from_iterable(
-        ({"role": "user", "content": question}, {"role": "assistant", "content": answer}) for question, answer in solved
-    )
-    chat = [*messages, *turns, {"role": "user", "content": asked}]
-    return Item(item_id(raw.question), chat, raw.answer, raw.level, raw.reference)
+    identity = item_id(raw.question)
+    shots = random.Random(f"shots:{identity}").sample(pool, prompt.shots)
+    asked = (_chat if prompt.style == "chat" else _text)(prompt, shots, raw)
+    return Item(identity, asked, raw.answer, raw.level, raw.reference, _demonstration(raw))
 
 
-def _example(template: str, question: str, answer: str) -> str:
+def _demonstration(raw: RawItem) -> str:
+    return raw.demonstration or raw.answer
+
+
+def _asked(prompt: Prompt, raw: RawItem) -> str:
+    return prompt.template.replace("{question}", raw.question)
+
+
+def _text(prompt: Prompt, shots: list[RawItem], raw: RawItem) -> str:
+    return "".join(_example(prompt, shot) for shot in shots) + _asked(prompt, raw)
+
+
+def _example(prompt: Prompt, shot: RawItem) -> str:
     """A solved example; filled in one pass, since a question may hold the text `{answer}`."""
-    return re.sub(r"\{(prompt|answer)\}", lambda match: question if match[1] == "prompt" else answer, template)
+    texts = {"prompt": _asked(prompt, shot), "answer": shot.answer, "demonstration": _demonstration(shot)}
+    return re.sub(rf"\{{({'|'.join(texts)})\}}", lambda match: texts[match[1]], prompt.shot_template)
+
+
+def _chat(prompt: Prompt, shots: list[RawItem], raw: RawItem) -> list[Message]:
+    messages: list[Message] = [] if prompt.system is None else [{"role": "system", "content": prompt.system}]
+    for shot in shots:
+        messages.append({"role": "user", "content": _asked(prompt, shot)})
+        messages.append({"role": "assistant", "content": _demonstration(shot)})
+    return [*messages, {"role": "user", "content": _asked(prompt, raw)}]

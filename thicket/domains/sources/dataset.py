@@ -3,11 +3,11 @@
 import random
 import re
 from collections.abc import Iterator
-from typing import Any
 
-from thicket.config.domain import DatasetSource
-from thicket.domains.files import Row, read_rows
+from thicket.config.source import DatasetSource
+from thicket.domains.files import Row, read_rows, text_of
 from thicket.domains.item import RawItem
+from thicket.domains.options import Options, letter_of, lines, read_options
 
 
 def raw_items(source: DatasetSource, seed: int) -> Iterator[RawItem]:
@@ -18,7 +18,15 @@ def raw_items(source: DatasetSource, seed: int) -> Iterator[RawItem]:
     rows = _hub_rows(source) if source.data_files is None else read_rows(source.data_files)
     random.Random(f"dataset:{seed}").shuffle(rows)
     for row in rows:
-        yield RawItem(fill(source.question, row), _answer(source, row), _level(source, row))
+        options = {} if source.choices is None else read_options(source.choices, row)
+        asked = Row(row.place, {**row.values, "choices": lines(options)}) if options else row
+        yield RawItem(
+            question=fill(source.question, asked),
+            answer=_answer(source, row, options),
+            level=_level(source, row),
+            reference={name: row[column] for name, column in source.reference.items()},
+            demonstration=fill(source.demonstration, row).strip() if source.demonstration else "",
+        )
 
 
 def _hub_rows(source: DatasetSource) -> list[Row]:
@@ -40,19 +48,12 @@ def fill(template: str, row: Row) -> str:
 
 
 def _text(row: Row, column: str) -> str:
-    """A value as people write it: 145.0 is 145, since JSON and Parquet files often keep whole numbers as floats."""
-    value: Any = row[column]
-    if isinstance(value, str | int):
-        return str(value)
-    if isinstance(value, float):
-        return str(int(value)) if value.is_integer() else repr(value)
-    raise ValueError(
-        f"{row.place}: the column {column!r} can't stand in a template: it holds {value!r:.60}; "
-        "allowed: text or a number"
-    )
+    return text_of(row[column], row, column)
 
 
-def _answer(source: DatasetSource, row: Row) -> str:
+def _answer(source: DatasetSource, row: Row, options: Options) -> str:
+    if source.answer is None:
+        return ""
     answer = fill(source.answer, row)
     if source.answer_pattern is not None:
         found = re.search(source.answer_pattern, answer)
@@ -62,7 +63,7 @@ def _answer(source: DatasetSource, row: Row) -> str:
         answer = found[1]
     if not answer.strip():
         raise ValueError(f"{row.place}: the answer is empty")
-    return answer.strip()
+    return letter_of(answer.strip(), options, row) if options else answer.strip()
 
 
 def _level(source: DatasetSource, row: Row) -> int:

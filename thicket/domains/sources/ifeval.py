@@ -3,7 +3,7 @@
 import random
 from collections.abc import Iterator
 
-from thicket.config.domain import IfevalSource
+from thicket.config.source import IfevalSource
 from thicket.domains.files import Row, read_rows
 from thicket.domains.instructions import CHECKS, Arguments, require_arguments, require_known
 from thicket.domains.item import RawItem

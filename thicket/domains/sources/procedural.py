@@ -7,7 +7,7 @@ import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from thicket.config.domain import ProceduralSource
+from thicket.config.source import ProceduralSource
 from thicket.domains.item import RawItem
 
 LETTERS = "abcdefghij"

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
-from thicket.config.domain import ReasoningGymSource
+from thicket.config.source import ReasoningGymSource
 from thicket.domains import gym
 from thicket.domains.item import RawItem
 from thicket.signals import die_with_parent

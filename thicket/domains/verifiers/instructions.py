@@ -1,6 +1,6 @@
 """All of an IFEval prompt's instructions are followed."""
 
-from thicket.config.domain import InstructionsVerifier
+from thicket.config.verifier import InstructionsVerifier
 from thicket.domains.instructions import follows
 from thicket.domains.item import Item
 

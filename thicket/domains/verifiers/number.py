@@ -3,7 +3,8 @@
 import re
 from decimal import MAX_EMAX, Context, Decimal
 
-from thicket.config.domain import NumberVerifier
+from thicket.config.verifier import NumberVerifier
+from thicket.domains.digits import ascii_digits
 from thicket.domains.item import Item
 
 # A sign counts where no word, number or bracket stands before it: 12-5 is 12 and 5. Digits of a word (x2) don't count.
@@ -26,22 +27,37 @@ read whole numbers of more than 4300 digits, and a response may hold one."""
 def verify(config: NumberVerifier, response: str, item: Item) -> bool:
     """Correct if the first or last number of the response is within the tolerance of the answer's last number.
 
-    "1,234.50", "-3", "−3", "$5", "50%" (fifty), "3/4", ".5", "#### 12" and "12." are numbers; an exponent is not read.
+    "1,234.50", "-3", "−3", "$5", "50%" (fifty), "3/4", ".5", "#### 12", "12." and "３" are numbers; an exponent, a
+    superscript, "nan" and "inf" are not read.
     Raises: ValueError where the item's answer holds no number.
     """
     expected = numbers(item.answer)
     if not expected:
         raise ValueError(f"item {item.id}: the answer {item.answer!r:.60} holds no number for the verifier `number`")
+    given = _given(config, response)
+    return given is not None and _DIGITS.subtract(given, expected[-1]).copy_abs() <= Decimal(repr(config.tolerance))
+
+
+def extract(config: NumberVerifier, response: str, item: Item) -> str | None:
+    """The number that counts, as text that equal numbers share: `1,200.50` is `1200.5`, −0 is `0`; None without one."""
+    given = _given(config, response)
+    if given is None:
+        return None
+    text = format(given, "f") if given else "0"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def _given(config: NumberVerifier, response: str) -> Decimal | None:
+    """The number of the response that counts."""
     found = numbers(response)
     if not found:
-        return False
-    given = found[0] if config.which == "first" else found[-1]
-    return _DIGITS.subtract(given, expected[-1]).copy_abs() <= Decimal(repr(config.tolerance))
+        return None
+    return found[0] if config.which == "first" else found[-1]
 
 
 def numbers(text: str) -> list[Decimal]:
     """The numbers in a text, in order."""
-    return [_value(match) for match in _NUMBER.finditer(text)]
+    return [_value(match) for match in _NUMBER.finditer(ascii_digits(text))]
 
 
 def _value(match: re.Match[str]) -> Decimal:
