@@ -43,11 +43,23 @@ def parser() -> argparse.ArgumentParser:
     diff.add_argument("right")
     schema = kinds.add_parser("schema", help="JSON Schema for editors")
     schema.add_argument("kind", nargs="?", default="params", help="params (default), or a group of conf/")
+    kinds.add_parser("pages", help="write docs/methods.md and docs/domains.md from the docstrings")
+    model = commands.add_parser("model", help="work on a model that the pipeline has made")
+    kinds = model.add_subparsers(dest="action", metavar="ACTION", required=True)
+    materialize = kinds.add_parser("materialize", help="write the members of an ensemble as models of their own")
+    materialize.add_argument("name", help="the ensemble, as in params.yaml")
+    materialize.add_argument("--member", type=int, metavar="K", help="just this one: 1 is the best (default: all)")
+    materialize.add_argument("--out", type=_from_here, metavar="FOLDER", help="member K goes to FOLDER/K")
     for stage in STAGES:
         one = commands.add_parser(stage, help=f"run the stage {stage} by itself, or a sweep of it")
         one.add_argument("-m", "--multirun", action="store_true", help="sweep over comma-separated values")
         one.add_argument("overrides", nargs="*", metavar="KEY=VALUE")
     return top
+
+
+def _from_here(path: str) -> Path:
+    """A path that is relative to the folder of the call, before the command goes to the project's."""
+    return Path(os.path.abspath(path))
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -99,9 +111,18 @@ def _dispatch(arguments: argparse.Namespace, root: Path) -> int:
 
         if arguments.action == "show":
             return inspect.show(root, arguments.stage)
+        if arguments.action == "pages":
+            from thicket.config.project import Project
+            from thicket.plan.pages import write_pages
+
+            return write_pages(root, Project(root).library)
         if arguments.action == "diff":
             return inspect.diff(root, arguments.left, arguments.right)
         return inspect.schema(arguments.kind)
+    if command == "model":
+        from thicket.plan import ensembles
+
+        return ensembles.materialize(root, arguments.name, arguments.member, arguments.out)
     from thicket.stages import launch
 
     if command == "run":

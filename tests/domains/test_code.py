@@ -99,7 +99,9 @@ def test_whole_programs() -> None:
 
 @needs_box
 def test_methods() -> None:
-    method = "class Solution:\n    def scale(self, values: List[int], by: int):\n        return tuple(v * by for v in values)"
+    method = (
+        "class Solution:\n    def scale(self, values: List[int], by):\n        return tuple(by * v for v in values)"
+    )
     assert judged(method, FUNCTIONAL, prelude="from typing import *") == RIGHT
     assert judged(method, FUNCTIONAL) == Verdict(False, "exception: NameError")
     assert judged("def scale(values, by):\n    return [v * by for v in values]", FUNCTIONAL) == RIGHT
@@ -112,7 +114,7 @@ def test_methods() -> None:
     [
         "\x00",
         "def half(x):\n    return float('nan')",
-        "１+１",
+        "def half(x):\n    return １",
         "```python\n" * 1000,
         "x" * 200_000,
         "\ud800",

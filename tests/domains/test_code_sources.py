@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from boxes import needs_box
 
-from thicket.config.source import LivecodebenchSource
+from thicket.config.source import DatasetSource, LivecodebenchSource
 from thicket.config.verifier import CodeVerifier
 from thicket.domains.item import Item, RawItem
 from thicket.domains.registry import judge_of, raw_items
@@ -110,3 +111,39 @@ def test_a_row_of_another_form_is_named(tmp_path: Path, values: dict[str, str], 
 def test_a_day_is_written_in_one_way() -> None:
     with pytest.raises(ValueError, match="since"):
         LivecodebenchSource(type="livecodebench", data_files="x", since="1 August 2024")
+
+
+CONF = Path(__file__).parents[2] / "conf" / "domain"
+ROWS = {
+    "mbpp": {
+        "task_id": 1,
+        "prompt": "Write a function to double a number.",
+        "code": "def double(x):\n    return 2 * x",
+        "test_imports": ["import math"],
+        "test_list": ["assert math.isclose(double(2), 4)", "assert double(0) == 0"],
+    },
+    "humaneval": {
+        "task_id": "HumanEval/1",
+        "prompt": 'def double(x: int) -> int:\n    """Twice the number."""\n',
+        "canonical_solution": "    return 2 * x\n",
+        "test": "def check(candidate):\n    assert candidate(2) == 4\n",
+        "entry_point": "double",
+    },
+}
+
+
+@needs_box
+@pytest.mark.parametrize("name", ROWS)
+def test_the_shipped_domain_on_a_row_of_its_form(name: str, tmp_path: Path) -> None:
+    """As the domain's config reads it, but from a local file: the worked solution passes, and nothing else does."""
+    path = tmp_path / "rows.json"
+    path.write_text(json.dumps([ROWS[name]]))
+    values = yaml.safe_load((CONF / f"{name}.yaml").read_text())
+    hub = dict.fromkeys(("path", "revision", "subset", "split"))
+    source = DatasetSource(**{**values["source"], **hub, "data_files": str(path)})
+    (raw,) = raw_items(source, 0)
+    assert "double" in raw.question
+    item = Item("0" * 16, raw.question, "", 1, raw.reference)
+    judge = judge_of(CodeVerifier(**values["verifier"]))
+    answers = [raw.demonstration, "```python\ndef double(x):\n    return 5\n```", ""]
+    assert [verdict.correct for verdict in judge([(answer, item) for answer in answers])] == [True, False, False]

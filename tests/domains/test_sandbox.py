@@ -15,12 +15,9 @@ from thicket.config.verifier import CodeVerifier
 from thicket.domains.item import Item
 from thicket.domains.sandbox import launch
 from thicket.domains.sandbox.box import main
-from thicket.domains.sandbox.launch import boxed, require
 from thicket.domains.sandbox.run import Ending, run_program
 from thicket.domains.verdict import Verdict
 from thicket.domains.verifiers.code import judge
-
-pytestmark = needs_box
 
 BOX_FOLDER = Path(main.__file__).parent
 ROOT = Path(__file__).parents[2]
@@ -107,6 +104,7 @@ KILL_ALL = "import os, signal\nos.kill(-1, signal.SIGKILL)\n" + GOOD
 STOP_PARENT = "import os, signal\nos.kill(os.getppid(), signal.SIGSTOP)\n" + GOOD
 
 
+@needs_box
 @pytest.mark.parametrize(
     ("program", "reason"),
     [
@@ -218,6 +216,7 @@ def double(x):
 """
 
 
+@needs_box
 @pytest.mark.parametrize(
     ("program", "reason"),
     [
@@ -250,32 +249,29 @@ def seen(expression: str) -> str:
     return ending.output.strip()
 
 
+@needs_box
 @pytest.mark.parametrize("path", ["/etc/passwd", "/proc/self/environ", __file__, launch.__file__])
 def test_no_file_of_the_machine_can_be_read(path: str) -> None:
     assert os.path.isfile(path)
     assert verdict(f"open({path!r})") == Verdict(False, "exception: FileNotFoundError")
 
 
+@needs_box
 def test_of_folders_only_the_systems_and_pythons_can_be_seen() -> None:
-    """Of the home folder and the project's, at most the way to Python and to the box's own four files."""
-    assert set(seen("*os.listdir('/')").split()) <= {
-        "dev",
-        "lib",
-        "lib64",
-        "tmp",
-        "usr",
-        *Path(sys.base_prefix).parts,
-        *BOX_FOLDER.parts,
-    }
+    """Of the home folder and the project's, at most the way to Python and to the box's own files."""
+    shown = {f"/{name}" for name in seen("*os.listdir('/')").split()}
+    assert shown <= {"/dev", "/lib", "/lib64", "/tmp", "/usr", *WAY}
     for folder in (Path.home(), ROOT):
         assert set(seen(f"*glob.glob({str(folder)!r} + '/*')").split()) <= WAY
 
 
+@needs_box
 def test_the_environment_is_another(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SECRET_TOKEN", "hunter2")
     assert set(json.loads(seen("__import__('json').dumps(dict(os.environ))"))) == {*launch.ENVIRONMENT, "PWD"}
 
 
+@needs_box
 @pytest.mark.parametrize("folder", ["/", "/dev", "/usr", "/root", "/home"])
 def test_nothing_outside_of_the_folder_can_be_written(folder: str) -> None:
     program = f"import os\nos.makedirs({folder!r}, exist_ok=True)\nopen({folder!r} + '/made', 'w')"
@@ -283,15 +279,18 @@ def test_nothing_outside_of_the_folder_can_be_written(folder: str) -> None:
     assert not os.path.exists(f"{folder}/made")
 
 
+@needs_box
 def test_the_folder_is_empty_and_private() -> None:
     assert seen("os.getcwd(), os.listdir(), open('mine', 'w').write('x'), os.listdir()") == "/tmp [] 1 ['mine']"
     assert seen("os.listdir('/tmp')") == "[]"
 
 
+@needs_box
 def test_the_user_has_no_rights() -> None:
     assert seen("os.getuid() != 0, 0 not in os.getgroups(), os.getpid() < 10") == "True True True"
 
 
+@needs_box
 def test_there_is_no_network() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
@@ -314,6 +313,7 @@ def _bytes(path: Path) -> bytes:
         return b""
 
 
+@needs_box
 def test_what_a_program_leaves_behind_ends_with_it() -> None:
     leaves = """
         import os
@@ -332,6 +332,7 @@ def test_what_a_program_leaves_behind_ends_with_it() -> None:
 # -- whole programs, and what a machine lacks --------------------------------------------------------------------------
 
 
+@needs_box
 def test_a_whole_program_reads_and_prints() -> None:
     program = "import sys\nfor line in sys.stdin:\n    print(int(line) + 1)"
     assert run_program(program, BOX, given="1\n2\n") == Ending(True, "", "2\n3\n")
@@ -341,6 +342,7 @@ def test_a_whole_program_reads_and_prints() -> None:
     assert run_program("print(list({'a', 'b', 'c'}))", BOX) == run_program("print(list({'a', 'b', 'c'}))", BOX)
 
 
+@needs_box
 def test_a_program_has_other_values_than_plain_data() -> None:
     program = """
         class Pair:
@@ -382,15 +384,31 @@ def test_a_program_has_other_values_than_plain_data() -> None:
     assert run_program(dedent(program), BOX, dedent(tests)) == Ending(True, "", "")
 
 
-@pytest.mark.usefixtures("no_bubblewrap")
-def test_without_bubblewrap_code_is_refused_unless_the_config_says_otherwise() -> None:
-    with pytest.raises(ValueError, match=r"bubblewrap: there is no program `bwrap` here\. Install bubblewrap"):
-        judge(CODE, [(GOOD, DOUBLES)])
-    weaker = CodeVerifier(type="code", limits=LIMITS, isolation="rlimits")
-    require(weaker)
-    assert boxed(["python"], weaker, []) == ["python"]
-
-
 @pytest.fixture
 def no_bubblewrap(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(launch, "box_problem", lambda: "there is no program `bwrap` here")
+
+
+@pytest.mark.usefixtures("no_bubblewrap")
+def test_without_bubblewrap_code_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"bubblewrap: there is no program `bwrap` here\. Install bubblewrap"):
+        judge(CODE, [(GOOD, DOUBLES)])
+
+
+@pytest.mark.usefixtures("no_bubblewrap")
+@pytest.mark.parametrize(
+    ("program", "expected"),
+    [
+        (GOOD, Verdict(True)),
+        (ALWAYS_EQUAL, Verdict(False, "wrong answer")),
+        ("while True:\n    pass", Verdict(False, "time limit")),
+        (TEN_GIGABYTES, Verdict(False, "memory limit")),
+        (LARGE_FILE, Verdict(False, "disk")),
+        ("import os\nos.environ['SECRET_TOKEN']", Verdict(False, "exception: KeyError")),
+    ],
+    ids=["right", "forged", "endless-loop", "ten-gigabytes", "large-file", "environment"],
+)
+def test_the_weaker_isolation_has_the_limits(program: str, expected: Verdict, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SECRET_TOKEN", "hunter2")
+    weaker = CodeVerifier(type="code", limits=LIMITS, isolation="rlimits")
+    assert judge(weaker, [(program.replace("/tmp/", ""), DOUBLES)]) == [expected]

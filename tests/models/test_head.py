@@ -65,6 +65,5 @@ def test_picked_positions_have_the_logits_that_they_have_among_all() -> None:
     chosen_BK[0, 2] = chosen_BK[2, 2] = chosen_BK[2, 3] = 1.0
     chosen_BK *= batch.mask_BK
     picked = batch.picked(chosen_BK)
-    assert picked.ids_BL.shape[0] == 2, "a row without a chosen token is not read"
     assert picked.targets_BK.tolist() == [batch.targets_BK[chosen_BK > 0].tolist()]
     torch.testing.assert_close(logits_of(model, picked)[0], logits_of(model, batch)[chosen_BK > 0])

@@ -1,6 +1,7 @@
 """Perturbations: what moves and how far, that nothing stays behind, and that neighbours in one pass are neighbours."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import torch
@@ -12,7 +13,7 @@ from thicket.models.perturb import Direction, Neighbourhood, move, shift
 from thicket.models.stacked import not_stackable, stacked
 from thicket.ops import noise
 
-SIZES = {
+SIZES: dict[str, Any] = {
     "vocab_size": 19,
     "hidden_size": 16,
     "intermediate_size": 24,

@@ -7,10 +7,18 @@ import pytest
 import torch
 
 from thicket.ops.policy_gradient import (
+    centred_advantages,
     clipped_policy_loss,
+    clipped_value_loss,
+    constant_length_weights,
+    divergence_weights,
+    generalised_advantages,
     group_advantages,
+    sequence_log_ratio,
     sequence_mean_weights,
     token_mean_weights,
+    top_share,
+    whitened,
 )
 
 
@@ -33,7 +41,7 @@ def test_group_advantages_by_hand() -> None:
 )
 def test_clipped_loss_by_hand(ratio: float, advantage: float, expected: float) -> None:
     loss_BT = clipped_policy_loss(
-        torch.tensor([[math.log(ratio)]]), torch.zeros(1, 1), torch.tensor([advantage]), clip=0.2
+        torch.tensor([[math.log(ratio)]]), torch.zeros(1, 1), torch.tensor([[advantage]]), 0.2, 0.2
     )
     assert float(loss_BT) == pytest.approx(expected, rel=1e-6)
 
@@ -41,7 +49,7 @@ def test_clipped_loss_by_hand(ratio: float, advantage: float, expected: float) -
 def test_at_ratio_one_the_gradient_is_that_of_the_policy_gradient() -> None:
     log_probs_BT = torch.randn(2, 3, dtype=torch.float64, requires_grad=True)
     advantages_B = torch.tensor([0.7, -1.3], dtype=torch.float64)
-    loss = clipped_policy_loss(log_probs_BT, log_probs_BT.detach(), advantages_B, clip=0.2).sum()
+    loss = clipped_policy_loss(log_probs_BT, log_probs_BT.detach(), advantages_B.unsqueeze(1), 0.2, 0.2).sum()
     (gradient_BT,) = torch.autograd.grad(loss, log_probs_BT)
     torch.testing.assert_close(gradient_BT, -advantages_B.unsqueeze(1).expand(2, 3))
 
@@ -73,7 +81,7 @@ def test_grpo_loss_equals_the_naive_one() -> None:
     mask_BT = (torch.arange(longest) < torch.tensor(lengths).unsqueeze(1)).double()
     advantages_B = group_advantages(torch.tensor(rewards, dtype=torch.float64).view(prompts, group), 1e-6).flatten()
     now_BT, old_BT = (torch.tensor(values, dtype=torch.float64) for values in (log_probs, old))
-    loss_BT = clipped_policy_loss(now_BT, old_BT, advantages_B, clip=0.2)
+    loss_BT = clipped_policy_loss(now_BT, old_BT, advantages_B.unsqueeze(1), clip=0.2, clip_high=0.2)
     found = float((loss_BT * sequence_mean_weights(mask_BT)).sum())
     assert found == pytest.approx(naive_grpo(log_probs, old, rewards, lengths, group, 0.2, 1e-6), rel=1e-12)
 
@@ -84,3 +92,57 @@ def test_weights_sum_to_one_and_count_as_they_say() -> None:
     assert by_sequence_BT.sum(dim=1).tolist() == [0.5, 0.5]
     assert by_token_BT[0].tolist() == pytest.approx([0.2] * 4)
     assert float(by_token_BT.sum()) == pytest.approx(1.0)
+
+
+def test_the_top_share_of_each_response() -> None:
+    divergence_BT = torch.tensor(
+        [[0.1, 0.4, 0.3, 9.0], [0.0, 0.0, 0.0, 9.0], [0.2, 0.2, 0.1, 0.2], [5.0, 1.0, 2.0, 3.0]]
+    )
+    mask_BT = torch.tensor([[1.0, 1, 1, 0], [1, 1, 1, 0], [1, 1, 1, 1], [1, 0, 0, 0]])
+    expected = [[0.0, 1, 1, 0], [1, 1, 1, 0], [1, 1, 0, 1], [1, 0, 0, 0]]
+    assert top_share(divergence_BT, mask_BT, 0.5).tolist() == expected
+    assert top_share(divergence_BT, mask_BT, 1.0).equal(mask_BT)
+
+
+def test_generalised_advantages_equal_the_naive_sum() -> None:
+    rng = random.Random(1)
+    lengths = [4, 1, 3]
+    rewards, values = ([[rng.uniform(-1, 1) for _ in range(4)] for _ in lengths] for _ in range(2))
+    mask_BT = (torch.arange(4) < torch.tensor(lengths).unsqueeze(1)).double()
+    rewards_BT, values_BT = (torch.tensor(numbers, dtype=torch.float64) for numbers in (rewards, values))
+    found_BT = generalised_advantages(rewards_BT, values_BT, mask_BT, 0.9, 0.7)
+    for row, length in enumerate(lengths):
+        for t in range(4):
+            expected = 0.0
+            for later in range(t, length):
+                following = values[row][later + 1] if later + 1 < length else 0.0
+                delta = rewards[row][later] + 0.9 * following - values[row][later]
+                expected += (0.9 * 0.7) ** (later - t) * delta
+            assert float(found_BT[row, t]) == pytest.approx(expected, abs=1e-12)
+
+
+def test_hand_worked_values() -> None:
+    mask_BT = torch.tensor([[1.0, 1.0, 0.0]])
+    # A reward of 1 after values of 0.5 and 0.25, γ = λ = 1: what is still to come less what was expected.
+    values_BT, rewards_BT = torch.tensor([[0.5, 0.25, 7.0]]), torch.tensor([[0.0, 1.0, 0.0]])
+    assert generalised_advantages(rewards_BT, values_BT, mask_BT, 1.0, 1.0).tolist() == [[0.5, 0.75, 0.0]]
+    assert centred_advantages(torch.tensor([[1.0, 0.0, 0.0, 0.0]])).tolist() == [[0.75, -0.25, -0.25, -0.25]]
+    assert constant_length_weights(mask_BT, torch.tensor([8])).tolist() == [[0.125, 0.125, 0.0]]
+    assert sequence_log_ratio(
+        torch.tensor([[-1.0, -2.0, 0.0]]), torch.tensor([[-2.0, -2.0, 5.0]]), mask_BT
+    ).tolist() == [0.5]
+    assert whitened(torch.tensor([[1.0, 3.0, 9.0]]), mask_BT, 0.0).tolist() == [[-1.0, 1.0, 0.0]]
+    assert divergence_weights(torch.tensor([0.0]), 5.0, 1.0).tolist() == [1.0]
+    assert float(divergence_weights(torch.tensor([math.log(3)]), 1.0, 1.0)) == pytest.approx(1.25)
+    assert clipped_value_loss(
+        torch.tensor([1.0]), torch.tensor([0.0]), torch.tensor([1.0]), 0.2
+    ).tolist() == pytest.approx([0.32])
+
+
+def test_clip_higher_acts_on_the_upper_side_alone() -> None:
+    old_BT = torch.zeros(1, 2)
+    log_probs_BT = torch.tensor([[math.log(1.5), math.log(0.5)]])
+    gained = clipped_policy_loss(log_probs_BT, old_BT, torch.ones(1, 2), 0.2, 0.28)
+    lost = clipped_policy_loss(log_probs_BT, old_BT, -torch.ones(1, 2), 0.2, 0.28)
+    assert gained[0].tolist() == pytest.approx([-1.28, -0.5])
+    assert lost[0].tolist() == pytest.approx([1.5, 0.8])

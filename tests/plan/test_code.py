@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 
 from thicket.config.base import Base
-from thicket.config.domain import Source, Verifier
 from thicket.config.method import SpecialistMethod, StudentMethod
 from thicket.config.project import Project
 from thicket.config.schema import members, tags
+from thicket.config.source import Source
 from thicket.config.stages import BaseStage, DataStage, EvaluateStage, ReportStage, SpecialistStage, Stage, StudentStage
+from thicket.config.verifier import Verifier
 from thicket.plan import source
 from thicket.plan.code import TRACELESS, modules
 from thicket.plan.pipeline import resolve

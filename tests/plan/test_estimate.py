@@ -9,8 +9,8 @@ import yaml
 from commands import Command
 
 from thicket.config.base import Architecture, Corpus
-from thicket.config.domain import ProceduralSource
 from thicket.config.project import Project
+from thicket.config.source import ProceduralSource
 from thicket.plan import estimate
 from thicket.plan.estimate import Estimate, Estimator, document_length, total
 from thicket.plan.pipeline import resolve
@@ -29,10 +29,10 @@ def test_shape_of_a_fresh_model_by_hand() -> None:
 def test_shape_is_that_of_the_model(update: dict[str, Any], tmp_path: Path) -> None:
     from thicket.models.characters import character_tokenizer
     from thicket.models.folder import save_model
-    from thicket.models.scratch import fresh_llama
+    from thicket.models.scratch import fresh_model
 
     architecture, tokenizer = TOY.model_copy(update=update), character_tokenizer()
-    model = fresh_llama(architecture, tokenizer, seed=0)
+    model = fresh_model(architecture, tokenizer, seed=0)
     assert len(tokenizer) == CHARACTER_VOCABULARY
     assert fresh_shape(architecture).parameters == model.num_parameters()
     save_model(model, tokenizer, tmp_path / "model")

@@ -99,7 +99,8 @@ def test_a_chat_needs_a_template() -> None:
 
 
 def test_missing_data_says_what_makes_it(tmp_path: Path) -> None:
-    from thicket.config.domain import ExactVerifier, ScoredDomain, Window
+    from thicket.config.domain import ScoredDomain, Window
+    from thicket.config.verifier import ExactVerifier
 
     domain = ScoredDomain(name="sort", verifier=ExactVerifier(type="exact"), window=Window(prompt=9, response=9))
     with pytest.raises(ValueError, match="`dvc repro data-sort` makes it"):

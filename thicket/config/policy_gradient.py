@@ -28,10 +28,10 @@ class Weighting(Strict):
 
 
 class TopShare(Strict):
-    """Train only on the response tokens of the highest divergence; where all have none, on all tokens."""
+    """Train only on the tokens of each response with the highest divergence; on all of them, where none has any."""
 
     share: Share = 1.0
-    """q: the share of an update's response tokens that is trained on."""
+    """q: the share of a response's tokens that is trained on."""
     divergence: Divergence = "k3"
     """As in `weighting.divergence`."""
     against: Literal["old", "start"] = "old"

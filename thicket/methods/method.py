@@ -93,7 +93,7 @@ class Method(Protocol):
     critic_rate: float
     """The critic's learning rate as a multiple of the policy's."""
     share: float
-    """Share of an update's tokens that is trained on, those of the highest divergence."""
+    """Share of each response's tokens that is trained on, those of the highest divergence."""
 
     def useful(self, correct_PG: Tensor) -> Tensor:
         """Whether a prompt's responses are worth training on, useful_P."""

@@ -36,7 +36,7 @@ class ClippedPolicyGradient(OnRollouts):
             topped and config.top.divergence == "js" and config.top.against == "old"
         )
         self.old = self._frozen(load) if by_js else None
-        self.passes = Passes(forward=len(self.frozen) + float(topped))
+        self.passes = Passes(forward=len(self.frozen))
 
     def _frozen(self, load: Load) -> PreTrainedModel:
         self.frozen.append(load().requires_grad_(False))

@@ -32,23 +32,27 @@ def key(*parts: int) -> int:
 
 def keys_tensor(keys: list[int], device: torch.device | str = "cpu") -> Tensor:
     """Keys as a tensor of signed words, keys_B."""
-    return torch.tensor([k - _WORD if k >= _WORD // 2 else k for k in keys], dtype=torch.int64, device=device)
+    return torch.tensor([signed(k) for k in keys], dtype=torch.int64, device=device)
 
 
-def _signed(word: int) -> int:
+def signed(word: int) -> int:
+    """A 64-bit word as the signed one with the same bits."""
     return word - _WORD if word >= _WORD // 2 else word
 
 
-def _shift_right(word_B: Tensor, by: int) -> Tensor:
+def shift_right(word_B: Tensor, by: int) -> Tensor:
     """Logical shift (torch shifts signed words arithmetically)."""
     return (word_B >> by) & ((1 << (64 - by)) - 1)
 
 
+def mixed(word_B: Tensor) -> Tensor:
+    """`mix` of each word of a tensor of signed words (int64, whose products wrap)."""
+    word_B = word_B + signed(_GOLDEN)
+    word_B = (word_B ^ shift_right(word_B, 30)) * signed(_MIX_1)
+    word_B = (word_B ^ shift_right(word_B, 27)) * signed(_MIX_2)
+    return word_B ^ shift_right(word_B, 31)
+
+
 def uniform(keys_B: Tensor, step: int) -> Tensor:
     """One number in [0, 1) for each row, uniform_B in float64 with 53 random bits."""
-    word_B = keys_B ^ _signed(mix(step))
-    word_B = word_B + _signed(_GOLDEN)
-    word_B = (word_B ^ _shift_right(word_B, 30)) * _signed(_MIX_1)
-    word_B = (word_B ^ _shift_right(word_B, 27)) * _signed(_MIX_2)
-    word_B = word_B ^ _shift_right(word_B, 31)
-    return _shift_right(word_B, 11).double() * 2.0**-53
+    return shift_right(mixed(keys_B ^ signed(mix(step))), 11).double() * 2.0**-53

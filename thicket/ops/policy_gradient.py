@@ -76,17 +76,15 @@ def divergence_weights(divergence_BT: Tensor, alpha: float, scale: float) -> Ten
 
 
 def top_share(divergence_BT: Tensor, mask_BT: Tensor, share: float) -> Tensor:
-    """1.0 at the ⌈share·N⌉ of the mask's N tokens with the highest divergence, mask_BT; all, where none is above 0.
+    """1.0 at the ⌈share·|o_i|⌉ tokens of each response with the highest divergence, mask_BT.
 
-    Of tokens with equal divergence at the border all are kept.
+    All tokens of a response none of which has a divergence above 0. Of equal ones at the border all are kept.
     """
-    count = int(mask_BT.sum())
-    kept = max(1, -int(-share * count // 1))
-    values_N = divergence_BT[mask_BT > 0]
-    if kept >= count or float(values_N.max()) <= 0:
-        return mask_BT
-    border = values_N.topk(kept).values[-1]
-    return mask_BT * (divergence_BT >= border)
+    ranked_BT = divergence_BT.masked_fill(mask_BT == 0, float("-inf"))
+    kept_B1 = (share * mask_BT.sum(dim=1, keepdim=True)).ceil().long().clamp(min=1)
+    border_B1 = ranked_BT.sort(dim=1, descending=True).values.gather(1, kept_B1 - 1)
+    nowhere_B1 = ranked_BT.amax(dim=1, keepdim=True) <= 0
+    return mask_BT * ((divergence_BT >= border_B1) | nowhere_B1)
 
 
 def sequence_mean_weights(mask_BT: Tensor) -> Tensor:

@@ -111,15 +111,10 @@ class Sequences:
         return Sequences(self.ids_BL[index_N], self.positions_K, targets_NK, mask_NK, self.lengths_B[index_N])
 
     def picked(self, chosen_BK: Tensor) -> "Sequences":
-        """Some of the trained positions, all in one row of N, and of the tokens just what those need."""
+        """Some of the trained positions, all in one row of N."""
         row_N, column_N = chosen_BK.nonzero(as_tuple=True)
-        place_N = self.positions_K[column_N]
-        rows_M, row_N = row_N.unique(return_inverse=True)
-        ids_ML = self.ids_BL[rows_M, : int(place_N.max()) + 1]
-        lengths_M = self.lengths_B[rows_M].clamp(max=ids_ML.shape[1])
-        chosen = chosen_BK > 0
-        targets_1N, mask_1N = self.targets_BK[chosen].unsqueeze(0), self.mask_BK[chosen].unsqueeze(0)
-        return Sequences(ids_ML, place_N, targets_1N, mask_1N, lengths_M, row_N)
+        targets_1N, mask_1N = self.targets_BK[row_N, column_N].unsqueeze(0), self.mask_BK[row_N, column_N].unsqueeze(0)
+        return Sequences(self.ids_BL, self.positions_K[column_N], targets_1N, mask_1N, self.lengths_B, row_N)
 
 
 def sequences(prompts: list[list[int]], responses: list[list[int]], device: torch.device | str) -> Sequences:
@@ -144,5 +139,11 @@ def logits_of(model: PreTrainedModel, batch: Sequences) -> Tensor:
     """The logits that predict the responses, logits_BKV in float32 (of picked positions, logits_1NV)."""
     if batch.row_N is None:
         return model(input_ids=batch.ids_BL, logits_to_keep=batch.positions_K, use_cache=False).logits.float()
-    hidden_NH = hidden_states(model, batch.ids_BL)[batch.row_N, batch.positions_K]
-    return head_logits(model, hidden_NH).float().unsqueeze(0)
+    return logits_at(model, batch, hidden_states(model, batch.ids_BL))
+
+
+def logits_at(model: PreTrainedModel, batch: Sequences, hidden_BLH: Tensor) -> Tensor:
+    """The same, out of the trunk's hidden states."""
+    if batch.row_N is None:
+        return head_logits(model, hidden_BLH[:, batch.positions_K]).float()
+    return head_logits(model, hidden_BLH[batch.row_N, batch.positions_K]).float().unsqueeze(0)

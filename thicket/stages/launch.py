@@ -18,15 +18,16 @@ TRACEBACK = "THICKET_TRACEBACK"
 
 def run_config(root: Path, path: Path) -> int:
     """Runs the stage of a resolved config's file."""
-    return _guarded(lambda: run_file(root, path if path.is_absolute() else Path(path)))
+    return guarded(lambda: run_file(root, path if path.is_absolute() else Path(path)))
 
 
 def run_one(root: Path, stage: AnyStage, targets: Targets) -> int:
     """Runs a stage to given places."""
-    return _guarded(lambda: run_stage(root, stage, targets))
+    return guarded(lambda: run_stage(root, stage, targets))
 
 
-def _guarded(work: Callable[[], None]) -> int:
+def guarded(work: Callable[[], None]) -> int:
+    """Does some work; says what went wrong, for people, and returns the status that the process ends with."""
     try:
         work()
     except Interrupted:

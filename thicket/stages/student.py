@@ -1,6 +1,7 @@
 """Stage *student*: several specialists, or several domains, folded into one model."""
 
-from thicket.config.method import Mixed, Opd
+from thicket.config.method import Opd
+from thicket.config.policy_gradient import Mixed
 from thicket.config.stages import StudentStage
 from thicket.stages.outcome import Outcome, Places
 

@@ -3,7 +3,7 @@
 import csv
 from pathlib import Path
 
-COLUMNS = ("step", "flops", "loss", "reward", "length", "entropy", "kl", "selection")
+COLUMNS = ("step", "flops", "loss", "reward", "length", "entropy", "kl", "temperature", "selection")
 Row = dict[str, float]
 """A value for some of the columns."""
 

@@ -19,6 +19,7 @@ from transformers import PreTrainedModel
 
 from thicket.config.run import Trainer
 from thicket.engine import make_trainer
+from thicket.models.size import active_parameters
 from thicket.progress import Progress
 from thicket.signals import Interrupted
 from thicket.training.curves import Row
@@ -40,7 +41,7 @@ class Steps(pl.LightningModule):
         self.model = model.train()
         self.step = 0
         self.rows: list[Row] = []
-        self.ledger = Ledger(parameters=sum(parameter.numel() for parameter in model.parameters()))  # tied ones once
+        self.ledger = Ledger(parameters=active_parameters(model))
         self.phases: dict[str, float] = {}
         """Seconds that each phase of the steps took."""
         self._seconds_before, self._started = 0.0, time.monotonic()

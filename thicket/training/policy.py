@@ -17,13 +17,14 @@ from transformers import PreTrainedModel
 from thicket.config.domain import TrainedDomain
 from thicket.config.on_policy import OnPolicy
 from thicket.methods.method import Method, Rows
+from thicket.models.head import hidden_states
 from thicket.ops import draws
 from thicket.ops.log_probs import token_log_probs
 from thicket.ops.policy_gradient import top_share
 from thicket.sampling.decode import Decoding
 from thicket.sampling.environment import Environment
 from thicket.sampling.prompts import Tokenizer
-from thicket.sampling.rollouts import Request, Response, logits_of, respond, sequences
+from thicket.sampling.rollouts import Request, Response, logits_at, logits_of, respond, sequences
 from thicket.training.curves import Row
 from thicket.training.loop import Steps, chunks
 from thicket.training.optimizer import adamw, learning_rate
@@ -241,24 +242,18 @@ class PolicyTraining(Steps):
     def _update(self, rows: Rows, index: int) -> Row:
         """One optimizer step on some rows: gradients of micro-batches add up to that of the whole."""
         weights_BK = self.method.weights(rows)
-        chosen_BK = self._chosen_tokens(rows)
-        count = chosen_BK.sum().clamp(min=1)
-        total, figures, trained = 0.0, {}, 0
+        count = rows.sequences.mask_BK.sum().clamp(min=1)
+        total, figures = 0.0, {}
         for part in chunks(len(rows.sequences), self.config.micro_batch):
             micro = rows.rows(torch.arange(part.start, part.stop, device=self.device))
-            chosen_NK, weights_NK = chosen_BK[part], weights_BK[part]
-            if self.method.share < 1:
-                if not chosen_NK.any():
-                    continue
-                micro, weights_NK = micro.picked(chosen_NK), weights_NK[chosen_NK > 0].unsqueeze(0)
-                chosen_NK = micro.sequences.mask_BK
-            token = self.method.token_loss(logits_of(self.model, micro.sequences), micro)
+            logits_BKV, micro, weights_NK = self._forward(micro, weights_BK[part])
+            token = self.method.token_loss(logits_BKV, micro)
             loss = (token.loss_BK * weights_NK).sum()
             self.manual_backward(loss)
             total += float(loss.detach())
-            trained += int(micro.sequences.lengths_B.sum())
-            for name, value_NK in token.figures.items():
-                figures[name] = figures.get(name, 0.0) + float((value_NK * chosen_NK).sum() / count)
+            for name, value_BK in token.figures.items():
+                figures[name] = figures.get(name, 0.0) + float((value_BK * micro.sequences.mask_BK).sum() / count)
+        trained = int(rows.sequences.lengths_B.sum())
         passes = self.method.passes
         self.ledger.trained(trained, 1 + passes.trained)
         self.ledger.forward(trained, passes.forward)
@@ -268,15 +263,20 @@ class PolicyTraining(Steps):
         self.update(rate, self.config.optimizer.clip)
         return {"loss": total, **figures}
 
-    @torch.no_grad()
-    def _chosen_tokens(self, rows: Rows) -> Tensor:
-        """1.0 at the response tokens that the update trains on, chosen_BK."""
-        mask_BK = rows.sequences.mask_BK
+    def _forward(self, rows: Rows, weights_BK: Tensor) -> tuple[Tensor, Rows, Tensor]:
+        """The logits that are trained, with the rows and weights that they belong to.
+
+        Of the tokens of the highest divergence alone, where the method wants no others: the trunk is read once, and the
+        head once for all tokens, without a gradient, and again for those.
+        """
         if self.method.share == 1:
-            return mask_BK
-        parts = [self.method.divergence(logits_of(self.model, m.sequences), m) for m in self._micro_batches(rows)]
-        self.ledger.forward(int(rows.sequences.lengths_B.sum()))
-        return top_share(torch.cat(parts), mask_BK, self.method.share)
+            return logits_of(self.model, rows.sequences), rows, weights_BK
+        hidden_BLH = hidden_states(self.model, rows.sequences.ids_BL)
+        with torch.no_grad():
+            divergence_BK = self.method.divergence(logits_at(self.model, rows.sequences, hidden_BLH), rows)
+            chosen_BK = top_share(divergence_BK, rows.sequences.mask_BK, self.method.share)
+        picked = rows.picked(chosen_BK)
+        return logits_at(self.model, picked.sequences, hidden_BLH), picked, weights_BK[chosen_BK > 0].unsqueeze(0)
 
     # -- choosing ----------------------------------------------------------------------------------------------------
 

@@ -95,8 +95,8 @@ def _watch(process: subprocess.Popen[bytes], verdict_file: int, limits: Limits) 
     assert process.stdout is not None
     output_file = process.stdout.fileno()
     parts = {output_file: bytearray(), verdict_file: bytearray()}
-    end = time.monotonic() + limits.wall_seconds
-    look, excess = 0.0, ""
+    begun = time.monotonic()
+    end, look, excess = begun + limits.wall_seconds, begun + LOOK_SECONDS, ""
     with selectors.DefaultSelector() as selector:
         for descriptor in parts:
             selector.register(descriptor, selectors.EVENT_READ)

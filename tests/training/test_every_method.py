@@ -1,0 +1,78 @@
+"""Every way to a specialist, on a mixture of experts: it is made, it is scored, and it moves what it should move."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from safetensors.torch import load_file
+from toys import DECLARED, DOMAIN, ON_POLICY, VALUES, run, toy_project
+
+from thicket.config.method import SpecialistMethod
+from thicket.config.schema import tags
+from thicket.plan.code import SPECIALISTS
+
+ARCHITECTURE = {"layers": 1, "width": 16, "heads": 2, "mlp_width": 12, "experts": 4, "active": 2}
+TRAINED: dict[str, Any] = {"steps": 3, "batch": 4, "micro_batch": 4, "select_samples": 1}
+ONLY: dict[str, Any] = {"items": 6}
+OPTIONS: dict[str, dict[str, Any]] = {
+    **dict.fromkeys(("grpo", "simplerl", "dapo", "dr-grpo", "gspo", "ppo"), {**ON_POLICY, "group": 4, "steps": 2}),
+    **dict.fromkeys(("sft", "rft", "ssd"), TRAINED),
+    "distil-ensemble": {**TRAINED, "samples": 2},
+    "randopt": {**ONLY, "perturbations": 4, "members": 2, "sigmas": [1e-3]},
+    "es": {**ONLY, "steps": 2, "population": 4, "sigma": 0.1},
+    "best-member": {},
+    "self-consistency": {**ONLY, "votes": 3, "temperatures": [0.5, 1.0]},
+    "best-prompt": {**ONLY, "samples": 2, "temperatures": [0.0, 1.0]},
+}
+ALONE = [name for name in OPTIONS if name not in ("best-member", "distil-ensemble", "rft")]
+METHODS = [*ALONE, ["randopt", "best-member"], ["randopt", "distil-ensemble"], ["sft", "rft"]]
+DECLARED_HERE: dict[str, Any] = {
+    "experiment": "every method",
+    "domains": ["sort"],
+    "bases": {"moe": {"base": "tiny-moe"}},
+    "products": [{"base": "moe", "domains": ["sort"], "methods": METHODS}],
+    "values": {
+        **VALUES,
+        "base": {"tiny-moe": {**DECLARED["values"]["base"]["tiny"], "architecture": ARCHITECTURE}},
+        # A verifier that random text passes now and then: what would be learnt, or kept, otherwise?
+        "domain": {"sort": {**DOMAIN, "verifier": {"type": "number", "tolerance": 1e9}, "length_penalty": 0.0}},
+        "method": OPTIONS,
+    },
+}
+NAMES = ["sort-" + (entry if isinstance(entry, str) else "-".join(entry)) for entry in METHODS]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = toy_project(tmp_path_factory.mktemp("every") / "project", DECLARED_HERE)
+    run(root, "data-sort", "base-moe", "specialist-sort-randopt", "specialist-sort-sft", "evaluate-moe")
+    return root
+
+
+def test_every_type_is_here() -> None:
+    from thicket.config.library import Library
+
+    library = Library(Path(__file__).parents[2] / "conf")
+    assert {library.option("method", name).value["type"] for name in OPTIONS} == set(tags(SpecialistMethod))
+    assert set(SPECIALISTS) == set(tags(SpecialistMethod))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_specialist_is_made_and_scored(made: Path, name: str) -> None:
+    run(made, f"specialist-{name}", f"evaluate-{name}")
+    folder, ledger = made / "build/models" / name, json.loads((made / f"build/metrics/{name}.json").read_text())
+    scores = json.loads((made / f"build/evaluation/{name}/metrics.json").read_text())["domains"]["sort"]
+    assert 0 <= scores["pass@1"] <= 1
+    assert ledger["flops"] > 0 or name.endswith("best-member")
+    weights = folder / "model.safetensors"
+    start = load_file(made / "build/models/moe/model.safetensors")
+    if weights.is_file():
+        after = load_file(weights)
+        moved = {key for key in start if not after[key].equal(start[key])}
+        assert any("mlp.gate." in key for key in moved), "the router is trained, or perturbed, too"
+        assert any(".experts." in key for key in moved)
+    else:
+        answering = json.loads((folder / "answering.json").read_text())
+        assert answering["weights_of"] == "moe"
+        assert sum(path.stat().st_size for path in folder.iterdir()) < 20_000, "kilobytes"

@@ -1,0 +1,96 @@
+"""A specialist that imitates texts: given demonstrations, or samples of the model that it starts from."""
+
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any
+
+from transformers import PreTrainedModel
+
+from thicket.config.answering import Answering
+from thicket.config.imitation import Imitated, Sampled, Sft, Ssd
+from thicket.config.stages import SpecialistStage
+from thicket.evaluation.way import weights_folder
+from thicket.methods.texts import Sample, Text
+from thicket.models.answering import read_answering, write_answering
+from thicket.models.folder import load_model, load_tokenizer, save_model
+from thicket.models.lora import adapt, merged
+from thicket.progress import Progress
+from thicket.sampling.environment import Environment, load_environment
+from thicket.sampling.prompts import Tokenizer
+from thicket.stages.outcome import Outcome, Places
+from thicket.training.imitation import ImitationTraining
+from thicket.training.ledger import Ledger
+from thicket.training.loop import fit
+from thicket.training.samples import Sampling, sample
+
+Kept = Callable[[Sampled, list[Sample]], list[Sample]]
+"""(method, samples of a prompt) → those that are imitated."""
+
+
+def imitate(config: SpecialistStage, method: Imitated, places: Places) -> Outcome:
+    """Makes the specialist's folder: of an ensemble, from the weights that its members are perturbations of."""
+    folder = places.models / config.base
+    start = read_answering(folder) or Answering()
+    weights = weights_folder(folder, start)
+    model, tokenizer = load_model(weights), load_tokenizer(weights)
+    data = places.data / config.domain.name
+    train = load_environment(config.domain, data, "train", tokenizer)
+    selection = load_environment(config.domain, data, "selection", tokenizer)
+    code: Any = import_module(f"thicket.methods.{method.type}")  # One type, one module.
+    if isinstance(method, Sft):
+        texts, spent, seconds = code.demonstrations(tokenizer, train), Ledger(), 0.0
+    else:
+        asked = load_environment(config.domain, data, "train", tokenizer, start.template)
+        drawn = _sample(config, method, code.JUDGED, model, tokenizer, asked, start, places)
+        texts, spent, seconds = _kept(method, code.kept, train, drawn), drawn.ledger, drawn.seconds
+    print(f"specialist {config.name}: {len(texts)} texts to imitate, of {len(train.items)} train items", flush=True)
+    if method.lora is not None:
+        model = adapt(model, method.lora, config.seed)
+    module = ImitationTraining(
+        model, tokenizer, texts, selection, method, method.select_temperature, config.seed, config.sampler.batch, spent
+    )
+    fit(module, config.trainer, places.resume, Progress(f"specialist {config.name}"))
+    save_model(merged(module.model), tokenizer, places.out)
+    if isinstance(method, Ssd):
+        write_answering(places.out, Answering(temperature=method.answer_temperature))
+    return Outcome(
+        parents=(config.base,),
+        domains=[config.domain.name],
+        ledger=module.ledger,
+        seconds=seconds + module.seconds,
+        phases={"sampling": seconds, "training": module.seconds},
+        steps=module.step,
+        selection=module.rows[-1]["selection"],
+        rows=module.rows,
+    )
+
+
+def _sample(
+    config: SpecialistStage,
+    method: Sampled,
+    judged: bool,
+    model: PreTrainedModel,
+    tokenizer: Tokenizer,
+    asked: Environment,
+    start: Answering,
+    places: Places,
+) -> Sampling:
+    """The start's samples; its members', where it is an ensemble."""
+    seed, batch, folder = config.seed, config.sampler.batch, places.resume / "samples"
+    module = Sampling(model, tokenizer, asked, start.members, method, judged, seed, batch, folder)
+    sample(module, config.trainer, Progress(f"specialist {config.name}"))
+    return module
+
+
+def _kept(method: Sampled, kept: Kept, train: Environment, drawn: Sampling) -> list[Text]:
+    """The samples that the method keeps, each after its plain prompt."""
+    texts = [
+        Text(prompt, chosen.tokens)
+        for prompt, samples in zip(train.prompts[: method.prompts], drawn.drawn, strict=True)
+        for chosen in kept(method, samples)
+    ]
+    if not texts:
+        raise ValueError(
+            f"domain {train.domain.name}: there is nothing to imitate: no sample was kept ({drawn.figures()})"
+        )
+    return texts

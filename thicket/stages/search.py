@@ -1,0 +1,105 @@
+"""A specialist that is found rather than trained: an ensemble of neighbours of a model, the best of them, or a walk."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from transformers import PreTrainedModel
+
+from thicket.config.answering import Answering
+from thicket.config.run import Evaluation
+from thicket.config.search import Es, Member, Randopt
+from thicket.config.stages import SpecialistStage
+from thicket.evaluation.evaluator import Evaluator, score
+from thicket.evaluation.way import way_of, weights_folder
+from thicket.methods.es import EsSearch
+from thicket.methods.member import write_member
+from thicket.methods.randopt import RandoptSearch
+from thicket.models.answering import read_answering, write_answering
+from thicket.models.folder import load_model, load_tokenizer, save_model, weights_hash
+from thicket.progress import Progress
+from thicket.sampling.environment import Environment, load_environment
+from thicket.sampling.prompts import Tokenizer
+from thicket.stages.outcome import Outcome, Places
+from thicket.training.loop import fit
+from thicket.training.scoring import Scorer
+from thicket.training.search import SearchTraining
+
+GREEDY = Answering(temperature=0.0)
+"""How candidates answer, and what the score on the selection items is of where no ensemble votes."""
+
+
+def search(config: SpecialistStage, method: Randopt | Es | Member, places: Places) -> Outcome:
+    """Makes the specialist's folder.
+
+    Raises: ValueError where the train split has too few items, or a single member is wanted of what is no ensemble.
+    """
+    if isinstance(method, Member):
+        return _single(config, places)
+    weights = _weights(places.models / config.base)
+    model, tokenizer = load_model(weights), load_tokenizer(weights)
+    asked = _first(load_environment(config.domain, places.data / config.domain.name, "train", tokenizer), method.items)
+    found = RandoptSearch(method, config.seed) if isinstance(method, Randopt) else EsSearch(method, config.seed)
+    module = SearchTraining(model, Scorer(tokenizer, config.domain, asked, config.sampler.batch), method, found)
+    fit(module, config.trainer, places.resume, Progress(f"specialist {config.name}"))
+    answering = GREEDY
+    if isinstance(found, RandoptSearch):
+        members = found.ensemble(module.scores)
+        answering = Answering(weights_of=weights.name, weights=weights_hash(weights), members=members)
+        write_answering(places.out, answering)
+    else:
+        save_model(module.model, tokenizer, places.out)
+    module.rows[-1]["selection"] = selection = _selection(config, answering, module.model, tokenizer, places.data)
+    return Outcome(
+        parents=(config.base,),
+        domains=[config.domain.name],
+        ledger=module.ledger,
+        seconds=module.seconds,
+        phases=module.phases,
+        steps=module.step,
+        selection=selection,
+        rows=module.rows,
+    )
+
+
+def _single(config: SpecialistStage, places: Places) -> Outcome:
+    folder = places.models / config.base
+    ensemble = read_answering(folder)
+    if ensemble is None or not ensemble.members:
+        raise ValueError(f"{config.base} is no ensemble: method {config.method.type} takes the best member of one")
+    write_member(weights_folder(folder, ensemble), ensemble, 1, places.out)
+    model, tokenizer = load_model(places.out), load_tokenizer(places.out)
+    selection = _selection(config, GREEDY, model, tokenizer, places.data)
+    return Outcome(parents=(config.base,), domains=[config.domain.name], selection=selection)
+
+
+def _weights(folder: Path) -> Path:
+    """The folder of the weights that a model answers with: of an ensemble, those that its members surround."""
+    return weights_folder(folder, read_answering(folder) or Answering())
+
+
+def _first(environment: Environment, count: int) -> Environment:
+    there = len(environment.items)
+    if there < count:
+        name = environment.domain.name
+        raise ValueError(f"method.items = {count}: domain {name} has {there} train items; allowed: 1 … {there}")
+    return replace(environment, items=environment.items[:count], prompts=environment.prompts[:count])
+
+
+def _selection(
+    config: SpecialistStage, answering: Answering, model: PreTrainedModel, tokenizer: Tokenizer, data: Path
+) -> float:
+    """Share of the selection items that are answered correctly, greedily or by the members' vote."""
+    settings = Evaluation(samples=1, ks=[1], split="selection")
+    environment = load_environment(config.domain, data / config.domain.name, settings.split, tokenizer)
+    module = Evaluator(
+        model,
+        tokenizer,
+        [environment],
+        way_of(answering, settings),
+        settings.samples,
+        greedy=False,
+        seed=config.seed,
+        sampler_batch=config.sampler.batch,
+    )
+    scores = score(module, config.trainer, f"specialist {config.name}")[config.domain.name]
+    return sum(row.correct for row in scores) / len(scores)

@@ -1,0 +1,93 @@
+"""Training on fixed texts: cross-entropy on the responses. Legend: B texts, K trained positions, V vocabulary."""
+
+from dataclasses import replace
+
+import torch
+from transformers import PreTrainedModel
+
+from thicket.config.imitation import Imitation
+from thicket.methods.texts import Text
+from thicket.ops import draws
+from thicket.ops.log_probs import token_log_probs
+from thicket.sampling.environment import Environment
+from thicket.sampling.prompts import Tokenizer
+from thicket.sampling.rollouts import logits_of, sequences
+from thicket.training.curves import Row
+from thicket.training.ledger import Ledger
+from thicket.training.loop import Steps, chunks
+from thicket.training.optimizer import adamw, learning_rate
+from thicket.training.order import dealt
+from thicket.training.selecting import score
+
+ORDER, DROPOUT = 1, 5
+"""Streams of draws, apart from those of the samples and of the selection items."""
+
+
+class ImitationTraining(Steps):
+    """Lightning module: each step is one optimizer step on `batch` texts."""
+
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        tokenizer: Tokenizer,
+        texts: list[Text],
+        selection: Environment,
+        config: Imitation,
+        temperature: float,
+        seed: int,
+        sampler_batch: int,
+        spent: Ledger,
+    ):
+        """`temperature` is that of the responses that are scored in the end; `spent` is what the texts have cost."""
+        super().__init__(model)
+        assert texts, "methods raise where there is nothing to imitate"
+        self.tokenizer, self.texts, self.selection = tokenizer, texts, selection
+        self.config, self.temperature, self.seed, self.sampler_batch = config, temperature, seed, sampler_batch
+        self.ledger = replace(spent, parameters=self.ledger.parameters)
+
+    @property
+    def share_done(self) -> float:
+        steps = self.step / self.config.steps
+        return steps if self.config.flops is None else max(steps, self.ledger.flops / self.config.flops)
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return adamw([self.model], self.config.optimizer)
+
+    def take_step(self) -> Row:
+        config = self.config
+        first = self.step * config.batch
+        places = dealt(range(first, first + config.batch), len(self.texts), self.seed, ORDER)
+        loss = self.gradients([self.texts[place] for place in places])
+        self.update(learning_rate(config.optimizer, self.step, config.steps), config.optimizer.clip)
+        row = {"step": self.step + 1, "flops": self.ledger.flops, "loss": loss}
+        row["length"] = sum(len(self.texts[place].response) for place in places) / len(places)
+        if self.step + 1 == config.steps or (config.flops is not None and self.ledger.flops >= config.flops):
+            row["selection"] = self._score()
+        return row
+
+    def gradients(self, texts: list[Text]) -> float:
+        """Adds up the gradients of −(1/Σ|y|) Σ log π(y_t), over all response tokens of the texts; returns the loss.
+
+        The denominator is that of the whole step, so that gradients of micro-batches sum to the whole's.
+        """
+        self.model.train()
+        count, total = sum(len(text.response) for text in texts), 0.0
+        for part in chunks(len(texts), self.config.micro_batch):
+            micro = texts[part]
+            batch = sequences([text.prompt for text in micro], [text.response for text in micro], self.device)
+            with torch.random.fork_rng(self._generators()):  # Only an adapter's dropout draws from it.
+                torch.manual_seed(draws.key(self.seed, DROPOUT, self.step, part.start) >> 1)
+                logits_BKV = logits_of(self.model, batch)
+            log_probs_BK = token_log_probs(logits_BKV.log_softmax(dim=-1), batch.targets_BK)
+            loss = -(log_probs_BK * batch.mask_BK).sum() / count
+            self.manual_backward(loss)
+            total += float(loss.detach())
+            self.ledger.trained(int(batch.lengths_B.sum()))
+        return total
+
+    def _generators(self) -> list[torch.device]:
+        return [self.device] if self.device.type == "cuda" else []
+
+    def _score(self) -> float:
+        samples, batch = self.config.select_samples, self.sampler_batch
+        return score(self.model, self.tokenizer, [self.selection], self.temperature, self.seed, samples, batch)

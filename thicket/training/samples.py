@@ -1,0 +1,187 @@
+"""The samples of a frozen start that rejection sampling and self-distillation train on.
+
+They are written in pieces as they come, so that a run that is broken off keeps them. A sample's draws depend on its
+item and member alone: which pieces there were changes nothing.
+"""
+
+import time
+from collections.abc import Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+from torch.utils.data import DataLoader
+from transformers import PreTrainedModel
+
+from thicket.config.answering import Perturbation
+from thicket.config.imitation import Sampled
+from thicket.config.run import Trainer
+from thicket.engine import make_trainer
+from thicket.methods.texts import Sample
+from thicket.models.perturb import Direction, Neighbourhood
+from thicket.ops import draws
+from thicket.progress import Progress
+from thicket.sampling.decode import Decoding
+from thicket.sampling.environment import Environment
+from thicket.sampling.prompts import Tokenizer
+from thicket.sampling.rollouts import Request, respond
+from thicket.signals import Interrupted
+from thicket.training.ledger import Ledger
+from thicket.training.records import Record, read_records, write_records
+
+SAMPLES = 4
+"""Stream of draws, apart from those of the order of texts and of the selection items."""
+
+
+class Sampling(pl.LightningModule):
+    """Predicts samples of train prompts. A batch is a piece: (member, places of items)."""
+
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        tokenizer: Tokenizer,
+        environment: Environment,
+        members: Sequence[Perturbation],
+        config: Sampled,
+        judged: bool,
+        seed: int,
+        sampler_batch: int,
+        folder: Path,
+    ):
+        """`members` are perturbations of the model that answer in its place; `folder` keeps what is written.
+
+        Raises: ValueError where greedy samples of a prompt would be equal, or those in the folder cost the budget.
+        """
+        super().__init__()
+        self.model, self.tokenizer, self.environment, self.members = model, tokenizer, environment, members
+        self.config, self.judged, self.seed = config, judged, seed
+        self.sampler_batch, self.folder = sampler_batch, folder
+        voices = max(1, len(members))
+        if config.temperature == 0 and config.samples > voices:
+            raise ValueError(
+                f"method.samples = {config.samples} with method.temperature = 0: a model's greedy samples are equal, "
+                f"so a prompt can have at most {voices}"
+            )
+        self.lengths = {item.id: len(ids) for item, ids in zip(environment.items, environment.prompts, strict=True)}
+        self.asked = asked(len(environment.items[: config.prompts]), config.samples, voices)
+        self.ledger = Ledger(parameters=sum(parameter.numel() for parameter in model.parameters()))
+        self.records: dict[tuple[str, int], Record] = {}
+        self.sampled = self.correct = 0
+        known = {(environment.items[place].id, member) for member, place in self.asked}
+        self._take([record for record in read_records(folder) if (record.item, record.member) in known])
+
+    @property
+    def share_done(self) -> float:
+        """Share of the prompts that are answered."""
+        return len(self.records) / len(self.asked)
+
+    @property
+    def seconds(self) -> float:
+        """Time spent on sampling, over all the runs that it took."""
+        return sum(record.seconds for record in self.records.values())
+
+    @property
+    def drawn(self) -> list[list[Sample]]:
+        """The samples of each prompt, the members in the order of their rank."""
+        by_item: dict[str, list[Sample]] = {item.id: [] for item in self.environment.items[: self.config.prompts]}
+        for _, record in sorted(self.records.items(), key=lambda entry: entry[0][1]):
+            by_item[record.item] += record.samples
+        return list(by_item.values())
+
+    def figures(self) -> str:
+        """How many samples there are, and how many of them are correct."""
+        share = f"  correct {self.correct / self.sampled:.3f}" if self.judged and self.sampled else ""
+        return f"sampling: {self.sampled} samples{share}"
+
+    def pieces(self) -> list[tuple[int, list[int]]]:
+        """What is still to be sampled: runs of prompts for one member, at most the sampler's batch of responses."""
+        items = self.environment.items
+        missing: dict[int, list[int]] = {}
+        for member, place in self.asked:
+            if (items[place].id, member) not in self.records:
+                missing.setdefault(member, []).append(place)
+        size = max(1, self.sampler_batch // max(self.asked.values()))
+        return [
+            (member, places[first : first + size])
+            for member, places in sorted(missing.items())
+            for first in range(0, len(places), size)
+        ]
+
+    def on_predict_start(self) -> None:
+        self.neighbourhood = Neighbourhood(self.model) if self.members else None
+
+    def predict_step(self, batch: tuple[int, list[int]], batch_idx: int) -> int:
+        started = time.monotonic()
+        member, places = batch
+        groups = self._answer(member, places)
+        seconds = (time.monotonic() - started) / len(places)
+        items = self.environment.items
+        records = [Record(items[place].id, member, group, seconds) for place, group in zip(places, groups, strict=True)]
+        write_records(self.folder, records)
+        self._take(records)
+        if self.trainer.received_sigterm:
+            raise Interrupted
+        return len(records)
+
+    def _answer(self, member: int, places: list[int]) -> list[list[Sample]]:
+        environment, config, domain = self.environment, self.config, self.environment.domain
+        requests = [
+            Request(
+                environment.prompts[place],
+                draws.key(self.seed, SAMPLES, member, int(environment.items[place].id, 16)),
+                self.asked[member, place],
+            )
+            for place in places
+        ]
+        decoding = Decoding(config.temperature, config.top_k, config.top_p, most=domain.window.response)
+        with self._as(member):
+            stops, batch = environment.stop_ids, self.sampler_batch
+            groups = list(respond(self.model, self.tokenizer, requests, decoding, stops, domain.stop, batch))
+        if not self.judged:
+            return [[Sample(response.tokens, response.text) for response in group] for group in groups]
+        answered = [
+            (response.text, environment.items[place])
+            for place, group in zip(places, groups, strict=True)
+            for response in group
+        ]
+        verdicts = iter(environment.judge(answered))
+        return [[Sample(one.tokens, one.text, next(verdicts).correct) for one in group] for group in groups]
+
+    def _as(self, member: int) -> Any:
+        """The model as a member of the ensemble, where there is one."""
+        if self.neighbourhood is None:
+            return nullcontext()
+        chosen = self.members[member]
+        return self.neighbourhood.at(Direction(chosen.seed, chosen.sigma))
+
+    def _take(self, records: list[Record]) -> None:
+        """Counts records in. Raises: ValueError where they leave nothing of the budget."""
+        for record in records:
+            self.records[record.item, record.member] = record
+            self.ledger.forward(self.lengths[record.item])
+            self.ledger.generated(sum(len(sample.tokens) for sample in record.samples))
+            self.sampled += len(record.samples)
+            self.correct += sum(bool(sample.correct) for sample in record.samples)
+        if self.config.flops is not None and self.ledger.flops >= self.config.flops:
+            raise ValueError(
+                f"method.flops = {self.config.flops:.3g} is spent before anything is trained: {self.figures()}; "
+                "`method.prompts` says how many prompts are sampled"
+            )
+
+
+def asked(prompts: int, samples: int, members: int) -> dict[tuple[int, int], int]:
+    """(member, prompt) → samples: those of a prompt are dealt to the members, and go on from one prompt to the next."""
+    dealt: dict[tuple[int, int], int] = {}
+    for turn in range(prompts * samples):
+        share = turn % members, turn // samples
+        dealt[share] = dealt.get(share, 0) + 1
+    return dealt
+
+
+def sample(module: Sampling, config: Trainer, progress: Progress) -> None:
+    """Samples what the folder does not hold yet. Raises: Interrupted where SIGTERM came first."""
+    pieces: Any = module.pieces()
+    if pieces:
+        loader: Any = DataLoader(pieces, batch_size=None)
+        make_trainer(config, 1, [progress]).predict(module, loader, return_predictions=False)
