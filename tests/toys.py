@@ -25,7 +25,7 @@ VALUES: dict[str, dict[str, dict[str, Any]]] = {
     },
     "domain": dict.fromkeys(("sort", "reverse", "shift", "odd"), DOMAIN),
     "method": {
-        **dict.fromkeys(("grpo", "simplerl", "dapo", "dr-grpo", "gspo", "ppo"), {**ON_POLICY, "group": 4, "steps": 6}),
+        **{name: {**ON_POLICY, "group": 4, "steps": 6} for name in ("grpo", "dapo", "ppo")},
         "opd": {**ON_POLICY, "steps": 6},
         "mixed": {**ON_POLICY, "group": 4},
     },
@@ -41,8 +41,6 @@ DECLARED: dict[str, Any] = {
     "specialists": {
         "sort-grpo": {"base": "tiny", "domain": "sort", "method": "grpo"},
         "reverse-grpo": {"base": "tiny", "domain": "reverse", "method": "grpo"},
-        "sort-dapo": {"base": "tiny", "domain": "sort", "method": "dapo"},
-        "sort-ppo": {"base": "tiny", "domain": "sort", "method": "ppo"},
     },
     "students": {"opd": {"base": "tiny", "method": "opd", "teachers": ["sort-grpo", "reverse-grpo"]}},
     "values": VALUES,

@@ -1,5 +1,6 @@
 """Programs that attack the sandbox: each fails with its named reason, and the next program is judged as ever."""
 
+import ast
 import json
 import os
 import socket
@@ -281,8 +282,12 @@ def test_nothing_outside_of_the_folder_can_be_written(folder: str) -> None:
 
 @needs_box
 def test_the_folder_is_empty_and_private() -> None:
-    assert seen("os.getcwd(), os.listdir(), open('mine', 'w').write('x'), os.listdir()") == "/tmp [] 1 ['mine']"
-    assert seen("os.listdir('/tmp')") == "[]"
+    way = {path.split("/")[2] for path in WAY if path.startswith("/tmp/")}  # where thicket itself lies in /tmp
+    before, after = seen("os.listdir(), '|', os.getcwd(), open('mine', 'w').write('x'), os.listdir()").split(" | ")
+    assert set(ast.literal_eval(before)) == way
+    assert after.startswith("/tmp 1 ")
+    assert set(ast.literal_eval(after.removeprefix("/tmp 1 "))) == {*way, "mine"}
+    assert set(ast.literal_eval(seen("os.listdir('/tmp')"))) == way
 
 
 @needs_box

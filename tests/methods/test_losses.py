@@ -211,7 +211,8 @@ def gradient(method: Any, rows: Rows, seed: int = 0) -> Tensor:
 @pytest.mark.parametrize("name", ["grpo", "simplerl", "dapo", "dr_grpo", "gspo"])
 def test_one_inner_update_is_the_on_policy_gradient(name: str) -> None:
     """Σ weight · Â · ∇log π, whatever the clips: the ratio is 1."""
-    method = recipe(name, **({"kl": 0.0} if name == "simplerl" else {}))
+    values: dict[str, Any] = {"kl": 0.0} if name == "simplerl" else {}
+    method = recipe(name, **values)
     found = gradient(method, rows_of())
     model: Any = random_model(0).float()
     model.lm_head.weight.requires_grad_(True)

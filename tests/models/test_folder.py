@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
-from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaForCausalLM
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
 from thicket.config.base import Architecture
 from thicket.models.characters import character_tokenizer
@@ -15,7 +15,7 @@ from thicket.models.folder import check_same_vocabulary, load_model, load_tokeni
 from thicket.models.scratch import fresh_model
 
 
-def toy(tied: bool = True, seed: int = 0) -> LlamaForCausalLM:
+def toy(tied: bool = True, seed: int = 0) -> PreTrainedModel:
     shape = Architecture(layers=1, width=16, heads=2, mlp_width=24, context=64, tied=tied)
     return fresh_model(shape, character_tokenizer(), seed)
 

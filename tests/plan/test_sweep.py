@@ -11,6 +11,7 @@ import yaml
 from commands import Command
 from toys import toy_project
 
+from thicket.config.policy_gradient import Grpo
 from thicket.config.stages import AnyStage, EvaluateStage, SpecialistStage
 from thicket.plan import sweep
 from thicket.plan.objective import COSTS, SELECTION, direction, worst
@@ -30,6 +31,7 @@ def stub(root: Path, stage: AnyStage, targets: Targets) -> None:
         (targets.artifact / "metrics.json").write_text(json.dumps({"domains": scores}))
         return
     assert isinstance(stage, SpecialistStage)
+    assert isinstance(stage.method, Grpo)
     if stage.method.steps == FAILS:
         targets.artifact.rmdir()
         raise ValueError("the loss is not a number")

@@ -4,13 +4,16 @@ import shutil
 from pathlib import Path
 
 import pytest
-from toys import run, toy_project
+from toys import DECLARED, run, toy_project
+
+MORE = {f"sort-{method}": {"base": "tiny", "domain": "sort", "method": method} for method in ("dapo", "ppo")}
 
 
 @pytest.fixture(scope="session")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Base, data, and both specialists."""
-    root = toy_project(tmp_path_factory.mktemp("toy") / "project")
+    declared = {**DECLARED, "specialists": {**DECLARED["specialists"], **MORE}}
+    root = toy_project(tmp_path_factory.mktemp("toy") / "project", declared)
     run(root, "data-sort", "data-reverse", "base-tiny", "specialist-sort-grpo", "specialist-reverse-grpo")
     return root
 

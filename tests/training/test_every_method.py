@@ -16,7 +16,7 @@ ARCHITECTURE = {"layers": 1, "width": 16, "heads": 2, "mlp_width": 12, "experts"
 TRAINED: dict[str, Any] = {"steps": 3, "batch": 4, "micro_batch": 4, "select_samples": 1}
 ONLY: dict[str, Any] = {"items": 6}
 OPTIONS: dict[str, dict[str, Any]] = {
-    **dict.fromkeys(("grpo", "simplerl", "dapo", "dr-grpo", "gspo", "ppo"), {**ON_POLICY, "group": 4, "steps": 2}),
+    **{key: {**ON_POLICY, "group": 4, "steps": 2} for key in ("grpo", "simplerl", "dapo", "dr-grpo", "gspo", "ppo")},
     **dict.fromkeys(("sft", "rft", "ssd"), TRAINED),
     "distil-ensemble": {**TRAINED, "samples": 2},
     "randopt": {**ONLY, "perturbations": 4, "members": 2, "sigmas": [1e-3]},

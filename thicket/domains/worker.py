@@ -44,7 +44,9 @@ def worker_command(function: str, sandbox: Sandbox | None) -> list[str]:
     if sandbox is None:
         return command
     require(sandbox)
-    return boxed([*command, sandbox.model_dump_json()], sandbox, [Path(sys.prefix), PACKAGE])
+    # The box's environment is empty: thicket may be found by a path of the caller's alone.
+    found = ["/usr/bin/env", f"PYTHONPATH={PACKAGE.parent}"]
+    return boxed([*found, *command, sandbox.model_dump_json()], sandbox, [Path(sys.prefix), PACKAGE])
 
 
 class Worker:

@@ -1,4 +1,4 @@
-"""The single best member of an ensemble, as a model of its own: θ + σε (s, σ from the ensemble's `answering.json`)."""
+"""Member: the best of a RandOpt ensemble as a model of its own, θ + σε (arXiv 2603.12228; s, σ in `answering.json`)."""
 
 from pathlib import Path
 

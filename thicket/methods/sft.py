@@ -1,4 +1,4 @@
-"""SFT: supervised fine-tuning on given demonstrations.
+"""SFT: supervised fine-tuning on given demonstrations (as in InstructGPT, Ouyang et al. 2022, arXiv 2203.02155 §3.5).
 
 Signal: a demonstration for each item, with the end that the domain asks of a response. Loss: −(1/Σ_i |y_i|) Σ_i Σ_t
 log π_θ(y_it | x_i, y_i<t), the mean over the response tokens of an optimizer step's texts; prompts are read only.

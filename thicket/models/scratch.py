@@ -35,10 +35,12 @@ def _common(architecture: Architecture, tokenizer: Tokenizer) -> dict[str, Any]:
 
 def _mixture(architecture: Architecture, tokenizer: Tokenizer) -> Qwen3MoeConfig:
     """Every layer is a mixture; `mlp_width` is that of one expert."""
+    # A dictionary, since the class does not declare all that it takes.
+    values: dict[str, Any] = {"head_dim": architecture.width // architecture.heads}
     return Qwen3MoeConfig(
         **_common(architecture, tokenizer),
+        **values,
         num_key_value_heads=architecture.heads,
-        head_dim=architecture.width // architecture.heads,
         num_experts=architecture.experts,
         num_experts_per_tok=architecture.active,
         moe_intermediate_size=architecture.mlp_width,

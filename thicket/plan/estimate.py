@@ -13,7 +13,7 @@ from thicket.config.imitation import Imitation
 from thicket.config.on_policy import OnPolicy, Trained
 from thicket.config.policy_gradient import PolicyGradient
 from thicket.config.resolve import Resolved
-from thicket.config.search import WEIGHTLESS, Search
+from thicket.config.search import WEIGHTLESS, Randopt, Search, SelfConsistency
 from thicket.config.stages import BaseStage, DataStage, EvaluateStage, SpecialistStage, StudentStage
 from thicket.domains.sources.procedural import longest_question
 from thicket.plan.flops import BACKWARD, FORWARD, critics, frozen_models, imitation_flops, rollout_flops, search_flops
@@ -61,6 +61,8 @@ class Estimator:
         """Model → FLOPs of every training that it rests on, and its own; as in provenance.json."""
         self.items: dict[str, int] = {}
         """Domain → test items."""
+        self.votes: dict[str, tuple[int, int]] = {}
+        """Model that answers by a vote → responses an answer, and times that it reads the prompt."""
         self.train: dict[str, int] = {}
         self.selection: dict[str, int] = {}
 
@@ -100,6 +102,10 @@ class Estimator:
         parents = [self.costs[name] for name in [stage.base, *(teacher.name for teacher in teachers)]]
         domains = [stage.domain] if isinstance(stage, SpecialistStage) else stage.domains
         trained = isinstance(method, Trained)
+        if isinstance(method, Randopt):
+            self.votes[stage.name] = method.members, method.members
+        elif isinstance(method, SelfConsistency):
+            self.votes[stage.name] = method.votes, 1
         frozen = len(teachers) + (frozen_models(method) if isinstance(method, PolicyGradient) else 0)
         flops = self._flops(stage, shape, domains, frozen) if isinstance(method, Trained | Search) else 0.0
         self.costs[stage.name] = _together([*parents, None if flops is None else {stage.name: flops}])
@@ -144,8 +150,10 @@ class Estimator:
         return min(most, rows) * max(domain.window.response for domain in domains)
 
     def _evaluate(self, stage: EvaluateStage) -> Estimate:
-        shape, rows = self.shapes[stage.name], stage.evaluation.samples + 1  # the greedy one besides
-        tokens = sum(self.items[d.name] * (2 * d.window.prompt + rows * d.window.response) for d in stage.domains)
+        shape, votes = self.shapes[stage.name], self.votes.get(stage.name)
+        # Else samples, and a greedy answer besides; either reads the prompt.
+        rows, reads = votes or (stage.evaluation.samples + 1, 2)
+        tokens = sum(self.items[d.name] * (reads * d.window.prompt + rows * d.window.response) for d in stage.domains)
         flops = None if shape is None else FORWARD * shape.active * tokens
         disk = ITEM_BYTES * sum(self.items[domain.name] for domain in stage.domains)
         found = _figures(shape, flops, copies=1, logits=stage.sampler.batch)

@@ -21,6 +21,7 @@ from thicket.reporting.results import (
     Results,
 )
 from thicket.reporting.settings import Settings
+from thicket.reporting.ssd_points import ssd_maps
 from thicket.statistics.intervals import Interval, difference_interval
 from thicket.statistics.recovery import recovery, sum_interval
 
@@ -39,6 +40,7 @@ def compare(stage: ReportStage, inputs: dict[str, Inputs]) -> Results:
         settings=settings,
         models={model.name: comparison.result(model) for model in stage.models},
         ways=by_method(inputs, comparison.domains, settings),
+        maps=ssd_maps(inputs, comparison.domains),
     )
 
 

@@ -9,6 +9,7 @@ from thicket.reporting import costs, figures, gains, inference, tables, ways
 from thicket.reporting.findings import findings, how_made
 from thicket.reporting.lineage import lineage
 from thicket.reporting.results import Results
+from thicket.reporting.ssd_map import ssd_map
 from thicket.reporting.style import STYLE
 from thicket.reporting.tables import Entry, Row, Table, brief
 
@@ -36,6 +37,11 @@ SECTIONS = {
 CURVES_NOTE = (
     "By step, in %. Dots: sampled pass@1 on the selection items of the model's own domains. Grey: the mean reward of "
     "the rollouts (100: every response is correct). Triangles: a control's candidates, by temperature."
+)
+MAP_NOTE = (
+    "Sampled pass@1 in % with its interval, on the items of the tables above. Rows: the temperature that a model was "
+    "trained on samples of; start: the model that was not trained. Columns: the temperature of the answers, 0 for "
+    "greedy ones. Colour: better or worse than the start at its best temperature. Bold: the best of all."
 )
 BUDGET_NOTE = (
     "Marks: sampled pass@1 on the items of the tables above, with intervals. Lines: on the selection items, while "
@@ -76,7 +82,7 @@ def _top(results: Results) -> str:
 def _sections(results: Results) -> list[str]:
     content = {
         "scores": _table(tables.scores(results), anchors=True),
-        "ways": _table(ways.deployed(results)) + _table(ways.sampled(results)),
+        "ways": _table(ways.deployed(results)) + _table(ways.sampled(results)) + _maps(results),
         "gains": _table(gains.differences(results)) + _table(gains.greedy_differences(results)),
         "attempts": _grid(tables.attempts(results)),
         "levels": _grid([*tables.levels(results), tables.lengths(results)]),
@@ -89,6 +95,14 @@ def _sections(results: Results) -> list[str]:
         f'<section id="{name}"><h2>{escaped(SECTIONS[name])}</h2>{part or "<p>Nothing to show.</p>"}</section>'
         for name, part in content.items()
     ]
+
+
+def _maps(results: Results) -> str:
+    panels = [
+        _figure(f"Self-distillation on {found.domain}", "by its two temperatures", ssd_map(found, f"map-{place}"))
+        for place, found in enumerate(results.maps)
+    ]
+    return f'<div class="wide">{"".join(panels)}</div>{_note(MAP_NOTE)}' if panels else ""
 
 
 def _learning(results: Results) -> str:

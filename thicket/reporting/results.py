@@ -7,6 +7,7 @@ from thicket.config.stages import ReportedModel
 from thicket.reporting.inputs import Curve
 from thicket.reporting.methods import MethodResult
 from thicket.reporting.settings import Settings
+from thicket.reporting.ssd_map import SsdMap
 from thicket.statistics.intervals import Interval
 from thicket.statistics.recovery import Recovery
 
@@ -154,6 +155,8 @@ class Results:
     models: dict[str, ModelResult]
     ways: tuple[MethodResult, ...] = ()
     """Every way to a specialist, over its seeds."""
+    maps: tuple[SsdMap, ...] = ()
+    """Self-distillation by its two temperatures, where several were measured."""
 
     def of_kind(self, kind: Literal["base", "specialist", "student"]) -> list[ModelResult]:
         return [result for result in self.models.values() if result.model.kind == kind]

@@ -21,7 +21,7 @@ class Places:
     out: Path
     """An empty folder that the stage fills; it becomes the artifact when the stage has succeeded."""
     resume: Path
-    """Checkpoints of this very config; kept when a run breaks off, removed when its artifact is published."""
+    """Checkpoints of this very config, start and data; kept when a run breaks off, else removed."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,6 @@ class Outcome:
     """Of that time, what each phase took (`rollouts`, `updates`, …)."""
     steps: int = 0
     selection: float | None = None
-    """Sampled pass@1 of what is published, on the selection items of its domains."""
+    """Pass@1 of what is published on the selection items of its domains: sampled, or as a search's find answers."""
     rows: Sequence[Row] = ()
     """The learning curve."""

@@ -1,5 +1,6 @@
 """Runs a stage: from its resolved config to its published artifact, for DVC and for the command line alike."""
 
+import hashlib
 import json
 import shutil
 from collections.abc import Callable
@@ -53,7 +54,7 @@ def run_stage(root: Path, stage: AnyStage, targets: Targets) -> None:
 
     Raises: ValueError for inputs that are missing or don't fit; Busy; Interrupted.
     """
-    identity = f"{stage.stage}-{stage.name}-{config_hash(stage)[:16]}"
+    identity = f"{stage.stage}-{stage.name}-{_identity(stage, root)[:16]}"
     resume = root / RESUME / identity
     with locked(
         root / RESUME / f"{targets.artifact.parent.name}-{stage.stage}-{stage.name}.lock", str(targets.artifact)
@@ -75,6 +76,21 @@ def run_stage(root: Path, stage: AnyStage, targets: Targets) -> None:
             else:
                 _make_model(stage, _maker(stage), places, targets)
         shutil.rmtree(resume, ignore_errors=True)
+
+
+def _identity(stage: Stage, root: Path) -> str:
+    """Hash of a stage's config and of what it starts from: work on another start must not be gone on with."""
+    start = getattr(stage, "base", None)
+    parents = [start] if isinstance(start, str) else []
+    parents += [teacher.name for teacher in getattr(stage, "teachers", [])]
+    folders = [root / MODELS / name / "provenance.json" for name in parents]
+    domains = [*getattr(stage, "domains", []), *([stage.domain] if isinstance(stage, SpecialistStage) else [])]
+    if not isinstance(stage, EvaluateStage | ReportStage):
+        folders += [root / DATA / domain.name / "train.jsonl" for domain in domains]
+    digest = hashlib.sha256(config_hash(stage).encode())
+    for path in folders:
+        digest.update(path.read_bytes() if path.is_file() else b"")
+    return digest.hexdigest()
 
 
 def _maker(stage: Stage) -> Callable[[Any, Places], Outcome]:

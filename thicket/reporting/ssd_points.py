@@ -1,0 +1,48 @@
+"""From the files of a run to the maps of self-distillation: which score belongs to which pair of temperatures."""
+
+from collections.abc import Iterable
+
+from thicket.reporting.inputs import Inputs
+from thicket.reporting.ssd_map import SsdMap
+from thicket.statistics.intervals import Interval
+
+PASS_AT_1 = "pass@1"
+SSD, ASKED_OTHERWISE = "ssd", "best_prompt"
+"""Types of methods: what makes a row of the map, and what asks a model at another temperature."""
+LEAST = 2
+"""Columns of a map: with fewer there is nothing to compare."""
+
+
+def ssd_maps(inputs: dict[str, Inputs], domains: Iterable[str]) -> tuple[SsdMap, ...]:
+    """A map for each domain and truncation of the samples that several temperatures of answers were measured with.
+
+    Of several seeds the first stands in the map.
+    """
+    maps = []
+    for domain in domains:
+        cuts: dict[tuple[int, float], dict[float, dict[float, Interval]]] = {}
+        start: dict[float, Interval] = {}
+        for one in inputs.values():
+            if one.model.domain not in (None, domain) or one.metrics["answering"]["votes"] > 1:
+                continue
+            source = inputs[one.model.base] if one.model.type == ASKED_OTHERWISE and one.model.base else one
+            at, score = one.metrics["answering"]["temperature"], _score(one, domain)
+            if source.model.type == SSD and source.model.domain == domain:
+                method = source.provenance["config"]["method"]
+                trained = cuts.setdefault((method["top_k"], method["top_p"]), {})
+                trained.setdefault(method["temperature"], {}).setdefault(at, score)
+            elif source.model.kind == "base" and one.metrics["answering"]["template"] in (None, "{prompt}"):
+                start.setdefault(at, score)
+        maps += [_map(domain, start, trained) for trained in cuts.values()]
+    return tuple(found for found in maps if len(found.asked) >= LEAST)
+
+
+def _map(domain: str, start: dict[float, Interval], trained: dict[float, dict[float, Interval]]) -> SsdMap:
+    asked = sorted({*start, *(at for row in trained.values() for at in row)})
+    rows = {temperature: [row.get(at) for at in asked] for temperature, row in trained.items()}
+    return SsdMap(domain, asked, [start.get(at) for at in asked], rows)
+
+
+def _score(one: Inputs, domain: str) -> Interval:
+    figures = one.metrics["domains"][domain]
+    return Interval(figures[PASS_AT_1], figures[f"{PASS_AT_1}_low"], figures[f"{PASS_AT_1}_high"])
