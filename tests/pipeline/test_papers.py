@@ -50,7 +50,7 @@ SMALL: dict[str, Any] = {
     "eos_token_id": 257,
     "pad_token_id": 257,
 }
-MIXTURE = {"num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 12}
+MIXTURE: dict[str, Any] = {"num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 12}
 FAMILIES: dict[str, Any] = {
     "qwen25": lambda: Qwen2ForCausalLM(Qwen2Config(**SMALL)),
     "qwen3-4b": lambda: Qwen3ForCausalLM(Qwen3Config(**SMALL)),
