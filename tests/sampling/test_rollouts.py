@@ -105,3 +105,19 @@ def test_missing_data_says_what_makes_it(tmp_path: Path) -> None:
     domain = ScoredDomain(name="sort", verifier=ExactVerifier(type="exact"), window=Window(prompt=9, response=9))
     with pytest.raises(ValueError, match="`dvc repro data-sort` makes it"):
         load_environment(domain, tmp_path, "train", TOKENIZER)
+
+
+def test_an_instruction_leads_and_a_template_goes_around() -> None:
+    from thicket.sampling.environment import framed
+
+    raw = Item("0" * 16, "sort 312=", "123", 1)
+    assert framed(raw, "", None) is raw
+    assert framed(raw, "Think. ", "{prompt}\n").prompt == "Think. sort 312=\n"
+    chat = Item("0" * 16, [{"role": "system", "content": "Be kind."}, {"role": "user", "content": "Hi"}], "", 1)
+    assert framed(chat, "Think.", "<{prompt}>").prompt == [
+        {"role": "system", "content": "Think.\n\nBe kind."},
+        {"role": "user", "content": "<Hi>"},
+    ]
+    alone = Item("0" * 16, [{"role": "user", "content": "Hi"}], "", 1)
+    assert framed(alone, "Think.", None).prompt[0] == {"role": "system", "content": "Think."}
+    assert chat.prompt[1] == {"role": "user", "content": "Hi"}, "the item stays as it is"

@@ -19,7 +19,8 @@ OPTIONS: dict[str, dict[str, Any]] = {
     **{key: {**ON_POLICY, "group": 4, "steps": 2} for key in ("grpo", "simplerl", "dapo", "dr-grpo", "gspo", "ppo")},
     **dict.fromkeys(("sft", "rft", "ssd"), TRAINED),
     "distil-ensemble": {**TRAINED, "samples": 2},
-    "randopt": {**ONLY, "perturbations": 4, "members": 2, "sigmas": [1e-3]},
+    # Of many neighbours far away, the best say something with a number in it.
+    "randopt": {**ONLY, "perturbations": 24, "members": 2, "sigmas": [0.5]},
     "es": {**ONLY, "steps": 2, "population": 4, "sigma": 0.1},
     "best-member": {},
     "self-consistency": {**ONLY, "votes": 3, "temperatures": [0.5, 1.0]},

@@ -1,5 +1,6 @@
 """Ways to a specialist side by side: each method's specialists on their own domains, the mean over seeds."""
 
+import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -12,10 +13,13 @@ from thicket.reporting.settings import Settings
 from thicket.statistics.intervals import Interval, mean_interval
 from thicket.statistics.recovery import sum_interval
 
+Step = tuple[str, str]
+"""Option of conf/method, and its values: what differs in a value is another way, what differs in the seed is not."""
+
 
 @dataclass(frozen=True)
 class Gain:
-    """A method's gain on a domain: the mean over its specialists there, which differ by their seed."""
+    """A method's gain on its specialists' own domain, or the mean over domains: the mean over seeds."""
 
     gain: Interval
     """Over items, of the seeds' mean."""
@@ -29,13 +33,16 @@ class MethodResult:
 
     steps: tuple[str, ...]
     """Options of conf/method, one after the other."""
+    models: tuple[str, ...]
+    """The specialists."""
     example: ReportedModel
     sampled: dict[str, Gain]
     """Domain → pass@1 as the model answers, less the base's sampled pass@1."""
     greedy: dict[str, Gain]
     """Domain → the greedy score, or the vote's, less the base's greedy score."""
-    sampled_mean: Interval
-    greedy_mean: Interval
+    sampled_mean: Gain
+    """Over the domains."""
+    greedy_mean: Gain
     flops: float
     """Of a specialist's making with all steps before it, the mean."""
     times: float
@@ -44,29 +51,31 @@ class MethodResult:
 
 def by_method(inputs: dict[str, Inputs], domains: Iterable[str], settings: Settings) -> tuple[MethodResult, ...]:
     """Every way to a specialist. `inputs` are those of all models; a way has a specialist in one domain at least."""
-    groups: dict[tuple[str, ...], list[Inputs]] = {}
+    groups: dict[tuple[Step, ...], list[Inputs]] = {}
     for one in inputs.values():
         if one.model.kind == "specialist" and one.model.domain in set(domains):
             groups.setdefault(_steps(one.model, inputs), []).append(one)
     return tuple(_result(steps, made, inputs, settings) for steps, made in groups.items())
 
 
-def _steps(model: ReportedModel, inputs: dict[str, Inputs]) -> tuple[str, ...]:
+def _steps(model: ReportedModel, inputs: dict[str, Inputs]) -> tuple[Step, ...]:
     """The methods that led from a base or a student to a specialist."""
     if model.kind != "specialist":
         return ()
     assert model.base is not None
-    return (*_steps(inputs[model.base].model, inputs), model.method)
+    values = inputs[model.name].provenance["config"].get("method")
+    return (*_steps(inputs[model.base].model, inputs), (model.method, json.dumps(values, sort_keys=True)))
 
 
-def _result(steps: tuple[str, ...], made: list[Inputs], inputs: dict[str, Inputs], settings: Settings) -> MethodResult:
+def _result(steps: tuple[Step, ...], made: list[Inputs], inputs: dict[str, Inputs], settings: Settings) -> MethodResult:
     domains = list(dict.fromkeys(str(one.model.domain) for one in made))
     of = {domain: [one for one in made if one.model.domain == domain] for domain in domains}
     sampled = {domain: _differences(ones, inputs, lambda items: items.pass_at_1_N) for domain, ones in of.items()}
     greedy = {domain: _differences(ones, inputs, _deployed) for domain, ones in of.items()}
     costs = [sum(one.provenance["cost"].values()) for one in made]
     return MethodResult(
-        steps=steps,
+        steps=tuple(option for option, _ in steps),
+        models=tuple(one.model.name for one in made),
         example=made[0].model,
         sampled={domain: _gain(values_SN, settings) for domain, values_SN in sampled.items()},
         greedy={domain: _gain(values_SN, settings) for domain, values_SN in greedy.items()},
@@ -98,8 +107,13 @@ def _gain(values_SN: NDArray[np.float64], settings: Settings) -> Gain:
     )
 
 
-def _mean(values: list[NDArray[np.float64]], settings: Settings) -> Interval:
-    return sum_interval([values_SN.mean(axis=0) / len(values) for values_SN in values], *settings.bootstrap)
+def _mean(values: list[NDArray[np.float64]], settings: Settings) -> Gain:
+    """The mean over domains; of the seeds, those that every domain has, in their order."""
+    seeds = zip(*(values_SN.mean(axis=1) for values_SN in values), strict=False)
+    return Gain(
+        gain=sum_interval([values_SN.mean(axis=0) / len(values) for values_SN in values], *settings.bootstrap),
+        of_seeds=tuple(float(np.mean(of_seed)) for of_seed in seeds),
+    )
 
 
 def _root(model: ReportedModel, inputs: dict[str, Inputs]) -> str:

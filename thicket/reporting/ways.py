@@ -6,12 +6,11 @@ from thicket.reporting.methods import Gain, MethodResult
 from thicket.reporting.results import Results
 from thicket.reporting.tables import MEAN, Entry, Row, Table, marked
 from thicket.reporting.text import NONE, points, points_interval, si, times
-from thicket.statistics.intervals import Interval
 
 SEEDS_NOTE = (
     "A cell is the mean over the seeds of each specialist's gain on its own domain, percentage points, with the "
-    "interval over items of that mean; below it, the seeds' own gains. FLOPs: of a specialist with all steps before "
-    "it, the base left out. An answer: its FLOPs, times the base's."
+    "interval over items of that mean. Seeds: the mean over domains of each. FLOPs: of a specialist with all steps "
+    "before it, the base left out. An answer: its FLOPs, times the base's."
 )
 
 
@@ -31,31 +30,32 @@ def _table(
     results: Results,
     title: str,
     gains: Callable[[MethodResult], dict[str, Gain]],
-    mean: Callable[[MethodResult], Interval],
+    mean: Callable[[MethodResult], Gain],
 ) -> Table:
-    head = (*results.domains, MEAN, "FLOPs", "an answer")
+    head = (*results.domains, MEAN, "seeds", "FLOPs")
     rows = [
         Row(
             way.example,
             (
                 *(_gain(gains(way).get(domain)) for domain in results.domains),
-                _interval(mean(way)),
-                Entry(si(way.flops)),
-                Entry(times(way.times)),
+                _gain(mean(way)),
+                Entry(", ".join(map(points, mean(way).of_seeds))),
+                Entry(si(way.flops), f"an answer {times(way.times)}"),
             ),
-            label=" → ".join(way.steps),
+            label=_label(way, results.ways),
         )
         for way in results.ways
     ]
     return Table(title, head, tuple(rows), SEEDS_NOTE)
 
 
+def _label(way: MethodResult, all_ways: tuple[MethodResult, ...]) -> str:
+    """Its methods; with its first model, where others have the same methods with other values."""
+    alike = [other for other in all_ways if other.steps == way.steps]
+    return " → ".join(way.steps) + (f" ({way.models[0]})" if len(alike) > 1 else "")
+
+
 def _gain(found: Gain | None) -> Entry:
     if found is None:
         return Entry(NONE)
-    seeds = f"; {', '.join(map(points, found.of_seeds))}" if len(found.of_seeds) > 1 else ""
-    return Entry(points(found.gain.value), points_interval(found.gain) + seeds, marked(found.gain))
-
-
-def _interval(interval: Interval) -> Entry:
-    return Entry(points(interval.value), points_interval(interval), marked(interval))
+    return Entry(points(found.gain.value), points_interval(found.gain), marked(found.gain))

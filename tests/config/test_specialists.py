@@ -1,0 +1,138 @@
+"""What may be declared about specialists: sequences, starts, efforts, domains with nothing to train on."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from toys import DECLARED, ROOT
+
+from thicket.config.policy_gradient import PolicyGradient
+from thicket.config.problems import ConfigError
+from thicket.config.project import Project
+from thicket.config.stages import EvaluateStage, SpecialistStage
+from thicket.config.yamlfile import to_yaml
+from thicket.plan.pipeline import resolve
+
+EFFORTS = {
+    "max": {"prefix": "Think. ", "length_penalty": 0.0, "window": {"prompt": 24, "response": 12}},
+    "none": {"length_penalty": 0.8, "window": {"prompt": 16, "response": 6}},
+}
+
+
+def resolved(root: Path, **changes: Any) -> dict[str, Any]:
+    """Stage → its resolved form; `changes` are keys of params.yaml."""
+    (root / "conf").symlink_to(ROOT / "conf")
+    declared = {**DECLARED, "students": {}, "specialists": {}, **changes}
+    (root / "params.yaml").write_text(to_yaml(declared), encoding="utf-8")
+    return {made.id: made for made in resolve(Project(root))}
+
+
+def product(*methods: str | list[str], **more: Any) -> dict[str, Any]:
+    return {"products": [{"base": "tiny", "domains": ["sort"], "methods": list(methods), **more}]}
+
+
+def wrong(root: Path, **changes: Any) -> str:
+    with pytest.raises(ConfigError) as caught:
+        resolved(root, **changes)
+    return str(caught.value)
+
+
+def test_a_sequence_is_a_chain_and_shares_its_steps(tmp_path: Path) -> None:
+    made = resolved(tmp_path, **product("sft", ["sft", "grpo"], ["sft", "grpo", "dapo"], ["sft", "ssd"]))
+    starts = {name: one.stage.base for name, one in made.items() if isinstance(one.stage, SpecialistStage)}
+    assert starts == {
+        "specialist-sort-sft": "tiny",
+        "specialist-sort-sft-grpo": "sort-sft",
+        "specialist-sort-sft-grpo-dapo": "sort-sft-grpo",
+        "specialist-sort-sft-ssd": "sort-sft",
+    }
+
+
+def test_a_method_twice_is_still_a_mistake(tmp_path: Path) -> None:
+    assert "products[0] = 'sort-sft': the name is taken" in wrong(tmp_path, **product("sft", "sft"))
+
+
+def test_prefix_and_seed_of_a_product(tmp_path: Path) -> None:
+    made = resolved(tmp_path, **product(["sft", "grpo"], prefix="s1", seed=1))
+    last = made["specialist-s1-sort-sft-grpo"].stage
+    assert (last.base, last.seed) == ("s1-sort-sft", 1)
+
+
+def test_what_an_ensemble_answers_with_is_read_by_its_evaluation(tmp_path: Path) -> None:
+    made = resolved(tmp_path, **product(["randopt", "best-member"], ["randopt", "distil-ensemble"], "best-prompt"))
+    assert made["evaluate-sort-randopt"].models == ("sort-randopt", "tiny")
+    assert made["evaluate-sort-best-prompt"].models == ("sort-best-prompt", "tiny")
+    assert made["specialist-sort-randopt-best-member"].models == ("sort-randopt", "tiny")
+    assert made["specialist-sort-randopt-distil-ensemble"].models == ("sort-randopt", "tiny")
+    assert made["evaluate-sort-randopt-best-member"].models == ("sort-randopt-best-member",)
+
+
+@pytest.mark.parametrize(
+    ("methods", "message"),
+    [
+        (["grpo", "best-member"], "'sort-grpo': not an ensemble"),
+        (["randopt", "grpo"], "'sort-randopt': an ensemble, which is not one model"),
+        (
+            ["self-consistency", "grpo"],
+            "'sort-self-consistency': a control without weights of its own",
+        ),
+    ],
+)
+def test_what_a_method_can_start_from(tmp_path: Path, methods: list[str], message: str) -> None:
+    assert message in wrong(tmp_path, **product(methods))
+
+
+def test_no_student_of_an_ensemble(tmp_path: Path) -> None:
+    student = {"opd": {"base": "tiny", "method": "opd", "teachers": ["sort-randopt"]}}
+    said = wrong(tmp_path, **product("randopt"), students=student)
+    assert "students.opd.teachers[0] = 'sort-randopt': has no weights of its own" in said
+
+
+def of_effort(root: Path, effort: str) -> dict[str, Any]:
+    node = {"base": "tiny", "domain": "sort", "method": "grpo", "effort": effort}
+    values = {**DECLARED["values"], "domain": {"sort": {**DECLARED["values"]["domain"]["sort"], "efforts": EFFORTS}}}
+    return {"specialists": {"sort-thinking": node}, "values": values}
+
+
+def test_an_effort_changes_prefix_penalty_and_window(tmp_path: Path) -> None:
+    made = resolved(tmp_path, **of_effort(tmp_path, "max"))
+    trained = made["specialist-sort-thinking"].stage.domain
+    assert (trained.prefix, trained.length_penalty, trained.window.response) == ("Think. ", 0.0, 12)
+    scored = made["evaluate-sort-thinking"].stage
+    assert isinstance(scored, EvaluateStage)
+    assert {domain.name: domain.prefix for domain in scored.domains} == {"sort": "Think. ", "reverse": ""}
+    assert made["evaluate-tiny"].stage.domains[0].prefix == ""
+    assert made["data-sort"].stage.domain.name == "sort"
+
+
+def test_an_effort_that_the_domain_does_not_have(tmp_path: Path) -> None:
+    said = wrong(tmp_path, **of_effort(tmp_path, "high"))
+    assert "specialists.sort-thinking.effort = 'high': the domain sort has no such effort" in said
+    assert "allowed: max, none" in said
+
+
+def test_an_effort_has_to_fit_the_context(tmp_path: Path) -> None:
+    changes = of_effort(tmp_path, "max")
+    changes["values"]["domain"]["sort"]["efforts"]["max"]["window"]["response"] = 60
+    assert "don't fit the base's context" in wrong(tmp_path, **changes)
+
+
+def test_nothing_to_train_on(tmp_path: Path) -> None:
+    values = {"domain": {"sort": {"splits": {"train_share": 0.0, "selection_share": 0.0}}}}
+    said = wrong(tmp_path, **product("grpo"), values={**DECLARED["values"], **values})
+    assert "products[0].domains[0] = 'sort': all its items are test items" in said
+
+
+def test_what_compares_with_the_old_policy_needs_several_updates(tmp_path: Path) -> None:
+    weighted = {"specialists": {"a": {"base": "tiny", "domain": "sort", "method": "grpo"}}}
+    weighted["specialists"]["a"]["set"] = {"method.weighting.type": "high_kl"}  # type: ignore[assignment]
+    assert "`updates` or `passes` has to be above 1" in wrong(tmp_path, **weighted)
+
+
+def test_every_recipe_is_a_policy_gradient_with_its_own_defaults(tmp_path: Path) -> None:
+    made = resolved(tmp_path, **product("grpo", "simplerl", "dapo", "dr-grpo", "gspo", "ppo"))
+    methods = {made.stage.method.type: made.stage.method for made in made.values() if made.kind == "specialist"}
+    assert all(isinstance(method, PolicyGradient) for method in methods.values())
+    assert methods["dapo"].clip_high == 0.28
+    assert methods["simplerl"].kl == 1e-4
+    assert (methods["gspo"].clip, methods["gspo"].clip_high) == (3e-4, 4e-4)
