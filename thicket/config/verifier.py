@@ -81,6 +81,32 @@ class Bounds(Strict):
         return self
 
 
+class JudgeModel(Strict):
+    """A language model that scores what passes the checks (LLM as a judge, Zheng et al. 2023, arXiv 2306.05685).
+
+    What it reads and writes is not in the ledger.
+    """
+
+    folder: str | None = None
+    """Folder of the model that judges, relative to the project's root; null: the model that answers judges itself, as
+    it is at that moment. That can flatter: for scores that are compared, name one folder for all."""
+    template: str = (
+        "Task: {question}\n\nText: {response}\n\nHow well does the text do the task? Give a number from 1 (not at all) "
+        "to 10 (perfectly).\nScore:"
+    )
+    """What the judge is asked, with {question} and {response} in their places; a chat turn where it knows chats."""
+    accepted: NonNegative = 7.0
+    """Scores of at least this are correct; the first number of the reply is the score."""
+    tokens: Positive = 8
+    """Longest reply, in tokens."""
+
+    @model_validator(mode="after")
+    def _shows_the_response(self) -> "JudgeModel":
+        if "{response}" not in self.template:
+            raise ValueError("`template` needs {response}, the place where the text goes")
+        return self
+
+
 class WritingVerifier(Strict):
     """A text keeps within every bound that is set; a blank one keeps within none."""
 
@@ -109,6 +135,8 @@ class WritingVerifier(Strict):
     distinct: Share = 0.0
     """Least share of different n-grams among all n-grams (distinct-n, Li et al. 2016, arXiv 1510.03055), letter case
     aside; a text without any has 1."""
+    judge: JudgeModel | None = None
+    """A model's verdict on what keeps within the bounds; null: the bounds alone decide."""
 
 
 class InstructionsVerifier(Strict):

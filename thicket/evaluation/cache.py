@@ -12,6 +12,7 @@ from pathlib import Path
 from thicket.config.stages import EvaluateStage
 from thicket.evaluation.scores import ItemScore
 from thicket.evaluation.way import Way
+from thicket.models.folder import weights_hash
 from thicket.sampling.environment import Environment
 
 
@@ -33,6 +34,7 @@ class ScoreCache:
             self.config.code,
             self.config.trainer.precision,
             environment.domain.model_dump(),
+            _judge(environment),
             environment.prompts,
             [asdict(item) for item in environment.items],
         ]
@@ -54,3 +56,9 @@ class ScoreCache:
         partial = path.with_suffix(f".{os.getpid()}.partial")
         partial.write_text(json.dumps([asdict(score) for score in scores]), encoding="utf-8")
         os.replace(partial, path)
+
+
+def _judge(environment: Environment) -> str | None:
+    """Hash of the weights that judge, where a model of its own does."""
+    judge = getattr(environment.domain.verifier, "judge", None)
+    return weights_hash(Path(judge.folder)) if judge and judge.folder else None

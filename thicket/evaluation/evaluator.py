@@ -15,6 +15,7 @@ from thicket.ops import draws
 from thicket.progress import Progress
 from thicket.sampling.decode import Decoding
 from thicket.sampling.environment import Environment
+from thicket.sampling.judging import with_judge
 from thicket.sampling.prompts import Tokenizer
 from thicket.sampling.rollouts import Request, Response, respond
 from thicket.signals import Interrupted
@@ -36,7 +37,8 @@ class Evaluator(pl.LightningModule):
     ):
         """`samples`: answers to an item, where none is voted on; `greedy`: the greedy response is scored beside."""
         super().__init__()
-        self.model, self.tokenizer, self.environments, self.way = model, tokenizer, environments, way
+        self.model, self.tokenizer, self.way = model, tokenizer, way
+        self.environments = [with_judge(asked, model, tokenizer, sampler_batch) for asked in environments]
         self.samples, self.greedy, self.seed, self.sampler_batch = samples, greedy, seed, sampler_batch
         self.scores: dict[str, list[ItemScore]] = {environment.domain.name: [] for environment in environments}
         self.neighbourhood: Neighbourhood | None = None

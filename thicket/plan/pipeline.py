@@ -9,7 +9,7 @@ from thicket.config.method import Soup
 from thicket.config.project import CONFIG, CURVES, DATA, EVALUATION, METRICS, MODELS, REPORT, Project
 from thicket.config.resolve import Resolved, Resolver
 from thicket.config.search import Member
-from thicket.config.stages import BaseStage, DataStage, Stage
+from thicket.config.stages import BaseStage, DataStage, EvaluateStage, SpecialistStage, Stage, StudentStage
 from thicket.domains.sources.procedural import longest_question
 from thicket.plan.code import code_of
 
@@ -79,6 +79,10 @@ def _files(stage: Stage) -> tuple[Path, ...]:
         return (Path(stage.base.path),)
     if isinstance(stage, BaseStage) and isinstance(stage.base, GgufBase) and stage.base.package is None:
         return (Path(stage.base.file),)
+    if isinstance(stage, SpecialistStage | EvaluateStage | StudentStage):
+        domains = [stage.domain] if isinstance(stage, SpecialistStage) else stage.domains
+        judges = [getattr(domain.verifier, "judge", None) for domain in domains]
+        return tuple(dict.fromkeys(Path(judge.folder) for judge in judges if judge and judge.folder))
     if isinstance(stage, DataStage):
         named = getattr(stage.domain.source, "data_files", None) or []
         return tuple(Path(file) for file in ([named] if isinstance(named, str) else named))

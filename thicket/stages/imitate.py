@@ -16,6 +16,7 @@ from thicket.models.folder import load_model, load_tokenizer, save_model
 from thicket.models.lora import adapt, merged
 from thicket.progress import Progress
 from thicket.sampling.environment import Environment, load_environment
+from thicket.sampling.judging import with_judge
 from thicket.sampling.prompts import Tokenizer
 from thicket.stages.outcome import Outcome, Places
 from thicket.training.imitation import ImitationTraining
@@ -34,13 +35,15 @@ def imitate(config: SpecialistStage, method: Imitated, places: Places) -> Outcom
     weights = weights_folder(folder, start)
     model, tokenizer = load_model(weights), load_tokenizer(weights)
     data = places.data / config.domain.name
+    batch = config.sampler.batch
     train = load_environment(config.domain, data, "train", tokenizer)
-    selection = load_environment(config.domain, data, "selection", tokenizer)
+    selection = with_judge(load_environment(config.domain, data, "selection", tokenizer), model, tokenizer, batch)
     code: Any = import_module(f"thicket.methods.{method.type}")  # One type, one module.
     if isinstance(method, Sft):
         texts, spent, seconds = code.demonstrations(tokenizer, train), Ledger(), 0.0
     else:
-        asked = load_environment(config.domain, data, "train", tokenizer, start.template)
+        plain = load_environment(config.domain, data, "train", tokenizer, start.template)
+        asked = with_judge(plain, model, tokenizer, batch)
         drawn = _sample(config, method, code.JUDGED, model, tokenizer, asked, start, places)
         texts, spent, seconds = _kept(method, code.kept, train, drawn), drawn.ledger, drawn.seconds
     print(f"specialist {config.name}: {len(texts)} texts to imitate, of {len(train.items)} train items", flush=True)

@@ -7,11 +7,13 @@ from transformers import PreTrainedModel
 from thicket.config.domain import TrainedDomain
 from thicket.config.on_policy import OnPolicy
 from thicket.config.stages import SpecialistStage, StudentStage
+from thicket.domains.item import SplitName
 from thicket.methods.method import Method
 from thicket.models.folder import load_model, load_tokenizer, save_model
 from thicket.models.lora import adapt, merged
 from thicket.progress import Progress
-from thicket.sampling.environment import load_environment
+from thicket.sampling.environment import Environment, load_environment
+from thicket.sampling.judging import with_judge
 from thicket.stages.outcome import Outcome, Places
 from thicket.training.loop import fit
 from thicket.training.policy import Arena, Budget, PolicyTraining
@@ -33,16 +35,14 @@ def train_policy(
     title, start, seed, sampler = f"{stage.stage} {stage.name}", stage.base, stage.seed, stage.sampler
     folder = places.models / start
     model, tokenizer = load_model(folder), load_tokenizer(folder)
-    arenas = [
-        Arena(
-            domain,
-            load_environment(domain, places.data / domain.name, "train", tokenizer),
-            load_environment(domain, places.data / domain.name, "selection", tokenizer),
-        )
-        for domain in domains
-    ]
     method = make_method(lambda: load_model(folder))
     policy = adapt(model, config.lora, seed) if config.lora else model
+
+    def environment(domain: TrainedDomain, split: SplitName) -> Environment:
+        loaded = load_environment(domain, places.data / domain.name, split, tokenizer)
+        return with_judge(loaded, policy, tokenizer, sampler.batch)
+
+    arenas = [Arena(domain, environment(domain, "train"), environment(domain, "selection")) for domain in domains]
     module = PolicyTraining(policy, tokenizer, arenas, config, method, budget, seed, sampler.batch)
     fit(module, stage.trainer, places.resume, Progress(title))
     selection = module.finish()

@@ -18,6 +18,7 @@ from thicket.models.answering import read_answering, write_answering
 from thicket.models.folder import load_model, load_tokenizer, save_model, weights_hash
 from thicket.progress import Progress
 from thicket.sampling.environment import Environment, load_environment
+from thicket.sampling.judging import with_judge
 from thicket.sampling.prompts import Tokenizer
 from thicket.stages.outcome import Outcome, Places
 from thicket.training.loop import fit
@@ -37,7 +38,8 @@ def search(config: SpecialistStage, method: Randopt | Es | Member, places: Place
         return _single(config, places)
     weights = _weights(places.models / config.base)
     model, tokenizer = load_model(weights), load_tokenizer(weights)
-    asked = _first(load_environment(config.domain, places.data / config.domain.name, "train", tokenizer), method.items)
+    train = load_environment(config.domain, places.data / config.domain.name, "train", tokenizer)
+    asked = with_judge(_first(train, method.items), model, tokenizer, config.sampler.batch)
     found = RandoptSearch(method, config.seed) if isinstance(method, Randopt) else EsSearch(method, config.seed)
     module = SearchTraining(model, Scorer(tokenizer, config.domain, asked, config.sampler.batch), method, found)
     fit(module, config.trainer, places.resume, Progress(f"specialist {config.name}"))
