@@ -9,6 +9,7 @@ from toys import DECLARED, ROOT
 from thicket.config.policy_gradient import PolicyGradient
 from thicket.config.problems import ConfigError
 from thicket.config.project import Project
+from thicket.config.resolve import SEQUENCE_STRIDE
 from thicket.config.stages import EvaluateStage, SpecialistStage
 from thicket.config.yamlfile import to_yaml
 from thicket.plan.pipeline import resolve
@@ -55,7 +56,9 @@ def test_a_method_twice_is_still_a_mistake(tmp_path: Path) -> None:
 def test_prefix_and_seed_of_a_product(tmp_path: Path) -> None:
     made = resolved(tmp_path, **product(["sft", "grpo"], prefix="s1", seed=1))
     last = made["specialist-s1-sort-sft-grpo"].stage
-    assert (last.base, last.seed) == ("s1-sort-sft", 1)
+    assert last.base == "s1-sort-sft"
+    assert made["specialist-s1-sort-sft"].stage.seed == 1
+    assert last.seed == 1 + SEQUENCE_STRIDE, "the second step draws anew"
 
 
 def test_what_an_ensemble_answers_with_is_read_by_its_evaluation(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from thicket.config.fields import Positive, Strict
+from thicket.config.fields import Positive, PositiveFloat, Strict
 from thicket.config.imitation import Imitated
 from thicket.config.on_policy import OnPolicy
 from thicket.config.policy_gradient import Mixed, Reinforced
@@ -17,6 +17,8 @@ class Opd(OnPolicy):
     type: Literal["opd"]
     steps: Positive
     """Rollout batches."""
+    temperature: PositiveFloat = 1.0
+    """Sampling temperature of the rollouts; the divergence is that of the untempered distributions."""
 
 
 class Soup(Strict):

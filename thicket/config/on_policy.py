@@ -18,7 +18,8 @@ class Lora(Strict):
     dropout: Share = 0.0
     """Dropout on the adapters' inputs."""
     targets: str | list[str] = "all-linear"
-    """Names of the modules that get an adapter; `all-linear`: every linear layer but the head."""
+    """Names of the linear layers that get an adapter; `all-linear`: every one but the head (of a mixture, its experts
+    and router too)."""
 
 
 class Trained(Strict):
@@ -61,6 +62,12 @@ class OnPolicy(Trained):
     """Responses for each selection item when a checkpoint is scored."""
     select_every: Count = 0
     """Rollout batches between two scores on the selection items; 0: only at the end."""
+
+    @model_validator(mode="after")
+    def _no_dropout(self) -> "OnPolicy":
+        if self.lora is not None and self.lora.dropout > 0:
+            raise ValueError("`lora.dropout` has to be 0: the policy that is trained is the one that answered")
+        return self
 
     @model_validator(mode="after")
     def _best_needs_scores(self) -> "OnPolicy":

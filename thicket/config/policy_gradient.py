@@ -1,8 +1,8 @@
 """The policy-gradient family: one clipped loss, and what each recipe changes of it."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from thicket.config.fields import Count, NonNegative, Positive, PositiveFloat, Share, Strict
 from thicket.config.on_policy import OnPolicy
@@ -23,12 +23,16 @@ class Weighting(Strict):
     """D: `k3`, r − 1 − log r on the sampled token with r = π_θ/π_other; `js`: Jensen-Shannon over the vocabulary."""
     alpha: NonNegative = 10.0
     """α, per nat. The paper does not give its value; with 0 every weight is 1."""
-    scale: NonNegative = 1.0
-    """s: weights lie in [1 − s/2, 1 + s/2]. The paper does not give its value."""
+    scale: Annotated[float, Field(ge=0, le=2)] = 1.0
+    """s: since D ≥ 0, weights lie in [1, 1 + s/2] for `high_kl` and in [1 − s/2, 1] for `low_kl`. The paper does not
+    give its value."""
 
 
 class TopShare(Strict):
-    """Train only on the tokens of each response with the highest divergence; on all of them, where none has any."""
+    """Train only on the tokens of each response with the highest divergence; on all of them, where none has any.
+
+    The loss keeps its denominators: it is the share of the whole one that these tokens have.
+    """
 
     share: Share = 1.0
     """q: the share of a response's tokens that is trained on."""
@@ -68,7 +72,11 @@ class PolicyGradient(OnPolicy):
 
     @model_validator(mode="after")
     def _divergence_acts(self) -> "PolicyGradient":
-        old = [name for name, on in self._by_old().items() if on]
+        by_old = {
+            "weighting": self.weighting.type != "none",
+            "top.share": self.top.share < 1 and self.top.against == "old",
+        }
+        old = [name for name, on in by_old.items() if on]
         if old and self.updates * self.passes == 1:
             raise ValueError(
                 f"`{old[0]}` compares the policy with the one that made the rollouts: with one update a batch they are "
@@ -76,18 +84,9 @@ class PolicyGradient(OnPolicy):
             )
         return self
 
-    def _by_old(self) -> dict[str, bool]:
-        return {
-            "weighting": self.weighting.type != "none",
-            "top.share": self.top.share < 1 and self.top.against == "old",
-        }
-
 
 class GroupGradient(PolicyGradient):
     """A policy gradient whose baseline is the mean reward of the responses to the same prompt."""
-
-    advantage_epsilon: PositiveFloat = 1e-6
-    """Added to the group's standard deviation (DeepSeek's GRPO has no such term; 1e-6 keeps equal rewards finite)."""
 
     @model_validator(mode="after")
     def _group(self) -> "GroupGradient":
@@ -96,7 +95,14 @@ class GroupGradient(PolicyGradient):
         return self
 
 
-class Grpo(GroupGradient):
+class StandardisedGradient(GroupGradient):
+    """With advantages in standard deviations of the group's rewards."""
+
+    advantage_epsilon: PositiveFloat = 1e-6
+    """Added to the group's standard deviation (DeepSeek's GRPO has no such term; 1e-6 keeps equal rewards finite)."""
+
+
+class Grpo(StandardisedGradient):
     """Group relative policy optimisation (arXiv 2402.03300): the mean over responses of their tokens' mean."""
 
     type: Literal["grpo"]
@@ -104,7 +110,7 @@ class Grpo(GroupGradient):
     """Rollout batches."""
 
 
-class Simplerl(GroupGradient):
+class Simplerl(StandardisedGradient):
     """SimpleRL-Zoo's GRPO (arXiv 2503.18892): the mean over all tokens, with a small KL penalty."""
 
     type: Literal["simplerl"]
@@ -114,7 +120,7 @@ class Simplerl(GroupGradient):
     """β of the penalty to the start policy (arXiv 2503.18892)."""
 
 
-class Dapo(GroupGradient):
+class Dapo(StandardisedGradient):
     """DAPO (arXiv 2503.14476): clip-higher, dynamic sampling, token-level loss, overlong responses apart."""
 
     type: Literal["dapo"]
@@ -137,7 +143,7 @@ class DrGrpo(GroupGradient):
     """Rollout batches."""
 
 
-class Gspo(GroupGradient):
+class Gspo(StandardisedGradient):
     """GSPO (arXiv 2507.18071): one importance ratio a response, the geometric mean of its tokens' ratios."""
 
     type: Literal["gspo"]
@@ -171,7 +177,7 @@ class Ppo(PolicyGradient):
     """The critic's prediction counts within this distance of its old one."""
 
 
-class Mixed(GroupGradient):
+class Mixed(StandardisedGradient):
     """One GRPO run over all domains at once (DeepSeek-V3.2's way), at the cost of the student in `budget_of`."""
 
     type: Literal["mixed"]
@@ -182,6 +188,8 @@ class Mixed(GroupGradient):
             raise ValueError(
                 "a run with a budget of FLOPs has no known last step: `optimizer.schedule` has to be constant"
             )
+        if self.flops is not None:
+            raise ValueError("`flops` has no effect: the budget is the cost of the student in `budget_of`")
         return self
 
 

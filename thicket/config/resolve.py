@@ -24,7 +24,7 @@ from thicket.config.graph import Graph, Node
 from thicket.config.layers import Layered, Path_
 from thicket.config.params import BaseNode, SpecialistNode, StudentNode
 from thicket.config.parts import BaseParts, EvaluateParts, KnownDomain, Parts, SpecialistParts, StudentParts
-from thicket.config.problems import ConfigError
+from thicket.config.problems import ConfigError, Problem
 from thicket.config.project import Project
 from thicket.config.search import WEIGHTLESS
 from thicket.config.stages import (
@@ -38,6 +38,9 @@ from thicket.config.stages import (
     StudentStage,
     Teacher,
 )
+
+SEQUENCE_STRIDE = 2**40
+"""Added to the seed for each step of a sequence of methods: the same draws would try the same again."""
 
 
 @dataclass(frozen=True)
@@ -149,13 +152,19 @@ class Resolver:
             wrong = f"the domain {node.domain} has no such effort"
             self.graph.problem(self.graph.at(name, "effort"), node.effort, wrong, parts.domain.efforts)
             return None
-        check_start(self.graph, name, node.base, parts.method, self._methods.get(node.base))
         domain = parts.domain.at_effort(node.effort)
+        cache = getattr(parts.method, "overlong_cache", 0)
+        if cache > domain.window.response:
+            wrong = f"longer than the responses that the domain allows ({domain.window.response} tokens)"
+            where = layers.origin(("method", "overlong_cache"))
+            allowed = f"at most {domain.window.response}"
+            self.parts.problems.append(Problem(where, "method.overlong_cache", str(cache), wrong, allowed, "", (user,)))
+        check_start(self.graph, name, node.base, parts.method, self._methods.get(node.base))
         inside = ("efforts", node.effort) if node.effort else ()
         self._check_window(user, domain, name, lambda path: layers.origin(("domain", *inside, *path)))
         stage = SpecialistStage(
             name=name,
-            seed=self._seed(node),
+            seed=self._seed(node) + SEQUENCE_STRIDE * self._steps_before(name),
             base=node.base,
             domain=domain.trained_part(),
             method=parts.method,
@@ -200,6 +209,11 @@ class Resolver:
         names = tuple(domain.name for domain in trained)
         layers.note(origins.of_model(self.graph, name) | self._domain_origins(names))
         return Resolved(stage, layers, models=tuple(dict.fromkeys(needed)), domains=names)
+
+    def _steps_before(self, name: str) -> int:
+        """How many specialists a specialist goes back to, one after the other."""
+        base = self.graph.start_of(name)
+        return 1 + self._steps_before(base) if self.graph.kind(base) == "specialist" else 0
 
     def _weights_of(self, name: str) -> tuple[str, ...]:
         """The model whose weights answer for one that has none of its own."""

@@ -39,7 +39,9 @@ class Evaluator(pl.LightningModule):
         super().__init__()
         self.model, self.tokenizer, self.way = model, tokenizer, way
         self.environments = [with_judge(asked, model, tokenizer, sampler_batch) for asked in environments]
-        self.samples, self.greedy, self.seed, self.sampler_batch = samples, greedy, seed, sampler_batch
+        # Greedy responses are all the same.
+        self.samples = 1 if way.decoding.temperature == 0 else samples
+        self.greedy, self.seed, self.sampler_batch = greedy, seed, sampler_batch
         self.scores: dict[str, list[ItemScore]] = {environment.domain.name: [] for environment in environments}
         self.neighbourhood: Neighbourhood | None = None
 

@@ -9,19 +9,16 @@ from dataclasses import replace
 
 from torch import Tensor
 
-from thicket.config.policy_gradient import GroupGradient
+from thicket.config.policy_gradient import StandardisedGradient
 from thicket.methods.method import Rows
-from thicket.methods.policy_gradient import ClippedPolicyGradient, Load
+from thicket.methods.policy_gradient import ClippedPolicyGradient
 from thicket.ops.policy_gradient import group_advantages, sequence_mean_weights
 
 
 class Grpo(ClippedPolicyGradient):
     """The method `grpo`, and the group baseline of those that differ from it in one thing or two."""
 
-    config: GroupGradient
-
-    def __init__(self, config: GroupGradient, load: Load):
-        super().__init__(config, load)
+    config: StandardisedGradient
 
     def prepare(self, rows: Rows, micro_batch: int) -> Rows:
         advantages_PG = self.advantages(rows.rewards_B.view(-1, self.config.group))

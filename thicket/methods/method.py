@@ -4,6 +4,7 @@ A method says what each response token's advantage is (`prepare`), how it counts
 (`token_loss`); the step's loss is Σ weight · token loss. Legend: B rows, K trained positions, V vocabulary.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -32,16 +33,17 @@ class Rows:
     """What the method itself wants to find again in an update: name → a value for each token, BK."""
 
     def rows(self, index_N: Tensor) -> "Rows":
-        """Some of the rows."""
-        old = self.old_log_probs_BK
+        """Some of the rows, cut to the longest of them."""
+        old, sequences = self.old_log_probs_BK, self.sequences.rows(index_N)
+        kept = len(sequences.positions_K)
         return Rows(
-            sequences=self.sequences.rows(index_N),
+            sequences=sequences,
             domains=[self.domains[i] for i in index_N.tolist()],
             rewards_B=self.rewards_B[index_N],
             longest_B=self.longest_B[index_N],
-            advantages_BK=self.advantages_BK[index_N],
-            old_log_probs_BK=None if old is None else old[index_N],
-            kept={name: value_BK[index_N] for name, value_BK in self.kept.items()},
+            advantages_BK=self.advantages_BK[index_N, :kept],
+            old_log_probs_BK=None if old is None else old[index_N, :kept],
+            kept={name: value_BK[index_N, :kept] for name, value_BK in self.kept.items()},
         )
 
     def picked(self, chosen_BK: Tensor) -> "Rows":
@@ -76,6 +78,11 @@ class Passes:
     """Forward passes over an update's tokens."""
     trained: float = 0.0
     """Forward and backward passes over an update's tokens."""
+
+
+def stacked(parts: Sequence[Tensor], columns: int) -> Tensor:
+    """Values of parts of a batch's rows, BK; a part that was cut to its longest row has 0 beyond."""
+    return torch.cat([torch.nn.functional.pad(part, (0, columns - part.shape[1])) for part in parts])
 
 
 class Method(Protocol):

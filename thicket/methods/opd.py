@@ -10,7 +10,7 @@ from transformers import PreTrainedModel
 
 from thicket.config.method import Opd as Config
 from thicket.config.stages import Teacher
-from thicket.methods.method import OnRollouts, Passes, Rows, TokenLoss
+from thicket.methods.method import OnRollouts, Passes, Rows, TokenLoss, stacked
 from thicket.ops.divergence import reverse_kl
 from thicket.ops.log_probs import entropy
 from thicket.ops.policy_gradient import token_mean_weights
@@ -43,8 +43,8 @@ class Opd(OnRollouts):
                 continue
             chosen = torch.tensor(judged, device=kl_BK.device)
             teacher_NKV = self._log_probs(teacher, rows.sequences.rows(chosen))
-            kl_NK = reverse_kl(log_probs_BKV[chosen], teacher_NKV)
-            kl_BK = kl_BK.index_add(0, chosen, teacher.weight * kl_NK)
+            kl_NK = reverse_kl(log_probs_BKV[chosen, : teacher_NKV.shape[1]], teacher_NKV)
+            kl_BK = kl_BK.index_add(0, chosen, teacher.weight * stacked([kl_NK], kl_BK.shape[1]))
         figures = {"kl": kl_BK.detach(), "entropy": entropy(log_probs_BKV.detach())}
         return TokenLoss(kl_BK, figures)
 

@@ -32,11 +32,13 @@ class ClippedPolicyGradient(OnRollouts):
         self.high = config.clip if config.clip_high is None else config.clip_high
         weighted, topped = config.weighting.type != "none", config.top.share < 1
         self.start = self._frozen(load) if config.kl > 0 or (topped and config.top.against == "start") else None
-        by_js = (weighted and config.weighting.divergence == "js") or (
-            topped and config.top.divergence == "js" and config.top.against == "old"
-        )
-        self.old = self._frozen(load) if by_js else None
-        self.passes = Passes(forward=len(self.frozen))
+        weight_by_js = weighted and config.weighting.divergence == "js"
+        top_by_js = topped and config.top.divergence == "js" and config.top.against == "old"
+        self.old: PreTrainedModel | None = None
+        self.keeps_old = weight_by_js or top_by_js
+        # The start is read for the penalty and to choose tokens, the old policy for weights and to choose tokens.
+        start = int(config.kl > 0) + int(topped and config.top.against == "start")
+        self.passes = Passes(forward=float(start + weight_by_js + top_by_js))
 
     def _frozen(self, load: Load) -> PreTrainedModel:
         self.frozen.append(load().requires_grad_(False))
@@ -44,9 +46,12 @@ class ClippedPolicyGradient(OnRollouts):
 
     def begin(self, policy: PreTrainedModel) -> None:
         """Keeps the policy that makes the rollouts, where whole distributions of it will be asked for."""
-        if self.old is not None:
-            place = self.frozen.index(self.old)
-            self.old = self.frozen[place] = deepcopy(policy).requires_grad_(False).eval()
+        if not self.keeps_old:
+            return
+        if self.old is None:
+            self.old = deepcopy(policy).requires_grad_(False).eval()
+        for kept, now in zip(self.old.parameters(), policy.parameters(), strict=True):
+            kept.data.copy_(now.data)
 
     def token_loss(self, logits_BKV: Tensor, rows: Rows) -> TokenLoss:
         log_probs_BKV = self._tempered(logits_BKV)

@@ -11,8 +11,9 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from thicket.config.policy_gradient import Ppo as Config
-from thicket.methods.method import Passes, Rows, TokenLoss
+from thicket.methods.method import Passes, Rows, TokenLoss, stacked
 from thicket.methods.policy_gradient import ClippedPolicyGradient, Load
+from thicket.models.lora import adapt
 from thicket.ops.policy_gradient import clipped_value_loss, generalised_advantages, token_mean_weights, whitened
 from thicket.sampling.rollouts import Sequences
 
@@ -46,7 +47,10 @@ class Ppo(ClippedPolicyGradient):
 
     def __init__(self, config: Config, load: Load):
         super().__init__(config, load)
-        self.critic = Critic(load())
+        start = load()
+        if config.lora is not None:
+            adapt(start, config.lora, seed=0)  # in place: the trunk holds the adapters
+        self.critic = Critic(start)
         self.critic_rate = config.critic_lr / config.optimizer.lr
         self.passes = Passes(prepared=1.0, forward=self.passes.forward, trained=1.0)
 
@@ -54,8 +58,8 @@ class Ppo(ClippedPolicyGradient):
         mask_BK = rows.sequences.mask_BK
         index_B = torch.arange(len(rows.sequences), device=mask_BK.device)
         with torch.no_grad():
-            values_BK = torch.cat([self._values(rows.sequences.rows(part)) for part in index_B.split(micro_batch)])
-        values_BK = values_BK * mask_BK
+            parts = [self._values(rows.sequences.rows(part)) for part in index_B.split(micro_batch)]
+        values_BK = stacked(parts, mask_BK.shape[1]) * mask_BK
         last_BK = mask_BK * (mask_BK.cumsum(dim=1) == mask_BK.sum(dim=1, keepdim=True))
         rewards_BK = last_BK * rows.rewards_B.unsqueeze(1)
         advantages_BK = generalised_advantages(rewards_BK, values_BK, mask_BK, self.config.discount, self.config.trace)

@@ -45,10 +45,12 @@ def written(tokenizer: Tokenizer, item: Item, stop: str | None, domain: str) -> 
     if not isinstance(item.prompt, str):
         chat = [*item.prompt, {"role": "assistant", "content": text}]
         whole = tokenizer.apply_chat_template(chat, tokenize=False)
-        if text not in whole:
+        asked = tokenizer.apply_chat_template(item.prompt, add_generation_prompt=True, tokenize=False)
+        answer = whole.removeprefix(asked)
+        if not (whole.startswith(asked) and answer.startswith(text)):
             raise ValueError(
                 f"domain {domain}: item {item.id}: the chat template rewrites the demonstration {text[:80]!r}"
             )
-        text = whole[whole.rindex(text) :].rstrip()
+        text = answer.rstrip()
     ids = tokenizer(text, add_special_tokens=False)["input_ids"]
     return ids if ids[-1] in tokenizer.all_special_ids else [*ids, tokenizer.eos_token_id]

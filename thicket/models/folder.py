@@ -10,11 +10,12 @@ from typing import Any, Literal
 
 import torch
 from safetensors import SafetensorError, safe_open
-from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig, PreTrainedModel
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GenerationConfig, PreTrainedModel
 from transformers.utils import logging
 
 from thicket.config.answering import FILE
 from thicket.models.answering import check_own_weights
+from thicket.models.size import active_share, is_expert
 from thicket.sampling.prompts import Tokenizer
 
 logging.disable_progress_bar()  # Bars of a blink's length for every file; stages show their own progress.
@@ -142,13 +143,14 @@ def weights_hash(folder: Path) -> str:
     return digest.hexdigest()
 
 
-def parameter_count(folder: Path) -> int:
-    """Weights in the files of a folder, from the files' heads; tied ones, which are saved once, count once."""
-    count = 0
+def active_parameter_count(folder: Path) -> int:
+    """Weights that a token meets, from the heads of a folder's files; tied ones, which are saved once, count once."""
+    share, count = active_share(AutoConfig.from_pretrained(folder, local_files_only=True)), 0.0
     for path in sorted(folder.glob(WEIGHTS)):
         with safe_open(path, framework="pt") as file:
-            count += sum(math.prod(file.get_slice(name).get_shape()) for name in file.keys())  # noqa: SIM118
-    return count
+            for name in file.keys():  # noqa: SIM118
+                count += math.prod(file.get_slice(name).get_shape()) * (share if is_expert(name) else 1.0)
+    return round(count)
 
 
 def check_same_vocabulary(student: Path, teacher: Path) -> None:

@@ -4,17 +4,26 @@ import warnings
 from typing import Any
 
 import torch
+from torch import nn
 from transformers import PreTrainedModel
 
 from thicket.config.on_policy import Lora
+from thicket.config.problems import nearest
+from thicket.models.size import is_expert
+
+ALL = "all-linear"
+"""What `targets` says for every linear layer."""
 
 
 def adapt(model: PreTrainedModel, lora: Lora, seed: int) -> PreTrainedModel:
     """The model with fresh adapters, which alone are trained; at first it answers as before, since B is 0.
 
-    `seed` draws the adapters' A. Raises: ValueError where no module has one of the names in `targets`.
+    `seed` draws the adapters' A. Raises: ValueError where no module has one of the names in `targets`, or where dropout
+    is asked for on experts whose weights are one tensor.
     """
     from peft import LoraConfig, get_peft_model
+
+    _check(model, lora)
 
     config = LoraConfig(
         r=lora.rank,
@@ -27,10 +36,21 @@ def adapt(model: PreTrainedModel, lora: Lora, seed: int) -> PreTrainedModel:
         # peft 0.21 asks transformers 5.23 by an old name.
         warnings.filterwarnings("ignore", ".*is_gradient_checkpointing.*", FutureWarning)
         torch.manual_seed(seed)
-        try:
-            return get_peft_model(model, config)  # type: ignore[return-value]
-        except ValueError as error:
-            raise ValueError(f"method.lora.targets = {lora.targets}: {error}") from None
+        return get_peft_model(model, config)  # type: ignore[return-value]
+
+
+def _check(model: PreTrainedModel, lora: Lora) -> None:
+    linear = sorted(
+        {name.rpartition(".")[2] for name, module in model.named_modules() if isinstance(module, nn.Linear)}
+    )
+    targets = [lora.targets] if isinstance(lora.targets, str) else lora.targets
+    for target in targets:
+        if target not in (ALL, *linear):
+            close = nearest(target, linear)
+            allowed = ", ".join([ALL, *linear]) + (f"; did you mean: {close}" if close else "")
+            raise ValueError(f"method.lora.targets = {target}: the model has no such linear layer; allowed: {allowed}")
+    if lora.dropout > 0 and any(is_expert(name) for name, _ in model.named_parameters()):
+        raise ValueError("method.lora.dropout: it has to be 0 on a mixture of experts, whose weights are one tensor")
 
 
 def merged(model: Any) -> PreTrainedModel:

@@ -33,4 +33,4 @@ def k3(log_ratio_BT: Tensor) -> Tensor:
 
     Source: J. Schulman 2020, "Approximating KL divergence". `log_ratio_BT` is log π_reference − log π.
     """
-    return log_ratio_BT.exp() - 1 - log_ratio_BT
+    return log_ratio_BT.expm1() - log_ratio_BT  # exp() − 1 loses all digits where the policies are close

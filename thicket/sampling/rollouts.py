@@ -106,9 +106,17 @@ class Sequences:
         return self.ids_BL.shape[0]
 
     def rows(self, index_N: Tensor) -> "Sequences":
-        """Some of the rows."""
-        targets_NK, mask_NK = self.targets_BK[index_N], self.mask_BK[index_N]
-        return Sequences(self.ids_BL[index_N], self.positions_K, targets_NK, mask_NK, self.lengths_B[index_N])
+        """Some of the rows, cut to the longest of them: the first of the positions, as many as it needs."""
+        lengths_N = self.lengths_B[index_N]
+        longest = int(lengths_N.max())
+        kept = int((self.positions_K < longest - 1).sum())
+        return Sequences(
+            ids_BL=self.ids_BL[index_N, :longest],
+            positions_K=self.positions_K[:kept],
+            targets_BK=self.targets_BK[index_N, :kept],
+            mask_BK=self.mask_BK[index_N, :kept],
+            lengths_B=lengths_N,
+        )
 
     def picked(self, chosen_BK: Tensor) -> "Sequences":
         """Some of the trained positions, all in one row of N."""

@@ -16,7 +16,7 @@ from thicket.evaluation.evaluator import Evaluator, score
 from thicket.evaluation.scores import ItemScore
 from thicket.evaluation.way import way_of
 from thicket.models.answering import read_answering, write_answering
-from thicket.models.folder import load_model, load_tokenizer, parameter_count, weights_hash
+from thicket.models.folder import active_parameter_count, load_model, load_tokenizer, weights_hash
 from thicket.sampling.environment import load_environment
 from thicket.stages.outcome import Outcome, Places
 from thicket.stages.publish import write_whole
@@ -47,9 +47,9 @@ def control(config: SpecialistStage, method: SelfConsistency | BestPrompt, place
     folder = places.models / config.base
     module: Any = import_module(f"thicket.methods.{config.method.type}")
     candidates = [_whole(candidate, config.base, folder) for candidate in module.candidates(method)]
-    ledger = Ledger(parameter_count(folder))
     tried, rows = _read(places.resume / STATE), list[Row]()
     try_out = _tester(config, module.answers(method), method.items, folder, places.data)
+    ledger = Ledger(active_parameter_count(folder))
     for place, candidate in enumerate(candidates):
         if place and method.flops is not None and ledger.flops >= method.flops:
             break

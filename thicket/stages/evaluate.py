@@ -11,7 +11,7 @@ from thicket.evaluation.scores import ItemScore
 from thicket.evaluation.tables import summary, write_items_csv, write_scores_csv
 from thicket.evaluation.way import Way, way_of, weights_folder
 from thicket.models.answering import read_answering
-from thicket.models.folder import load_model, load_tokenizer, parameter_count, weights_hash
+from thicket.models.folder import active_parameter_count, load_model, load_tokenizer, weights_hash
 from thicket.sampling.environment import Environment, load_environment
 from thicket.sampling.prompts import Tokenizer
 from thicket.stages.outcome import Places
@@ -56,6 +56,6 @@ def _score(
 
 def _flops_a_token(weights: Path) -> float:
     """Of a token that is read or generated, as the ledgers count it."""
-    ledger = Ledger(parameter_count(weights))
+    ledger = Ledger(active_parameter_count(weights))
     ledger.forward(tokens=1)
     return ledger.flops

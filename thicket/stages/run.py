@@ -86,7 +86,8 @@ def _identity(stage: Stage, root: Path) -> str:
     folders = [root / MODELS / name / "provenance.json" for name in parents]
     domains = [*getattr(stage, "domains", []), *([stage.domain] if isinstance(stage, SpecialistStage) else [])]
     if not isinstance(stage, EvaluateStage | ReportStage):
-        folders += [root / DATA / domain.name / "train.jsonl" for domain in domains]
+        splits = "train.jsonl", "selection.jsonl"
+        folders += [root / DATA / domain.name / split for domain in domains for split in splits]
     digest = hashlib.sha256(config_hash(stage).encode())
     for path in folders:
         digest.update(path.read_bytes() if path.is_file() else b"")

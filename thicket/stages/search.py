@@ -25,8 +25,8 @@ from thicket.training.loop import fit
 from thicket.training.scoring import Scorer
 from thicket.training.search import SearchTraining
 
-GREEDY = Answering(temperature=0.0)
-"""How candidates answer, and what the score on the selection items is of where no ensemble votes."""
+SELECT_SAMPLES = 4
+"""Responses to each selection item for the score of a model that samples its answers."""
 
 
 def search(config: SpecialistStage, method: Randopt | Es | Member, places: Places) -> Outcome:
@@ -36,14 +36,14 @@ def search(config: SpecialistStage, method: Randopt | Es | Member, places: Place
     """
     if isinstance(method, Member):
         return _single(config, places)
-    weights = _weights(places.models / config.base)
+    weights = places.models / config.base
     model, tokenizer = load_model(weights), load_tokenizer(weights)
     train = load_environment(config.domain, places.data / config.domain.name, "train", tokenizer)
     asked = with_judge(_first(train, method.items), model, tokenizer, config.sampler.batch)
     found = RandoptSearch(method, config.seed) if isinstance(method, Randopt) else EsSearch(method, config.seed)
     module = SearchTraining(model, Scorer(tokenizer, config.domain, asked, config.sampler.batch), method, found)
     fit(module, config.trainer, places.resume, Progress(f"specialist {config.name}"))
-    answering = GREEDY
+    answering = Answering()
     if isinstance(found, RandoptSearch):
         members = found.ensemble(module.scores)
         answering = Answering(weights_of=weights.name, weights=weights_hash(weights), members=members)
@@ -70,13 +70,8 @@ def _single(config: SpecialistStage, places: Places) -> Outcome:
         raise ValueError(f"{config.base} is no ensemble: method {config.method.type} takes the best member of one")
     write_member(weights_folder(folder, ensemble), ensemble, 1, places.out)
     model, tokenizer = load_model(places.out), load_tokenizer(places.out)
-    selection = _selection(config, GREEDY, model, tokenizer, places.data)
+    selection = _selection(config, Answering(), model, tokenizer, places.data)
     return Outcome(parents=(config.base,), domains=[config.domain.name], selection=selection)
-
-
-def _weights(folder: Path) -> Path:
-    """The folder of the weights that a model answers with: of an ensemble, those that its members surround."""
-    return weights_folder(folder, read_answering(folder) or Answering())
 
 
 def _first(environment: Environment, count: int) -> Environment:
@@ -90,8 +85,8 @@ def _first(environment: Environment, count: int) -> Environment:
 def _selection(
     config: SpecialistStage, answering: Answering, model: PreTrainedModel, tokenizer: Tokenizer, data: Path
 ) -> float:
-    """Share of the selection items that are answered correctly, greedily or by the members' vote."""
-    settings = Evaluation(samples=1, ks=[1], split="selection")
+    """Share of correct answers to the selection items, sampled or by the members' vote."""
+    settings = Evaluation(samples=SELECT_SAMPLES, ks=[1], split="selection")
     environment = load_environment(config.domain, data / config.domain.name, settings.split, tokenizer)
     module = Evaluator(
         model,
@@ -104,4 +99,4 @@ def _selection(
         sampler_batch=config.sampler.batch,
     )
     scores = score(module, config.trainer, f"specialist {config.name}")[config.domain.name]
-    return sum(row.correct for row in scores) / len(scores)
+    return sum(row.correct / row.samples for row in scores) / len(scores)

@@ -3,7 +3,20 @@
 import csv
 from pathlib import Path
 
-COLUMNS = ("step", "flops", "loss", "reward", "length", "entropy", "kl", "temperature", "selection")
+COLUMNS = (
+    "step",
+    "flops",
+    "loss",
+    "reward",
+    "length",
+    "entropy",
+    "kl",
+    "weight",
+    "value_loss",
+    "useful",
+    "temperature",
+    "selection",
+)
 Row = dict[str, float]
 """A value for some of the columns."""
 

@@ -26,7 +26,7 @@ from thicket.training.curves import Row
 from thicket.training.ledger import Ledger
 
 CHECKPOINT = "last.ckpt"
-SHOWN = ("loss", "reward", "kl", "entropy", "length", "selection")
+SHOWN = ("loss", "reward", "kl", "entropy", "length", "useful", "selection")
 """Columns of the curves that the progress line shows, each with its latest value."""
 RECENT = 20
 """Rows in which a value counts as the latest."""

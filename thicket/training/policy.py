@@ -16,7 +16,7 @@ from transformers import PreTrainedModel
 
 from thicket.config.domain import TrainedDomain
 from thicket.config.on_policy import OnPolicy
-from thicket.methods.method import Method, Rows
+from thicket.methods.method import Method, Rows, stacked
 from thicket.models.head import hidden_states
 from thicket.ops import draws
 from thicket.ops.log_probs import token_log_probs
@@ -87,7 +87,10 @@ class PolicyTraining(Steps):
 
     @property
     def share_done(self) -> float:
-        by_steps = self.step / self.budget.steps if self.budget.steps is not None else 0.0
+        return self._done(self.step)
+
+    def _done(self, steps: int) -> float:
+        by_steps = steps / self.budget.steps if self.budget.steps is not None else 0.0
         by_flops = self.ledger.flops / self.budget.flops if self.budget.flops is not None else 0.0
         return max(by_steps, by_flops)
 
@@ -111,7 +114,8 @@ class PolicyTraining(Steps):
                 row |= self._learn(rollouts)
         row["flops"] = self.ledger.flops
         every = self.config.select_every
-        if every and (self.step + 1) % every == 0:
+        # The last step scores here too: after the training Lightning has taken the model off its device.
+        if (every and (self.step + 1) % every == 0) or self._done(self.step + 1) >= 1:
             with self.timed("selection"):
                 row["selection"] = self._select()
         return row
@@ -191,8 +195,8 @@ class PolicyTraining(Steps):
     # -- updates -----------------------------------------------------------------------------------------------------
 
     def _learn(self, rollouts: list[Rollout]) -> Row:
-        """All updates on a rollout batch."""
-        self.model.train()
+        """All updates on a rollout batch, without dropout: the policy of the ratio is the one that answered."""
+        self.model.eval()
         rows = self.method.prepare(self._rows(rollouts), self.config.micro_batch)
         self.ledger.forward(int(rows.sequences.lengths_B.sum()), self.method.passes.prepared)
         parts = self._parts(rows) * self.passes
@@ -233,7 +237,7 @@ class PolicyTraining(Steps):
             logits_BKV = logits_of(self.model, micro.sequences) / self.config.temperature
             parts.append(token_log_probs(logits_BKV.log_softmax(dim=-1), micro.sequences.targets_BK))
         self.ledger.forward(int(rows.sequences.lengths_B.sum()))
-        return torch.cat(parts)
+        return stacked(parts, rows.sequences.mask_BK.shape[1])
 
     def _micro_batches(self, rows: Rows) -> Iterator[Rows]:
         for part in chunks(len(rows.sequences), self.config.micro_batch):
@@ -242,17 +246,18 @@ class PolicyTraining(Steps):
     def _update(self, rows: Rows, index: int) -> Row:
         """One optimizer step on some rows: gradients of micro-batches add up to that of the whole."""
         weights_BK = self.method.weights(rows)
-        count = rows.sequences.mask_BK.sum().clamp(min=1)
-        total, figures = 0.0, {}
+        total, count, figures = 0.0, 0.0, {}
         for part in chunks(len(rows.sequences), self.config.micro_batch):
             micro = rows.rows(torch.arange(part.start, part.stop, device=self.device))
-            logits_BKV, micro, weights_NK = self._forward(micro, weights_BK[part])
+            weights_NK = weights_BK[part, : len(micro.sequences.positions_K)]
+            logits_BKV, micro, weights_NK = self._forward(micro, weights_NK)
             token = self.method.token_loss(logits_BKV, micro)
             loss = (token.loss_BK * weights_NK).sum()
             self.manual_backward(loss)
             total += float(loss.detach())
+            count += float(micro.sequences.mask_BK.sum())
             for name, value_BK in token.figures.items():
-                figures[name] = figures.get(name, 0.0) + float((value_BK * micro.sequences.mask_BK).sum() / count)
+                figures[name] = figures.get(name, 0.0) + float((value_BK * micro.sequences.mask_BK).sum())
         trained = int(rows.sequences.lengths_B.sum())
         passes = self.method.passes
         self.ledger.trained(trained, 1 + passes.trained)
@@ -261,7 +266,7 @@ class PolicyTraining(Steps):
         steps = None if self.budget.steps is None else self.budget.steps * many
         rate = learning_rate(self.config.optimizer, self.step * many + index, steps)
         self.update(rate, self.config.optimizer.clip)
-        return {"loss": total, **figures}
+        return {"loss": total, **{name: value / max(1.0, count) for name, value in figures.items()}}
 
     def _forward(self, rows: Rows, weights_BK: Tensor) -> tuple[Tensor, Rows, Tensor]:
         """The logits that are trained, with the rows and weights that they belong to.
@@ -291,9 +296,7 @@ class PolicyTraining(Steps):
 
     def finish(self) -> float:
         """The score of what is published: the last checkpoint, or the best one, whose weights are put in place."""
-        last = self.rows[-1].get("selection")
-        score = self._select() if last is None else last
-        self.rows[-1]["selection"] = score
+        score = self.rows[-1]["selection"]
         if self.best is not None:
             score, weights = self.best
             self.model.load_state_dict(weights)

@@ -20,6 +20,7 @@ from thicket.config.run import Trainer
 from thicket.engine import make_trainer
 from thicket.methods.texts import Sample
 from thicket.models.perturb import Direction, Neighbourhood
+from thicket.models.size import active_parameters
 from thicket.ops import draws
 from thicket.progress import Progress
 from thicket.sampling.decode import Decoding
@@ -65,7 +66,7 @@ class Sampling(pl.LightningModule):
             )
         self.lengths = {item.id: len(ids) for item, ids in zip(environment.items, environment.prompts, strict=True)}
         self.asked = asked(len(environment.items[: config.prompts]), config.samples, voices)
-        self.ledger = Ledger(parameters=sum(parameter.numel() for parameter in model.parameters()))
+        self.ledger = Ledger(parameters=active_parameters(model))
         self.records: dict[tuple[str, int], Record] = {}
         self.sampled = self.correct = 0
         known = {(environment.items[place].id, member) for member, place in self.asked}
