@@ -36,7 +36,7 @@ def adapt(model: PreTrainedModel, lora: Lora, seed: int) -> PreTrainedModel:
         # peft 0.21 asks transformers 5.23 by an old name.
         warnings.filterwarnings("ignore", ".*is_gradient_checkpointing.*", FutureWarning)
         # What peft says of its own settings for stacked experts, where `targets` names none of them.
-        warnings.filterwarnings("ignore", ".*rank_pattern keys.*", RuntimeWarning)
+        warnings.filterwarnings("ignore", ".*(rank|alpha)_pattern keys.*", RuntimeWarning)
         torch.manual_seed(seed)
         return get_peft_model(model, config)  # type: ignore[return-value]
 
