@@ -143,3 +143,23 @@ def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(math, "find_spec", lambda name: None)
     with pytest.raises(ValueError, match=r"math-verify can't be found; `pip install 'math-verify\[antlr4_9_3\]'`"):
         verdicts([("5", "5")])
+
+
+@pytest.mark.parametrize(
+    ("response", "answer", "right"),
+    [
+        ("So the answer is 1/2.", "1/2", True),
+        ("So the answer is 1/2.", "2", False),
+        ("The probability is \\frac{1}{3}", "1/3", True),
+        ("So we get \\frac{1}{2}.", "2", False),
+        ("\\boxed{3=5}", "5", False),
+        ("\\boxed{1=2=5}", "5", False),
+        ("\\boxed{2+3=5}", "5", True),
+        ("\\boxed{x=5}", "5", True),
+        ("\\boxed{f(2)=5}", "5", True),
+        ("\\boxed{x_1 = 5}", "5", True),
+    ],
+)
+def test_what_a_user_found(response: str, answer: str, right: bool) -> None:
+    (verdict,) = math.judge(MathVerifier(type="math"), [(response, Item("0" * 16, "?", answer, 1))])
+    assert verdict.correct is right

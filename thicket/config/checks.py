@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from thicket.config.base import Base, PretrainedBase
 from thicket.config.domain import Domain
 from thicket.config.graph import Graph
-from thicket.config.imitation import Rft
+from thicket.config.imitation import Rft, Sampled
 from thicket.config.layers import Path_
 from thicket.config.method import Soup, SpecialistMethod, StudentMethod
 from thicket.config.params import StudentNode
@@ -62,11 +62,22 @@ def check_start(graph: Graph, name: str, base: str, method: SpecialistMethod, of
     at = graph.at(name, "base")
     if isinstance(method, Member) and not isinstance(of_base, Randopt):
         graph.problem(at, base, "not an ensemble: `member` takes the best member of a `randopt` specialist")
+    elif isinstance(method, Sampled) and method.temperature == 0 and method.samples > _voices(of_base):
+        wrong = (
+            f"`samples` ({method.samples}) at temperature 0 are more than {_voices(of_base)}: greedy samples of one "
+            "model are equal (each member of a `randopt` ensemble gives one)"
+        )
+        graph.problem(at, base, wrong)
     elif isinstance(of_base, Randopt) and not isinstance(method, Member | Rft):
         wrong = "an ensemble, which is not one model: `member` and `rft` can start from it"
         graph.problem(at, base, wrong)
     elif isinstance(of_base, SelfConsistency | BestPrompt):
         graph.problem(at, base, f"a control without weights of its own: start from {graph.start_of(base)}")
+
+
+def _voices(of_base: object) -> int:
+    """Models that a start samples from."""
+    return of_base.members if isinstance(of_base, Randopt) else 1
 
 
 def check_whole(graph: Graph, name: str, methods: Mapping[str, object]) -> None:

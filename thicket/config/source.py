@@ -102,7 +102,10 @@ class DatasetSource(Strict):
     @model_validator(mode="after")
     def _one_place(self) -> "DatasetSource":
         if (self.path is None) == (self.data_files is None):
-            raise ValueError("name either `path` (a hub id) or `data_files` (local files), not both and not neither")
+            raise ValueError(
+                "name either `path` (a hub id) or `data_files` (local files), not both and not neither; local files "
+                "in place of a hub id: {data_files: …, path: null, revision: null, split: null, subset: null}"
+            )
         if self.path is not None and (self.revision is None or self.split is None):
             raise ValueError(
                 "a hub id needs `revision`, the commit to read, and `split`, so that the items can't change"

@@ -16,9 +16,14 @@ _FORMULA = (
 )
 _NUMBER = (
     r"(?P<number>(?:(?<![\w)\]])[-\u2212])?(?<![\w.])(?:[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])|[0-9]+)(?:\.[0-9]+)?"
-    r"(?:/[0-9]+(?![\w.]))?)"
+    r"(?:/[0-9]+(?!\w|\.[0-9]))?)"
 )
-_LAST = re.compile(f"{_FORMULA}|{_NUMBER}")
+_BARE = r"(?P<bare>[-\u2212]?\\(?:[dt]?frac\s*\{[^{}]*\}\s*\{[^{}]*\}|sqrt\s*\{[^{}]*\}))"
+"""A fraction or a root that stands in the text without dollar signs."""
+_LAST = re.compile(f"{_FORMULA}|{_BARE}|{_NUMBER}")
+_EQUALS = re.compile(r"(?<![<>!:])=|[{}]")
+_SYMBOL = re.compile(r"\s*\\?[a-zA-Z]\w*(?:\{[^{}]*\})?(?:\([^()]*\))?\s*")
+"""What an answer may be named by: `x`, `f(x)`, `x_1`."""
 _WORDLESS = re.compile(r"(?:\\(?!boxed|fbox)[a-zA-Z]+|(?<![a-zA-Z])[a-zA-Z](?![a-zA-Z])|[-+*/^_=(){}\[\]|!.,<>0-9 ])+")
 
 
@@ -65,6 +70,16 @@ def plain_form(answer: str) -> str:
     return re.sub(r"\\?[$%]", "", answer).strip().removesuffix(".").strip()
 
 
+def _sides(answer: str) -> list[str]:
+    """What stands between the equality signs outside of braces."""
+    depth, cuts = 0, [-1]
+    for match in _EQUALS.finditer(answer):
+        depth += {"{": 1, "}": -1}.get(match[0], 0)
+        if match[0] == "=" and depth == 0:
+            cuts.append(match.start())
+    return [answer[start + 1 : end] for start, end in zip(cuts, [*cuts[1:], len(answer)], strict=True)]
+
+
 def __getattr__(name: str) -> Any:
     """`equivalent`, made when it is asked for: it loads sympy, for which a worker has time before its first call."""
     if name != "equivalent":
@@ -81,9 +96,14 @@ def __getattr__(name: str) -> Any:
     def equivalent(reference: str, answer: str) -> bool:
         """Whether an answer is the reference as mathematics: LaTeX that sympy finds equal. Slow, and it may not end.
 
-        Both are parsed by a grammar; no text is run. What the grammar can't read equals nothing.
+        Both are parsed by a grammar; no text is run. What the grammar can't read equals nothing. Of an equation all
+        sides but a name have to be the reference: 3 = 5 is no way to say 5.
         """
-        expected, given = parsed(reference), parsed(answer)
-        return bool(expected and given) and verify(expected, given, timeout_seconds=0)
+        sides = [answer] if "=" in reference else _sides(answer)
+        expected = parsed(reference)
+        values = [parsed(side) for side in sides if len(sides) == 1 or not _SYMBOL.fullmatch(side)]
+        return bool(expected and values) and all(
+            given and verify(expected, given, timeout_seconds=0) for given in values
+        )
 
     return equivalent
