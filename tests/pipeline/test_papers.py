@@ -71,6 +71,7 @@ TOY_METHODS: dict[str, dict[str, Any]] = {
     "ssd": {"steps": 1, "batch": 2, "prompts": 2},
     "ssd-hot": {"steps": 1, "batch": 2, "prompts": 2},
     "randopt": {"perturbations": 3, "members": 2, "items": 3},
+    "distil-ensemble": {"samples": 2},
     "es": {"steps": 1, "population": 2, "items": 3},
     "self-consistency": {"votes": 2, "temperatures": [1.0], "items": 2},
     "best-prompt": {"temperatures": [0.0], "templates": ["{prompt}"], "samples": 1, "items": 2},
