@@ -46,7 +46,7 @@ def judged(response: str, given: Item, **values: Any) -> Verdict:
         ("```Python3 title\nx = 1\n```", "x = 1\n"),
         ("Cut off:\n```py\nx = 1\nwhile", "x = 1\nwhile"),
         ("```python\ntext = '''```'''\nx = 1\n```", "text = '''```'''\nx = 1\n"),
-        ("  ```python\n  x = 1\n  ```", "  x = 1\n"),
+        ("  ```python\n  x = 1\n  ```", "x = 1\n"),
         ("```python\n```", ""),
         ("one `x` two ``` three", "one `x` two ``` three"),
     ],
@@ -83,7 +83,7 @@ def test_humaneval_takes_the_whole_function_or_the_rest_of_it() -> None:
     assert judged("```python\ndef total(values: List[int]) -> int:\n    return sum(values)\n```", HUMANEVAL) == RIGHT
     assert judged("    return sum(values)\n", HUMANEVAL) == RIGHT
     assert judged("    return len(values)\n", HUMANEVAL) == WRONG
-    assert judged("", HUMANEVAL) == WRONG  # The docstring is a body.
+    assert judged("", HUMANEVAL) == Verdict(False, "no program")
 
 
 @needs_box
@@ -247,3 +247,23 @@ def test_reference_solutions_pass_and_mutated_ones_fail(tmp_path: Path) -> None:
 def test_all_of_mbpp() -> None:
     """Of the data set itself, where THICKET_DATA names a folder that holds it."""
     check_reference_solutions(Path(os.environ["THICKET_DATA"], "mbpp", "sanitized-mbpp.json"))
+
+
+@pytest.mark.parametrize(
+    ("response", "program"),
+    [
+        ("```python\ndef f(x):\n    return x\n```\nExample:\n```python\nprint(f(1))\n```", "def f(x):\n    return x\n"),
+        ("1. So:\n   ```python\n   def f(x):\n       return x\n   ```", "def f(x):\n    return x\n"),
+        ("```python\nn = int(input())\nprint(n)\n```\n```python\nprint(1)\n```", "n = int(input())\nprint(n)\n"),
+        ("```python\nprint(1)\n```\n```python\nprint(2)\n```", "print(2)\n"),
+        ("", ""),
+        ("def f(x):\n    return x", "def f(x):\n    return x"),
+    ],
+)
+def test_the_program_of_a_response(response: str, program: str) -> None:
+    assert program_in(response) == program
+
+
+def test_no_program_has_a_name() -> None:
+    item = Item("0" * 16, "?", "", 1, {"tests": ["assert f(1) == 1"]})
+    assert judge_of(CodeVerifier(type="code", isolation="rlimits"))([(" \n", item)]) == [Verdict(False, "no program")]

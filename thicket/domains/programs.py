@@ -12,7 +12,9 @@ from thicket.domains.sandbox.run import run_program
 
 KINDS = ("tests", "check", "functional", "stdin")
 """Keys of an item's reference, of which it has one: which form its tests have."""
-_FENCE = re.compile(r"^[ \t]*```[ \t]*(\w*)[^\n]*\n(.*?)(?:^[ \t]*```|\Z)", re.DOTALL | re.MULTILINE)
+_FENCE = re.compile(r"^([ \t]*)```[ \t]*(\w*)[^\n]*\n(.*?)(?:^[ \t]*```|\Z)", re.DOTALL | re.MULTILINE)
+_DOES = re.compile(r"^\s*(?:async\s+def|def|class)\s|\binput\s*\(|\bstdin\b|^\s*\w+\s*=\s*lambda\b", re.MULTILINE)
+"""What a program has that is tested: a definition, or a look at its input."""
 _PYTHON = ("python", "python3", "py")
 _FUNCTIONAL = """
 import json
@@ -47,14 +49,19 @@ class Job:
 def program_in(response: str) -> str:
     """The last block of Python in the response, else the last block without a language, else all of it.
 
-    A block that the response's end cuts off counts too.
+    A block that defines something or reads the input goes before one that merely shows how to use it. One that the
+    response's end cuts off counts too. A block within a list is indented, and so are its lines: by as much they move.
     """
-    blocks = [(match[1].lower(), match[2]) for match in _FENCE.finditer(response)]
+    blocks = [(match[2].lower(), _moved(match[3], match[1])) for match in _FENCE.finditer(response)]
     for languages in (_PYTHON, ("",)):
-        for language, text in reversed(blocks):
-            if language in languages:
-                return text
+        fitting = [text for language, text in blocks if language in languages]
+        if fitting:
+            return next((text for text in reversed(fitting) if _DOES.search(text)), fitting[-1])
     return response
+
+
+def _moved(block: str, indent: str) -> str:
+    return "".join(line.removeprefix(indent) for line in block.splitlines(keepends=True))
 
 
 def job(program: str, prelude: str, item: Item) -> Job:
