@@ -2,6 +2,8 @@
 
 import logging
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import lightning.pytorch as pl
 
@@ -28,3 +30,17 @@ def make_trainer(config: Trainer, epochs: int, callbacks: list[pl.Callback]) -> 
         num_sanity_val_steps=0,
         inference_mode=False,
     )
+
+
+@contextmanager
+def ctrl_c_passes() -> Iterator[None]:
+    """Around a trainer's work: Lightning ends the process at Ctrl-C, with a status that doesn't say why.
+
+    Raises: KeyboardInterrupt.
+    """
+    try:
+        yield
+    except SystemExit as ending:
+        if isinstance(ending.__context__, KeyboardInterrupt):
+            raise KeyboardInterrupt from None
+        raise

@@ -92,6 +92,8 @@ def test_a_stopped_training_is_not_recorded_and_goes_on(
 
     assert running.returncode != 0, printed
     assert "Traceback" not in printed
+    if how != signal.SIGKILL:
+        assert "The next run goes on from the last checkpoint." in printed
     assert f"specialist-{NAME}" in lab.json("dvc", "status", "--json", f"specialist-{NAME}")
     assert _entry(lock) == _entry((lab.root / "dvc.lock").read_text())
     assert not (lab.root / "build/models" / NAME / "model.safetensors").is_file(), (

@@ -7,7 +7,7 @@ from torch.utils.data import DataLoader
 from transformers import PreTrainedModel
 
 from thicket.config.run import Trainer
-from thicket.engine import make_trainer
+from thicket.engine import ctrl_c_passes, make_trainer
 from thicket.evaluation.scores import ItemScore, sampled_scores, vote_scores
 from thicket.evaluation.way import Way
 from thicket.models.perturb import Direction, Neighbourhood
@@ -110,7 +110,8 @@ class Evaluator(pl.LightningModule):
 
 
 def score(module: Evaluator, trainer: Trainer, title: str) -> dict[str, list[ItemScore]]:
-    """The scores of every item of the module's environments. Raises: Interrupted."""
+    """The scores of every item of the module's environments. Raises: Interrupted; KeyboardInterrupt."""
     loader: Any = DataLoader(module.batches(), batch_size=None)  # type: ignore[arg-type]
-    make_trainer(trainer, 1, [Progress(title)]).predict(module, loader, return_predictions=False)
+    with ctrl_c_passes():
+        make_trainer(trainer, 1, [Progress(title)]).predict(module, loader, return_predictions=False)
     return module.scores

@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader
 from transformers import PreTrainedModel
 
 from thicket.config.run import Trainer
-from thicket.engine import make_trainer
+from thicket.engine import ctrl_c_passes, make_trainer
 from thicket.models.size import active_parameters
 from thicket.progress import Progress
 from thicket.signals import Interrupted
@@ -134,13 +134,13 @@ class _Forever:
 def fit(module: Steps, config: Trainer, resume: Path, progress: Progress) -> None:
     """Trains to the end, from the resume folder's checkpoint where there is one.
 
-    Raises: Interrupted where SIGTERM came first.
+    Raises: Interrupted where SIGTERM came first (the step that was on its way is finished); KeyboardInterrupt.
     """
     resume.mkdir(parents=True, exist_ok=True)
     checkpoint = resume / CHECKPOINT
     trainer = make_trainer(config, -1, [Checkpoints(resume), progress])
     loader = DataLoader(_Forever(config.checkpoint_every), batch_size=None)  # type: ignore[arg-type]
-    with suppress(SIGTERMException):
+    with ctrl_c_passes(), suppress(SIGTERMException):
         trainer.fit(module, loader, ckpt_path=checkpoint if checkpoint.is_file() else None)
     if module.share_done < 1:
         raise Interrupted

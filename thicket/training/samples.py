@@ -17,7 +17,7 @@ from transformers import PreTrainedModel
 from thicket.config.answering import Perturbation
 from thicket.config.imitation import Sampled
 from thicket.config.run import Trainer
-from thicket.engine import make_trainer
+from thicket.engine import ctrl_c_passes, make_trainer
 from thicket.methods.texts import Sample
 from thicket.models.perturb import Direction, Neighbourhood
 from thicket.models.size import active_parameters
@@ -181,8 +181,9 @@ def asked(prompts: int, samples: int, members: int) -> dict[tuple[int, int], int
 
 
 def sample(module: Sampling, config: Trainer, progress: Progress) -> None:
-    """Samples what the folder does not hold yet. Raises: Interrupted where SIGTERM came first."""
+    """Samples what the folder does not hold yet. Raises: Interrupted where SIGTERM came first; KeyboardInterrupt."""
     pieces: Any = module.pieces()
     if pieces:
         loader: Any = DataLoader(pieces, batch_size=None)
-        make_trainer(config, 1, [progress]).predict(module, loader, return_predictions=False)
+        with ctrl_c_passes():
+            make_trainer(config, 1, [progress]).predict(module, loader, return_predictions=False)
