@@ -47,7 +47,9 @@ def parser() -> argparse.ArgumentParser:
     model = commands.add_parser("model", help="work on a model that the pipeline has made")
     kinds = model.add_subparsers(dest="action", metavar="ACTION", required=True)
     materialize = kinds.add_parser("materialize", help="write the members of an ensemble as models of their own")
-    materialize.add_argument("name", help="the ensemble, as in params.yaml")
+    materialize.add_argument(
+        "name", type=_name_or_folder, help="the ensemble: its name in params.yaml, or its folder (build/runs/…)"
+    )
     materialize.add_argument("--member", type=int, metavar="K", help="just this one: 1 is the best (default: all)")
     materialize.add_argument("--out", type=_from_here, metavar="FOLDER", help="member K goes to FOLDER/K")
     for stage in STAGES:
@@ -60,6 +62,10 @@ def parser() -> argparse.ArgumentParser:
 def _from_here(path: str) -> Path:
     """A path that is relative to the folder of the call, before the command goes to the project's."""
     return Path(os.path.abspath(path))
+
+
+def _name_or_folder(text: str) -> str | Path:
+    return _from_here(text) if "/" in text or text in (".", "..") else text
 
 
 def main(argv: list[str] | None = None) -> int:

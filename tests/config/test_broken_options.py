@@ -85,6 +85,22 @@ CASES = [
         """,
     ),
     broken(
+        "best of one",
+        (GRPO, "select_every: 1", "select_every: 3"),
+        f"""
+        conf/method/grpo.yaml:6: method.publish = 'best': `publish: best` with `select_every` 3 and `steps` 3 scores the last checkpoint alone: there is nothing to choose from
+            {TRAINED}
+        """,
+    ),
+    broken(
+        "clips that cross",
+        (GRPO, "group: 4", "group: 4\nclip_high: 0.1"),
+        f"""
+        conf/method/grpo.yaml:5: method.clip_high = 0.1: `clip_high` (0.1) is the upper side: at least `clip` (0.2)
+            {TRAINED}
+        """,
+    ),
+    broken(
         "updates that don't divide the prompts",
         (GRPO, "group: 4", "group: 4\nupdates: 3"),
         f"""

@@ -225,7 +225,7 @@ CASES = [
         edited("    grpo: {", "    grop: {"),
         """
         params.yaml:8: products[0].method = ['grpo']: unknown key
-            allowed: base, domains, methods, prefix, seed
+            allowed: base, domains, effort, methods, prefix, seed
             did you mean: methods
         params.yaml:18: values.method.grop = 'grop': there is no such option of conf/method
             allowed: grpo, grpo-gentle, mixed, opd, soup

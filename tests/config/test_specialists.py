@@ -114,6 +114,19 @@ def test_an_effort_that_the_domain_does_not_have(tmp_path: Path) -> None:
     assert "allowed: max, none" in said
 
 
+def test_a_product_of_an_effort(tmp_path: Path) -> None:
+    changes = of_effort(tmp_path, "max")
+    product = {"prefix": "max", "base": "tiny", "domains": ["sort"], "methods": ["grpo"], "effort": "max"}
+    made = resolved(tmp_path, values=changes["values"], specialists={}, products=[product])
+    assert made["specialist-max-sort-grpo"].stage.domain.prefix == "Think. "
+
+
+def test_a_sequence_of_methods_belongs_into_a_product(tmp_path: Path) -> None:
+    node = {"base": "tiny", "domain": "sort", "method": ["sft", "grpo"]}
+    said = wrong(tmp_path, specialists={"sort-both": node})
+    assert "one method: a sequence of them stands in `products`, or `base` names the step before" in said
+
+
 def test_an_effort_has_to_fit_the_context(tmp_path: Path) -> None:
     changes = of_effort(tmp_path, "max")
     changes["values"]["domain"]["sort"]["efforts"]["max"]["window"]["response"] = 60

@@ -35,6 +35,14 @@ def test_rows_become_items(rows: Path) -> None:
     assert len(items) == 5
 
 
+def test_a_level_within_a_text(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    grades = {"Level 5": 5, "7": 7, "Level ?": 0}
+    for grade, level in grades.items():
+        path.write_text(json.dumps({"Body": "b", "Question": "q", "Answer": "4", "Grade": grade}))
+        assert next(dataset(path, level="Grade")).level == level
+
+
 def test_the_answer_within_the_answer_column(tmp_path: Path) -> None:
     path = tmp_path / "rows.jsonl"
     path.write_text(json.dumps({"Body": "b", "Question": "q", "Answer": "so 2+2=4\n#### 4"}))

@@ -213,8 +213,8 @@ def test_an_ensemble_is_no_model(project: Path, evaluate: Evaluate) -> None:
 def test_weights_that_are_gone_or_others_are_told(project: Path, tmp_path: Path) -> None:
     folder = project / "build/models/tiny"
     own = Answering(temperature=0.9)
-    assert weights_folder(folder, own) == folder
+    assert weights_folder(folder, own, folder.parent) == folder
     with pytest.raises(ValueError, match=r"weights of nobody, and .*nobody is not there"):
-        weights_folder(folder, Answering(weights_of="nobody"))
+        weights_folder(folder, Answering(weights_of="nobody"), folder.parent)
     with pytest.raises(ValueError, match="made for other weights than those that tiny has now"):
-        weights_folder(folder, Answering(weights_of="tiny", weights="0" * 64))
+        weights_folder(folder, Answering(weights_of="tiny", weights="0" * 64), folder.parent)

@@ -124,8 +124,7 @@ def test_a_model_from_elsewhere_is_unknown_until_it_is_there(
 
 
 def test_total() -> None:
-    one, other = Estimate(1.0, 10.0, None), Estimate(None, 30.0, 5.0)
-    assert total([one, other, Estimate()]) == Estimate(1.0, 30.0, 5.0)
+    assert total([Estimate(1.0, 10.0, 2.0), Estimate(3.0, 30.0, 5.0)]) == Estimate(4.0, 30.0, 7.0)
     assert total([]) == Estimate(0.0, 0.0, 0.0)
 
 

@@ -35,7 +35,8 @@ def written_out(product: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any
                 start = _product_name(prefix, domain, done) if done else product["base"]
                 place: Path_ = ("methods", m) if isinstance(entry, str) else ("methods", m, step)
                 places: dict[str, Path_] = {"base": ("base",), "domain": ("domains", d), "method": place}
-                declared = {"base": start, "domain": domain, "method": method, "seed": product.get("seed")}
+                declared = {"base": start, "domain": domain, "method": method}
+                declared |= {key: product.get(key) for key in ("effort", "seed")}
                 yield _product_name(prefix, domain, so_far), declared, places
 
 

@@ -73,4 +73,10 @@ class OnPolicy(Trained):
     def _best_needs_scores(self) -> "OnPolicy":
         if self.publish == "best" and self.select_every == 0:
             raise ValueError("`publish: best` needs `select_every` above 0: there is nothing to choose from otherwise")
+        steps = getattr(self, "steps", None)
+        if self.publish == "best" and steps is not None and self.select_every >= steps:
+            raise ValueError(
+                f"`publish: best` with `select_every` {self.select_every} and `steps` {steps} scores the last checkpoint "
+                "alone: there is nothing to choose from"
+            )
         return self

@@ -25,6 +25,12 @@ class BaseNode(Declared):
     """Option of conf/base."""
 
 
+def _one_method(method: Any) -> Any:
+    if isinstance(method, list):
+        raise ValueError("one method: a sequence of them stands in `products`, or `base` names the step before")
+    return method
+
+
 class SpecialistNode(Declared):
     """A specialist: a method applied to a model on one domain."""
 
@@ -32,7 +38,7 @@ class SpecialistNode(Declared):
     """The model to start from: a base, a specialist (methods in sequence) or a student (a second round)."""
     domain: str
     """Option of conf/domain."""
-    method: str
+    method: Annotated[str, BeforeValidator(_one_method, json_schema_input_type=str)]
     """Option of conf/method that makes specialists."""
     effort: Name | None = None
     """Mode of answering out of the domain's `efforts`, with its own prefix, length penalty and window; null: none."""
@@ -85,6 +91,8 @@ class Product(Strict):
     """The model that all of them start from."""
     seed: Seed | None = None
     """As in the declaration of a model, for all of them."""
+    effort: Name | None = None
+    """As in the declaration of a specialist, for all of them; it is not in their names: `prefix` tells them apart."""
     domains: Annotated[list[str], Field(min_length=1)]
     """Options of conf/domain."""
     methods: Annotated[list[str | Sequence], Field(min_length=1)]

@@ -65,6 +65,12 @@ class PolicyGradient(OnPolicy):
     """L_cache, in tokens: the reward falls linearly to −1 over the window's last tokens (arXiv 2503.14476 eq. 13)."""
 
     @model_validator(mode="after")
+    def _clip_is_an_interval(self) -> "PolicyGradient":
+        if self.clip_high is not None and self.clip_high < self.clip:
+            raise ValueError(f"`clip_high` ({self.clip_high}) is the upper side: at least `clip` ({self.clip})")
+        return self
+
+    @model_validator(mode="after")
     def _updates_divide(self) -> "PolicyGradient":
         if self.prompts % self.updates:
             raise ValueError(f"`updates` ({self.updates}) has to divide `prompts` ({self.prompts})")

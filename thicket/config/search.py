@@ -52,8 +52,8 @@ class Es(Perturbed):
     type: Literal["es"]
     steps: Positive
     """Generations, each one step of the weights."""
-    population: Positive
-    """N: perturbations a generation (paper: 30)."""
+    population: Annotated[int, Field(ge=2)]
+    """N: perturbations a generation (paper: 30); the z-score of a single one is 0."""
     sigma: PositiveFloat
     """σ of the perturbations (paper: 1e-3)."""
     alpha: PositiveFloat

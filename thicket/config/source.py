@@ -97,7 +97,8 @@ class DatasetSource(Strict):
     reference: dict[str, str] = {}
     """What the verifier needs beyond the answer: its name there, and the column that holds it, taken as it is."""
     level: str | None = None
-    """Column that holds the difficulty level (a whole number)."""
+    """Column that holds the difficulty level: a whole number, on its own or as the only one in a text (`Level 5`). A
+    question mark in its place (two rows of MATH) is an unknown level, 0."""
 
     @model_validator(mode="after")
     def _one_place(self) -> "DatasetSource":

@@ -45,14 +45,14 @@ def way_of(answering: Answering, evaluation: Evaluation) -> Way:
     )
 
 
-def weights_folder(folder: Path, answering: Answering) -> Path:
-    """The folder whose weights answer: a model's own, or that of the model beside it which it names.
+def weights_folder(folder: Path, answering: Answering, models: Path) -> Path:
+    """The folder whose weights answer: a model's own, or that of the model among `models` which it names.
 
     Raises: ValueError where the other model is not there, or has other weights than those that the way was made for.
     """
     if answering.weights_of is None:
         return folder
-    other = folder.parent / answering.weights_of
+    other = models / answering.weights_of
     if not other.is_dir():
         raise ValueError(f"{folder}: it answers with the weights of {answering.weights_of}, and {other} is not there")
     if weights_hash(other) != answering.weights:

@@ -4,12 +4,13 @@ import os
 import shutil
 from pathlib import Path
 
-from thicket.config.problems import ConfigError, Problem
+from thicket.config.problems import ConfigError, Problem, merged
 from thicket.config.project import CONFIG, MODELS, Project
 from thicket.config.stages import write_stage
 from thicket.plan import console
 from thicket.plan.dvcfile import dvcfile, forget_removed, out_of_step
 from thicket.plan.estimate import Estimate, Estimator, total
+from thicket.plan.inputs import missing_files
 from thicket.plan.pipeline import Planned, pipeline
 from thicket.plan.shapes import saved_shape
 
@@ -21,7 +22,7 @@ HOUR = 3600
 
 def check(root: Path) -> int:
     """Composes and validates everything that the pipeline would run."""
-    stages = pipeline(Project(root))
+    stages = _sound(root)
     kinds = [planned.resolved.kind for planned in stages]
     counts = ", ".join(f"{kinds.count(kind)} {kind}" for kind in dict.fromkeys(kinds))
     print(f"All {len(stages)} stages are sound: {counts}.")
@@ -32,13 +33,22 @@ def check(root: Path) -> int:
 
 def plan(root: Path) -> int:
     """Writes dvc.yaml, and prints what each stage is expected to need."""
-    stages = pipeline(Project(root))
+    stages = _sound(root)
     changed = out_of_step(root, stages)
     (root / "dvc.yaml").write_text(dvcfile(root, stages), encoding="utf-8")
     forget_removed(root, stages)
     _print_estimates(root, stages)
     print(f"dvc.yaml is {'written' if changed else 'as it was'}: {len(stages) + 1} stages. `dvc repro` builds them.")
     return 0
+
+
+def _sound(root: Path) -> list[Planned]:
+    """The DAG. Raises: ConfigError, also where a file is missing that a config names."""
+    stages = pipeline(Project(root))
+    missing = missing_files(root, [planned.resolved for planned in stages])
+    if missing:
+        raise ConfigError(merged(missing))
+    return stages
 
 
 def compose(root: Path) -> int:
@@ -63,7 +73,9 @@ def _print_estimates(root: Path, stages: list[Planned]) -> None:
     table = console.table("stage", *FIGURES, right=FIGURES)
     for name, estimate in estimates.items():
         table.add_row(name, *_words(estimate))
-    table.add_row("all (memory: the most)", *_words(total(list(estimates.values()))))
+    known = [estimate for estimate in estimates.values() if estimate.seconds is not None]
+    every = "all" if len(known) == len(estimates) else f"the {len(known)} of {len(estimates)} that are known"
+    table.add_row(f"{every} (memory: the most)", *_words(total(known)))
     console.show(table)
     print("Estimates are for two CPU cores, from the configs; ? where these can't tell (a base that is not made yet).")
 

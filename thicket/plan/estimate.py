@@ -161,7 +161,7 @@ class Estimator:
 
 
 def total(estimates: list[Estimate]) -> Estimate:
-    """One stage after the other: the sum of the times and of the disk, the most of the memory, of what is known."""
+    """One stage after the other: the sum of the times and of the disk, the most of the memory."""
     return Estimate(
         sum(estimate.seconds or 0.0 for estimate in estimates),
         max((estimate.memory_bytes or 0.0 for estimate in estimates), default=0.0),

@@ -3,15 +3,16 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from thicket.config.base import FolderBase, GgufBase, PretrainedBase
+from thicket.config.base import PretrainedBase
 from thicket.config.layers import Path_
 from thicket.config.method import Soup
 from thicket.config.project import CONFIG, CURVES, DATA, EVALUATION, METRICS, MODELS, REPORT, Project
 from thicket.config.resolve import Resolved, Resolver
 from thicket.config.search import Member
-from thicket.config.stages import BaseStage, DataStage, EvaluateStage, SpecialistStage, Stage, StudentStage
+from thicket.config.stages import BaseStage, Stage
 from thicket.domains.sources.procedural import longest_question
 from thicket.plan.code import code_of
+from thicket.plan.inputs import named_files
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,8 @@ def pipeline(project: Project) -> list[Planned]:
 def _planned(resolved: Resolved) -> Planned:
     stage, name, kind = resolved.stage, resolved.stage.name, resolved.kind
     models = tuple(MODELS / model for model in resolved.models)
-    reads = (*_files(stage), *models, *(DATA / domain for domain in resolved.domains))
+    files = dict.fromkeys(path for _, path in named_files(stage))
+    reads = (*files, *models, *(DATA / domain for domain in resolved.domains))
     if kind == "data":
         return Planned(resolved, CONFIG / "data" / f"{name}.yaml", reads, DATA / name)
     if kind == "evaluate":
@@ -71,19 +73,3 @@ def _is_trained(stage: Stage) -> bool:
     if isinstance(stage, BaseStage):
         return isinstance(stage.base, PretrainedBase)
     return not isinstance(getattr(stage, "method", None), Soup | Member)
-
-
-def _files(stage: Stage) -> tuple[Path, ...]:
-    """Local files and folders that a stage's config names."""
-    if isinstance(stage, BaseStage) and isinstance(stage.base, FolderBase):
-        return (Path(stage.base.path),)
-    if isinstance(stage, BaseStage) and isinstance(stage.base, GgufBase) and stage.base.package is None:
-        return (Path(stage.base.file),)
-    if isinstance(stage, SpecialistStage | EvaluateStage | StudentStage):
-        domains = [stage.domain] if isinstance(stage, SpecialistStage) else stage.domains
-        judges = [getattr(domain.verifier, "judge", None) for domain in domains]
-        return tuple(dict.fromkeys(Path(judge.folder) for judge in judges if judge and judge.folder))
-    if isinstance(stage, DataStage):
-        named = getattr(stage.domain.source, "data_files", None) or []
-        return tuple(Path(file) for file in ([named] if isinstance(named, str) else named))
-    return ()

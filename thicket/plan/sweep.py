@@ -17,11 +17,13 @@ from thicket.config.project import RUNS, Project, project_root
 from thicket.config.resolve import Resolved
 from thicket.config.yamlfile import read_yaml
 from thicket.plan.adhoc import stage_from
+from thicket.plan.inputs import outdated
 from thicket.plan.objective import direction, objectives, value_of, worst
+from thicket.plan.pipeline import resolve
 from thicket.plan.runs import Run, print_table, read_runs, write_run
 from thicket.signals import Interrupted
 from thicket.stages.launch import TERMINATED, run_one
-from thicket.stages.run import on_its_own, run_stage
+from thicket.stages.run import made_before, on_its_own, run_stage
 
 CONFIG_NAME = "sweep"
 """conf/sweep.yaml, the config that Hydra starts from."""
@@ -56,14 +58,23 @@ def run(root: Path, kind: str, texts: list[str], multirun: bool) -> int:
             problems.extend(error.problems)
     if problems:
         raise ConfigError(merged(problems))
+    _warn_of_outdated(root, stages)
     if multirun:
         return _sweep(root, kind, own, _objective(root, kind, asked, stages, settings), settings)
     stage: Any = stages[0].stage
     targets = on_its_own(root, stage)
-    status = run_one(root, stage, targets)
+    before = made_before(stage, targets)
+    status = 0 if before else run_one(root, stage, targets)
     if status == 0:
-        print(f"{kind} {stage.name}: {targets.artifact.relative_to(root)}")
+        print(f"{kind} {stage.name}: {targets.artifact.relative_to(root)}{' (made before)' if before else ''}")
     return status
+
+
+def _warn_of_outdated(root: Path, stages: list[Resolved]) -> None:
+    """A run on its own takes what is in build/, which an edited config or other code may have left behind."""
+    declared = resolve(Project(root))
+    for name in dict.fromkeys(name for stage in stages for name in outdated(root, declared, stage)):
+        print(f"Note: {name} was made with another config or other code: `dvc repro {name}` makes it anew.", flush=True)
 
 
 def _only_for_sweeps(overrides: list[Override], settings: list[str]) -> list[Problem]:
@@ -146,7 +157,7 @@ def _job(config: Any) -> float:
     try:
         stage: Any = stage_from(root, str(config.stage), combinations(parse(texts)[0])[0]).stage
         targets = on_its_own(root, stage)
-        if not targets.artifact.is_dir():
+        if not made_before(stage, targets):
             run_stage(root, stage, targets)
         value = value_of(targets, objective) if objective else None
         finished = Run(texts, value, str(targets.artifact.relative_to(root)))

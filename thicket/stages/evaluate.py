@@ -22,7 +22,7 @@ def evaluate(config: EvaluateStage, places: Places) -> None:
     """Writes metrics.json, scores.csv and items.csv; scores of equal weights, data and settings come from a cache."""
     folder = places.models / config.name
     answering = read_answering(folder) or Answering()
-    weights, way = weights_folder(folder, answering), way_of(answering, config.evaluation)
+    weights, way = weights_folder(folder, answering, places.models), way_of(answering, config.evaluation)
     tokenizer = load_tokenizer(weights)
     environments = [
         load_environment(domain, places.data / domain.name, config.evaluation.split, tokenizer, way.template)

@@ -32,7 +32,7 @@ def imitate(config: SpecialistStage, method: Imitated, places: Places) -> Outcom
     """Makes the specialist's folder: of an ensemble, from the weights that its members are perturbations of."""
     folder = places.models / config.base
     start = read_answering(folder) or Answering()
-    weights = weights_folder(folder, start)
+    weights = weights_folder(folder, start, places.models)
     model, tokenizer = load_model(weights), load_tokenizer(weights)
     data = places.data / config.domain.name
     batch = config.sampler.batch

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from thicket.config.base import PretrainedBase
 from thicket.config.project import CURVES, DATA, EVALUATION, METRICS, MODELS, REPORT, RESUME, RUNS
 from thicket.config.stages import (
     AnyStage,
@@ -18,6 +19,7 @@ from thicket.config.stages import (
     ReportStage,
     SpecialistStage,
     Stage,
+    StudentStage,
     read_stage,
 )
 from thicket.signals import die_with_parent
@@ -44,9 +46,16 @@ def in_pipeline(root: Path, stage: AnyStage) -> Targets:
 
 
 def on_its_own(root: Path, stage: AnyStage) -> Targets:
-    """The places of a run from the command line: a folder for each config, so that an equal one is found again."""
-    folder = root / RUNS / stage.stage / f"{stage.name}-{config_hash(stage)[:8]}"
+    """The places of a run from the command line: a folder for each config and inputs, where an equal run is found."""
+    folder = root / RUNS / stage.stage / f"{stage.name}-{_identity(stage, root)[:8]}"
     return Targets(folder / stage.stage, folder / "ledger.json", folder / "curves.csv")
+
+
+def made_before(stage: AnyStage, targets: Targets) -> bool:
+    """Whether an equal run is there. Data and bases from files that may have changed, and reports, are made anew."""
+    fixed = isinstance(stage, SpecialistStage | StudentStage | EvaluateStage)
+    fresh = isinstance(stage, BaseStage) and isinstance(stage.base, PretrainedBase)
+    return targets.artifact.is_dir() and (fixed or fresh)
 
 
 def run_stage(root: Path, stage: AnyStage, targets: Targets) -> None:
@@ -79,17 +88,19 @@ def run_stage(root: Path, stage: AnyStage, targets: Targets) -> None:
 
 
 def _identity(stage: Stage, root: Path) -> str:
-    """Hash of a stage's config and of what it starts from: work on another start must not be gone on with."""
-    start = getattr(stage, "base", None)
+    """Hash of a stage's config and of what it reads: work on another start must not be gone on with."""
+    if isinstance(stage, ReportStage):
+        return config_hash(stage)
+    scores = isinstance(stage, EvaluateStage)
+    start = stage.name if scores else getattr(stage, "base", None)
     parents = [start] if isinstance(start, str) else []
     parents += [teacher.name for teacher in getattr(stage, "teachers", [])]
-    folders = [root / MODELS / name / "provenance.json" for name in parents]
     domains = [*getattr(stage, "domains", []), *([stage.domain] if isinstance(stage, SpecialistStage) else [])]
-    if not isinstance(stage, EvaluateStage | ReportStage):
-        splits = "train.jsonl", "selection.jsonl"
-        folders += [root / DATA / domain.name / split for domain in domains for split in splits]
+    splits = [stage.evaluation.split] if scores else ["train", "selection"]
+    read = [root / MODELS / name / "provenance.json" for name in parents]
+    read += [root / DATA / domain.name / f"{split}.jsonl" for domain in domains for split in splits]
     digest = hashlib.sha256(config_hash(stage).encode())
-    for path in folders:
+    for path in read:
         digest.update(path.read_bytes() if path.is_file() else b"")
     return digest.hexdigest()
 

@@ -68,7 +68,7 @@ def _single(config: SpecialistStage, places: Places) -> Outcome:
     ensemble = read_answering(folder)
     if ensemble is None or not ensemble.members:
         raise ValueError(f"{config.base} is no ensemble: method {config.method.type} takes the best member of one")
-    write_member(weights_folder(folder, ensemble), ensemble, 1, places.out)
+    write_member(weights_folder(folder, ensemble, places.models), ensemble, 1, places.out)
     model, tokenizer = load_model(places.out), load_tokenizer(places.out)
     selection = _selection(config, Answering(), model, tokenizer, places.data)
     return Outcome(parents=(config.base,), domains=[config.domain.name], selection=selection)

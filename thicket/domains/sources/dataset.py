@@ -70,6 +70,7 @@ def _level(source: DatasetSource, row: Row) -> int:
     if source.level is None:
         return 1
     text = _text(row, source.level)
-    if not re.fullmatch(r"-?[0-9]+", text):
-        raise ValueError(f"{row.place}: the level in column {source.level!r} is {text!r}; allowed: a whole number")
-    return int(text)
+    numbers = ["0"] if text.endswith("?") else re.findall(r"-?[0-9]+(?:\.[0-9]+)?", text)
+    if len(numbers) != 1 or "." in numbers[0]:
+        raise ValueError(f"{row.place}: the level in column {source.level!r} is {text!r}; allowed: one whole number")
+    return int(numbers[0])

@@ -1,0 +1,85 @@
+"""Files that a config names, and what others have made of another config."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from commands import Command
+from toys import DECLARED, declare, toy_project
+
+from thicket.config.yamlfile import to_yaml
+from thicket.plan import sweep
+from thicket.stages.run import Targets
+
+FILES = "source: {type: dataset, data_files: [data/a.jsonl, data/b.csv], question: '{q}', answer: '{a}'}"
+
+
+@pytest.fixture
+def ran(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """The artifacts of the trainings that were started; none is made."""
+    started: list[Path] = []
+
+    def note(root: Path, stage: Any, targets: Targets) -> int:
+        targets.artifact.mkdir(parents=True)
+        started.append(targets.artifact)
+        return 0
+
+    monkeypatch.setattr(sweep, "run_one", note)
+    return started
+
+
+@pytest.fixture
+def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project of toy sizes, which is the working folder."""
+    root = toy_project(tmp_path / "toy")
+    monkeypatch.chdir(root)
+    return root
+
+
+def test_files_that_are_not_there(sample: Path, command: Command) -> None:
+    domain = sample / "conf/domain/sort.yaml"
+    lines = domain.read_text(encoding="utf-8").splitlines()
+    domain.write_text("\n".join(FILES if line.startswith("source") else line for line in lines), encoding="utf-8")
+    (sample / "data").mkdir()
+    (sample / "data/b.csv").touch()
+    said = command("check")
+    assert "domain.source.data_files[0] = data/a.jsonl: there is no such file or folder\n" in said.err
+    assert "used by: data sort\n" in said.err
+    assert said.err.endswith("\n1 problem in the configuration.\n")
+    (sample / "data/a.jsonl").touch()
+    assert command("check").status == 0
+
+
+def test_an_equal_run_is_not_repeated(toy: Path, command: Command, ran: list[Path]) -> None:
+    first, again = command("specialist", "domain=sort"), command("specialist", "domain=sort")
+    assert again.out == first.out.replace("\n", " (made before)\n")
+    assert len(ran) == 1
+
+
+def test_a_run_on_other_items_or_weights_is_another(toy: Path, command: Command, ran: list[Path]) -> None:
+    command("specialist", "domain=sort")
+    for path in ("data/sort/train.jsonl", "models/tiny/provenance.json"):
+        (toy / "build" / path).parent.mkdir(parents=True)
+        (toy / "build" / path).write_text("others\n", encoding="utf-8")
+        command("specialist", "domain=sort")
+    assert len(set(ran)) == 3
+
+
+def lock_in_step(root: Path) -> None:
+    """Writes dvc.lock as if DVC had run what sort's specialists read, with the configs of now."""
+    configs = {"data-sort": "build/config/data/sort.yaml", "base-tiny": "build/config/models/tiny.yaml"}
+    read = {name: {"params": {path: yaml.safe_load((root / path).read_text())}} for name, path in configs.items()}
+    (root / "dvc.lock").write_text(to_yaml({"schema": "2.0", "stages": read}), encoding="utf-8")
+
+
+def test_what_was_made_of_another_config_is_told(toy: Path, command: Command, ran: list[Path]) -> None:
+    assert command("compose").status == 0
+    lock_in_step(toy)
+    assert "Note" not in command("specialist", "domain=sort").out
+    declare(toy, {**DECLARED, "values": {**DECLARED["values"], "domain": {"sort": {"splits.train": 25}}}})
+    said = command("specialist", "domain=sort", "seed=5").out
+    assert said.startswith(
+        "Note: data-sort was made with another config or other code: `dvc repro data-sort` makes it anew.\n"
+    )
+    assert said.count("Note") == 1
