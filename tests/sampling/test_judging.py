@@ -78,6 +78,14 @@ def test_what_fails_the_checks_is_not_asked_about(monkeypatch: pytest.MonkeyPatc
     assert asked == ["abc d"]
 
 
+def test_what_judging_takes_is_told() -> None:
+    judged = with_judge(environment({"template": "{response}="}), saying("=9"), TOKENIZER, 4)
+    failed, passed = judged.judge([("xyz", ITEM), ("abc", ITEM)])
+    # `<s>abc=` is read, `9` and the end are generated.
+    assert passed.flops == 2 * saying("=9").num_parameters() * (5 + 2)
+    assert failed.flops == 0
+
+
 def test_a_judge_of_its_own_is_not_the_policy(tmp_path: Path) -> None:
     save_model(saying("=9"), TOKENIZER, tmp_path / "judge")
     config = {"template": "{response}=", "folder": str(tmp_path / "judge")}

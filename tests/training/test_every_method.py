@@ -10,7 +10,9 @@ from toys import DECLARED, DOMAIN, ON_POLICY, VALUES, run, toy_project
 
 from thicket.config.method import SpecialistMethod
 from thicket.config.schema import tags
+from thicket.domains.verdict import Verdict
 from thicket.plan.code import SPECIALISTS
+from thicket.sampling import environment
 
 ARCHITECTURE = {"layers": 1, "width": 16, "heads": 2, "mlp_width": 12, "experts": 4, "active": 2}
 TRAINED: dict[str, Any] = {"steps": 3, "batch": 4, "micro_batch": 4, "select_samples": 1}
@@ -77,3 +79,14 @@ def test_a_specialist_is_made_and_scored(made: Path, name: str) -> None:
         answering = json.loads((folder / "answering.json").read_text())
         assert answering["weights_of"] == "moe"
         assert sum(path.stat().st_size for path in folder.iterdir()) < 20_000, "kilobytes"
+
+
+@pytest.mark.parametrize(("name", "judged"), [("grpo", 2 * 4 * 4), ("randopt", 24 * 6), ("sft-rft", 24 * 4)])
+def test_what_judging_takes_is_spent(made: Path, monkeypatch: pytest.MonkeyPatch, name: str, judged: int) -> None:
+    def spent(flops: float) -> float:
+        verdicts = lambda answered: [Verdict(True, flops=flops)] * len(answered)  # noqa: E731
+        monkeypatch.setattr(environment, "judge_of", lambda verifier: verdicts)
+        run(made, f"specialist-sort-{name}")
+        return json.loads((made / f"build/metrics/sort-{name}.json").read_text())["flops"]
+
+    assert spent(1e6) - spent(0.0) == judged * 1e6

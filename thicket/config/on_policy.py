@@ -76,7 +76,7 @@ class OnPolicy(Trained):
         steps = getattr(self, "steps", None)
         if self.publish == "best" and steps is not None and self.select_every >= steps:
             raise ValueError(
-                f"`publish: best` with `select_every` {self.select_every} and `steps` {steps} scores the last checkpoint "
-                "alone: there is nothing to choose from"
+                f"`publish: best` with `select_every` {self.select_every} and `steps` {steps} scores the last "
+                "checkpoint alone: there is nothing to choose from"
             )
         return self

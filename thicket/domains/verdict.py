@@ -10,3 +10,5 @@ class Verdict:
     correct: bool
     reason: str = ""
     """Why a response failed in a way that its text doesn't show: `time limit`, `memory limit`, …; else empty."""
+    flops: float = 0.0
+    """What a language model took to judge it, as the ledgers count (2 a parameter and token); 0 for a check."""

@@ -21,3 +21,5 @@ class Sample:
     """The text before the stop."""
     correct: bool | None = None
     """The verifier's word; None where it was not asked."""
+    judging: float = 0.0
+    """FLOPs of the model that judged it, where one did."""

@@ -16,7 +16,8 @@ from thicket.config.resolve import Resolved
 from thicket.config.search import WEIGHTLESS, Randopt, Search, SelfConsistency
 from thicket.config.stages import BaseStage, DataStage, EvaluateStage, SpecialistStage, StudentStage
 from thicket.domains.sources.procedural import longest_question
-from thicket.plan.flops import BACKWARD, FORWARD, critics, frozen_models, imitation_flops, rollout_flops, search_flops
+from thicket.models.flops import BACKWARD, FORWARD
+from thicket.plan.flops import critics, frozen_models, imitation_flops, rollout_flops, search_flops
 from thicket.plan.shapes import Shape, fresh_shape
 
 START_SECONDS = 11.0

@@ -4,9 +4,7 @@ from thicket.config.imitation import Imitation, Sampled
 from thicket.config.on_policy import OnPolicy
 from thicket.config.policy_gradient import PolicyGradient, Ppo
 from thicket.config.search import BestPrompt, Es, Randopt, Search, SelfConsistency
-
-FORWARD, BACKWARD = 2.0, 4.0
-"""FLOPs a parameter and token (Kaplan et al. 2020, arXiv 2001.08361 §2.1)."""
+from thicket.models.flops import BACKWARD, FORWARD
 
 
 def rollout_flops(method: OnPolicy, prompt: float, response: float, judges: float) -> float:

@@ -13,7 +13,9 @@ from thicket.domains.item import Item
 from thicket.domains.registry import Answered, Judge
 from thicket.domains.verdict import Verdict
 from thicket.domains.verifiers.number import numbers
+from thicket.models.flops import FORWARD
 from thicket.models.folder import load_model, load_tokenizer
+from thicket.models.size import active_parameters
 from thicket.sampling.decode import Decoding
 from thicket.sampling.environment import Environment
 from thicket.sampling.prompts import Tokenizer, encode_prompt, stop_ids
@@ -51,24 +53,29 @@ class ModelJudge:
         verdicts = self.checks(answered)
         passed = [place for place, verdict in enumerate(verdicts) if verdict.correct]
         for place, reply in zip(passed, self._replies([answered[place] for place in passed]), strict=True):
-            verdicts[place] = self._verdict(reply)
+            verdicts[place] = self._verdict(*reply)
         return verdicts
 
-    def _verdict(self, reply: str) -> Verdict:
+    def _verdict(self, reply: str, tokens: int) -> Verdict:
+        flops = FORWARD * active_parameters(self.model) * tokens
         found = numbers(reply)
         if not found:
-            return Verdict(False, "the judge gave no score")
+            return Verdict(False, "the judge gave no score", flops)
         accepted = float(found[0]) >= self.config.accepted
-        return Verdict(accepted, "" if accepted else f"judged {found[0]}")
+        return Verdict(accepted, "" if accepted else f"judged {found[0]}", flops)
 
-    def _replies(self, answered: Sequence[Answered]) -> list[str]:
+    def _replies(self, answered: Sequence[Answered]) -> list[tuple[str, int]]:
+        """Each with the tokens that it took, read and generated."""
         if self.model is not self._policy:
             self.model.to(self._policy.device)  # type: ignore[arg-type]
         prompts = [self._encoded(item, response) for response, item in answered]
         requests = [Request(prompt, key=0) for prompt in prompts]
         decoding, ends = Decoding(0.0, most=self.config.tokens), stop_ids(self.tokenizer, None)
         groups = respond(self.model, self.tokenizer, requests, decoding, ends, None, self.batch)
-        return [response.text for (response,) in groups]
+        return [
+            (response.text, len(prompt) + len(response.tokens))
+            for prompt, (response,) in zip(prompts, groups, strict=True)
+        ]
 
     def _encoded(self, item: Item, response: str) -> list[int]:
         """Token ids of the question about a response: a chat where the judge's tokenizer knows one."""

@@ -1,6 +1,10 @@
 """What a training spends: tokens and FLOPs, which the seed fixes (time and memory are the machine's)."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+
+from thicket.domains.verdict import Verdict
+from thicket.models.flops import BACKWARD, FORWARD
 
 
 @dataclass
@@ -18,16 +22,20 @@ class Ledger:
 
     def forward(self, tokens: int, passes: float = 1.0) -> None:
         """Tokens that are read: prompts, and trained tokens that another model judges."""
-        self.flops += 2.0 * self.parameters * tokens * passes
+        self.flops += FORWARD * self.parameters * tokens * passes
 
     def generated(self, tokens: int) -> None:
         self.tokens_generated += tokens
         self.forward(tokens)
 
+    def judged(self, verdicts: Sequence[Verdict]) -> None:
+        """What the model took that judged, where one did."""
+        self.flops += sum(verdict.flops for verdict in verdicts)
+
     def trained(self, tokens: int, models: float = 1.0) -> None:
         """Tokens that are trained on, by the policy and by whatever is trained beside it."""
         self.tokens_trained += tokens
-        self.flops += 6.0 * self.parameters * tokens * models
+        self.flops += (FORWARD + BACKWARD) * self.parameters * tokens * models
 
     def counts(self) -> dict[str, float]:
         """The figures that the seed fixes."""

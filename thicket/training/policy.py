@@ -162,9 +162,9 @@ class PolicyTraining(Steps):
             groups = self._respond(arena.train, requests)
             answered = [(r.text, arena.train.items[i]) for i, group in zip(chosen, groups, strict=True) for r in group]
             # An unjudged response counts as wrong; nobody asks.
-            correct = iter(
-                [verdict.correct for verdict in arena.train.judge(answered)] if self.method.needs_rewards else []
-            )
+            verdicts = arena.train.judge(answered) if self.method.needs_rewards else []
+            self.ledger.judged(verdicts)
+            correct = iter([verdict.correct for verdict in verdicts])
             for prompt, group in zip(prompts, groups, strict=True):
                 rollouts += [Rollout(prompt, response, arena, next(correct, False)) for response in group]
             self.ledger.forward(sum(map(len, prompts)))

@@ -17,6 +17,7 @@ from transformers import PreTrainedModel
 from thicket.config.answering import Perturbation
 from thicket.config.imitation import Sampled
 from thicket.config.run import Trainer
+from thicket.domains.verdict import Verdict
 from thicket.engine import ctrl_c_passes, make_trainer
 from thicket.methods.texts import Sample
 from thicket.models.perturb import Direction, Neighbourhood
@@ -26,7 +27,7 @@ from thicket.progress import Progress
 from thicket.sampling.decode import Decoding
 from thicket.sampling.environment import Environment
 from thicket.sampling.prompts import Tokenizer
-from thicket.sampling.rollouts import Request, respond
+from thicket.sampling.rollouts import Request, Response, respond
 from thicket.signals import Interrupted
 from thicket.training.ledger import Ledger
 from thicket.training.records import Record, read_records, write_records
@@ -147,7 +148,7 @@ class Sampling(pl.LightningModule):
             for response in group
         ]
         verdicts = iter(environment.judge(answered))
-        return [[Sample(one.tokens, one.text, next(verdicts).correct) for one in group] for group in groups]
+        return [[_judged(one, next(verdicts)) for one in group] for group in groups]
 
     def _as(self, member: int) -> Any:
         """The model as a member of the ensemble, where there is one."""
@@ -162,6 +163,7 @@ class Sampling(pl.LightningModule):
             self.records[record.item, record.member] = record
             self.ledger.forward(self.lengths[record.item])
             self.ledger.generated(sum(len(sample.tokens) for sample in record.samples))
+            self.ledger.flops += sum(sample.judging for sample in record.samples)
             self.sampled += len(record.samples)
             self.correct += sum(bool(sample.correct) for sample in record.samples)
         if self.config.flops is not None and self.ledger.flops >= self.config.flops:
@@ -169,6 +171,10 @@ class Sampling(pl.LightningModule):
                 f"method.flops = {self.config.flops:.3g} is spent before anything is trained: {self.figures()}; "
                 "`method.prompts` says how many prompts are sampled"
             )
+
+
+def _judged(response: Response, verdict: Verdict) -> Sample:
+    return Sample(response.tokens, response.text, verdict.correct, verdict.flops)
 
 
 def asked(prompts: int, samples: int, members: int) -> dict[tuple[int, int], int]:

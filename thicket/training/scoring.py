@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from transformers import PreTrainedModel
 
 from thicket.config.domain import TrainedDomain
+from thicket.domains.verdict import Verdict
 from thicket.sampling.decode import Decoding
 from thicket.sampling.environment import Environment
 from thicket.sampling.prompts import Tokenizer
@@ -22,6 +23,8 @@ class Scored:
     """Mean over the items."""
     generated: int
     """Tokens of all responses."""
+    verdicts: Sequence[Verdict]
+    """On the responses, in the order of the items."""
 
 
 @dataclass(frozen=True)
@@ -58,4 +61,4 @@ class Scorer:
         lengths = [len(response.tokens) for response in responses]
         verdicts = self.asked.judge(answered)
         rewards = [reward(v.correct, length, self.domain) for v, length in zip(verdicts, lengths, strict=True)]
-        return Scored(sum(rewards) / len(rewards), sum(lengths))
+        return Scored(sum(rewards) / len(rewards), sum(lengths), verdicts)

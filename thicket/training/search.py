@@ -59,6 +59,7 @@ class SearchTraining(Steps):
         scored, asked = self._ahead[self.step], self.scorer.asked
         self.ledger.forward(sum(map(len, asked.prompts)))
         self.ledger.generated(scored.generated)
+        self.ledger.judged(scored.verdicts)
         if (self.step + 1) % self.method.population == 0:
             self._move_centre([*self.scores, scored.reward][-self.method.population :])
         length = scored.generated / len(asked.items)
