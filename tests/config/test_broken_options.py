@@ -93,14 +93,6 @@ CASES = [
         """,
     ),
     broken(
-        "clips that cross",
-        (GRPO, "group: 4", "group: 4\nclip_high: 0.1"),
-        f"""
-        conf/method/grpo.yaml:5: method.clip_high = 0.1: `clip_high` (0.1) is the upper side: at least `clip` (0.2)
-            {TRAINED}
-        """,
-    ),
-    broken(
         "updates that don't divide the prompts",
         (GRPO, "group: 4", "group: 4\nupdates: 3"),
         f"""

@@ -6,7 +6,7 @@ from thicket.config.base import Base, PretrainedBase
 from thicket.config.domain import Domain
 from thicket.config.graph import Graph
 from thicket.config.imitation import Rft, Sampled
-from thicket.config.layers import Path_
+from thicket.config.layers import Layered, Path_
 from thicket.config.method import Soup, SpecialistMethod, StudentMethod
 from thicket.config.params import StudentNode
 from thicket.config.policy_gradient import Mixed
@@ -20,9 +20,14 @@ LongestQuestion = Callable[[ProceduralSource], int]
 
 
 def window_problems(
-    user: str, domain: Domain, origin: Callable[[Path_], str], base: Base, longest: LongestQuestion
+    user: str,
+    domain: Domain,
+    origin: Callable[[Path_], str],
+    base: Base,
+    longest: LongestQuestion,
+    method: object = None,
 ) -> Iterator[Problem]:
-    """Prompt and response fit the base's context; prompts of known length fit the window."""
+    """Prompt and response fit the base's context; prompts of known length fit the window with all that goes around."""
     window = domain.window
     together = window.prompt + window.response
     if together > base.context:
@@ -38,7 +43,9 @@ def window_problems(
     if not isinstance(base, PretrainedBase) or not isinstance(source, ProceduralSource) or domain.prompt.shots:
         return
     # The character tokenizer: one token a character, and the begin-of-sequence token.
-    tokens = 1 + len(domain.prompt.template.replace("{question}", " " * longest(source)))
+    around = [template.replace("{prompt}", "") for template in getattr(method, "templates", [])]
+    asked = domain.prefix + domain.prompt.template.replace("{question}", " " * longest(source))
+    tokens = 1 + len(asked) + max(map(len, around), default=0)
     if tokens > window.prompt:
         yield Problem(
             where=origin(("window", "prompt")),
@@ -46,6 +53,20 @@ def window_problems(
             given=str(window.prompt),
             wrong=f"the longest prompt has {tokens} tokens",
             allowed=f"at least {tokens}",
+            users=(user,),
+        )
+
+
+def cache_problems(user: str, domain: Domain, method: object, layers: Layered) -> Iterator[Problem]:
+    """The punished end of a window is a part of the window."""
+    cache = getattr(method, "overlong_cache", 0)
+    if cache > domain.window.response:
+        yield Problem(
+            where=layers.origin(("method", "overlong_cache")),
+            path="method.overlong_cache",
+            given=str(cache),
+            wrong=f"longer than the responses that {domain.name} allows ({domain.window.response} tokens)",
+            allowed=f"at most {domain.window.response}",
             users=(user,),
         )
 
@@ -62,6 +83,8 @@ def check_start(graph: Graph, name: str, base: str, method: SpecialistMethod, of
     at = graph.at(name, "base")
     if isinstance(method, Member) and not isinstance(of_base, Randopt):
         graph.problem(at, base, "not an ensemble: `member` takes the best member of a `randopt` specialist")
+    elif isinstance(of_base, SelfConsistency | BestPrompt):
+        graph.problem(at, base, f"a control without weights of its own: start from {graph.start_of(base)}")
     elif isinstance(method, Sampled) and method.temperature == 0 and method.samples > _voices(of_base):
         wrong = (
             f"`samples` ({method.samples}) at temperature 0 are more than {_voices(of_base)}: greedy samples of one "
@@ -71,8 +94,6 @@ def check_start(graph: Graph, name: str, base: str, method: SpecialistMethod, of
     elif isinstance(of_base, Randopt) and not isinstance(method, Member | Rft):
         wrong = "an ensemble, which is not one model: `member` and `rft` can start from it"
         graph.problem(at, base, wrong)
-    elif isinstance(of_base, SelfConsistency | BestPrompt):
-        graph.problem(at, base, f"a control without weights of its own: start from {graph.start_of(base)}")
 
 
 def _voices(of_base: object) -> int:

@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 
 from thicket.config.fields import Count, Name, NonNegative, Positive, Share, Strict
 from thicket.config.source import DatasetSource, Source
-from thicket.config.verifier import Verifier
+from thicket.config.verifier import CODE_TESTS, Verifier
 
 
 class Prompt(Strict):
@@ -168,6 +168,18 @@ class Domain(DataDomain, TrainedDomain):
         unnamed = isinstance(self.source, DatasetSource) and self.source.answer is None
         if unnamed and self.verifier.type in ("exact", "number", "choice", "math"):
             raise ValueError(f"`verifier.type` {self.verifier.type} needs `source.answer`, the answer to compare with")
+        return self
+
+    @model_validator(mode="after")
+    def _reference_is_there(self) -> "Domain":
+        needs = {"code": CODE_TESTS, "countdown": ("numbers", "target")}.get(self.verifier.type)
+        if not isinstance(self.source, DatasetSource) or not needs:
+            return self
+        found = [key in self.source.reference for key in needs]
+        code = self.verifier.type == "code"
+        if not (any(found) if code else all(found)):
+            wanted = f"{'one of ' if code else ''}{', '.join(needs)}"
+            raise ValueError(f"`verifier.type` {self.verifier.type} needs in `source.reference`: {wanted}")
         return self
 
     def at_effort(self, name: str | None) -> "Domain":

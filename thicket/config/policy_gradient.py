@@ -64,11 +64,17 @@ class PolicyGradient(OnPolicy):
     overlong_cache: Count = 0
     """L_cache, in tokens: the reward falls linearly to −1 over the window's last tokens (arXiv 2503.14476 eq. 13)."""
 
-    @model_validator(mode="after")
-    def _clip_is_an_interval(self) -> "PolicyGradient":
-        if self.clip_high is not None and self.clip_high < self.clip:
-            raise ValueError(f"`clip_high` ({self.clip_high}) is the upper side: at least `clip` ({self.clip})")
-        return self
+    @property
+    def start_readings(self) -> int:
+        """Times that the run's start reads an update's tokens: for the penalty, and to choose tokens."""
+        return int(self.kl > 0) + int(self.top.share < 1 and self.top.against == "start")
+
+    @property
+    def old_readings(self) -> int:
+        """Times that a copy of the policy that made the rollouts reads them: for weights and to choose, both by JS."""
+        weighted = self.weighting.type != "none" and self.weighting.divergence == "js"
+        topped = self.top.share < 1 and self.top.against == "old" and self.top.divergence == "js"
+        return int(weighted) + int(topped)
 
     @model_validator(mode="after")
     def _updates_divide(self) -> "PolicyGradient":

@@ -12,6 +12,7 @@ from thicket.config import origins
 from thicket.config.base import Base
 from thicket.config.checks import (
     LongestQuestion,
+    cache_problems,
     check_start,
     check_student,
     check_twice,
@@ -20,11 +21,12 @@ from thicket.config.checks import (
     window_problems,
 )
 from thicket.config.domain import Domain
+from thicket.config.fields import SEEDS
 from thicket.config.graph import Graph, Node
 from thicket.config.layers import Layered, Path_
 from thicket.config.params import BaseNode, SpecialistNode, StudentNode
 from thicket.config.parts import BaseParts, EvaluateParts, KnownDomain, Parts, SpecialistParts, StudentParts
-from thicket.config.problems import ConfigError, Problem
+from thicket.config.problems import ConfigError
 from thicket.config.project import Project
 from thicket.config.search import WEIGHTLESS
 from thicket.config.stages import (
@@ -109,13 +111,18 @@ class Resolver:
         return self.params.seed if node.seed is None else node.seed
 
     def _check_window(
-        self, user: str, domain: Domain, model: str, origin: Callable[[Path_], str] | None = None
+        self,
+        user: str,
+        domain: Domain,
+        model: str,
+        origin: Callable[[Path_], str] | None = None,
+        method: object = None,
     ) -> None:
         """`origin`: where the window's values come from, if not from the domain itself."""
         base = self._bases.get(self.graph.root(model))
         if base:
             place = origin or self.parts.domains[domain.name].layers.origin
-            self.parts.problems.extend(window_problems(user, domain, place, base, self.longest_question))
+            self.parts.problems.extend(window_problems(user, domain, place, base, self.longest_question, method))
 
     def _model(self, name: str) -> Resolved | None:
         node = self.graph.nodes[name]
@@ -153,18 +160,14 @@ class Resolver:
             self.graph.problem(self.graph.at(name, "effort"), node.effort, wrong, parts.domain.efforts)
             return None
         domain = parts.domain.at_effort(node.effort)
-        cache = getattr(parts.method, "overlong_cache", 0)
-        if cache > domain.window.response:
-            wrong = f"longer than the responses that the domain allows ({domain.window.response} tokens)"
-            where = layers.origin(("method", "overlong_cache"))
-            allowed = f"at most {domain.window.response}"
-            self.parts.problems.append(Problem(where, "method.overlong_cache", str(cache), wrong, allowed, "", (user,)))
+        self.parts.problems.extend(cache_problems(user, domain, parts.method, layers))
         check_start(self.graph, name, node.base, parts.method, self._methods.get(node.base))
         inside = ("efforts", node.effort) if node.effort else ()
-        self._check_window(user, domain, name, lambda path: layers.origin(("domain", *inside, *path)))
+        place = lambda path: layers.origin(("domain", *inside, *path))  # noqa: E731
+        self._check_window(user, domain, name, place, parts.method)
         stage = SpecialistStage(
             name=name,
-            seed=self._seed(node) + SEQUENCE_STRIDE * self._steps_before(name),
+            seed=(self._seed(node) + SEQUENCE_STRIDE * self._steps_before(name)) % SEEDS,
             base=node.base,
             domain=domain.trained_part(),
             method=parts.method,
@@ -191,6 +194,7 @@ class Resolver:
         trained = [domain for domain in domains if domain and parts.method.type != "soup"]
         for domain in trained:
             self._check_window(user, domain, name)
+            self.parts.problems.extend(cache_problems(user, domain, parts.method, layers))
             if not domain.splits.trainable:
                 wrong = "all its items are test items: there is nothing to train on"
                 self.graph.problem(asked[domain.name], domain.name, wrong)
@@ -283,6 +287,6 @@ class Resolver:
             return ReportedModel(name=name, kind="base", method=source, type=source)
         made_by = {"method": node.method, "type": self._methods[name].type, "base": node.base}
         if isinstance(node, SpecialistNode):
-            return ReportedModel(name=name, kind="specialist", domain=node.domain, **made_by)
+            return ReportedModel(name=name, kind="specialist", domain=node.domain, effort=node.effort, **made_by)
         taught = [teacher.model for teacher in node.teachers]
         return ReportedModel(name=name, kind="student", teachers=taught, **made_by)

@@ -24,7 +24,7 @@ class Sampler(Strict):
     type: Literal["torch"]
     """`torch`: thicket's own decode loop, on any device."""
     batch: Positive = 256
-    """Responses decoded at once; it changes memory and speed, not the samples."""
+    """Responses decoded at once; it changes memory and speed, and the samples by no more than rounding does."""
 
 
 class Evaluation(Strict):

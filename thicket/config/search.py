@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from thicket.config.answering import Template
-from thicket.config.fields import NonNegative, Positive, PositiveFloat, Strict
+from thicket.config.fields import Count, NonNegative, Positive, PositiveFloat, Strict
 
 
 class Search(Strict):
@@ -13,7 +13,7 @@ class Search(Strict):
 
     items: Positive = 200
     """Most items that candidates are scored on, the first of the train split for a search of weights, of the selection
-    split for a control (arXiv 2603.12228: the first 200 training items)."""
+    split for a control (arXiv 2603.12228: the first 200 training items); where there are fewer, all."""
     flops: PositiveFloat | None = None
     """Floating-point operations after which no further candidate is scored (by randopt, once there are enough for an
     ensemble; by es, at the end of a generation); null: all candidates are."""
@@ -24,8 +24,9 @@ class Perturbed(Search):
 
     together: Positive | None = None
     """Perturbations that are evaluated in one forward pass, with a copy of the weights for each; it rounds differently,
-    as another device does. null: on a GPU as many as fill a batch of the sampler with their responses, if these are
-    four or more; on a CPU, where it is no faster, and for models that can't be stacked, one."""
+    as another device does. null: on a GPU as many as fill a batch of the sampler with their responses and half of the
+    memory, if these are four or more; on a CPU, where it is no faster, for models that can't be stacked, and for those
+    that judge themselves, one."""
 
 
 class Randopt(Perturbed):
@@ -66,7 +67,16 @@ class Member(Strict):
     type: Literal["member"]
 
 
-class SelfConsistency(Search):
+class Control(Search):
+    """What the controls share: the evaluation's own truncation doesn't count for a model that has a way to answer."""
+
+    top_k: Count = 0
+    """Answers are sampled among the k likeliest tokens; 0: all."""
+    top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Answers are sampled among the likeliest tokens that hold this share of the probability."""
+
+
+class SelfConsistency(Control):
     """Control: the base's own majority vote over K samples (arXiv 2203.11171), at its best temperature."""
 
     type: Literal["self_consistency"]
@@ -76,7 +86,7 @@ class SelfConsistency(Search):
     """Candidates; the one whose vote is right most often on the selection items answers from then on."""
 
 
-class BestPrompt(Search):
+class BestPrompt(Control):
     """Control: the base at the temperature and with the prompt that are best on the selection items."""
 
     type: Literal["best_prompt"]

@@ -110,6 +110,8 @@ class ReportedModel(Strict):
     """The model that it started from; null for a base."""
     domain: Name | None = None
     """A specialist's domain."""
+    effort: Name | None = None
+    """The mode of answering that a specialist was made in."""
     teachers: list[Name] = []
     """The models that a student learns from."""
 

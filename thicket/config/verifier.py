@@ -82,14 +82,12 @@ class Bounds(Strict):
 
 
 class JudgeModel(Strict):
-    """A language model that scores what passes the checks (LLM as a judge, Zheng et al. 2023, arXiv 2306.05685).
-
-    What it reads and writes is not in the ledger.
-    """
+    """A language model that scores what passes the checks (LLM as a judge, Zheng et al. 2023, arXiv 2306.05685)."""
 
     folder: str | None = None
     """Folder of the model that judges, relative to the project's root; null: the model that answers judges itself, as
-    it is at that moment. That can flatter: for scores that are compared, name one folder for all."""
+    it is at that moment (of an ensemble that votes or is sampled, the model that its members are perturbations of).
+    That can flatter: for scores that are compared, name one folder for all."""
     template: str = (
         "Task: {question}\n\nText: {response}\n\nHow well does the text do the task? Give a number from 1 (not at all) "
         "to 10 (perfectly).\nScore:"
@@ -145,6 +143,10 @@ class InstructionsVerifier(Strict):
     type: Literal["instructions"]
     mode: Literal["strict", "loose"] = "strict"
     """`loose` also accepts the response without its first or last line, or without asterisks (arXiv 2311.07911 §2)."""
+
+
+CODE_TESTS = ("tests", "check", "functional", "stdin")
+"""Keys of an item's reference, of which one with tests of code has one: which form the tests have."""
 
 
 class CodeVerifier(Sandbox):

@@ -7,11 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from thicket.config.sandbox import Sandbox
+from thicket.config.verifier import CODE_TESTS
 from thicket.domains.item import Item
 from thicket.domains.sandbox.run import run_program
 
-KINDS = ("tests", "check", "functional", "stdin")
-"""Keys of an item's reference, of which it has one: which form its tests have."""
 _FENCE = re.compile(r"^([ \t]*)```[ \t]*(\w*)[^\n]*\n(.*?)(?:^[ \t]*```|\Z)", re.DOTALL | re.MULTILINE)
 _DOES = re.compile(r"^\s*(?:async\s+def|def|class)\s|\binput\s*\(|\bstdin\b|^\s*\w+\s*=\s*lambda\b", re.MULTILINE)
 """What a program has that is tested: a definition, or a look at its input."""
@@ -71,10 +70,10 @@ def job(program: str, prelude: str, item: Item) -> Job:
     `prompt`; LiveCodeBench's `functional` with `function`, or `stdin`.
     """
     reference = item.reference
-    kinds = [kind for kind in KINDS if reference.get(kind)]
+    kinds = [kind for kind in CODE_TESTS if reference.get(kind)]
     if len(kinds) != 1:
         wrong = f"its reference has the tests {', '.join(kinds) or 'none'}"
-        raise ValueError(f"item {item.id}: {wrong}; the verifier `code` needs just one of: {', '.join(KINDS)}")
+        raise ValueError(f"item {item.id}: {wrong}; the verifier `code` needs just one of: {', '.join(CODE_TESTS)}")
     (kind,) = kinds
     try:
         if kind == "stdin":

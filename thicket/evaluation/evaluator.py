@@ -8,7 +8,7 @@ from transformers import PreTrainedModel
 
 from thicket.config.run import Trainer
 from thicket.engine import ctrl_c_passes, make_trainer
-from thicket.evaluation.scores import ItemScore, sampled_scores, vote_scores
+from thicket.evaluation.scores import Groups, ItemScore, sampled_scores, vote_scores
 from thicket.evaluation.way import Way
 from thicket.models.perturb import Direction, Neighbourhood
 from thicket.ops import draws
@@ -80,10 +80,15 @@ class Evaluator(pl.LightningModule):
             scores = vote_scores(environment, places, voters, readings=max(1, len(self.way.members)))
         else:
             sampled = self._responses(environment, places, self.way.decoding, self.samples)
-            greedy = self._responses(environment, places, Decoding(0.0), 1) if self.greedy else None
-            scores = sampled_scores(environment, places, sampled, greedy)
+            scores = sampled_scores(environment, places, sampled, self._greedy(environment, places, sampled))
         self.scores[environment.domain.name] += scores
         return scores
+
+    def _greedy(self, environment: Environment, places: range, sampled: Groups) -> Groups | None:
+        """The greedy responses, where they are scored; what is sampled at temperature 0 is greedy already."""
+        if not self.greedy or self.way.decoding.temperature == 0:
+            return sampled if self.greedy else None
+        return self._responses(environment, places, Decoding(0.0), 1)
 
     def _voters(self, environment: Environment, places: range) -> list[list[Response]]:
         """The responses that vote on each item: of the members by rank, or samples."""

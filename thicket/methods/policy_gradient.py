@@ -30,15 +30,9 @@ class ClippedPolicyGradient(OnRollouts):
         self.config = config
         self.share = config.top.share
         self.high = config.clip if config.clip_high is None else config.clip_high
-        weighted, topped = config.weighting.type != "none", config.top.share < 1
-        self.start = self._frozen(load) if config.kl > 0 or (topped and config.top.against == "start") else None
-        weight_by_js = weighted and config.weighting.divergence == "js"
-        top_by_js = topped and config.top.divergence == "js" and config.top.against == "old"
+        self.start = self._frozen(load) if config.start_readings else None
         self.old: PreTrainedModel | None = None
-        self.keeps_old = weight_by_js or top_by_js
-        # The start is read for the penalty and to choose tokens, the old policy for weights and to choose tokens.
-        start = int(config.kl > 0) + int(topped and config.top.against == "start")
-        self.passes = Passes(forward=float(start + weight_by_js + top_by_js))
+        self.passes = Passes(forward=float(config.start_readings + config.old_readings))
 
     def _frozen(self, load: Load) -> PreTrainedModel:
         self.frozen.append(load().requires_grad_(False))
@@ -46,7 +40,7 @@ class ClippedPolicyGradient(OnRollouts):
 
     def begin(self, policy: PreTrainedModel) -> None:
         """Keeps the policy that makes the rollouts, where whole distributions of it will be asked for."""
-        if not self.keeps_old:
+        if not self.config.old_readings:
             return
         if self.old is None:
             self.old = deepcopy(policy).requires_grad_(False).eval()

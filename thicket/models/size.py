@@ -4,8 +4,7 @@ from typing import Any
 
 from torch import nn
 
-EXPERTS = ("num_experts", "num_local_experts", "n_routed_experts")
-"""How families of models name the number of experts in a layer."""
+from thicket.models.flops import EXPERTS
 
 
 def active_parameters(model: nn.Module) -> int:

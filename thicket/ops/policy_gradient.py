@@ -75,13 +75,18 @@ def divergence_weights(divergence_BT: Tensor, alpha: float, scale: float) -> Ten
     return 1 + scale * (torch.sigmoid(alpha * divergence_BT) - 0.5)
 
 
+ROUNDING = 1e-9
+"""Of a product of a share and a number of tokens, in tokens."""
+
+
 def top_share(divergence_BT: Tensor, mask_BT: Tensor, share: float) -> Tensor:
     """1.0 at the ⌈share·|o_i|⌉ tokens of each response with the highest divergence, mask_BT.
 
     All tokens of a response none of which has a divergence above 0. Of equal ones at the border all are kept.
     """
     ranked_BT = divergence_BT.masked_fill(mask_BT == 0, float("-inf"))
-    kept_B1 = (share * mask_BT.sum(dim=1, keepdim=True)).ceil().long().clamp(min=1)
+    exact_B1 = share * mask_BT.sum(dim=1, keepdim=True).double()
+    kept_B1 = (exact_B1 - ROUNDING).ceil().long().clamp(min=1)  # 0.3 · 50 is a little more than 15
     border_B1 = ranked_BT.sort(dim=1, descending=True).values.gather(1, kept_B1 - 1)
     nowhere_B1 = ranked_BT.amax(dim=1, keepdim=True) <= 0
     return mask_BT * ((divergence_BT >= border_B1) | nowhere_B1)

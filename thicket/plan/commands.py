@@ -4,7 +4,7 @@ import os
 import shutil
 from pathlib import Path
 
-from thicket.config.problems import ConfigError, Problem, merged
+from thicket.config.problems import ConfigError, Problem
 from thicket.config.project import CONFIG, MODELS, Project
 from thicket.config.stages import write_stage
 from thicket.plan import console
@@ -22,10 +22,11 @@ HOUR = 3600
 
 def check(root: Path) -> int:
     """Composes and validates everything that the pipeline would run."""
-    stages = _sound(root)
+    stages = pipeline(Project(root))
     kinds = [planned.resolved.kind for planned in stages]
     counts = ", ".join(f"{kinds.count(kind)} {kind}" for kind in dict.fromkeys(kinds))
     print(f"All {len(stages)} stages are sound: {counts}.")
+    _note_missing(root, stages)
     if out_of_step(root, stages):
         print("dvc.yaml is out of step with params.yaml: run `thicket plan`.")
     return 0
@@ -33,22 +34,20 @@ def check(root: Path) -> int:
 
 def plan(root: Path) -> int:
     """Writes dvc.yaml, and prints what each stage is expected to need."""
-    stages = _sound(root)
+    stages = pipeline(Project(root))
     changed = out_of_step(root, stages)
     (root / "dvc.yaml").write_text(dvcfile(root, stages), encoding="utf-8")
     forget_removed(root, stages)
     _print_estimates(root, stages)
+    _note_missing(root, stages)
     print(f"dvc.yaml is {'written' if changed else 'as it was'}: {len(stages) + 1} stages. `dvc repro` builds them.")
     return 0
 
 
-def _sound(root: Path) -> list[Planned]:
-    """The DAG. Raises: ConfigError, also where a file is missing that a config names."""
-    stages = pipeline(Project(root))
-    missing = missing_files(root, [planned.resolved for planned in stages])
-    if missing:
-        raise ConfigError(merged(missing))
-    return stages
+def _note_missing(root: Path, stages: list[Planned]) -> None:
+    """Says which files have still to come: a project may be checked before its data is there."""
+    for path, (stage, where) in missing_files(root, [planned.resolved for planned in stages]).items():
+        print(f"Note: {path} is not there, which {stage} reads ({where}).")
 
 
 def compose(root: Path) -> int:

@@ -17,7 +17,7 @@ from thicket.config.search import WEIGHTLESS, Randopt, Search, SelfConsistency
 from thicket.config.stages import BaseStage, DataStage, EvaluateStage, SpecialistStage, StudentStage
 from thicket.domains.sources.procedural import longest_question
 from thicket.models.flops import BACKWARD, FORWARD
-from thicket.plan.flops import critics, frozen_models, imitation_flops, rollout_flops, search_flops
+from thicket.plan.flops import critics, imitation_flops, rollout_flops, search_flops
 from thicket.plan.shapes import Shape, fresh_shape
 
 START_SECONDS = 11.0
@@ -107,8 +107,10 @@ class Estimator:
             self.votes[stage.name] = method.members, method.members
         elif isinstance(method, SelfConsistency):
             self.votes[stage.name] = method.votes, 1
-        frozen = len(teachers) + (frozen_models(method) if isinstance(method, PolicyGradient) else 0)
-        flops = self._flops(stage, shape, domains, frozen) if isinstance(method, Trained | Search) else 0.0
+        frozen = len(teachers)
+        if isinstance(method, PolicyGradient):
+            frozen += (method.start_readings > 0) + (method.old_readings > 0)
+        flops = self._flops(stage, shape, domains, len(teachers)) if isinstance(method, Trained | Search) else 0.0
         self.costs[stage.name] = _together([*parents, None if flops is None else {stage.name: flops}])
         copies = frozen + (TRAINING_COPIES * (1 + critics(method)) if trained else 1)
         logits = self._logits(method, domains) if trained else 0.0
@@ -120,7 +122,7 @@ class Estimator:
         stage: SpecialistStage | StudentStage,
         shape: Shape | None,
         domains: Sequence[ScoredDomain],
-        frozen: int,
+        teachers: int,
     ) -> float | None:
         """FLOPs of the making of a model itself, as far as its budget allows."""
         method = stage.method
@@ -133,15 +135,18 @@ class Estimator:
         response = sum(domain.window.response for domain in domains) / len(domains)
         if isinstance(method, OnPolicy):
             steps: int = getattr(method, "steps")  # noqa: B009  (all but mixed RL, which has a budget)
-            judges = frozen / len(domains)
-            flops = steps * rollout_flops(method, prompt, response, judges)
+            flops = steps * rollout_flops(method, prompt, response, teachers / len(domains))
         elif isinstance(method, Imitation):
-            flops = imitation_flops(method, prompt, response, self.train[domains[0].name])
+            flops = imitation_flops(method, prompt, response, self.train[domains[0].name], self._members(stage.base))
         elif isinstance(method, Search):
             flops = search_flops(method, prompt, response, self.selection[domains[0].name])
         else:
             return 0.0
         return min(shape.active * flops, method.flops or math.inf)
+
+    def _members(self, model: str) -> int:
+        """Models that a start samples from: an ensemble's members, or itself."""
+        return self.votes.get(model, (1, 1))[1]
 
     def _logits(self, method: object, domains: Sequence[ScoredDomain]) -> float:
         """Positions over the vocabulary that a training holds in memory."""

@@ -7,8 +7,9 @@ from thicket.config.search import BestPrompt, Es, Randopt, Search, SelfConsisten
 from thicket.models.flops import BACKWARD, FORWARD
 
 
-def rollout_flops(method: OnPolicy, prompt: float, response: float, judges: float) -> float:
-    """FLOPs a parameter of a rollout batch and its updates; each response is also read by `judges` frozen models."""
+def rollout_flops(method: OnPolicy, prompt: float, response: float, teachers: float) -> float:
+    """FLOPs a parameter of a rollout batch and its updates; each response is also read by `teachers` teachers."""
+    judges = teachers + (method.start_readings + method.old_readings if isinstance(method, PolicyGradient) else 0)
     passes, updates = getattr(method, "passes", 1), getattr(method, "updates", 1)
     rounds = getattr(method, "sampling_rounds", 1)
     rollout = FORWARD * (prompt + method.group * response) * rounds
@@ -18,11 +19,11 @@ def rollout_flops(method: OnPolicy, prompt: float, response: float, judges: floa
     return method.prompts * (rollout + read * method.group * (prompt + response))
 
 
-def imitation_flops(method: Imitation, prompt: float, response: float, items: int) -> float:
-    """FLOPs a parameter of sampling, where a method does, and of training."""
+def imitation_flops(method: Imitation, prompt: float, response: float, items: int, members: int) -> float:
+    """FLOPs a parameter of sampling, where a method does, and of training; an ensemble's members share the samples."""
     sampled = min(method.prompts or items, items) if isinstance(method, Sampled) else 0
     samples = method.samples if isinstance(method, Sampled) else 0
-    sampling = FORWARD * sampled * (prompt + samples * response)
+    sampling = FORWARD * sampled * (min(members, samples) * prompt + samples * response)
     return sampling + (FORWARD + BACKWARD) * method.steps * method.batch * (prompt + response)
 
 
@@ -32,20 +33,12 @@ def search_flops(method: Search, prompt: float, response: float, selection: int)
         return FORWARD * method.perturbations * method.items * (prompt + response)
     if isinstance(method, Es):
         return FORWARD * method.steps * method.population * method.items * (prompt + response)
+    items = min(method.items, selection)
     if isinstance(method, SelfConsistency):
-        return FORWARD * len(method.temperatures) * selection * (prompt + method.votes * response)
+        return FORWARD * len(method.temperatures) * items * (prompt + method.votes * response)
     assert isinstance(method, BestPrompt)
     candidates = len(method.temperatures) * len(method.templates)
-    return FORWARD * candidates * selection * (prompt + method.samples * response)
-
-
-def frozen_models(method: PolicyGradient) -> int:
-    """Frozen models in memory beside the policy: its start, and the one that made the rollouts."""
-    topped, weighting = method.top.share < 1, method.weighting
-    start = method.kl > 0 or (topped and method.top.against == "start")
-    of_weights = weighting.type != "none" and weighting.divergence == "js"
-    of_top = topped and method.top.against == "old" and method.top.divergence == "js"
-    return int(start) + int(of_weights or of_top)
+    return FORWARD * candidates * items * (prompt + method.samples * response)
 
 
 def critics(method: object) -> int:

@@ -1,53 +1,22 @@
-"""What a stage reads that no other stage makes, and whether what others made is what the configs now say."""
+"""Whether what a stage reads is there, and was made with what the configs now say."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
-from thicket.config.base import FolderBase, GgufBase
-from thicket.config.layers import Path_
-from thicket.config.problems import Problem, dotted
+from thicket.config.named_files import named_files
 from thicket.config.project import BUILD
 from thicket.config.resolve import Resolved
-from thicket.config.stages import BaseStage, DataStage, EvaluateStage, SpecialistStage, Stage, StudentStage
 from thicket.config.yamlfile import read_yaml
 
 
-def named_files(stage: Stage) -> Iterator[tuple[Path_, Path]]:
-    """Local files and folders that a stage's config names, each with its place in it."""
-    if isinstance(stage, BaseStage) and isinstance(stage.base, FolderBase):
-        yield ("base", "path"), Path(stage.base.path)
-    elif isinstance(stage, BaseStage) and isinstance(stage.base, GgufBase) and stage.base.package is None:
-        yield ("base", "file"), Path(stage.base.file)
-    elif isinstance(stage, SpecialistStage):
-        yield from _judges(("domain",), stage.domain.verifier)
-    elif isinstance(stage, EvaluateStage | StudentStage):
-        for index, domain in enumerate(stage.domains):
-            yield from _judges(("domains", index), domain.verifier)
-    elif isinstance(stage, DataStage):
-        at: Path_ = ("domain", "source", "data_files")
-        named = getattr(stage.domain.source, "data_files", None) or []
-        if isinstance(named, str):
-            yield at, Path(named)
-        else:
-            yield from (((*at, index), Path(file)) for index, file in enumerate(named))
-
-
-def _judges(at: Path_, verifier: object) -> Iterator[tuple[Path_, Path]]:
-    folder = getattr(getattr(verifier, "judge", None), "folder", None)
-    if folder:
-        yield (*at, "verifier", "judge", "folder"), Path(folder)
-
-
-def missing_files(root: Path, stages: list[Resolved]) -> list[Problem]:
-    """A problem for each file or folder that is not there. What lies in build/ may be made yet."""
-    problems = []
+def missing_files(root: Path, stages: list[Resolved]) -> dict[Path, tuple[str, str]]:
+    """Files and folders that are not there → who names them, and where. What lies in build/ may be made yet."""
+    missing = {}
     for made in stages:
         for place, path in named_files(made.stage):
             inside = (root / path).resolve().is_relative_to((root / BUILD).resolve())
             if not inside and not (root / path).exists():
-                where, wrong = made.layers.origin(place), "there is no such file or folder"
-                problems.append(Problem(where, dotted(place), str(path), wrong, users=(made.id.replace("-", " ", 1),)))
-    return problems
+                missing[path] = (made.id, made.layers.origin(place))
+    return missing
 
 
 def outdated(root: Path, stages: list[Resolved], wanted: Resolved) -> list[str]:

@@ -6,13 +6,13 @@ from pathlib import Path
 from thicket.config.base import PretrainedBase
 from thicket.config.layers import Path_
 from thicket.config.method import Soup
+from thicket.config.named_files import named_files
 from thicket.config.project import CONFIG, CURVES, DATA, EVALUATION, METRICS, MODELS, REPORT, Project
 from thicket.config.resolve import Resolved, Resolver
 from thicket.config.search import Member
 from thicket.config.stages import BaseStage, Stage
 from thicket.domains.sources.procedural import longest_question
 from thicket.plan.code import code_of
-from thicket.plan.inputs import named_files
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from thicket.config.base import Architecture
+from thicket.models.flops import EXPERTS
 
 CHARACTER_VOCABULARY = 44
 """Tokens of `thicket.models.characters`; a test holds it to that."""
@@ -48,10 +49,11 @@ def saved_shape(folder: Path) -> Shape | None:
     try:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         sizes = [size for path in folder.glob("*.safetensors") for size in _sizes(path)]
+        config = config.get("text_config", config)
         vocabulary = config["vocab_size"]
     except (OSError, ValueError, KeyError):
         return None
-    experts = config.get("num_experts") or config.get("num_local_experts")
+    experts = next((count for name in EXPERTS if (count := config.get(name))), None)
     picked = config["num_experts_per_tok"] / experts if experts else 1.0
     idle = round(sum(size for name, size in sizes if ".experts." in name) * (1 - picked))
     return Shape(sum(size for _, size in sizes), vocabulary, idle) if sizes else None

@@ -6,11 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from thicket.config.stages import ReportedModel, ReportStage
-from thicket.reporting.inputs import Inputs
-from thicket.reporting.methods import by_method
+from thicket.reporting.inputs import PASS_AT_1, Inputs, interval_of
+from thicket.reporting.methods import by_method, root_of
 from thicket.reporting.results import (
     GREEDY,
-    PASS_AT_1,
     Answers,
     Cell,
     Cost,
@@ -49,7 +48,7 @@ class _Comparison:
         self.domains, self.inputs, self.settings = domains, inputs, settings
 
     def result(self, model: ReportedModel) -> ModelResult:
-        name, root = model.name, self._root(model)
+        name, root = model.name, root_of(model, self.inputs)
         is_base, count = model.kind == "base", len(self.domains)
         values = [self._values(name, domain) / count for domain in self.domains]
         differences = [self._difference(name, domain) / count for domain in self.domains]
@@ -66,28 +65,25 @@ class _Comparison:
             curve=self.inputs[name].curve,
         )
 
-    def _root(self, model: ReportedModel) -> str:
-        return model.name if model.base is None else self._root(self.inputs[model.base].model)
-
     def _values(self, name: str, domain: str) -> NDArray[np.float64]:
         return self.inputs[name].items[domain].pass_at_1_N
 
     def _difference(self, name: str, domain: str) -> NDArray[np.float64]:
         """Each item's difference to the model's base."""
-        return self._values(name, domain) - self._values(self._root(self.inputs[name].model), domain)
+        return self._values(name, domain) - self._values(root_of(self.inputs[name].model, self.inputs), domain)
 
     def _cell(self, model: ReportedModel, domain: str) -> Cell:
         figures = self.inputs[model.name].metrics["domains"][domain]
-        own, reference = self._values(model.name, domain), self._values(self._root(model), domain)
+        own, reference = self._values(model.name, domain), self._values(root_of(model, self.inputs), domain)
         named = [name for name in (*(f"pass@{k}" for k in self.settings.ks), GREEDY) if name in figures]
         return Cell(
-            scores={name: _interval(figures, name) for name in named},
+            scores={name: interval_of(figures, name) for name in named},
             difference=None if model.kind == "base" else difference_interval(own, reference, *self.settings.bootstrap),
             greedy_difference=self._greedy_difference(model.name, domain),
             length=figures["length"],
             truncated=figures["truncated"],
             levels={
-                level: Level(_interval(values, PASS_AT_1), values["items"])
+                level: Level(interval_of(values, PASS_AT_1), values["items"])
                 for level, values in figures["level"].items()
             },
         )
@@ -95,7 +91,7 @@ class _Comparison:
     def _greedy_difference(self, name: str, domain: str) -> Interval | None:
         way = self.inputs[name].metrics["answering"]
         sampled = way["temperature"] > 0 and way["votes"] == 1
-        reference = self.inputs[self._root(self.inputs[name].model)].items[domain].greedy_N
+        reference = self.inputs[root_of(self.inputs[name].model, self.inputs)].items[domain].greedy_N
         if sampled or reference is None:
             return None
         return difference_interval(self._values(name, domain), reference, *self.settings.bootstrap)
@@ -112,7 +108,7 @@ class _Comparison:
         if not specialists:
             return None
         student = [self._difference(model.name, domain) for domain in specialists]
-        root = self._root(model)
+        root = root_of(model, self.inputs)
         gains = [
             np.mean([self._values(name, domain) - self._values(root, domain) for name in names], axis=0)
             for domain, names in specialists.items()
@@ -155,10 +151,6 @@ class _Comparison:
             commit=ledger.get("commit"),
             device=ledger.get("device"),
         )
-
-
-def _interval(figures: dict[str, float], name: str) -> Interval:
-    return Interval(figures[name], figures[f"{name}_low"], figures[f"{name}_high"])
 
 
 def _total(inputs: Inputs) -> float:

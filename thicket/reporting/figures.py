@@ -5,13 +5,11 @@ from matplotlib.text import Text
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
 from thicket.reporting.results import ModelResult, Results
-from thicket.reporting.svg import ROLES, SERIES, drawing, inline
+from thicket.reporting.svg import INCH, ROLES, SERIES, drawing, inline
 from thicket.reporting.tables import is_own
 from thicket.reporting.text import PERCENT, percent
 from thicket.statistics.intervals import Interval
 
-INCH = 72.0
-"""Points."""
 CURVE_WIDTH, CURVE_HEIGHT, BUDGET_WIDTH, BUDGET_HEIGHT = 3.1, 1.9, 7.6, 3.4
 """Inches; the page scales a figure down where it is narrower."""
 ROW, HEAD, FOOT = 18.0, 6.0, 22.0

@@ -12,7 +12,10 @@ from numpy.typing import NDArray
 
 from thicket.config.project import CURVES, EVALUATION, METRICS, MODELS
 from thicket.config.stages import ReportedModel, ReportStage
+from thicket.statistics.intervals import Interval
 from thicket.statistics.pass_at_k import pass_at_k
+
+PASS_AT_1 = "pass@1"
 
 Curve = tuple[dict[str, float], ...]
 """A row a step, with the values that the step has."""
@@ -127,3 +130,8 @@ def _check_comparable(domains: list[str], folder: Path, inputs: dict[str, Inputs
             files = f"{folder / first / 'items.csv'} and {folder / other / 'items.csv'}"
             different = len(set(one.items[domain].ids) ^ set(two.items[domain].ids))
             raise ValueError(f"{files}: {different} items of {domain} are in one and not in the other")
+
+
+def interval_of(figures: dict[str, float], name: str) -> Interval:
+    """A score of an evaluation's metrics, with its interval."""
+    return Interval(figures[name], figures[f"{name}_low"], figures[f"{name}_high"])

@@ -14,7 +14,7 @@ from thicket.statistics.intervals import Interval, mean_interval
 from thicket.statistics.recovery import sum_interval
 
 Step = tuple[str, str]
-"""Option of conf/method, and its values: what differs in a value is another way, what differs in the seed is not."""
+"""Option of conf/method, and all values but the seed: what differs in a value is another way."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,8 @@ class MethodResult:
 
     steps: tuple[str, ...]
     """Options of conf/method, one after the other."""
+    base: str
+    """The model that the first of them started from."""
     models: tuple[str, ...]
     """The specialists."""
     example: ReportedModel
@@ -51,11 +53,11 @@ class MethodResult:
 
 def by_method(inputs: dict[str, Inputs], domains: Iterable[str], settings: Settings) -> tuple[MethodResult, ...]:
     """Every way to a specialist. `inputs` are those of all models; a way has a specialist in one domain at least."""
-    groups: dict[tuple[Step, ...], list[Inputs]] = {}
+    groups: dict[tuple[str, tuple[Step, ...]], list[Inputs]] = {}
     for one in inputs.values():
         if one.model.kind == "specialist" and one.model.domain in set(domains):
-            groups.setdefault(_steps(one.model, inputs), []).append(one)
-    return tuple(_result(steps, made, inputs, settings) for steps, made in groups.items())
+            groups.setdefault((root_of(one.model, inputs), _steps(one.model, inputs)), []).append(one)
+    return tuple(_result(base, steps, made, inputs, settings) for (base, steps), made in groups.items())
 
 
 def _steps(model: ReportedModel, inputs: dict[str, Inputs]) -> tuple[Step, ...]:
@@ -63,11 +65,24 @@ def _steps(model: ReportedModel, inputs: dict[str, Inputs]) -> tuple[Step, ...]:
     if model.kind != "specialist":
         return ()
     assert model.base is not None
-    values = inputs[model.name].provenance["config"].get("method")
-    return (*_steps(inputs[model.base].model, inputs), (model.method, json.dumps(values, sort_keys=True)))
+    option = f"{model.method} at {model.effort}" if model.effort else model.method
+    return (*_steps(inputs[model.base].model, inputs), (option, _values(model, inputs)))
 
 
-def _result(steps: tuple[Step, ...], made: list[Inputs], inputs: dict[str, Inputs], settings: Settings) -> MethodResult:
+def _values(model: ReportedModel, inputs: dict[str, Inputs]) -> str:
+    """The values of the model's making; a domain's, which differ between domains, as the place among its variants."""
+    config = inputs[model.name].provenance["config"]
+    variants = list(dict.fromkeys(_domain_of(one) for one in inputs.values() if one.model.domain == model.domain))
+    return json.dumps([config.get("method"), variants.index(_domain_of(inputs[model.name]))], sort_keys=True)
+
+
+def _domain_of(one: Inputs) -> str:
+    return json.dumps([one.model.effort, one.provenance["config"].get("domain")], sort_keys=True)
+
+
+def _result(
+    base: str, steps: tuple[Step, ...], made: list[Inputs], inputs: dict[str, Inputs], settings: Settings
+) -> MethodResult:
     domains = list(dict.fromkeys(str(one.model.domain) for one in made))
     of = {domain: [one for one in made if one.model.domain == domain] for domain in domains}
     sampled = {domain: _differences(ones, inputs, lambda items: items.pass_at_1_N) for domain, ones in of.items()}
@@ -75,6 +90,7 @@ def _result(steps: tuple[Step, ...], made: list[Inputs], inputs: dict[str, Input
     costs = [sum(one.provenance["cost"].values()) for one in made]
     return MethodResult(
         steps=tuple(option for option, _ in steps),
+        base=base,
         models=tuple(one.model.name for one in made),
         example=made[0].model,
         sampled={domain: _gain(values_SN, settings) for domain, values_SN in sampled.items()},
@@ -82,7 +98,7 @@ def _result(steps: tuple[Step, ...], made: list[Inputs], inputs: dict[str, Input
         sampled_mean=_mean(list(sampled.values()), settings),
         greedy_mean=_mean(list(greedy.values()), settings),
         flops=float(np.mean(costs)),
-        times=float(np.mean([_per_answer(one) / _per_answer(inputs[_root(one.model, inputs)]) for one in made])),
+        times=float(np.mean([_per_answer(one) / _per_answer(inputs[base]) for one in made])),
     )
 
 
@@ -91,7 +107,7 @@ def _differences(
 ) -> NDArray[np.float64]:
     """Each item's difference to the base for each seed, differences_SN."""
     domain = str(made[0].model.domain)
-    rows = [score(one.items[domain]) - score(inputs[_root(one.model, inputs)].items[domain]) for one in made]
+    rows = [score(one.items[domain]) - score(inputs[root_of(one.model, inputs)].items[domain]) for one in made]
     return np.stack(rows)
 
 
@@ -116,8 +132,9 @@ def _mean(values: list[NDArray[np.float64]], settings: Settings) -> Gain:
     )
 
 
-def _root(model: ReportedModel, inputs: dict[str, Inputs]) -> str:
-    return model.name if model.base is None else _root(inputs[model.base].model, inputs)
+def root_of(model: ReportedModel, inputs: dict[str, Inputs]) -> str:
+    """The base that a model goes back to."""
+    return model.name if model.base is None else root_of(inputs[model.base].model, inputs)
 
 
 def _per_answer(one: Inputs) -> float:

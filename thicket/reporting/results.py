@@ -4,14 +4,14 @@ from dataclasses import dataclass
 from typing import Literal
 
 from thicket.config.stages import ReportedModel
-from thicket.reporting.inputs import Curve
+from thicket.reporting.inputs import PASS_AT_1, Curve
 from thicket.reporting.methods import MethodResult
 from thicket.reporting.settings import Settings
 from thicket.reporting.ssd_map import SsdMap
 from thicket.statistics.intervals import Interval
 from thicket.statistics.recovery import Recovery
 
-GREEDY, PASS_AT_1 = "greedy", "pass@1"
+GREEDY = "greedy"
 CONTROLS = frozenset(("self_consistency", "best_prompt"))
 """Methods that make no model: the base itself, asked in another way."""
 

@@ -9,12 +9,10 @@ from dataclasses import dataclass
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
-from thicket.reporting.svg import ROLES, drawing, inline
+from thicket.reporting.svg import INCH, ROLES, drawing, inline
 from thicket.reporting.text import percent, percent_interval
 from thicket.statistics.intervals import Interval
 
-INCH = 72.0
-"""Points."""
 CELL_WIDTH, CELL_HEIGHT, GAP = 84.0, 34.0, 2.0
 """Points."""
 LEFT, RIGHT, HEAD, FOOT = 64.0, 4.0, 4.0, 40.0
@@ -34,6 +32,8 @@ class SsdMap:
     """Scores on one domain."""
 
     domain: str
+    base: str
+    """The model that everything started from."""
     asked: list[float]
     """T_eval, the columns."""
     start: list[Interval | None]
@@ -72,8 +72,8 @@ def ssd_map(scores: SsdMap, name: str) -> str:
         axes.tick_params(length=0)
         axes.grid(visible=False)
         axes.spines[["left", "bottom"]].set_visible(False)
-        label = f"Sampled pass@1 on {scores.domain}, in percent, by the temperatures of the samples and of the answers"
-        return inline(figure, name, label)
+        what = f"Sampled pass@1 on {scores.domain}, in percent, of {scores.base} and what was trained from it"
+        return inline(figure, name, f"{what}, by the temperatures of the samples and of the answers")
 
 
 def _cell(axes: Axes, column: int, row: int, score: Interval, strength: float, weight: str) -> None:

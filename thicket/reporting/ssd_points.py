@@ -2,11 +2,11 @@
 
 from collections.abc import Iterable
 
-from thicket.reporting.inputs import Inputs
+from thicket.reporting.inputs import PASS_AT_1, Inputs, interval_of
+from thicket.reporting.methods import root_of
 from thicket.reporting.ssd_map import SsdMap
 from thicket.statistics.intervals import Interval
 
-PASS_AT_1 = "pass@1"
 SSD, ASKED_OTHERWISE = "ssd", "best_prompt"
 """Types of methods: what makes a row of the map, and what asks a model at another temperature."""
 LEAST = 2
@@ -14,35 +14,31 @@ LEAST = 2
 
 
 def ssd_maps(inputs: dict[str, Inputs], domains: Iterable[str]) -> tuple[SsdMap, ...]:
-    """A map for each domain and truncation of the samples that several temperatures of answers were measured with.
+    """A map for each domain, base and truncation of the samples, where several temperatures of answers were measured.
 
     Of several seeds the first stands in the map.
     """
     maps = []
     for domain in domains:
-        cuts: dict[tuple[int, float], dict[float, dict[float, Interval]]] = {}
-        start: dict[float, Interval] = {}
+        cuts: dict[tuple[str, int, float], dict[float, dict[float, Interval]]] = {}
+        start: dict[str, dict[float, Interval]] = {}
         for one in inputs.values():
             if one.model.domain not in (None, domain) or one.metrics["answering"]["votes"] > 1:
                 continue
             source = inputs[one.model.base] if one.model.type == ASKED_OTHERWISE and one.model.base else one
-            at, score = one.metrics["answering"]["temperature"], _score(one, domain)
+            base = root_of(one.model, inputs)
+            at, score = one.metrics["answering"]["temperature"], interval_of(one.metrics["domains"][domain], PASS_AT_1)
             if source.model.type == SSD and source.model.domain == domain:
                 method = source.provenance["config"]["method"]
-                trained = cuts.setdefault((method["top_k"], method["top_p"]), {})
+                trained = cuts.setdefault((base, method["top_k"], method["top_p"]), {})
                 trained.setdefault(method["temperature"], {}).setdefault(at, score)
             elif source.model.kind == "base" and one.metrics["answering"]["template"] in (None, "{prompt}"):
-                start.setdefault(at, score)
-        maps += [_map(domain, start, trained) for trained in cuts.values()]
+                start.setdefault(base, {}).setdefault(at, score)
+        maps += [_map(domain, base, start.get(base, {}), trained) for (base, *_), trained in cuts.items()]
     return tuple(found for found in maps if len(found.asked) >= LEAST)
 
 
-def _map(domain: str, start: dict[float, Interval], trained: dict[float, dict[float, Interval]]) -> SsdMap:
+def _map(domain: str, base: str, start: dict[float, Interval], trained: dict[float, dict[float, Interval]]) -> SsdMap:
     asked = sorted({*start, *(at for row in trained.values() for at in row)})
     rows = {temperature: [row.get(at) for at in asked] for temperature, row in trained.items()}
-    return SsdMap(domain, asked, [start.get(at) for at in asked], rows)
-
-
-def _score(one: Inputs, domain: str) -> Interval:
-    figures = one.metrics["domains"][domain]
-    return Interval(figures[PASS_AT_1], figures[f"{PASS_AT_1}_low"], figures[f"{PASS_AT_1}_high"])
+    return SsdMap(domain, base, asked, [start.get(at) for at in asked], rows)

@@ -52,6 +52,8 @@ STYLE: dict[Any, Any] = {
 NO_METADATA = dict.fromkeys(("Creator", "Date", "Format", "Type"))
 FONT = "system-ui, sans-serif"
 """What the browser draws text with, in place of the font that matplotlib measured."""
+INCH = 72.0
+"""Points."""
 
 
 @contextmanager

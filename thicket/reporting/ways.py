@@ -50,9 +50,10 @@ def _table(
 
 
 def _label(way: MethodResult, all_ways: tuple[MethodResult, ...]) -> str:
-    """Its methods; with its first model, where others have the same methods with other values."""
-    alike = [other for other in all_ways if other.steps == way.steps]
-    return " → ".join(way.steps) + (f" ({way.models[0]})" if len(alike) > 1 else "")
+    """Its methods; with its base, where there are several, and its first model, where only values tell it apart."""
+    alike = [other for other in all_ways if (other.base, other.steps) == (way.base, way.steps)]
+    several = len({other.base for other in all_ways}) > 1
+    return " → ".join([way.base] * several + list(way.steps)) + (f" ({way.models[0]})" if len(alike) > 1 else "")
 
 
 def _gain(found: Gain | None) -> Entry:

@@ -12,7 +12,6 @@ from thicket.config.verifier import JudgeModel
 from thicket.domains.item import Item
 from thicket.domains.registry import Answered, Judge
 from thicket.domains.verdict import Verdict
-from thicket.domains.verifiers.number import numbers
 from thicket.models.flops import FORWARD
 from thicket.models.folder import load_model, load_tokenizer
 from thicket.models.size import active_parameters
@@ -20,6 +19,15 @@ from thicket.sampling.decode import Decoding
 from thicket.sampling.environment import Environment
 from thicket.sampling.prompts import Tokenizer, encode_prompt, stop_ids
 from thicket.sampling.rollouts import Request, respond
+
+_SCORE = re.compile(r"[0-9]+(?:\.[0-9]+)?")
+"""The first number: `8/10` is a score of 8."""
+
+
+def judges_itself(environment: Environment) -> bool:
+    """Whether the verdict is asked of the model that answers."""
+    config = getattr(environment.domain.verifier, "judge", None)
+    return config is not None and config.folder is None
 
 
 def with_judge(environment: Environment, model: PreTrainedModel, tokenizer: Tokenizer, batch: int) -> Environment:
@@ -58,8 +66,8 @@ class ModelJudge:
 
     def _verdict(self, reply: str, tokens: int) -> Verdict:
         flops = FORWARD * active_parameters(self.model) * tokens
-        found = numbers(reply)
-        if not found:
+        found = _SCORE.search(reply)
+        if found is None:
             return Verdict(False, "the judge gave no score", flops)
         accepted = float(found[0]) >= self.config.accepted
         return Verdict(accepted, "" if accepted else f"judged {found[0]}", flops)

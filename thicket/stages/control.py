@@ -10,7 +10,7 @@ from typing import Any
 
 from thicket.config.answering import Answering
 from thicket.config.run import Evaluation
-from thicket.config.search import BestPrompt, SelfConsistency
+from thicket.config.search import BestPrompt, Control, SelfConsistency
 from thicket.config.stages import SpecialistStage
 from thicket.evaluation.evaluator import Evaluator, score
 from thicket.evaluation.scores import ItemScore
@@ -46,7 +46,7 @@ def control(config: SpecialistStage, method: SelfConsistency | BestPrompt, place
     """
     folder = places.models / config.base
     module: Any = import_module(f"thicket.methods.{config.method.type}")
-    candidates = [_whole(candidate, config.base, folder) for candidate in module.candidates(method)]
+    candidates = [_whole(candidate, method, config.base, folder) for candidate in module.candidates(method)]
     tried, rows = _read(places.resume / STATE), list[Row]()
     try_out = _tester(config, module.answers(method), method.items, folder, places.data)
     ledger = Ledger(active_parameter_count(folder))
@@ -75,12 +75,12 @@ def control(config: SpecialistStage, method: SelfConsistency | BestPrompt, place
     )
 
 
-def _whole(candidate: Answering, base: str, folder: Path) -> Answering:
+def _whole(candidate: Answering, method: Control, base: str, folder: Path) -> Answering:
     """The candidate, with the base's own way where it says nothing, and nothing left for an evaluation to say."""
     own = read_answering(folder) or Answering()
     said = own.model_dump(exclude_none=True) | candidate.model_dump(exclude_unset=True)
     weights = {"weights_of": base, "weights": weights_hash(folder)}
-    return Answering.model_validate({"top_k": 0, "top_p": 1.0, **said, **weights})
+    return Answering.model_validate({**said, "top_k": method.top_k, "top_p": method.top_p, **weights})
 
 
 def _tester(

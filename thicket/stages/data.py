@@ -41,6 +41,12 @@ def _check_pool(domain: DataDomain, pool: list[RawItem]) -> None:
         raise ValueError(f"{asked}: prompt.shot_pool = {domain.prompt.shot_pool}, but train has {len(pool)} items")
     if not all(map(_demonstration, pool)):
         raise ValueError(f"{asked}: items of this source have many right answers, and none to show; allowed: 0")
+    shown = domain.prompt.style == "raw" and "{answer}" in domain.prompt.shot_template
+    if shown and not all(raw.answer for raw in pool):
+        raise ValueError(
+            f"{asked}: items of this source have a demonstration and no answer; prompt.shot_template has to show "
+            "{demonstration}, not {answer}"
+        )
 
 
 def collect(domain: DataDomain, source: Iterator[RawItem]) -> dict[SplitName, list[RawItem]]:

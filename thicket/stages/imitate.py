@@ -42,8 +42,7 @@ def imitate(config: SpecialistStage, method: Imitated, places: Places) -> Outcom
     if isinstance(method, Sft):
         texts, spent, seconds = code.demonstrations(tokenizer, train), Ledger(), 0.0
     else:
-        plain = load_environment(config.domain, data, "train", tokenizer, start.template)
-        asked = with_judge(plain, model, tokenizer, batch)
+        asked = with_judge(train, model, tokenizer, batch)
         drawn = _sample(config, method, code.JUDGED, model, tokenizer, asked, start, places)
         texts, spent, seconds = _kept(method, code.kept, train, drawn), drawn.ledger, drawn.seconds
     print(f"specialist {config.name}: {len(texts)} texts to imitate, of {len(train.items)} train items", flush=True)
@@ -86,7 +85,7 @@ def _sample(
 
 
 def _kept(method: Sampled, kept: Kept, train: Environment, drawn: Sampling) -> list[Text]:
-    """The samples that the method keeps, each after its plain prompt."""
+    """The samples that the method keeps, each after its prompt."""
     texts = [
         Text(prompt, chosen.tokens)
         for prompt, samples in zip(train.prompts[: method.prompts], drawn.drawn, strict=True)

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from thicket.config.base import PretrainedBase
+from thicket.config.named_files import named_files
 from thicket.config.project import CURVES, DATA, EVALUATION, METRICS, MODELS, REPORT, RESUME, RUNS
 from thicket.config.stages import (
     AnyStage,
@@ -52,10 +52,8 @@ def on_its_own(root: Path, stage: AnyStage) -> Targets:
 
 
 def made_before(stage: AnyStage, targets: Targets) -> bool:
-    """Whether an equal run is there. Data and bases from files that may have changed, and reports, are made anew."""
-    fixed = isinstance(stage, SpecialistStage | StudentStage | EvaluateStage)
-    fresh = isinstance(stage, BaseStage) and isinstance(stage.base, PretrainedBase)
-    return targets.artifact.is_dir() and (fixed or fresh)
+    """Whether an equal run is there; a report reads everything, and is made anew."""
+    return targets.artifact.is_dir() and not isinstance(stage, ReportStage)
 
 
 def run_stage(root: Path, stage: AnyStage, targets: Targets) -> None:
@@ -88,13 +86,17 @@ def run_stage(root: Path, stage: AnyStage, targets: Targets) -> None:
 
 
 def _identity(stage: Stage, root: Path) -> str:
-    """Hash of a stage's config and of what it reads: work on another start must not be gone on with."""
+    """Hash of a stage's config and of what it reads: work on another start must not be gone on with.
+
+    Of large files that the config names, their sizes and times stand for their contents.
+    """
     if isinstance(stage, ReportStage):
         return config_hash(stage)
     scores = isinstance(stage, EvaluateStage)
     start = stage.name if scores else getattr(stage, "base", None)
     parents = [start] if isinstance(start, str) else []
     parents += [teacher.name for teacher in getattr(stage, "teachers", [])]
+    parents += [stage.budget_of] if isinstance(stage, StudentStage) and stage.budget_of else []
     domains = [*getattr(stage, "domains", []), *([stage.domain] if isinstance(stage, SpecialistStage) else [])]
     splits = [stage.evaluation.split] if scores else ["train", "selection"]
     read = [root / MODELS / name / "provenance.json" for name in parents]
@@ -102,6 +104,9 @@ def _identity(stage: Stage, root: Path) -> str:
     digest = hashlib.sha256(config_hash(stage).encode())
     for path in read:
         digest.update(path.read_bytes() if path.is_file() else b"")
+    for path in (root / named for _, named in named_files(stage)):
+        for file in sorted(path.rglob("*")) if path.is_dir() else [path] * path.is_file():
+            digest.update(f"{file} {file.stat().st_size} {file.stat().st_mtime_ns}".encode())
     return digest.hexdigest()
 
 

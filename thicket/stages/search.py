@@ -32,7 +32,7 @@ SELECT_SAMPLES = 4
 def search(config: SpecialistStage, method: Randopt | Es | Member, places: Places) -> Outcome:
     """Makes the specialist's folder.
 
-    Raises: ValueError where the train split has too few items, or a single member is wanted of what is no ensemble.
+    Raises: ValueError where a single member is wanted of what is no ensemble.
     """
     if isinstance(method, Member):
         return _single(config, places)
@@ -75,10 +75,6 @@ def _single(config: SpecialistStage, places: Places) -> Outcome:
 
 
 def _first(environment: Environment, count: int) -> Environment:
-    there = len(environment.items)
-    if there < count:
-        name = environment.domain.name
-        raise ValueError(f"method.items = {count}: domain {name} has {there} train items; allowed: 1 … {there}")
     return replace(environment, items=environment.items[:count], prompts=environment.prompts[:count])
 
 

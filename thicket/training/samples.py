@@ -53,18 +53,14 @@ class Sampling(pl.LightningModule):
     ):
         """`members` are perturbations of the model that answer in its place; `folder` keeps what is written.
 
-        Raises: ValueError where greedy samples of a prompt would be equal, or those in the folder cost the budget.
+        Raises: ValueError where those in the folder cost the budget.
         """
         super().__init__()
         self.model, self.tokenizer, self.environment, self.members = model, tokenizer, environment, members
         self.config, self.judged, self.seed = config, judged, seed
         self.sampler_batch, self.folder = sampler_batch, folder
         voices = max(1, len(members))
-        if config.temperature == 0 and config.samples > voices:
-            raise ValueError(
-                f"method.samples = {config.samples} with method.temperature = 0: a model's greedy samples are equal, "
-                f"so a prompt can have at most {voices}"
-            )
+        assert config.temperature > 0 or config.samples <= voices, "greedy samples of one model are equal"
         self.lengths = {item.id: len(ids) for item, ids in zip(environment.items, environment.prompts, strict=True)}
         self.asked = asked(len(environment.items[: config.prompts]), config.samples, voices)
         self.ledger = Ledger(parameters=active_parameters(model))

@@ -14,6 +14,7 @@ from thicket.config.search import Perturbed
 from thicket.methods.search import SearchMethod
 from thicket.models.perturb import Neighbourhood
 from thicket.models.stacked import not_stackable, stacked
+from thicket.sampling.judging import judges_itself
 from thicket.training.curves import Row
 from thicket.training.loop import Steps
 from thicket.training.scoring import Scored, Scorer
@@ -89,17 +90,26 @@ class SearchTraining(Steps):
             return dict(zip(numbers, self.scorer.score(self.model, len(directions)), strict=True))
 
     def _together(self) -> int:
-        """M. Raises: ValueError where the config asks for several and the model can't be stacked."""
-        unfit = not_stackable(self.model)
+        """M. Raises: ValueError where the config asks for several and they can't be evaluated together."""
+        unfit = "".join(f"its module {name}" for name in not_stackable(self.model)[:1])
+        if judges_itself(self.scorer.asked):
+            unfit = "the verdict, which each gives on its own answers"
         if self.config.together is None:
-            room = self.scorer.batch // len(self.scorer.asked.items)
-            return 1 if unfit or room < FEWEST or self.device.type == "cpu" else room
+            room = min(self.scorer.batch // len(self.scorer.asked.items), self._room())
+            return 1 if unfit or room < FEWEST else room
         if self.config.together > 1 and unfit:
             raise ValueError(
                 f"method.together = {self.config.together}: this model's perturbations can only be evaluated one after "
-                f"another, because of its module {unfit[0]}; allowed: 1, null"
+                f"another, because of {unfit}; allowed: 1, null"
             )
         return self.config.together
+
+    def _room(self) -> int:
+        """Copies of the weights that half of the GPU's memory holds, beside the model and its kept copy; 0 on a CPU."""
+        if self.device.type != "cuda":
+            return 0
+        weights = sum(parameter.numel() * parameter.element_size() for parameter in self.model.parameters())
+        return torch.cuda.get_device_properties(self.device).total_memory // (2 * weights) - 2
 
     # -- checkpoints -------------------------------------------------------------------------------------------------
 

@@ -42,6 +42,10 @@ def _hub_rows(source: DatasetSource) -> list[Row]:
     return [Row(f"{name}: row {number}", dict(values)) for number, values in enumerate(rows, start=1)]
 
 
+UNKNOWN = 0
+"""The level of an item whose level is a question mark."""
+
+
 def fill(template: str, row: Row) -> str:
     """The template with each `{column}` replaced by the row's value. Raises: ValueError for a missing column."""
     return re.sub(r"\{([^{}]+)\}", lambda match: _text(row, match[1]), template)
@@ -57,7 +61,7 @@ def _answer(source: DatasetSource, row: Row, options: Options) -> str:
     answer = fill(source.answer, row)
     if source.answer_pattern is not None:
         found = re.search(source.answer_pattern, answer)
-        if found is None:
+        if found is None or found[1] is None:
             wrong = f"doesn't match domain.source.answer_pattern = {source.answer_pattern!r}"
             raise ValueError(f"{row.place}: the answer {answer!r:.80} {wrong}")
         answer = found[1]
@@ -70,7 +74,9 @@ def _level(source: DatasetSource, row: Row) -> int:
     if source.level is None:
         return 1
     text = _text(row, source.level)
-    numbers = ["0"] if text.endswith("?") else re.findall(r"-?[0-9]+(?:\.[0-9]+)?", text)
+    numbers = re.findall(r"(?:^\s*-)?[0-9]+(?:\.[0-9]+)?", text)
+    if re.fullmatch(r"\D*\?", text):
+        return UNKNOWN
     if len(numbers) != 1 or "." in numbers[0]:
         raise ValueError(f"{row.place}: the level in column {source.level!r} is {text!r}; allowed: one whole number")
     return int(numbers[0])
