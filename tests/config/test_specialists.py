@@ -1,5 +1,6 @@
 """What may be declared about specialists: sequences, starts, efforts, domains with nothing to train on."""
 
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +94,10 @@ def test_no_student_of_an_ensemble(tmp_path: Path) -> None:
 
 def of_effort(root: Path, effort: str) -> dict[str, Any]:
     node = {"base": "tiny", "domain": "sort", "method": "grpo", "effort": effort}
-    values = {**DECLARED["values"], "domain": {"sort": {**DECLARED["values"]["domain"]["sort"], "efforts": EFFORTS}}}
+    values = {
+        **DECLARED["values"],
+        "domain": {"sort": {**DECLARED["values"]["domain"]["sort"], "efforts": deepcopy(EFFORTS)}},
+    }
     return {"specialists": {"sort-thinking": node}, "values": values}
 
 
@@ -112,6 +116,41 @@ def test_an_effort_that_the_domain_does_not_have(tmp_path: Path) -> None:
     said = wrong(tmp_path, **of_effort(tmp_path, "high"))
     assert "specialists.sort-thinking.effort = 'high': the domain sort has no such effort" in said
     assert "allowed: max, none" in said
+
+
+def test_what_goes_around_a_prompt_has_to_fit_its_window(tmp_path: Path) -> None:
+    """The longest prompt of sort has 12 tokens, its window 16."""
+    values = {**DECLARED["values"], "method": {"best-prompt": {"templates": ["{prompt}", "{prompt}abcde"]}}}
+    said = wrong(tmp_path, **product("best-prompt"), values=values)
+    assert "domain.window.prompt = 16: the longest prompt has 17 tokens" in said
+
+
+def test_the_prefix_of_an_effort_has_to_fit_its_window(tmp_path: Path) -> None:
+    changes = of_effort(tmp_path, "max")
+    changes["values"]["domain"]["sort"]["efforts"]["max"]["prefix"] = "Think for a while. "
+    assert "the longest prompt has 31 tokens" in wrong(tmp_path, **changes)
+
+
+def test_a_control_is_no_start_whatever_starts_from_it(tmp_path: Path) -> None:
+    values = {**DECLARED["values"], "method": {"rft": {"temperature": 0.0, "samples": 4}}}
+    said = wrong(tmp_path, **product(["self-consistency", "rft"]), values=values)
+    assert "a control without weights of its own: start from tiny" in said
+    assert "greedy samples" not in said
+
+
+def test_seeds_of_a_sequence_stay_seeds(tmp_path: Path) -> None:
+    made = resolved(tmp_path, **product(["sft", "grpo"], seed=2**63 - 1))
+    assert made["specialist-sort-sft-grpo"].stage.seed == SEQUENCE_STRIDE - 1
+
+
+def test_the_punished_end_is_a_part_of_every_window(tmp_path: Path) -> None:
+    students = {
+        **DECLARED["students"],
+        "mixed": {"base": "tiny", "method": "mixed", "domains": ["sort"], "budget_of": "opd"},
+    }
+    values = {**DECLARED["values"], "method": {"mixed": {"overlong_cache": 1000}}}
+    said = wrong(tmp_path, specialists=DECLARED["specialists"], students=students, values=values)
+    assert "method.overlong_cache = 1000: longer than the responses that sort allows" in said
 
 
 def test_a_product_of_an_effort(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ def domain(**values: Any) -> DataDomain:
 
 
 def made(tmp_path: Path, config: DataDomain) -> dict[str, list[Item]]:
+    tmp_path.mkdir(exist_ok=True)
     make_data(DataStage(name="sort", domain=config), tmp_path)
     return {name: read_items(tmp_path / f"{name}.jsonl") for name in ("train", "selection", "test")}
 
@@ -41,6 +42,27 @@ def test_an_example_shows_the_demonstration_where_it_is_asked_for() -> None:
     assert item_of(Prompt(style="chat", shots=1, shot_pool=1), pool, raw).prompt[1]["content"] == "Add: {answer}"  # type: ignore[index]
     with pytest.raises(ValueError, match=r"needs \{prompt\}, and \{answer\} or \{demonstration\}"):
         Prompt(shot_template="{prompt}")
+
+
+def test_a_demonstration_goes_on_as_the_examples_do() -> None:
+    pool = [RawItem("1+1", "2")]
+    raw = Prompt(template="Q: {question}\nA:", shots=1, shot_pool=1, shot_template="{prompt} {answer}\n\n")
+    assert item_of(raw, pool, RawItem("2+2", "4")).demonstration == " 4"
+    assert item_of(Prompt(template="Q: {question}\nA:"), [], RawItem("2+2", "4")).demonstration == "4"
+    assert item_of(Prompt(style="chat", shots=1, shot_pool=1), pool, RawItem("2+2", "4")).demonstration == "4"
+
+
+def test_examples_show_what_the_source_has(tmp_path: Path) -> None:
+    """A source of programs has demonstrations and no answers: an example with `{answer}` would show nothing."""
+    rows = "".join(json.dumps({"q": f"question {n}", "d": f"work {n}"}) + "\n" for n in range(40))
+    (tmp_path / "rows.jsonl").write_text(rows)
+    source = DatasetSource(type="dataset", data_files=str(tmp_path / "rows.jsonl"), question="{q}", demonstration="{d}")
+    shown = Prompt(shots=1, shot_pool=1, shot_template="{prompt} {demonstration}\n")
+    assert "work" in str(made(tmp_path / "shown", domain(source=source, prompt=shown))["test"][0].prompt)
+    with pytest.raises(
+        ValueError, match=r"a demonstration and no answer; prompt.shot_template has to show \{demonstration\}"
+    ):
+        made(tmp_path / "hidden", domain(source=source, prompt=Prompt(shots=1, shot_pool=1)))
 
 
 EVALUATION_ONLY = Splits(train_share=0.0, selection_share=0.0, test=7)

@@ -106,6 +106,7 @@ def test_the_seed_draws_the_order(tmp_path: Path) -> None:
         ({"q": ["x"], "n": 1}, {}, "row 1: the column 'q' can't stand in a template: it holds ['x']; allowed: text or"),
         ({"q": "x", "n": "  "}, {}, "row 1: the answer is empty"),
         ({"q": "x", "n": "so 4"}, {"answer_pattern": "is (.*)"}, "row 1: the answer 'so 4' doesn't match"),
+        ({"q": "x", "n": "so"}, {"answer_pattern": "so( [0-9])?"}, "row 1: the answer 'so' doesn't match"),
         ({"q": "x", "n": 1, "l": "easy"}, {"level": "l"}, "row 1: the level in column 'l' is 'easy'; allowed: one"),
         ({"q": "x", "n": 1, "l": 1.5}, {"level": "l"}, "row 1: the level in column 'l' is '1.5'; allowed: one whole"),
         ({"q": "x", "n": 1, "l": "4 to 5"}, {"level": "l"}, "row 1: the level in column 'l' is '4 to 5'; allowed: one"),

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
+from thicket.config.domain import Domain
 from thicket.config.source import DatasetSource, IfevalSource
 from thicket.domains.instructions import follows
 from thicket.domains.item import RawItem
@@ -35,9 +37,24 @@ def test_rows_become_items(rows: Path) -> None:
     assert len(items) == 5
 
 
+@pytest.mark.parametrize(
+    ("verifier", "needs"),
+    [("code", "one of tests, check, functional, stdin"), ("countdown", "numbers, target")],
+)
+def test_a_verifier_needs_its_reference(rows: Path, verifier: str, needs: str) -> None:
+    def domain(reference: dict[str, str]) -> Domain:
+        source = {"type": "dataset", "data_files": str(rows), "question": "{Body}", "reference": reference}
+        window = {"prompt": 20, "response": 20}
+        return Domain.model_validate({"name": "d", "source": source, "verifier": {"type": verifier}, "window": window})
+
+    with pytest.raises(ValidationError, match=f"needs in `source.reference`: {needs}"):
+        domain({"numbers": "Grade"})
+    assert domain({"stdin": "Body"} if verifier == "code" else {"numbers": "Grade", "target": "Answer"})
+
+
 def test_a_level_within_a_text(tmp_path: Path) -> None:
     path = tmp_path / "rows.jsonl"
-    grades = {"Level 5": 5, "7": 7, "Level ?": 0}
+    grades = {"Level 5": 5, "Level-5": 5, "7": 7, "-1": -1, "Level ?": 0}
     for grade, level in grades.items():
         path.write_text(json.dumps({"Body": "b", "Question": "q", "Answer": "4", "Grade": grade}))
         assert next(dataset(path, level="Grade")).level == level

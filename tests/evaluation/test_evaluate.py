@@ -64,6 +64,21 @@ def test_a_known_model_is_not_decoded_again(project: Path, monkeypatch: pytest.M
         run_stage(project, other, in_pipeline(project, other))
 
 
+def test_what_answers_greedily_is_asked_once(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[float] = []
+    respond = evaluator.respond
+
+    def counted(model, tokenizer, requests, decoding, *rest):
+        asked.extend([decoding.temperature] * len(requests))
+        return respond(model, tokenizer, requests, decoding, *rest)
+
+    monkeypatch.setattr(evaluator, "respond", counted)
+    stage = changed(stages(project)["evaluate-tiny"], "evaluation.temperature", 0.0)
+    run_stage(project, stage, in_pipeline(project, stage))
+    assert asked == [0.0] * 12, "six items on two domains"
+    assert all(scores["greedy"] == scores["pass@1"] for scores in scores_of(project, "tiny").values())
+
+
 def test_scores_do_not_depend_on_the_batch(project: Path) -> None:
     stage = stages(project)["evaluate-sort-grpo"]
     found = []

@@ -17,7 +17,7 @@ from thicket.evaluation.scores import ItemScore
 from thicket.methods import best_prompt, self_consistency
 from thicket.models.answering import read_answering
 from thicket.models.folder import active_parameter_count, weights_hash
-from thicket.stages import control
+from thicket.stages import selection
 from thicket.stages.run import in_pipeline, run_stage
 
 CONSISTENT = SelfConsistency(type="self_consistency", votes=3, temperatures=[0.3, 0.5, 0.7, 1.0], items=3)
@@ -55,7 +55,7 @@ class Scripted:
         (environment,) = module.environments
         rows = [
             ItemScore(
-                item.id, 1, module.samples, module.samples * (place < right), None, 2.0, 0.0, module.way.calls, 10
+                item.id, 1, module.samples, module.samples * (place < right), None, 2.0, 0.0, module.way.votes, 10
             )
             for place, item in enumerate(environment.items)
         ]
@@ -72,17 +72,17 @@ def test_candidates_come_in_the_order_of_the_config() -> None:
 
 def test_the_best_on_the_selection_items_answers_from_then_on(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     scripted = Scripted([1, 2, 2, 0])  # a tie goes to the earlier one
-    monkeypatch.setattr(control, "score", scripted)
+    monkeypatch.setattr(selection, "score", scripted)
     folder = make(project, stage_of(project, CONSISTENT))
     assert {path.name for path in folder.iterdir()} == {"answering.json", "provenance.json"}
     chosen = read_answering(folder)
     assert chosen is not None
     assert (chosen.votes, chosen.temperature, chosen.top_k, chosen.top_p) == (3, 0.5, 0, 1.0)
     assert (chosen.weights_of, chosen.weights) == ("tiny", weights_hash(project / "build/models/tiny"))
-    selection = read_items(project / "build/data/sort/selection.jsonl")
-    assert len(selection) > CONSISTENT.items
+    there = read_items(project / "build/data/sort/selection.jsonl")
+    assert len(there) > CONSISTENT.items
     for module in scripted.asked:
-        assert module.environments[0].items == selection[: CONSISTENT.items]
+        assert module.environments[0].items == there[: CONSISTENT.items]
         assert not module.greedy
     # 3 items, each with 10 prompt tokens and 3 responses of 2 tokens, for each of 4 candidates.
     ledger = json.loads((project / "build/metrics/control.json").read_text())
@@ -98,7 +98,7 @@ def test_the_best_on_the_selection_items_answers_from_then_on(project: Path, mon
 
 def test_prompts_are_tried_in_the_words_of_the_candidate(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     scripted = Scripted([0, 1, 2, 3])
-    monkeypatch.setattr(control, "score", scripted)
+    monkeypatch.setattr(selection, "score", scripted)
     chosen = read_answering(make(project, stage_of(project, PROMPTED)))
     assert chosen is not None
     assert (chosen.template, chosen.temperature, chosen.votes) == ("{prompt} ", 1.0, 1)
@@ -107,12 +107,24 @@ def test_prompts_are_tried_in_the_words_of_the_candidate(project: Path, monkeypa
     assert {module.samples for module in scripted.asked} == {1, 2}, "one answer, where all would be the same"
 
 
+@pytest.mark.parametrize("method", [CONSISTENT, PROMPTED], ids=["self-consistency", "best-prompt"])
+def test_a_control_says_itself_what_is_cut(
+    project: Path, monkeypatch: pytest.MonkeyPatch, method: SelfConsistency | BestPrompt
+) -> None:
+    scripted = Scripted([0, 1, 2, 3])
+    monkeypatch.setattr(selection, "score", scripted)
+    chosen = read_answering(make(project, stage_of(project, method.model_copy(update={"top_k": 5, "top_p": 0.7}))))
+    assert chosen is not None
+    assert (chosen.top_k, chosen.top_p) == (5, 0.7)
+    assert {(module.way.decoding.top_k, module.way.decoding.top_p) for module in scripted.asked} == {(5, 0.7)}
+
+
 @pytest.mark.parametrize(("candidates", "tried"), [(0.5, 1), (1.0, 1), (1.1, 2), (9.0, 4)])
 def test_a_budget_ends_the_search(
     project: Path, monkeypatch: pytest.MonkeyPatch, candidates: float, tried: int
 ) -> None:
     scripted = Scripted([0, 1, 2, 3])
-    monkeypatch.setattr(control, "score", scripted)
+    monkeypatch.setattr(selection, "score", scripted)
     one = 2 * active_parameter_count(project / "build/models/tiny") * 3 * (10 + 3 * 2)
     method = CONSISTENT.model_copy(update={"flops": candidates * one})
     chosen = read_answering(make(project, stage_of(project, method)))
@@ -126,7 +138,7 @@ class Killed(Exception):
 
 def test_a_broken_run_goes_on_where_it_was(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With the toy model itself: the same files as an unbroken run, and no candidate is scored twice."""
-    stage, score = stage_of(project, PROMPTED), control.score
+    stage, score = stage_of(project, PROMPTED), selection.score
     written = ("build/models/control", "build/curves/control.csv")
     whole = contents(make(project, stage), project / written[1])
     asked: list[float] = []
@@ -138,13 +150,13 @@ def test_a_broken_run_goes_on_where_it_was(project: Path, monkeypatch: pytest.Mo
         return score(module, *rest)  # type: ignore[arg-type]
 
     shutil.rmtree(project / written[0])
-    monkeypatch.setattr(control, "score", break_off)
+    monkeypatch.setattr(selection, "score", break_off)
     with pytest.raises(Killed):
         make(project, stage)
     assert not (project / written[0]).exists()
     goes_on: list[str | None] = []
     monkeypatch.setattr(
-        control, "score", lambda module, *rest: goes_on.append(module.way.template) or score(module, *rest)
+        selection, "score", lambda module, *rest: goes_on.append(module.way.template) or score(module, *rest)
     )
     assert contents(make(project, stage), project / written[1]) == whole
     assert (asked, goes_on) == ([0.0, 1.0], ["{prompt} ", "{prompt} "])
@@ -162,7 +174,7 @@ def test_a_prompt_beyond_the_window_is_told(project: Path) -> None:
 
 
 def test_an_ensemble_has_no_weights_to_ask(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(control, "score", Scripted([1, 0, 0, 0]))
+    monkeypatch.setattr(selection, "score", Scripted([1, 0, 0, 0]))
     make(project, stage_of(project, CONSISTENT, "voters"))
     with pytest.raises(ValueError, match="voters: a way to answer of tiny, without weights of its own"):
         make(project, changed(stage_of(project, PROMPTED), "base", "voters"))

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 import torch
+from small_models import random_llama
 from torch import Tensor
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel
+from transformers import PreTrainedModel
 
 from thicket.config.base import Optimizer
 from thicket.config.method import Opd as OpdConfig
@@ -47,18 +48,7 @@ RECIPES: dict[str, tuple[type[PolicyGradient], Any]] = {
 
 
 def random_model(seed: int) -> PreTrainedModel:
-    torch.manual_seed(seed)
-    shape = LlamaConfig(
-        vocab_size=20,
-        hidden_size=16,
-        intermediate_size=24,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        max_position_embeddings=32,
-    )
-    model = LlamaForCausalLM(shape).eval().requires_grad_(False).double()
-    model.lm_head.weight.mul_(20)
-    return model
+    return random_llama(seed, spread=20).requires_grad_(False).double()
 
 
 START = random_model(2)

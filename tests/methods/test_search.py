@@ -1,21 +1,21 @@
 """Search in weight space on toy sizes: what is chosen, that σ = 0 is the base, that a broken run is an unbroken one."""
 
 import json
-import os
-import signal
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from breaking import End, break_step, counts, either_way
 from commands import Command
 from safetensors.torch import load_file
+from small_models import SIZES
 from toys import changed, run, stages, toy_project
 from transformers import MixtralConfig, MixtralForCausalLM
 
 from thicket.config.search import Es, Member, Randopt
+from thicket.config.verifier import JudgeModel, WritingVerifier
 from thicket.domains.item import read_items, write_items
 from thicket.methods.es import EsSearch, z_scores
 from thicket.methods.randopt import RandoptSearch
@@ -25,8 +25,7 @@ from thicket.models.perturb import Direction, move
 from thicket.sampling.decode import Decoding
 from thicket.sampling.environment import load_environment
 from thicket.sampling.rollouts import Request, respond
-from thicket.signals import Interrupted
-from thicket.stages.run import in_pipeline, run_stage
+from thicket.stages.run import in_pipeline, on_its_own, run_stage
 from thicket.training.loop import Steps
 
 RANDOPT = Randopt(type="randopt", items=8, perturbations=7, sigmas=[0.001, 0.004, 0.008], members=3)
@@ -199,42 +198,35 @@ def test_several_at_once_are_what_they_are_one_after_another(project: Path) -> N
     )
 
 
+def test_neighbours_that_judge_themselves_are_scored_one_after_another(project: Path) -> None:
+    """Each gives the verdict on its own answers, which all of them together can't."""
+    stage = stage_of(project, "itself", RANDOPT)
+    verifier = WritingVerifier(type="writing", judge=JudgeModel(template="{response}", accepted=0.0))
+    judged = stage.model_copy(update={"domain": stage.domain.model_copy(update={"verifier": verifier})})
+    run_stage(project, judged, in_pipeline(project, judged))
+    together = judged.model_copy(update={"method": changed(RANDOPT, "together", 3)})
+    with pytest.raises(
+        ValueError, match=r"because of the verdict, which each gives on its own answers; allowed: 1, null"
+    ):
+        run_stage(project, together, in_pipeline(project, together))
+
+
 # -- breaking off ----------------------------------------------------------------------------------------------------
 
 
-class Killed(BaseException):
-    """Stands for SIGKILL: nothing of the program handles it."""
-
-
-def kill() -> None:
-    raise Killed
-
-
-def terminate() -> None:
-    os.kill(os.getpid(), signal.SIGTERM)
-
-
 @pytest.mark.parametrize("method", [RANDOPT, changed(RANDOPT, "together", 3), ES], ids=["randopt", "together", "es"])
-@pytest.mark.parametrize(("how", "ending"), [(kill, Killed), (terminate, Interrupted)], ids=["SIGKILL", "SIGTERM"])
-def test_resumed_equals_unbroken(
-    project: Path, monkeypatch: pytest.MonkeyPatch, method: Any, how: Callable[[], None], ending: type[BaseException]
-) -> None:
+@either_way
+def test_resumed_equals_unbroken(project: Path, monkeypatch: pytest.MonkeyPatch, method: Any, end: End) -> None:
     name = "broken"
     artifact = make(project, name, method)
     file = artifact / ("answering.json" if method.type == "randopt" else "model.safetensors")
     unbroken, curves = file.read_bytes(), (project / f"build/curves/{name}.csv").read_text()
-    spent = ledger(project, name)["flops"]
-    step, taken = Steps.training_step, list[int]()
-
-    def training_step(self: Steps, batch: Any, batch_index: int) -> None:
-        if self.step == 5:
-            how()
-        step(self, batch, batch_index)
-
+    spent = counts(project / f"build/metrics/{name}.json")
     with monkeypatch.context() as patched:
-        patched.setattr(Steps, "training_step", training_step)
-        with pytest.raises(ending):
+        break_step(patched, 5, end)
+        with pytest.raises(end.raised):
             make(project, name, method)
+    step, taken = Steps.training_step, list[int]()
 
     def counted(self: Steps, batch: Any, batch_index: int) -> None:
         taken.append(self.step)
@@ -245,15 +237,16 @@ def test_resumed_equals_unbroken(
     assert taken[0] >= 4, "what was scored before the last checkpoint is not scored again"
     assert file.read_bytes() == unbroken
     assert (project / f"build/curves/{name}.csv").read_text() == curves
-    assert ledger(project, name)["flops"] == spent
+    assert counts(project / f"build/metrics/{name}.json") == spent
+
+
+def test_where_there_are_fewer_items_all_are_asked(project: Path) -> None:
+    make(project, "all", changed(RANDOPT, "items", 24))
+    make(project, "more", changed(RANDOPT, "items", 25))
+    assert (project / "build/curves/more.csv").read_text() == (project / "build/curves/all.csv").read_text()
 
 
 # -- what can't be done ----------------------------------------------------------------------------------------------
-
-
-def test_more_items_than_there_are(project: Path) -> None:
-    with pytest.raises(ValueError, match=r"method.items = 25: domain sort has 24 train items; allowed: 1 … 24"):
-        make(project, "greedy", changed(RANDOPT, "items", 25))
 
 
 def test_the_best_member_of_what_has_none(project: Path) -> None:
@@ -267,16 +260,7 @@ def test_a_mixture_of_experts_is_searched_one_after_another(project: Path) -> No
     tokenizer, like = load_tokenizer(folder), load_model(folder).config
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        config = MixtralConfig(
-            vocab_size=like.vocab_size,
-            hidden_size=16,
-            intermediate_size=24,
-            num_hidden_layers=1,
-            num_attention_heads=2,
-            num_key_value_heads=2,
-            num_local_experts=4,
-            max_position_embeddings=64,
-        )
+        config = MixtralConfig(**{**SIZES, "vocab_size": like.vocab_size}, num_local_experts=4)
         model = MixtralForCausalLM(config)
     save_model(model, tokenizer, project / "build/models/mixture")
     (project / "build/models/mixture/provenance.json").write_text((folder / "provenance.json").read_text())
@@ -309,6 +293,22 @@ def test_materialize(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     said = command("model", "materialize", "ensemble", "--member", "2")
     assert said.status == 1
     assert "is there already" in said.err
+
+
+def test_materialize_an_ensemble_of_a_run_of_its_own(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: Command
+) -> None:
+    targets = on_its_own(project, stage := stage_of(project, "alone", RANDOPT))
+    run_stage(project, stage, targets)
+    make(project, "alone", RANDOPT)
+    best = make(project, "best-of-alone", Member(type="member"), base="alone")
+    monkeypatch.chdir(targets.artifact)
+    said = command("model", "materialize", ".", "--member", "1")
+    assert (said.status, said.err) == (0, "")
+    assert _weights(project / "build/members" / targets.artifact.parent.name / "1") == _weights(best)
+    said = command("model", "materialize", str(project / "build/models/tiny"))
+    assert (said.status, said.out) == (2, "")
+    assert "there is no such ensemble in that folder" in said.err
 
 
 @pytest.mark.parametrize(

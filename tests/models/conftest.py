@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from gguf import GGMLQuantizationType, GGUFWriter, TokenType, quants
+from small_models import random_llama
 from transformers import LlamaConfig, LlamaForCausalLM
 from transformers.convert_slow_tokenizer import bytes_to_unicode
 
@@ -32,13 +32,12 @@ def toy_folder(tmp_path: Path) -> Path:
 @pytest.fixture
 def gguf_model() -> LlamaForCausalLM:
     """The model that `write_gguf` writes: grouped-query attention, tied embeddings, any values."""
-    config = LlamaConfig(
+    return random_llama(
         vocab_size=len(CONTROL) + 256 + len(MERGES),
         hidden_size=64,
         intermediate_size=96,
         num_hidden_layers=2,
         num_attention_heads=4,
-        num_key_value_heads=2,
         max_position_embeddings=128,
         rope_parameters={"rope_type": "default", "rope_theta": 5000.0},
         tie_word_embeddings=True,
@@ -46,9 +45,6 @@ def gguf_model() -> LlamaForCausalLM:
         eos_token_id=2,
         pad_token_id=2,
     )
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        return LlamaForCausalLM(config)
 
 
 WriteGguf = Callable[..., Path]

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 import torch
+from small_models import SIZES
 from transformers import (
     CohereConfig,
     CohereForCausalLM,
@@ -20,16 +21,7 @@ from thicket.models.head import head_logits, hidden_states
 from thicket.models.lora import adapt
 from thicket.sampling.rollouts import logits_of, sequences
 
-SMALL: dict[str, Any] = {
-    "vocab_size": 20,
-    "hidden_size": 16,
-    "intermediate_size": 24,
-    "num_hidden_layers": 1,
-    "num_attention_heads": 2,
-    "num_key_value_heads": 2,
-    "head_dim": 8,
-    "pad_token_id": 0,
-}
+SMALL: dict[str, Any] = {**SIZES, "head_dim": 8, "pad_token_id": 0}
 FAMILIES = {
     "llama": lambda: LlamaForCausalLM(LlamaConfig(**SMALL)),
     "soft cap": lambda: Gemma2ForCausalLM(Gemma2Config(**SMALL, final_logit_softcapping=0.05)),

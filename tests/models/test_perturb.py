@@ -1,42 +1,32 @@
 """Perturbations: what moves and how far, that nothing stays behind, and that neighbours in one pass are neighbours."""
 
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 import torch
+from small_models import SIZES, random_llama
 from torch import Tensor, nn
-from transformers import LlamaConfig, LlamaForCausalLM, MixtralConfig, MixtralForCausalLM, PreTrainedModel
+from transformers import MixtralConfig, MixtralForCausalLM, PreTrainedModel
 
 from thicket.models import perturb
 from thicket.models.perturb import Direction, Neighbourhood, move, shift
 from thicket.models.stacked import not_stackable, stacked
 from thicket.ops import noise
 
-SIZES: dict[str, Any] = {
-    "vocab_size": 19,
-    "hidden_size": 16,
-    "intermediate_size": 24,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 2,
-    "num_key_value_heads": 2,
-    "max_position_embeddings": 16,
-}
+TWO_LAYERS = {**SIZES, "num_hidden_layers": 2}
 
 
 @pytest.fixture
-def llama() -> Iterator[PreTrainedModel]:
+def llama() -> PreTrainedModel:
     """Its head is its embedding."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        yield LlamaForCausalLM(LlamaConfig(**SIZES, tie_word_embeddings=True)).eval()
+    return random_llama(**TWO_LAYERS, tie_word_embeddings=True)
 
 
 @pytest.fixture
 def mixture() -> Iterator[PreTrainedModel]:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        yield MixtralForCausalLM(MixtralConfig(**SIZES, num_local_experts=4, num_experts_per_tok=2)).eval()
+        yield MixtralForCausalLM(MixtralConfig(**TWO_LAYERS, num_local_experts=4, num_experts_per_tok=2)).eval()
 
 
 def weights(model: nn.Module) -> dict[str, Tensor]:

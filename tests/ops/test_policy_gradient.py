@@ -104,6 +104,12 @@ def test_the_top_share_of_each_response() -> None:
     assert top_share(divergence_BT, mask_BT, 1.0).equal(mask_BT)
 
 
+@pytest.mark.parametrize(("share", "tokens"), [(0.3, 50), (0.7, 10), (0.1, 30), (0.6, 5), (0.9, 2000)])
+def test_a_share_of_whole_tokens_is_not_rounded_up(share: float, tokens: int) -> None:
+    kept = top_share(torch.arange(1.0, tokens + 1).unsqueeze(0), torch.ones((1, tokens)), share)
+    assert int(kept.sum()) == round(share * tokens)
+
+
 def test_generalised_advantages_equal_the_naive_sum() -> None:
     rng = random.Random(1)
     lengths = [4, 1, 3]

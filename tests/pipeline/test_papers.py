@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from small_models import SIZES
 from stand_ins import stand_in
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from toys import ROOT, run
@@ -38,12 +39,8 @@ CHAT = (
     "{% if add_generation_prompt %}<|assistant|>{% endif %}"
 )
 SMALL: dict[str, Any] = {
+    **SIZES,
     "vocab_size": 258,
-    "hidden_size": 16,
-    "intermediate_size": 24,
-    "num_hidden_layers": 1,
-    "num_attention_heads": 2,
-    "num_key_value_heads": 2,
     "head_dim": 8,
     "max_position_embeddings": 1024,
     "bos_token_id": 256,

@@ -9,10 +9,13 @@ import yaml
 from commands import Command
 
 from thicket.config.base import Architecture, Corpus
+from thicket.config.imitation import Rft
 from thicket.config.project import Project
+from thicket.config.search import BestPrompt, SelfConsistency
 from thicket.config.source import ProceduralSource
 from thicket.plan import estimate
 from thicket.plan.estimate import Estimate, Estimator, document_length, total
+from thicket.plan.flops import imitation_flops, search_flops
 from thicket.plan.pipeline import resolve
 from thicket.plan.shapes import CHARACTER_VOCABULARY, Shape, fresh_shape, saved_shape
 
@@ -100,6 +103,31 @@ def test_the_penalty_to_the_start_costs_a_forward_pass(estimates: Callable[..., 
     assert after.memory_bytes is not None
     assert before.memory_bytes is not None
     assert after.memory_bytes - before.memory_bytes == 4 * parameters  # the start policy's weights
+
+
+def test_what_frozen_models_read_is_counted_each_time(estimates: Callable[..., dict[str, Estimate]]) -> None:
+    """The start reads for the penalty and to choose tokens, as the ledger counts it; it is in memory once."""
+    chosen = {"kl": 0.1, "top": {"share": 0.5, "against": "start"}}
+    before = estimates()["specialist-sort-grpo"]
+    after = estimates(lambda declared: declared["values"]["method"]["grpo"].update(chosen))["specialist-sort-grpo"]
+    parameters = fresh_shape(TOY).parameters
+    assert flops(after) - flops(before) == pytest.approx(2 * 2 * parameters * 3 * 4 * 4 * 22)
+    assert after.memory_bytes == (before.memory_bytes or 0) + 4 * parameters
+
+
+def test_flops_of_searches_and_samples_by_hand() -> None:
+    few = {"items": 3, "flops": None}
+    voted = SelfConsistency(type="self_consistency", votes=5, temperatures=[0.5, 1.0], **few)
+    assert search_flops(voted, 10, 6, selection=64) == 2 * 2 * 3 * (10 + 5 * 6)
+    assert search_flops(voted, 10, 6, selection=2) == 2 * 2 * 2 * (10 + 5 * 6)
+    asked = BestPrompt(type="best_prompt", samples=1, temperatures=[0.0], templates=["{prompt}"], **few)
+    assert search_flops(asked, 10, 6, selection=64) == 2 * 3 * (10 + 6)
+    optimizer: dict[str, Any] = {"lr": 1e-4}
+    rft = Rft.model_validate({"type": "rft", "samples": 5, "steps": 2, "batch": 4, "optimizer": optimizer})
+    trained = 6 * 2 * 4 * (10 + 6)
+    assert imitation_flops(rft, 10, 6, items=20, members=1) == trained + 2 * 20 * (10 + 5 * 6)
+    # Each member reads the prompt that it answers.
+    assert imitation_flops(rft, 10, 6, items=20, members=3) == trained + 2 * 20 * (3 * 10 + 5 * 6)
 
 
 def test_memory_and_disk(estimates: Callable[..., dict[str, Estimate]]) -> None:

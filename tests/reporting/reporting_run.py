@@ -7,6 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from thicket.config.stages import ReportedModel, ReportStage
+from thicket.reporting.compare import compare
+from thicket.reporting.inputs import read_inputs
+from thicket.reporting.results import Results
 
 SAMPLES = 4
 Correct = dict[str, dict[str, list[int]]]
@@ -28,8 +31,9 @@ def base(name: str) -> ReportedModel:
     return ReportedModel(name=name, kind="base", method="pretrain", type="pretrain")
 
 
-def specialist(name: str, start: str, domain: str) -> ReportedModel:
-    return ReportedModel(name=name, kind="specialist", method="grpo", type="grpo", base=start, domain=domain)
+def specialist(name: str, start: str, domain: str, method: str = "grpo") -> ReportedModel:
+    kind = method.replace("-", "_")
+    return ReportedModel(name=name, kind="specialist", method=method, type=kind, base=start, domain=domain)
 
 
 def student(name: str, start: str, teachers: list[str], method: str = "opd") -> ReportedModel:
@@ -116,6 +120,10 @@ def write_run(root: Path, models: list[ReportedModel], correct: Correct, budget_
             curve.parent.mkdir(parents=True, exist_ok=True)
             curve.write_text("step,flops,reward,selection\n1,5e8,0.25,\n2,1e9,0.5,0.5\n", encoding="utf-8")
     return ReportStage(name="report", experiment="toy", domains=list(correct[models[0].name]), models=models)
+
+
+def results_of(stage: ReportStage, root: Path) -> Results:
+    return compare(stage, read_inputs(stage, root))
 
 
 WriteRun = Callable[..., ReportStage]

@@ -4,12 +4,9 @@ import json
 from pathlib import Path
 
 import pytest
-from reporting_run import WriteRun, base, specialist, student
+from reporting_run import WriteRun, base, results_of, specialist, student
 
-from thicket.config.stages import ReportStage
-from thicket.reporting.compare import compare
 from thicket.reporting.inputs import read_inputs
-from thicket.reporting.results import Results
 
 MODELS = [base("tiny"), specialist("sort-grpo", "tiny", "sort"), student("opd", "tiny", ["sort-grpo"])]
 CORRECT = {
@@ -17,10 +14,6 @@ CORRECT = {
     "sort-grpo": {"sort": [4, 4, 2, 2], "reverse": [0, 0, 0, 0]},
     "opd": {"sort": [2, 3, 3, 2], "reverse": [1, 1, 1, 1]},
 }
-
-
-def results_of(stage: ReportStage, root: Path) -> Results:
-    return compare(stage, read_inputs(stage, root))
 
 
 def test_differences_are_those_worked_by_hand(run: WriteRun, tmp_path: Path) -> None:

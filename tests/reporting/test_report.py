@@ -7,12 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from reporting_run import Correct, WriteRun, base, specialist, student
+from reporting_run import Correct, WriteRun, base, results_of, specialist, student
 
 from thicket.config.stages import ReportedModel
-from thicket.reporting.compare import compare
 from thicket.reporting.findings import findings
-from thicket.reporting.inputs import read_inputs
 from thicket.reporting.markdown import markdown
 from thicket.reporting.page import page
 from thicket.reporting.report import build_report
@@ -108,7 +106,7 @@ def test_links_within_the_page_lead_somewhere(run: WriteRun, tmp_path: Path) -> 
 def test_names_and_texts_are_escaped(run: WriteRun, tmp_path: Path) -> None:
     evil = "<script>alert('&\"')</script>"
     stage = run(MODELS, CORRECT, {"mixed": "opd"})
-    results = compare(stage, read_inputs(stage, tmp_path))
+    results = results_of(stage, tmp_path)
     models = {}
     for name, result in results.models.items():
         model = result.model.model_copy(update={"name": f"{name}{evil}", "method": evil})
@@ -148,7 +146,7 @@ def test_smaller_experiments_work(run: WriteRun, tmp_path: Path, models: list[Re
 
 def test_only_bases_are_told_by_their_scores(run: WriteRun, tmp_path: Path) -> None:
     stage = run(MODELS[:1], CORRECT)
-    results = compare(stage, read_inputs(stage, tmp_path))
+    results = results_of(stage, tmp_path)
     told = findings(results).replace("\xa0", " ")
     assert told == "tiny solves 25.0 % [25.0, 25.0] of the samples, in the mean over domains."
     tiny = replace(results.models["tiny"], mean=Interval(0.5, 0.4, 0.6))

@@ -4,20 +4,19 @@ import json
 from pathlib import Path
 
 import pytest
-from reporting_run import WriteRun, as_vote, base, specialist
+from reporting_run import WriteRun, as_vote, base, results_of, specialist
 
-from thicket.config.stages import ReportedModel, ReportStage
+from thicket.config.stages import ReportStage
 from thicket.reporting import figures, gains, inference, tables
-from thicket.reporting.compare import compare
 from thicket.reporting.findings import findings
-from thicket.reporting.inputs import read_inputs
 from thicket.reporting.report import build_report
-from thicket.reporting.results import Answers, Results
+from thicket.reporting.results import Answers
 
-CONTROL = ReportedModel(
-    name="sort-sc", kind="specialist", method="self-consistency", type="self_consistency", base="tiny", domain="sort"
-)
-MODELS = [base("tiny"), specialist("sort-randopt", "tiny", "sort"), CONTROL]
+MODELS = [
+    base("tiny"),
+    specialist("sort-randopt", "tiny", "sort"),
+    specialist("sort-sc", "tiny", "sort", "self-consistency"),
+]
 CORRECT = {
     "tiny": {"sort": [1, 1, 2, 2], "reverse": [2, 2, 2, 2]},
     "sort-randopt": {"sort": [4, 4, 4, 0], "reverse": [0, 0, 0, 0]},
@@ -35,10 +34,6 @@ def stage(run: WriteRun, tmp_path: Path) -> ReportStage:
         "step,flops,temperature,selection\n1,5e8,0.3,0.25\n2,1e9,0.7,0.5\n", encoding="utf-8"
     )
     return made
-
-
-def results_of(stage: ReportStage, root: Path) -> Results:
-    return compare(stage, read_inputs(stage, root))
 
 
 def test_a_vote_is_paired_with_the_samples_of_its_base(stage: ReportStage, tmp_path: Path) -> None:

@@ -2,29 +2,22 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
-from reporting_run import WriteRun, as_vote, base, specialist
+from reporting_run import WriteRun, as_vote, base, results_of, specialist
 
-from thicket.config.stages import ReportedModel, ReportStage
+from thicket.config.stages import ReportStage
 from thicket.reporting import ways
-from thicket.reporting.compare import compare
-from thicket.reporting.inputs import read_inputs
 from thicket.reporting.report import build_report
-from thicket.reporting.results import Results
-
-
-def made(name: str, start: str, method: str) -> ReportedModel:
-    return specialist(name, start, "sort").model_copy(update={"method": method, "type": method.replace("-", "_")})
-
 
 MODELS = [
     base("tiny"),
-    made("s0-grpo", "tiny", "grpo"),
-    made("s1-grpo", "tiny", "grpo"),
-    made("s0-sft", "tiny", "sft"),
-    made("s0-sft-grpo", "s0-sft", "grpo"),
-    made("s0-randopt", "tiny", "randopt"),
+    specialist("s0-grpo", "tiny", "sort", "grpo"),
+    specialist("s1-grpo", "tiny", "sort", "grpo"),
+    specialist("s0-sft", "tiny", "sort", "sft"),
+    specialist("s0-sft-grpo", "s0-sft", "sort", "grpo"),
+    specialist("s0-randopt", "tiny", "sort", "randopt"),
 ]
 CORRECT = {
     "tiny": {"sort": [0, 1, 2, 3], "reverse": [2, 2, 2, 2]},
@@ -36,15 +29,21 @@ CORRECT = {
 }
 
 
+SAMPLED = {"temperature": 1.6, "top_k": 3, "top_p": 0.8}
+
+
+def edit(path: Path, key: str, values: dict[str, Any]) -> None:
+    """Lays values over those of a key of a JSON file."""
+    content = json.loads(path.read_text(encoding="utf-8"))
+    content[key] |= values
+    path.write_text(json.dumps(content), encoding="utf-8")
+
+
 @pytest.fixture
 def stage(run: WriteRun, tmp_path: Path) -> ReportStage:
     stage = run(MODELS, CORRECT)
     as_vote(tmp_path, "s0-randopt", members=4, temperature=0.0)
     return stage
-
-
-def results_of(stage: ReportStage, root: Path) -> Results:
-    return compare(stage, read_inputs(stage, root))
 
 
 def test_seeds_of_a_way_are_one_row_and_a_sequence_is_another(stage: ReportStage, tmp_path: Path) -> None:
@@ -56,6 +55,49 @@ def test_seeds_of_a_way_are_one_row_and_a_sequence_is_another(stage: ReportStage
     assert grpo.gain.value == pytest.approx(8 / 16)
     assert set(found["grpo",].sampled) == {"sort"}, "its own domain alone"
     assert found["sft", "grpo"].flops == pytest.approx(2e9), "with the step before it"
+
+
+def test_models_of_two_bases_are_two_ways(run: WriteRun, tmp_path: Path) -> None:
+    """Two bases are no seeds of one: neither a row nor a map holds both."""
+    models = [
+        base("small"),
+        base("large"),
+        specialist("small-grpo", "small", "sort", "grpo"),
+        specialist("large-grpo", "large", "sort", "grpo"),
+        specialist("small-ssd", "small", "sort", "ssd"),
+        specialist("large-ssd", "large", "sort", "ssd"),
+        specialist("small-cold", "small", "sort", "best-prompt"),
+        specialist("large-cold", "large", "sort", "best-prompt"),
+    ]
+    four, all_four = {"sort": [4, 4, 4, 4]}, {"sort": [2, 2, 2, 2]}
+    stage = run(models, {model.name: four if model.name.startswith("large") else all_four for model in models})
+    for name in ("small-ssd", "large-ssd"):
+        edit(tmp_path / f"build/models/{name}/provenance.json", "config", {"method": SAMPLED})
+    for name in ("small-cold", "large-cold"):
+        edit(tmp_path / f"build/evaluation/{name}/metrics.json", "answering", {"temperature": 0.0})
+    results = results_of(stage, tmp_path)
+    found = {(way.base, way.steps): way.models for way in results.ways}
+    assert found["small", ("grpo",)] == ("small-grpo",)
+    assert found["large", ("grpo",)] == ("large-grpo",)
+    assert [row.name for row in ways.sampled(results).rows][:2] == ["small → grpo", "large → grpo"]
+    assert [(one.base, one.reference) for one in results.maps] == [("small", 0.5), ("large", 1.0)]
+
+
+def test_efforts_and_other_values_of_a_domain_are_ways_of_their_own(run: WriteRun, tmp_path: Path) -> None:
+    brief = specialist("brief", "tiny", "sort", "grpo").model_copy(update={"effort": "brief"})
+    models = [
+        base("tiny"),
+        specialist("plain", "tiny", "sort", "grpo"),
+        brief,
+        specialist("short", "tiny", "sort", "grpo"),
+    ]
+    stage = run(models, {model.name: {"sort": [1, 1, 1, 1]} for model in models})
+    edit(tmp_path / "build/models/short/provenance.json", "config", {"domain": {"length_penalty": 0.5}})
+    results = results_of(stage, tmp_path)
+    assert [way.models for way in results.ways] == [("plain",), ("brief",), ("short",)]
+    table = ways.sampled(results)
+    assert [row.name for row in table.rows] == ["grpo (plain)", "grpo at brief", "grpo (short)"]
+    assert "the base without" in table.note
 
 
 def test_deployed_is_greedy_against_greedy(stage: ReportStage, tmp_path: Path) -> None:
@@ -81,22 +123,17 @@ def test_both_tables_are_in_the_report(stage: ReportStage, tmp_path: Path) -> No
 def test_a_map_has_the_temperatures_of_samples_and_of_answers(run: WriteRun, tmp_path: Path) -> None:
     models = [
         base("tiny"),
-        made("hot", "tiny", "ssd"),
-        made("hot-greedy", "hot", "best-prompt"),
-        made("base-greedy", "tiny", "best-prompt"),
+        specialist("hot", "tiny", "sort", "ssd"),
+        specialist("hot-greedy", "hot", "sort", "best-prompt"),
+        specialist("base-greedy", "tiny", "sort", "best-prompt"),
     ]
     scores = {"sort": [1, 1, 1, 1], "reverse": [1, 1, 1, 1]}
     stage = run(models, {model.name: scores for model in models})
     for model in models[1:]:
-        path = tmp_path / f"build/models/{model.name}/provenance.json"
-        provenance = json.loads(path.read_text(encoding="utf-8"))
-        provenance["config"]["method"] = {"temperature": 1.6, "top_k": 3, "top_p": 0.8}
-        path.write_text(json.dumps(provenance), encoding="utf-8")
+        edit(tmp_path / f"build/models/{model.name}/provenance.json", "config", {"method": SAMPLED})
     for name in ("hot-greedy", "base-greedy"):
         path = tmp_path / f"build/evaluation/{name}/metrics.json"
-        metrics = json.loads(path.read_text(encoding="utf-8"))
-        metrics["answering"] |= {"temperature": 0.0, "template": "{prompt}"}
-        path.write_text(json.dumps(metrics), encoding="utf-8")
+        edit(path, "answering", {"temperature": 0.0, "template": "{prompt}"})
     (found,) = results_of(stage, tmp_path).maps
     assert (found.domain, found.asked) == ("sort", [0.0, 1.0])
     assert [cell is not None for cell in found.start] == [True, True]

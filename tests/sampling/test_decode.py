@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 import torch
+from small_models import SIZES
 from transformers import (
     AutoModelForCausalLM,
     GPT2Config,
@@ -20,13 +21,11 @@ from thicket.sampling.prompts import Prompts, left_pad
 VOCABULARY = 60
 PROMPTS = [[5, 6, 7], [8], [9, 10, 11, 12, 13, 14], [15, 16]]
 SHAPE: dict[str, Any] = {
+    **SIZES,
     "vocab_size": VOCABULARY,
     "hidden_size": 32,
-    "intermediate_size": 48,
     "num_hidden_layers": 2,
     "num_attention_heads": 4,
-    "num_key_value_heads": 2,
-    "max_position_embeddings": 64,
     "bos_token_id": 1,
     "eos_token_id": 2,
     "pad_token_id": 0,

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 import torch
-from transformers import LlamaConfig, LlamaForCausalLM
+from small_models import random_llama
+from transformers import LlamaForCausalLM
 
 from thicket.config.domain import ScoredDomain, Window
 from thicket.config.verifier import JudgeModel, WritingVerifier
@@ -25,18 +26,13 @@ ITEM = Item("0" * 16, "say abc", "", 1)
 
 def saying(text: str) -> LlamaForCausalLM:
     """A model whose every next token is the one that follows in the text, by its bigrams: `7` after `=`."""
-    torch.manual_seed(0)
-    shape = LlamaConfig(
+    model = random_llama(
         vocab_size=len(TOKENIZER),
         hidden_size=len(TOKENIZER),
-        intermediate_size=8,
-        num_hidden_layers=1,
-        num_attention_heads=2,
         max_position_embeddings=256,
         bos_token_id=TOKENIZER.bos_token_id,
         eos_token_id=TOKENIZER.eos_token_id,
     )
-    model = LlamaForCausalLM(shape).eval()
     for parameter in model.parameters():
         torch.nn.init.zeros_(parameter)
     torch.nn.init.ones_(model.model.norm.weight)
@@ -55,7 +51,13 @@ def environment(judge: dict[str, Any]) -> Environment:
 
 @pytest.mark.parametrize(
     ("reply", "correct", "reason"),
-    [("=8", True, ""), ("=7", True, ""), ("=3", False, "judged 3"), ("=a", False, "the judge gave no score")],
+    [
+        ("=8", True, ""),
+        ("=7", True, ""),
+        ("=8/9", True, ""),
+        ("=3", False, "judged 3"),
+        ("=a", False, "the judge gave no score"),
+    ],
 )
 def test_the_first_number_of_the_reply_decides(reply: str, correct: bool, reason: str) -> None:
     judged = with_judge(environment({"template": "{question} {response}="}), saying(reply), TOKENIZER, 4)

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from transformers import LlamaConfig, LlamaForCausalLM
+from small_models import random_llama
+from transformers import LlamaForCausalLM
 
 from thicket.domains.item import Item
 from thicket.models.characters import character_tokenizer
@@ -17,16 +18,7 @@ TOKENIZER = character_tokenizer()
 
 
 def random_model() -> LlamaForCausalLM:
-    torch.manual_seed(0)
-    shape = LlamaConfig(
-        vocab_size=len(TOKENIZER),
-        hidden_size=16,
-        intermediate_size=24,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        max_position_embeddings=64,
-    )
-    return LlamaForCausalLM(shape).eval()
+    return random_llama(vocab_size=len(TOKENIZER))
 
 
 def responses(requests: list[Request], batch: int) -> list[list[Response]]:

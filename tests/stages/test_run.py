@@ -9,6 +9,7 @@ from safetensors.torch import load_file
 from toys import DECLARED, changed, declare, run, stages, toy_project
 
 from thicket.cli import main
+from thicket.config.verifier import WritingVerifier
 from thicket.stages.launch import FAILED, run_one
 from thicket.stages.run import in_pipeline, on_its_own, run_stage
 
@@ -40,6 +41,25 @@ def test_provenance_is_the_same_in_every_run(project: Path) -> None:
     assert list(made["data"]) == ["reverse"]
     assert made["cost"] == {"reverse-grpo": made["spent"]["flops"]}
     assert "torch" in made["versions"]
+
+
+def test_a_run_of_its_own_is_known_by_all_that_it_reads(project: Path, tmp_path: Path) -> None:
+    """Another budget, or another judge, is another run."""
+    root = Path(shutil.copytree(project, tmp_path / "project"))
+    student = stages(root)["student-opd"]
+    mixed = student.model_copy(update={"budget_of": "reverse-grpo"})
+    assert on_its_own(root, mixed) != on_its_own(root, student)
+    before = on_its_own(root, mixed)
+    provenance = root / "build/models/reverse-grpo/provenance.json"
+    provenance.write_text(provenance.read_text().replace('"cost"', ' "cost"'))
+    assert on_its_own(root, mixed) != before
+    judge = {"folder": "judge", "template": "{response}"}
+    domain = student.domains[0].model_copy(update={"verifier": WritingVerifier(type="writing", judge=judge)})  # type: ignore[arg-type]
+    judged = student.model_copy(update={"domains": [domain]})
+    before = on_its_own(root, judged)
+    (root / "judge").mkdir()
+    (root / "judge/model.safetensors").write_text("weights")
+    assert on_its_own(root, judged) != before
 
 
 def test_the_ledger_says_what_the_run_took(project: Path) -> None:

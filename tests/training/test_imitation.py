@@ -1,19 +1,17 @@
 """Training on fixed texts: the loss, micro-batches, what a run costs, and runs that are broken off in either phase."""
 
 import json
-import os
 import shutil
-import signal
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from breaking import Break, End, Killed, break_step, check_resumed, either_way, kill, make
 from safetensors.torch import load_file
+from small_models import random_llama
 from torch import Tensor
 from toys import VALUES, changed, run, stages, toy_project
-from transformers import LlamaConfig, LlamaForCausalLM
 
 from thicket.config.answering import Answering, Perturbation
 from thicket.config.base import Optimizer
@@ -27,11 +25,8 @@ from thicket.models.perturb import Direction, Neighbourhood
 from thicket.sampling.decode import Decoding
 from thicket.sampling.environment import load_environment
 from thicket.sampling.rollouts import Request, respond
-from thicket.signals import Interrupted
-from thicket.stages.run import in_pipeline, run_stage
 from thicket.training.imitation import ImitationTraining
 from thicket.training.ledger import Ledger
-from thicket.training.loop import Steps
 from thicket.training.order import dealt
 from thicket.training.records import read_records
 from thicket.training.samples import Sampling, asked
@@ -70,12 +65,6 @@ def easy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(exact, "verify", lambda config, response, item: len(response) % 2 == 0)
 
 
-def make(root: Path, stage: Any) -> dict[str, Tensor]:
-    targets = in_pipeline(root, stage)
-    run_stage(root, stage, targets)
-    return load_file(targets.artifact / "model.safetensors")
-
-
 def ledger(root: Path, name: str) -> dict[str, Any]:
     return json.loads((root / f"build/metrics/{name}.json").read_text())
 
@@ -87,19 +76,7 @@ TEXTS = [Text([5, 6, 7], [9, 0, 2]), Text([8], [11, 2]), Text([8, 9], [12, 13, 1
 
 
 def training(micro_batch: int) -> ImitationTraining:
-    torch.manual_seed(0)
-    shape = LlamaConfig(
-        vocab_size=20,
-        hidden_size=16,
-        intermediate_size=24,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        max_position_embeddings=32,
-        pad_token_id=2,
-    )
-    model = LlamaForCausalLM(shape).double()
-    with torch.no_grad():
-        model.lm_head.weight.mul_(20)
+    model = random_llama(spread=20, pad_token_id=2).double()
     config = Sft(type="sft", steps=1, batch=4, micro_batch=micro_batch, optimizer=Optimizer(lr=1e-3))
     no_selection: Any = None
     module = ImitationTraining(model, None, TEXTS, no_selection, config, 1.0, 0, 1, Ledger())
@@ -194,41 +171,21 @@ def test_a_budget_that_samples_use_up_is_an_error(project: Path) -> None:
 # -- broken off --------------------------------------------------------------------------------------------------------
 
 
-class Killed(BaseException):
-    """Stands for SIGKILL: nothing of the program handles it."""
+def break_training(monkeypatch: pytest.MonkeyPatch, end: End) -> None:
+    break_step(monkeypatch, 3, end)
 
 
-def kill() -> None:
-    raise Killed
-
-
-def terminate() -> None:
-    os.kill(os.getpid(), signal.SIGTERM)
-
-
-def break_training(monkeypatch: pytest.MonkeyPatch, how: Callable[[], None]) -> None:
-    with_step = Steps.training_step
-
-    def training_step(self: Steps, batch: Any, batch_index: int) -> None:
-        if self.step == 3:
-            how()
-        with_step(self, batch, batch_index)
-
-    monkeypatch.setattr(Steps, "training_step", training_step)
-
-
-def break_sampling(monkeypatch: pytest.MonkeyPatch, how: Callable[[], None]) -> None:
+def break_sampling(monkeypatch: pytest.MonkeyPatch, end: End) -> None:
     with_step = Sampling.predict_step
 
     def predict_step(self: Sampling, batch: Any, batch_idx: int) -> int:
         if batch_idx == 1:
-            how()
+            end.come()
         return with_step(self, batch, batch_idx)
 
     monkeypatch.setattr(Sampling, "predict_step", predict_step)
 
 
-Break = Callable[[pytest.MonkeyPatch, Callable[[], None]], None]
 LORA = {"method.lora": Lora(rank=2, dropout=0.5)}
 
 
@@ -242,42 +199,20 @@ LORA = {"method.lora": Lora(rank=2, dropout=0.5)}
         ("ssd", {"method.temperature": 1.6, "method.top_k": 3}, break_sampling),
     ],
 )
-@pytest.mark.parametrize(("how", "ending"), [(kill, Killed), (terminate, Interrupted)], ids=["SIGKILL", "SIGTERM"])
+@either_way
 def test_resumed_equals_unbroken(
-    project: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    name: str,
-    changes: dict[str, Any],
-    phase: Break,
-    how: Callable[[], None],
-    ending: type[BaseException],
+    project: Path, monkeypatch: pytest.MonkeyPatch, name: str, changes: dict[str, Any], phase: Break, end: End
 ) -> None:
     stage = changed(stages(project)[f"specialist-sort-{name}"], "sampler.batch", 10)
     for path, value in changes.items():
         stage = changed(stage, path, value)
-    unbroken = make(project, stage)
-    before = ledger(project, f"sort-{name}")
-    curves = (project / f"build/curves/sort-{name}.csv").read_text()
-
-    with monkeypatch.context() as patched:
-        phase(patched, how)
-        with pytest.raises(ending):
-            run_stage(project, stage, in_pipeline(project, stage))
-    resumed = make(project, stage)
-
-    assert resumed.keys() == unbroken.keys()
-    assert all(resumed[key].equal(unbroken[key]) for key in unbroken)
-    assert (project / f"build/curves/sort-{name}.csv").read_text() == curves
-    after = ledger(project, f"sort-{name}")
-    fixed = ("tokens_generated", "tokens_trained", "flops", "steps", "selection_pass@1")
-    assert {key: after[key] for key in fixed} == {key: before[key] for key in fixed}
-    assert not list((project / "build/resume").glob("specialist-*/*"))
+    check_resumed(project, stage, monkeypatch, phase, end)
 
 
 def test_what_is_sampled_is_not_sampled_again(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stage = changed(stages(project)["specialist-sort-rft"], "sampler.batch", 10)
     with monkeypatch.context() as patched:
-        break_sampling(patched, kill)
+        break_sampling(patched, End(kill, Killed))
         with pytest.raises(Killed):
             make(project, stage)
     (folder,) = (project / "build/resume").glob("*/samples")
@@ -362,12 +297,6 @@ def test_an_ensemble_teaches_the_model_that_its_members_are_perturbations_of(
     assert any(first != second for first, second in expected), "the members differ"
     provenance = json.loads((project / "build/models/sort-rft/provenance.json").read_text())
     assert list(provenance["parents"]) == ["ensemble"]
-
-
-def test_greedy_samples_of_one_model_would_be_equal(project: Path) -> None:
-    stage = changed(stages(project)["specialist-sort-rft"], "method.temperature", 0.0)
-    with pytest.raises(ValueError, match=r"method\.samples = 2 with method\.temperature = 0.*can have at most 1"):
-        make(project, stage)
 
 
 def test_self_distillation_answers_at_a_temperature_of_its_own(project: Path) -> None:

@@ -1,52 +1,13 @@
 """A run that was killed and goes on ends with the very weights of an unbroken one."""
 
-import json
-import os
-import signal
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from safetensors.torch import load_file
+from breaking import End, break_step, check_resumed, either_way, make
 from toys import changed, stages
 
 from thicket.config.on_policy import Lora
-from thicket.signals import Interrupted
-from thicket.stages.run import in_pipeline, run_stage
-from thicket.training.loop import Steps
-
-
-class Killed(BaseException):
-    """Stands for SIGKILL: nothing of the program handles it."""
-
-
-def kill() -> None:
-    raise Killed
-
-
-def terminate() -> None:
-    os.kill(os.getpid(), signal.SIGTERM)
-
-
-def make(root: Path, stage: Any) -> dict[str, Any]:
-    """Runs a stage and returns its weights."""
-    targets = in_pipeline(root, stage)
-    run_stage(root, stage, targets)
-    return load_file(targets.artifact / "model.safetensors")
-
-
-def break_off(monkeypatch: pytest.MonkeyPatch, at: int, how: Callable[[], None]) -> None:
-    """The next training ends in the given way, in the middle of step `at`."""
-    with_step = Steps.training_step
-
-    def training_step(self: Steps, batch: Any, batch_index: int) -> None:
-        if self.step == at:
-            how()
-        with_step(self, batch, batch_index)
-
-    monkeypatch.setattr(Steps, "training_step", training_step)
-
 
 STAGES = {
     "pretraining": ("base-tiny", {}),
@@ -63,39 +24,14 @@ STAGES = {
 
 
 @pytest.mark.parametrize(("name", "changes"), STAGES.values(), ids=STAGES)
-@pytest.mark.parametrize(("how", "ending"), [(kill, Killed), (terminate, Interrupted)], ids=["SIGKILL", "SIGTERM"])
+@either_way
 def test_resumed_equals_unbroken(
-    project: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    name: str,
-    changes: dict[str, Any],
-    how: Callable[[], None],
-    ending: type[BaseException],
+    project: Path, monkeypatch: pytest.MonkeyPatch, name: str, changes: dict[str, Any], end: End
 ) -> None:
     stage = stages(project)[name]
     for path, value in changes.items():
         stage = changed(stage, path, value)
-    unbroken = make(project, stage)
-    targets = in_pipeline(project, stage)
-    metrics, curves = targets.metrics.read_text(), targets.curves.read_text()
-
-    with monkeypatch.context() as patched:
-        break_off(patched, at=3, how=how)
-        with pytest.raises(ending):
-            run_stage(project, stage, targets)
-    assert (targets.artifact / "model.safetensors").is_file(), "what was there before is still there"
-    resumed = make(project, stage)
-
-    assert resumed.keys() == unbroken.keys()
-    assert all(resumed[key].equal(unbroken[key]) for key in unbroken)
-    assert targets.curves.read_text() == curves
-    assert _counts(targets.metrics.read_text()) == _counts(metrics)
-
-
-def _counts(ledger: str) -> dict[str, Any]:
-    """The figures of a ledger that the seed fixes."""
-    fixed = ("tokens_generated", "tokens_trained", "flops", "steps", "selection_pass@1")
-    return {name: json.loads(ledger)[name] for name in fixed}
+    check_resumed(project, stage, monkeypatch, lambda patched, end: break_step(patched, 3, end), end)
 
 
 def test_equal_seeds_give_equal_weights_and_others_do_not(project: Path) -> None:

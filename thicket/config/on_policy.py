@@ -30,7 +30,8 @@ class Trained(Strict):
     micro_batch: Positive = 64
     """Responses in one forward and backward pass; gradients are summed, so that it changes memory and nothing else."""
     flops: PositiveFloat | None = None
-    """Floating-point operations after which the run ends, where its steps are not done before; null: steps alone."""
+    """Floating-point operations after which the run ends, where its steps are not done before; null: steps alone.
+    Scores on the selection items are not counted."""
     lora: Lora | None = None
     """Train low-rank adapters; null: all weights."""
 

@@ -38,8 +38,8 @@ class Item:
     level: int
     reference: dict[str, Any] = field(default_factory=dict)
     demonstration: str = ""
-    """What a model would be shown or taught to write: the worked solution, where there is none the answer; empty where
-    many answers are right, and the source names none."""
+    """What a model would be shown or taught to write: the worked solution, where there is none the answer, with the
+    space before it that examples show; empty where many answers are right, and the source names none."""
 
 
 def item_id(question: str) -> str:

@@ -26,11 +26,6 @@ class Way:
     def is_vote(self) -> bool:
         return bool(self.members) or self.votes > 1
 
-    @property
-    def calls(self) -> int:
-        """Responses that an answer takes."""
-        return len(self.members) or self.votes
-
 
 def way_of(answering: Answering, evaluation: Evaluation) -> Way:
     """A model's own way to answer; the evaluation's decoding stands in where that leaves it open."""

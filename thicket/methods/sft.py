@@ -37,12 +37,13 @@ def written(tokenizer: Tokenizer, item: Item, stop: str | None, domain: str) -> 
     Raises: ValueError where it holds the stop character, at which a response would be cut, or is not what the chat
     template makes of it.
     """
-    text = item.demonstration.strip()
+    raw = isinstance(item.prompt, str)
+    text = item.demonstration.rstrip() if raw else item.demonstration.strip()  # text goes on as examples do
     if stop is not None and stop in text:
         raise ValueError(f"domain {domain}: item {item.id}: its demonstration holds the stop {stop!r}: {text[:80]!r}")
     if stop is not None:
         return tokenizer(text + stop, add_special_tokens=False)["input_ids"]
-    if not isinstance(item.prompt, str):
+    if not raw:
         chat = [*item.prompt, {"role": "assistant", "content": text}]
         whole = tokenizer.apply_chat_template(chat, tokenize=False)
         asked = tokenizer.apply_chat_template(item.prompt, add_generation_prompt=True, tokenize=False)

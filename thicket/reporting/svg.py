@@ -10,6 +10,8 @@ from typing import Any
 import matplotlib
 from matplotlib.figure import Figure
 
+INCH = 72.0
+"""Points."""
 ROLES = {
     "ink": "#101010",
     "muted": "#606060",
@@ -52,8 +54,6 @@ STYLE: dict[Any, Any] = {
 NO_METADATA = dict.fromkeys(("Creator", "Date", "Format", "Type"))
 FONT = "system-ui, sans-serif"
 """What the browser draws text with, in place of the font that matplotlib measured."""
-INCH = 72.0
-"""Points."""
 
 
 @contextmanager

@@ -12,6 +12,7 @@ SEEDS_NOTE = (
     "interval over items of that mean. Seeds: the mean over domains of each. FLOPs: of a specialist with all steps "
     "before it, the base left out. An answer: its FLOPs, times the base's."
 )
+EFFORTS_NOTE = " A model of an effort answers with the effort's prefix and in its window, the base without."
 
 
 def sampled(results: Results) -> Table:
@@ -46,7 +47,8 @@ def _table(
         )
         for way in results.ways
     ]
-    return Table(title, head, tuple(rows), SEEDS_NOTE)
+    efforts = any(way.example.effort for way in results.ways)
+    return Table(title, head, tuple(rows), SEEDS_NOTE + EFFORTS_NOTE * efforts)
 
 
 def _label(way: MethodResult, all_ways: tuple[MethodResult, ...]) -> str:

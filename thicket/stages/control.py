@@ -3,23 +3,20 @@
 import json
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from thicket.config.answering import Answering
-from thicket.config.run import Evaluation
 from thicket.config.search import BestPrompt, Control, SelfConsistency
 from thicket.config.stages import SpecialistStage
-from thicket.evaluation.evaluator import Evaluator, score
 from thicket.evaluation.scores import ItemScore
-from thicket.evaluation.way import way_of
 from thicket.models.answering import read_answering, write_answering
 from thicket.models.folder import active_parameter_count, load_model, load_tokenizer, weights_hash
-from thicket.sampling.environment import load_environment
 from thicket.stages.outcome import Outcome, Places
 from thicket.stages.publish import write_whole
+from thicket.stages.selection import selection_scores, share_correct
 from thicket.training.curves import Row
 from thicket.training.ledger import Ledger
 
@@ -86,27 +83,14 @@ def _whole(candidate: Answering, method: Control, base: str, folder: Path) -> An
 def _tester(
     config: SpecialistStage, answers: int, items: int, folder: Path, data: Path
 ) -> Callable[[Answering, str], _Tried]:
-    """What scores a candidate on the first selection items; an item's draws are the same for every candidate."""
-    model, tokenizer, domain = load_model(folder), load_tokenizer(folder), config.domain
-    settings = Evaluation(samples=answers, ks=[1], split="selection")
+    """What scores a candidate on the first selection items."""
+    model, tokenizer = load_model(folder), load_tokenizer(folder)
 
     def try_out(candidate: Answering, title: str) -> _Tried:
-        started, way = time.monotonic(), way_of(candidate, settings)
-        whole = load_environment(domain, data / domain.name, settings.split, tokenizer, way.template)
-        environment = replace(whole, items=whole.items[:items], prompts=whole.prompts[:items])
-        module = Evaluator(
-            model,
-            tokenizer,
-            [environment],
-            way,
-            answers,
-            greedy=False,
-            seed=config.seed,
-            sampler_batch=config.sampler.batch,
-        )
-        scores = score(module, config.trainer, title)[domain.name]
+        started = time.monotonic()
+        scores = selection_scores(config, candidate, model, tokenizer, data, answers, title, most=items)
         return _Tried(
-            score=sum(row.correct / row.samples for row in scores) / len(scores),
+            score=share_correct(scores),
             read=sum(row.prompt for row in scores),
             generated=sum(map(_generated, scores)),
             seconds=time.monotonic() - started,

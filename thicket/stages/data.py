@@ -78,7 +78,16 @@ def item_of(prompt: Prompt, pool: list[RawItem], raw: RawItem) -> Item:
     identity = item_id(raw.question)
     shots = random.Random(f"shots:{identity}").sample(pool, prompt.shots)
     asked = (_chat if prompt.style == "chat" else _text)(prompt, shots, raw)
-    return Item(identity, asked, raw.answer, raw.level, raw.reference, _demonstration(raw))
+    written = _lead(prompt) + _demonstration(raw) if _demonstration(raw) else ""
+    return Item(identity, asked, raw.answer, raw.level, raw.reference, written)
+
+
+def _lead(prompt: Prompt) -> str:
+    """The space between a prompt and its solution in the examples that raw text shows: an answer begins as they do."""
+    if prompt.style == "chat" or not prompt.shots:
+        return ""
+    found = re.search(r"\{prompt\}(\s*)", prompt.shot_template)
+    return found[1] if found else ""
 
 
 def _demonstration(raw: RawItem) -> str:

@@ -6,11 +6,9 @@ from pathlib import Path
 from transformers import PreTrainedModel
 
 from thicket.config.answering import Answering
-from thicket.config.run import Evaluation
 from thicket.config.search import Es, Member, Randopt
 from thicket.config.stages import SpecialistStage
-from thicket.evaluation.evaluator import Evaluator, score
-from thicket.evaluation.way import way_of, weights_folder
+from thicket.evaluation.way import weights_folder
 from thicket.methods.es import EsSearch
 from thicket.methods.member import write_member
 from thicket.methods.randopt import RandoptSearch
@@ -21,6 +19,7 @@ from thicket.sampling.environment import Environment, load_environment
 from thicket.sampling.judging import with_judge
 from thicket.sampling.prompts import Tokenizer
 from thicket.stages.outcome import Outcome, Places
+from thicket.stages.selection import selection_scores, share_correct
 from thicket.training.loop import fit
 from thicket.training.scoring import Scorer
 from thicket.training.search import SearchTraining
@@ -82,17 +81,5 @@ def _selection(
     config: SpecialistStage, answering: Answering, model: PreTrainedModel, tokenizer: Tokenizer, data: Path
 ) -> float:
     """Share of correct answers to the selection items, sampled or by the members' vote."""
-    settings = Evaluation(samples=SELECT_SAMPLES, ks=[1], split="selection")
-    environment = load_environment(config.domain, data / config.domain.name, settings.split, tokenizer)
-    module = Evaluator(
-        model,
-        tokenizer,
-        [environment],
-        way_of(answering, settings),
-        settings.samples,
-        greedy=False,
-        seed=config.seed,
-        sampler_batch=config.sampler.batch,
-    )
-    scores = score(module, config.trainer, f"specialist {config.name}")[config.domain.name]
-    return sum(row.correct / row.samples for row in scores) / len(scores)
+    title = f"specialist {config.name}"
+    return share_correct(selection_scores(config, answering, model, tokenizer, data, SELECT_SAMPLES, title))

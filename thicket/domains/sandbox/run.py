@@ -114,13 +114,25 @@ def _watch(process: subprocess.Popen[bytes], verdict_file: int, limits: Limits) 
             elif now >= look:
                 look, excess = now + LOOK_SECONDS, _excess(process.pid, limits)
     _end(process)
-    with process.stdout, open(verdict_file, "rb") as rest:
-        output, verdict = parts[output_file] + process.stdout.read(), parts[verdict_file] + rest.read()
+    with process.stdout, open(verdict_file, "rb"):
+        for descriptor in parts:
+            parts[descriptor] += _rest(descriptor)
+    output, verdict = parts[output_file], parts[verdict_file]
     if not excess and len(output) > limits.output_bytes:
         excess = "output limit"
     passed, reason = _verdict(verdict.decode(), process.returncode)
     text = output[: limits.output_bytes].decode("utf-8", "replace")
     return Ending(passed and not excess, excess or reason, text)
+
+
+def _rest(descriptor: int) -> bytes:
+    """What is there to be read; whoever has left the box's group may hold the other end open for long."""
+    os.set_blocking(descriptor, False)
+    rest = bytearray()
+    with suppress(BlockingIOError):
+        while part := os.read(descriptor, READ_BYTES):
+            rest += part
+    return bytes(rest)
 
 
 def _spoken(verdict: bytes | bytearray) -> bool:
