@@ -85,6 +85,15 @@ LINES = {
     "digits": "٣" * 10**6,
     "stars": "*" * 10**6,
     "fraction": "1/" * 500_000,
+    "ratio": "1:" * 500_000,
+    "power": "9" * 10**6 + "²",
+    "exponents": "1e" * 500_000,
+    "announced": "answer is " * 100_000,
+    "late": "answer is" + " " * 10**6 + "x",
+    "joined": "A, " * 300_000 + "C",
+    "fractions": "<answer>" + "\\frac{" * 70_000 + "1" + "}{2}" * 70_000 + "</answer>",
+    "times": "1x" * 500_000,
+    "equal spaces": "= " * 500_000,
 }
 
 
@@ -111,21 +120,21 @@ def test_the_end_of_a_long_response_counts() -> None:
         ("last number", "٤٢", True),  # Arabic-Indic
         ("last number", "４２", True),  # full width
         ("last number", "⁴²", False),
-        ("last number", "42²", True),  # powers are not read
+        ("last number", "42²", False),  # powers are not read, nor their bases
         ("last number", "④②", False),
         ("last number", "Ⅳ", False),
         ("math", "٤٢", True),
         ("math", r"\boxed{４２}", True),
         ("math", r"\boxed{⁴²}", False),
         ("math", "④②", False),
-        ("countdown", "２５ ＋ 3 * 7", False),  # a full-width sign is none of ours
+        ("countdown", "２５ ＋ 3 * 7", True),
         ("countdown", "٢٥ + ３ × 7", True),
         ("countdown", "25 + 3 ⋅ 7", True),
         ("countdown", "²⁵ + 3 * 7", False),
         ("exact", "４２", False),  # the text itself is asked for
-        ("choice", "Ｂ", False),
+        ("choice", "Ｂ", True),
         ("choice", "В", False),  # Cyrillic
-        ("words", "ｎｏ", False),
+        ("words", "ｎｏ", True),
     ],
 )
 def test_signs_that_look_like_others(subject: str, response: str, verdict: bool) -> None:
@@ -154,6 +163,8 @@ def test_signs_that_look_like_others(subject: str, response: str, verdict: bool)
         ("countdown", "<answer>25 + 3 * 7</answer> <answer>25</answer>", False),
         ("countdown", "<answer>25</answer> <answer>25 + 3 * 7</answer>", True),
         ("countdown", "25 + 3 * 7\n25 - 3 * 7", False),
+        ("countdown", "<answer>25 + 3 * 7 or 25 - 3 * 7</answer>", False),
+        ("countdown", "<answer>25 - 3 * 7\n25 + 3 * 7</answer>", False),
         ("exact", "42 42", False),
         ("exact", "the answer is 42", False),
     ],

@@ -118,6 +118,89 @@ def test_no_solutions(response: str) -> None:
     assert not judged(response)
 
 
+def tagged(content: str, numbers: tuple[int, ...], target: int) -> bool:
+    return judged(f"I think so.\n<answer>{content}</answer>", numbers=numbers, target=target)
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        r"\(3+4\)",
+        "$3+4$",
+        "$3+4$ = 7",
+        r"\[3+4\]",
+        r"\boxed{3 + 4} = 7",
+        r"\left(3+4\right)",
+        "[3+4]",
+        "3+4 = 7",
+        "3+4\n= 7",
+        "3+4 (this equals 7)",
+        "3 + 4 (using both)",
+        "3+4, which is 7.",
+        r"3+4 \text{ equals } 7",
+        "x = 3+4",
+        "```\n3+4\n```",
+        "```python\n3+4\n```",
+        "`3+4`",
+        "3+4\n\n3 + 4 = 7",
+        "３＋４",
+    ],
+)
+def test_what_may_stand_around_an_expression(written: str) -> None:
+    assert tagged(written, (3, 4), 7)
+    assert not tagged(written, (3, 4), 8)
+    assert not tagged(written, (3, 4, 7), 7)
+
+
+@pytest.mark.parametrize(
+    ("written", "value"),
+    [
+        *((sign, 16) for sign in ("8x2", "8 X 2", "8×2", "8 ∗ 2", "8·2", r"8\times 2", r"8\cdot2", "(8)x(2)")),
+        *((sign, 4) for sign in ("8÷2", r"8 \div 2", r"\frac{8}{2}", r"\dfrac82", "8∕2", "8⁄2", r"\frac{8}{2} = 4")),
+        *((sign, 6) for sign in ("8–2", "8−2", "8－2")),
+    ],
+)
+def test_how_operators_are_written(written: str, value: int) -> None:
+    assert tagged(written, (2, 8), value)
+    assert not tagged(written, (2, 8), value + 1)
+
+
+def test_fractions_inside_fractions() -> None:
+    assert tagged(r"\frac{\frac{8}{2} + 1}{5}", (1, 2, 5, 8), 1)
+    assert not tagged(r"\frac{8}{\sqrt{2}}", (2, 8), 4)
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "3+4 or 4+3",
+        "3+4, 3*4",
+        "3-4\n3+4",
+        "3+4 and 3+4=8",
+        "3+4 = 8",
+        "(3+4) and then *2",
+        "3.5+4",
+        "1,003+4",
+        "3^1+4",
+        "3²+4",
+        "sqrt(3)+4",
+        r"\sqrt{3}+4",
+        "f(3+4)",
+        "print(3+4)",
+        "3+4!",
+        "3+4%",
+        "x3+4",
+        "3+4y",
+        "3+4+",
+        "3 and 4",
+        "7",
+        "",
+    ],
+)
+def test_what_counts_for_nothing(written: str) -> None:
+    assert not tagged(written, (3, 4), 7)
+
+
 def test_every_number_or_some_of_them() -> None:
     assert not judged("25 + 21", SOME)
     assert judged("25 - 3", SOME, target=22)

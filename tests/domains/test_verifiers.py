@@ -14,7 +14,7 @@ from thicket.config.verifier import (
 )
 from thicket.domains.instructions import follows
 from thicket.domains.item import Item
-from thicket.domains.registry import judge_of
+from thicket.domains.registry import extract_of, judge_of
 from thicket.domains.verifiers.number import numbers
 
 LAST, FIRST = NumberVerifier(type="number"), NumberVerifier(type="number", which="first")
@@ -51,8 +51,8 @@ def verdict(verifier: Verifier, response: str, answer: str, **reference: Any) ->
         (CHOICE, "An Apple", "A", False),
         (CHOICE, "A or B", "B", False),
         (CHOICE, "", "A", False),
-        (CHOICE_LAST, "A or B", "B", True),
-        (CHOICE_LAST, "B, and not A", "B", False),
+        (CHOICE_LAST, "A or B", "B", False),
+        (CHOICE_LAST, "B, and not A", "B", True),
         (WORDS, "Yes, no doubt", "yes", True),
         (WORDS, "**YES**", "Yes", True),
         (WORDS, "yesterday; no", "no", True),
@@ -71,10 +71,19 @@ def test_verdicts(verifier: Verifier, response: str, answer: str, right: bool) -
         ("12 and 12. and #### 12", ["12", "12", "12"]),
         ("1,234,567.50 or 1,2,3 or 1,2345", ["1234567.50", "1", "2", "3", "1", "2345"]),
         ("-3, −3, +3, (-3), =-3, $-3, -$3", ["-3", "-3", "3", "-3", "-3", "-3", "-3"]),
-        ("12-5, 12 - 5, x)-5, 2020-01-05", ["12", "5", "12", "5", "5", "2020", "1", "5"]),
+        ("12-5, 12 - 5, x)-5, 2020-1", ["12", "5", "12", "5", "5", "2020", "1"]),
         ("$7.50, 50%, .5, 1.5., **4**, _4_", ["7.50", "50", "0.5", "1.5", "4", "4"]),
-        ("3/4, -1/8, 5/0", ["0.75", "-0.125", "5", "0"]),
-        ("x2, H2O, 7th, 3e5, ²", ["7", "3"]),
+        ("3/4, -1/8, 5/0", ["0.75", "-0.125"]),
+        ("x2, H2O, 7th, ²", ["7"]),
+        ("5e3, 1.5E-2, -2e+1, 3e2/2, 2e", ["5E+3", "0.015", "-2E+1", "1.5E+2", "2"]),
+        ("5e9999, 5e-99999, 5e3x", []),
+        ("5², 42³, 1,000², 1½, 5^2, x^2, 10^{-3}", []),
+        ("90^\\circ", ["90"]),
+        ("5:00, 10:08:30, 3:4, 2024-05-03, -2024-05-03, 2024-05-03T10:00, 3/5/2024, 03.05.2024, 1.2.3", []),
+        ("at 5:00 pm 3 of 4", ["3", "4"]),
+        ("Answer:5, 2020-1-5", ["5", "2020", "1", "5"]),
+        ("1{,}000, 1\\,000, 1,\\!000", ["1000", "1000", "1000"]),
+        ("－５, ５００％, 7個", ["-5", "500", "7"]),
         ("٣, ３.５, १,२३४, ⅔", ["3", "3.5", "1234"]),
         ("nan, inf, -inf, NaN, Infinity", []),
     ],
@@ -106,14 +115,94 @@ def test_a_letter_that_stands_alone(text: str) -> None:
     assert verdict(CHOICE, text, "B")
 
 
-@pytest.mark.parametrize("text", ["b", "Bob", "B2", "B's", "B-52", "plan-B", "d'B", "A B", "éB"])
+@pytest.mark.parametrize("text", ["Bob", "B2", "B's", "B-52", "plan-B", "d'B", "A B", "éB"])
 def test_a_letter_that_does_not(text: str) -> None:
     assert not verdict(CHOICE, text, "B")
 
 
+@pytest.mark.parametrize(
+    ("text", "letter"),
+    [
+        ("The answer is B, not A", "B"),
+        ("A is wrong. C too. The answer is B. D is wrong.", "B"),
+        ("A or C? Answer: B", "B"),
+        ("**Answer:** B, since A is too small", "B"),
+        ("Final Answer: (B). Not C", "B"),
+        ("A is near. The answer is option B", "B"),
+        (r"A, so \boxed{B}, not C", "B"),
+        (r"A. The answer is: $\boxed{\text{(B)}}$, not C", "B"),
+        ("C isn't it, nor is A.\n\n(B)\n", "B"),
+        ("Is it C or A?\n**B**", "B"),
+        ("The answer is not A but B", "B"),
+        ("not (A), so (B)", "B"),
+        ("A and B", None),
+        ("A or B", None),
+        ("A, B", None),
+        ("(A) and (B)", None),
+        ("The answer is A and B. C", None),
+        ("Answer: A, B", None),
+        ("Both B and B", "B"),
+        ("b", "B"),
+        (" b.\n", "B"),
+        ("(b)", "B"),
+        ("b) moon", "B"),
+        ("Answer: b", "B"),
+        ("answer: b) moon", "B"),
+        (r"A. \boxed{b}", "B"),
+        ("the answer is b, since", "B"),
+        ("I take (b) here", "B"),
+        ("a moon", None),
+        ("The answer is a large moon", None),
+        ("answer: a moon", None),
+        ("f(b) is a moon", None),
+        ("(b) or (c)", None),
+        ("answer: b, c", None),
+        ("Ｂ", "B"),
+        ("（Ｂ）", "B"),
+        ("答え：Ｂ", "B"),
+    ],
+)
+def test_an_announced_option_wins_and_two_are_none(text: str, letter: str | None) -> None:
+    for verifier in (CHOICE, CHOICE_LAST):
+        assert extract_of(verifier)(text, Item("0" * 16, "?", "A", 1)) == letter
+
+
+def test_of_several_announced_options_the_config_chooses() -> None:
+    text = "The answer is A. Wait, C. No: the answer is B. D?"
+    assert verdict(CHOICE, text, "A")
+    assert verdict(CHOICE_LAST, text, "B")
+    assert verdict(WORDS, "No! The answer is yes; no isn't.", "yes")
+    assert not verdict(WORDS, "yes or no", "yes")
+    assert not verdict(WORDS, "not yes", "yes")
+    assert verdict(ChoiceVerifier(type="choice", options=["in", "out"]), "İn", "in")  # to `casefold` another word
+    small = ChoiceVerifier(type="choice", options="abcd")
+    assert verdict(small, "b", "b")
+    assert verdict(small, "(B)", "b")
+    assert not verdict(small, "B is a moon", "b")
+
+
 @pytest.mark.parametrize("verifier", [EXACT, LAST, CHOICE])
 @pytest.mark.parametrize(
-    "text", ["9" * 100_000, "1," * 50_000, "(" * 100_000, "A-" * 50_000, "-" * 100_000 + "1", "0." * 50_000]
+    "text",
+    [
+        "9" * 100_000,
+        "1," * 50_000,
+        "(" * 100_000,
+        "A-" * 50_000,
+        "-" * 100_000 + "1",
+        "0." * 50_000,
+        "1:" * 50_000 + "x",
+        "9" * 100_000 + "²",
+        "1e" * 50_000,
+        "answer is " * 10_000,
+        "answer is" + " " * 100_000 + "x",
+        "A, " * 50_000 + "B",
+        "a) b " * 20_000,
+        "A" + " )" * 50_000,
+        "A\n" * 50_000 + "B",
+        "\\boxed{" * 15_000,
+    ],
+    ids=lambda text: f"{text[:12]}…",
 )
 def test_long_responses_take_no_longer_than_their_length_asks(verifier: Verifier, text: str) -> None:
     started = time.process_time()

@@ -15,7 +15,10 @@ class ExactVerifier(Strict):
 
 
 class NumberVerifier(Strict):
-    """A number in the response equals the answer's last number."""
+    """A number in the response equals the answer's last number.
+
+    3/4, 1,234.50, 50% (fifty) and 5e3 are numbers; powers (5²), times and ratios (5:00), dates (2024-05-03) are none.
+    """
 
     type: Literal["number"]
     which: Literal["first", "last"] = "last"
@@ -25,17 +28,22 @@ class NumberVerifier(Strict):
 
 
 class ChoiceVerifier(Strict):
-    """The first or last option that stands alone in the response equals the answer."""
+    """The option that the response announces, or else the first or last that stands alone, equals the answer.
+
+    Announced is an option behind "answer is", "answer:" and the like, in a \\boxed{…}, or on a line of its own. Options
+    that are named together ("A and B") are no answer, and "not A" names none.
+    """
 
     type: Literal["choice"]
     options: (
         Annotated[str, Field(pattern=r"^[A-Za-z0-9]{2,}$")]
         | Annotated[list[Annotated[str, Field(pattern=r"^\w{2,}$")]], Field(min_length=2)]
     ) = "ABCDE"
-    """Letters or digits in one text, which count in this case only (`ABCD`), or a list of words, which count in any
-    case (`["yes", "no"]`)."""
+    """Letters or digits in one text (`ABCD`), or a list of words, which count in any case (`["yes", "no"]`). Letters
+    count in the other case only where it marks them: "(b)", "answer: b", "b" by itself."""
     which: Literal["first", "last"] = "first"
-    """Which option of the response counts: the first suits a bare answer, the last one that ends a chain of thought."""
+    """Which of several options counts, of those that the response announces, or else of all: the first suits a bare
+    answer, the last one that ends a chain of thought."""
 
 
 class MathVerifier(Strict):
@@ -43,7 +51,10 @@ class MathVerifier(Strict):
 
     The answer is what stands in the last \\boxed{…}, else the last formula in dollar signs or the last number; both
     sides are parsed as LaTeX and compared with sympy (https://github.com/huggingface/Math-Verify): 1/2 = 0.5 =
-    \\frac12.
+    \\frac12 and 0.\\overline{3} = 1/3. A percentage next to an answer without a percent sign is its number or its
+    value: for 50% also 50 and 0.5, for 50 also 50%, for 0.5 also 50%. Ratios equal ratios alone (3:4 = 6:8), {1,2} is
+    no (1,2), and as texts are compared times (10:08), numerals with a base (12_8) and words: \\text{…}, or plain ones
+    of which one has three letters (`cat`, but not `ab`).
     """
 
     type: Literal["math"]
@@ -55,9 +66,10 @@ class MathVerifier(Strict):
 class CountdownVerifier(Strict):
     """An expression over the item's numbers has the item's target as its value.
 
-    The expression is what stands in the last <answer>…</answer>, else in the last line; there it is the last run of
-    numbers, + - * / (also × ÷ −), parentheses and at most one equals sign with the target on its other side. It is
-    parsed, never run, and computed with exact fractions. The game is that of TinyZero
+    The expression is what stands in the last <answer>…</answer>, else in the last line: numbers, + - * / (also × ÷ −, x
+    between numbers, \\times, \\frac), brackets and at most one equals sign with the target on its other side. Words
+    and numbers by themselves around it are remarks; of several different expressions none counts. It is parsed,
+    never run, and computed with exact fractions. The game is that of TinyZero
     (https://github.com/Jiayi-Pan/TinyZero), the measure of arXiv 2603.12228 and 2509.24372.
     """
 

@@ -1,10 +1,8 @@
-"""Answers in mathematical texts: where they stand, and whether two of them are the same (by math-verify)."""
+"""Where the answer stands in a mathematical text."""
 
-import logging
 import re
-from typing import Any
 
-from thicket.domains.digits import ascii_digits
+from thicket.domains.digits import POWERS, THOUSANDS, ascii_signs
 
 TAIL = 1000
 """Characters at a text's end among which an answer outside a box is sought, and those of the longest answer."""
@@ -14,17 +12,18 @@ _FORMULA = (
     r"\$\$(?P<display>[^$]+)\$\$|\$(?!\s)(?P<inline>[^$]+)(?<!\s)\$(?![0-9])"
     r"|\\\((?P<round>[^\\]*(?:\\[^()\\][^\\]*)*)\\\)|\\\[(?P<square>[^\\]*(?:\\[^\[\]\\][^\\]*)*)\\\]"
 )
+# With all that belongs to it: the other side of a ratio or a time, a denominator, an exponent, a period, a base.
 _NUMBER = (
-    r"(?P<number>(?:(?<![\w)\]])[-\u2212])?(?<![\w.])(?:[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])|[0-9]+)(?:\.[0-9]+)?"
-    r"(?:/[0-9]+(?!\w|\.[0-9]))?)"
+    rf"(?P<number>(?:(?<![\w)\]])[-\u2212])?(?<![\w.])(?:{THOUSANDS}|[0-9]++)(?:\.[0-9]*+\\overline\{{[0-9]++\}}"
+    rf"|(?:\.[0-9]++)?(?:(?::[0-9]++)++|/[0-9]++(?!\w|\.[0-9])|[eE][-+]?[0-9]++|_(?:[0-9]++|\{{[0-9]++\}}))?)"
+    rf"(?![{POWERS}])(?:\s?\\?%)?)"
 )
 _BARE = r"(?P<bare>[-\u2212]?\\(?:[dt]?frac\s*\{[^{}]*\}\s*\{[^{}]*\}|sqrt\s*\{[^{}]*\}))"
 """A fraction or a root that stands in the text without dollar signs."""
 _LAST = re.compile(f"{_FORMULA}|{_BARE}|{_NUMBER}")
-_EQUALS = re.compile(r"(?<![<>!:])=|[{}]")
-_SYMBOL = re.compile(r"\s*\\?[a-zA-Z]\w*(?:\{[^{}]*\})?(?:\([^()]*\))?\s*")
-"""What an answer may be named by: `x`, `f(x)`, `x_1`."""
-_WORDLESS = re.compile(r"(?:\\(?!boxed|fbox)[a-zA-Z]+|(?<![a-zA-Z])[a-zA-Z](?![a-zA-Z])|[-+*/^_=(){}\[\]|!.,<>0-9 ])+")
+_WORDLESS = re.compile(
+    r"(?:\\(?!boxed|fbox)[a-zA-Z]+|\\[,;:!%{}]|(?<![a-zA-Z])[a-zA-Z](?![a-zA-Z])|[-+*/^_=(){}\[\]|!.,:%<>0-9 ])+"
+)
 
 
 def answer_in(text: str) -> str | None:
@@ -33,7 +32,7 @@ def answer_in(text: str) -> str | None:
     A formula stands in $…$, $$…$$, \\(…\\) or \\[…\\]; prices in dollars are none. A text without a word is a formula
     as a whole. What is longer than `TAIL` characters is no answer.
     """
-    plain = ascii_digits(text).strip()
+    plain = ascii_signs(text).strip()
     found = boxed(plain)
     if found is None and len(plain) <= TAIL and _WORDLESS.fullmatch(plain):
         found = plain
@@ -63,47 +62,3 @@ def boxed(text: str) -> str | None:
             if is_box and start > best:
                 best, content = start, text[start : match.start()]
     return content
-
-
-def plain_form(answer: str) -> str:
-    """An answer without what changes no value: dollar and percent signs, spaces at the ends, a full stop."""
-    return re.sub(r"\\?[$%]", "", answer).strip().removesuffix(".").strip()
-
-
-def _sides(answer: str) -> list[str]:
-    """What stands between the equality signs outside of braces."""
-    depth, cuts = 0, [-1]
-    for match in _EQUALS.finditer(answer):
-        depth += {"{": 1, "}": -1}.get(match[0], 0)
-        if match[0] == "=" and depth == 0:
-            cuts.append(match.start())
-    return [answer[start + 1 : end] for start, end in zip(cuts, [*cuts[1:], len(answer)], strict=True)]
-
-
-def __getattr__(name: str) -> Any:
-    """`equivalent`, made when it is asked for: it loads sympy, for which a worker has time before its first call."""
-    if name != "equivalent":
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from math_verify import LatexExtractionConfig, parse, verify
-
-    logging.getLogger("math_verify").setLevel(logging.ERROR)  # It warns of every call without a time limit.
-
-    def parsed(text: str) -> list[Any]:
-        config = [LatexExtractionConfig()]
-        # Its own limits need signals, and those the main thread; the pool of workers has limits that hold.
-        return parse(f"${text}$", extraction_config=config, fallback_mode="no_fallback", parsing_timeout=0)
-
-    def equivalent(reference: str, answer: str) -> bool:
-        """Whether an answer is the reference as mathematics: LaTeX that sympy finds equal. Slow, and it may not end.
-
-        Both are parsed by a grammar; no text is run. What the grammar can't read equals nothing. Of an equation all
-        sides but a name have to be the reference: 3 = 5 is no way to say 5.
-        """
-        sides = [answer] if "=" in reference else _sides(answer)
-        expected = parsed(reference)
-        values = [parsed(side) for side in sides if len(sides) == 1 or not _SYMBOL.fullmatch(side)]
-        return bool(expected and values) and all(
-            given and verify(expected, given, timeout_seconds=0) for given in values
-        )
-
-    return equivalent

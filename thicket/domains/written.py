@@ -1,33 +1,26 @@
-"""How a mathematical answer is written: what changes no value, and which answers are texts, ratios or percentages."""
+"""How a mathematical answer is written: what changes no value, and the parts that equality and ratio signs leave."""
 
 import re
 from fractions import Fraction
 
 from thicket.domains.digits import THOUSANDS
 
-_TEXT = r"\\(?:text(?:bf|it|rm|sf|tt|normal)?|math(?:rm|bf|it|sf|tt)|mbox|operatorname)\s*"
-_DOLLAR = re.compile(r"\\?\$")
-_PERCENT = re.compile(rf"\s?(?:\\?%|{_TEXT}\{{\s*(?:\\?%|percent)\s*\}}|(?<=[0-9}}]\s)percent\b)")
+WRAPPER = r"\\(?:text(?:bf|it|rm|sf|tt|normal)?|math(?:rm|bf|it|sf|tt)|mbox|operatorname)\s*"
+"""A command that sets its braces' content as text."""
+_PERCENT = re.compile(rf"\s?(?:\\?%|{WRAPPER}\{{\s*(?:\\?%|percent)\s*\}}|(?<=[0-9}}]\s)percent\b)")
 _ANNOUNCED = re.compile(
-    rf"\s*(?P<opened>{_TEXT}\{{)?\s*(?:the\s+)?(?:final\s+)?ans(?:wer)?(?:\s+is\b\s*:?|\s*[:=])", re.IGNORECASE
+    rf"\A\s*(?P<opened>{WRAPPER}\{{)?\s*(?:the\s+)?(?:final\s+)?ans(?:wer)?(?:\s+is\b\s*:?|\s*[:=])\s*", re.IGNORECASE
 )
-_EMPTY = re.compile(rf"\s*{_TEXT}\{{\s*\}}\s*[:=]?")
-_ABOUT = re.compile(r"\s*(?:\\(?:approx|thickapprox|simeq|sim)(?![a-zA-Z])|\u2248)")
+_EMPTY = re.compile(rf"\A\s*{WRAPPER}\{{\s*\}}\s*[:=]?")
+_ABOUT = re.compile(r"\A\s*(?:\\(?:approx|thickapprox|simeq|sim)(?![a-zA-Z])|\u2248)")
 _GROUPED = re.compile(rf"(?<![0-9.]){THOUSANDS}")
 _GROUPING = re.compile(r",?\\[,;:! ]|\{,\}")
-_EQUALS = re.compile(r"(?<![<>!:])=|[{}]")
-_COLON = re.compile(r"(?<!\\):(?!=)|[{}()\[\]]")
+_EQUALS = re.compile(r"(?<![<>!:])(?P<cut>=)|(?P<open>[{])|(?P<close>[}])")
+_COLON = re.compile(r"(?<!\\)(?P<cut>:)(?!=)|(?P<open>[{(\[])|(?P<close>[})\]])")
 _SYMBOL = re.compile(r"\s*\\?[a-zA-Z]\w*(?:\{[^{}]*\})?(?:\([^()]*\))?\s*")
 """What an answer may be named by: `x`, `f(x)`, `x_1`."""
-_WRAPPED = re.compile(rf"(?:{_TEXT}\{{[^{{}}]*\}}|\\?[\s,;~])+")
-_WORDS = re.compile(r"(?=.*[^\W\d_]{3})[^\W\d_]+(?:[\s'’.,]+[^\W\d_]+)*[\s'’.,]*", re.DOTALL)
-_DECORATION = re.compile(rf"{_TEXT}(?=\{{)|\\(?:left|right)\b|[\s\\{{}}()~'’\"]|\.(?![0-9])")
-_BASED = re.compile(r"(?<![\w^{])(?=[A-F]*[0-9])[0-9A-F.]+[)}]?\s*_")
-"""A numeral with its base: 12_8. Not `x_1`, nor a lower index that begins what follows, as in {}_5C_2."""
-_TIMED = re.compile(r"[0-9]{1,2}(?::[0-5][0-9]){1,2}(?P<half>[ap]m)?")
-_LEADING_ZERO = re.compile(r":0")
-_REPEATING = re.compile(r"(?P<whole>[0-9]*)\.(?P<once>[0-9]*)\\(?:overline|bar|dot)\s*(?:\{(?P<many>[0-9]+)\}|(?P<one>[0-9]))")
-_EXPONENT = re.compile(r"(?<![\w.\\])([0-9]+(?:\.[0-9]+)?)[eE]([-+]?[0-9]+)(?!\w)")
+_REPEATING = re.compile(r"(?<![0-9.])(?P<whole>[0-9]*+)\.(?P<once>[0-9]*+)\\(?:overline|bar)\s*\{(?P<many>[0-9]++)\}")
+_EXPONENT = re.compile(r"(?<![\w.\\])([0-9]++(?:\.[0-9]++)?)[eE]([-+]?[0-9]++)(?!\w)")
 
 
 def plain_form(answer: str) -> str:
@@ -36,8 +29,44 @@ def plain_form(answer: str) -> str:
     That is dollar signs, spaces at the ends, a full stop, the thin spaces and braces that group digits, `Answer:`
     before it, and a sign that it is rounded. A percent sign becomes a mere %.
     """
-    plain = _PERCENT.sub("%", _DOLLAR.sub("", answer))
-    plain = _EMPTY.sub("", _ANNOUNCED.sub(lambda match: match["opened"] or "", plain, count=1), count=1)
-    plain = _ABOUT.sub("", plain, count=1) if _ABOUT.match(plain) else plain
+    plain = _PERCENT.sub("%", re.sub(r"\\?\$", "", answer))
+    plain = _ANNOUNCED.sub(lambda match: match["opened"] or "", plain)
+    plain = _ABOUT.sub("", _EMPTY.sub("", plain))
     plain = _GROUPED.sub(lambda match: _GROUPING.sub("", match[0]), plain)
     return plain.strip().removesuffix(".").strip()
+
+
+def values(answer: str) -> list[str]:
+    """What stands between the equality signs outside of braces, without the names that are given to it."""
+    sides = _parts(_EQUALS, answer)
+    return [side for side in sides if len(sides) == 1 or not _SYMBOL.fullmatch(side)]
+
+
+def terms(answer: str) -> list[str]:
+    """The terms of a ratio, between its colons outside of brackets; the answer alone where it is none."""
+    return _parts(_COLON, answer)
+
+
+def _parts(signs: re.Pattern[str], text: str) -> list[str]:
+    depth, parts, start = 0, list[str](), 0
+    for match in signs.finditer(text):
+        depth += (match["open"] is not None) - (match["close"] is not None)
+        if match["cut"] and depth == 0:
+            parts.append(text[start : match.start()])
+            start = match.end()
+    return [*parts, text[start:]]
+
+
+def parseable(answer: str) -> str:
+    """An answer with repeating decimals as fractions and exponents as powers of ten, which math-verify doesn't read."""
+    return _EXPONENT.sub(r"\1 \\times 10^{\2}", _REPEATING.sub(_fraction, answer))
+
+
+def _fraction(decimal: re.Match[str]) -> str:
+    """0.1\\overline{6} is (16 − 1)/90."""
+    start = decimal["whole"] + decimal["once"]
+    value = Fraction(
+        int(start + decimal["many"]) - int(start or "0"),
+        10 ** len(decimal["once"]) * (10 ** len(decimal["many"]) - 1),
+    )
+    return rf"\frac{{{value.numerator}}}{{{value.denominator}}}"

@@ -1,35 +1,26 @@
-"""The first or last option that stands alone in the response equals the answer."""
-
-import re
+"""The option that the response announces, or else the first or last that stands alone, equals the answer."""
 
 from thicket.config.verifier import ChoiceVerifier
 from thicket.domains.item import Item
+from thicket.domains.named import named
 
 
 def verify(config: ChoiceVerifier, response: str, item: Item) -> bool:
-    """Correct if the first (or last) option that stands alone is the answer's.
+    """Correct if the option that counts (`thicket.domains.named`) is the answer's.
 
-    Alone is an option that isn't joined to a word, directly or by a hyphen or apostrophe: the A of "(A)", "A." and
-    "**A**", not that of "Answer", "A-level" or "A's". Letters count in the case in which the config gives them.
     Raises: ValueError where the item's answer is not one of the options.
     """
-    answer = _option(config, item.answer)
-    if answer is None:
+    answer = item.answer if isinstance(config.options, str) else item.answer.casefold()
+    options = config.options if isinstance(config.options, str) else [option.casefold() for option in config.options]
+    if answer not in list(options):
         allowed = ", ".join(config.options)
         raise ValueError(f"item {item.id}: the answer {item.answer!r:.60} is not an option; allowed: {allowed}")
-    return extract(config, response, item) == answer
+    found = extract(config, response, item)
+    return found is not None and found == config.options[list(options).index(answer)]
 
 
 def extract(config: ChoiceVerifier, response: str, item: Item) -> str | None:
-    """The option that counts, as the config writes it; None where none stands alone."""
-    alternatives = "|".join(map(re.escape, config.options))
-    flags = re.NOFLAG if isinstance(config.options, str) else re.IGNORECASE
-    found = re.findall(rf"(?<!\w)(?<!\w['’-])(?:{alternatives})(?!\w|['’-]\w)", response, flags)
-    return _option(config, found[0 if config.which == "first" else -1]) if found else None
-
-
-def _option(config: ChoiceVerifier, text: str) -> str | None:
-    """The option that the text names, as the config writes it."""
-    if isinstance(config.options, str):
-        return text if text in list(config.options) else None
-    return {option.casefold(): option for option in config.options}.get(text.casefold())
+    """The option that counts, as the config writes it; None where none does, or several are named together."""
+    found = named(response, config.options)
+    counted = found[0 if config.which == "first" else -1] if found else frozenset[str]()
+    return next(iter(counted)) if len(counted) == 1 else None

@@ -1,45 +1,26 @@
 """An expression over the item's numbers has the item's target as its value."""
 
-import re
 from collections import Counter
 
 from thicket.config.verifier import CountdownVerifier
 from thicket.domains.arithmetic import Malformed, tokens, value
-from thicket.domains.digits import ascii_digits
+from thicket.domains.expressions import statements
 from thicket.domains.item import Item
-
-SIGNS = {
-    "×": "*",
-    "·": "*",
-    "⋅": "*",
-    "÷": "/",
-    "\u2212": "-",
-    "\u2215": "/",
-    r"\times": "*",
-    r"\cdot": "*",
-    r"\div": "/",
-}
-"""Operators as people and LaTeX write them, among them the minus sign U+2212 and the division slash U+2215."""
-_SIGN = re.compile("|".join(map(re.escape, SIGNS)))
-_RUN = re.compile(r"[-+*/()=0-9 \t]+")
 
 
 def verify(config: CountdownVerifier, response: str, item: Item) -> bool:
-    """Correct if the response's expression uses the item's numbers and reaches its target.
+    """Correct if the response's one expression uses the item's numbers and reaches its target.
 
     An equals sign may part the expression from the target, on either side; a chain of equations is no expression.
     Raises: ValueError where the item has no `numbers` and `target` (whole numbers).
     """
     numbers, target = _task(item)
-    sides = [side.strip() for side in _last_run(response).split("=")]
-    if len(sides) == 2 and str(target) in sides:
-        sides.remove(str(target))
-    return len(sides) == 1 and _reaches(sides[0], numbers, target, config.all_numbers)
+    return _reaches(_expression(response, str(target)), numbers, target, config.all_numbers)
 
 
 def extract(config: CountdownVerifier, response: str, item: Item) -> str:
     """The expression as it is written but for spaces, for votes: 3+4 and 4+3 are two answers."""
-    return "".join(_last_run(response).split())
+    return "".join(_expression(response, str(item.reference.get("target"))).split())
 
 
 def _task(item: Item) -> tuple[list[int], int]:
@@ -49,13 +30,21 @@ def _task(item: Item) -> tuple[list[int], int]:
     return numbers, target
 
 
-def _last_run(response: str) -> str:
-    """The last run of an expression's characters that holds a number, in the last answer tag or in the last line."""
+def _expression(response: str, target: str) -> str:
+    """The only expression in the last answer tag or else in the last line; empty where there is none, or several."""
     _, tag, answer = response.rpartition("</answer>")[0].rpartition("<answer>")
-    text = answer if tag else response.strip().rpartition("\n")[2]
-    plain = _SIGN.sub(lambda match: SIGNS[match[0]], ascii_digits(text))
-    runs = [run for run in _RUN.findall(plain) if re.search("[0-9]", run)]
-    return runs[-1].strip("*= \t") if runs else ""  # **3 + 4** is bold, and no power.
+    text = answer if tag else response.strip(" \t\r\n`").rpartition("\n")[2]
+    found = {"".join(written.split()): written for written in (_side(each, target) for each in statements(text))}
+    return found.popitem()[1] if len(found) == 1 else ""
+
+
+def _side(statement: str, target: str) -> str:
+    """The side of an equation that has the target on its other side; all of any other statement."""
+    sides = [side.strip() for side in statement.split("=")]
+    if len(sides) == 2 and target in sides:
+        sides.remove(target)
+        return sides[0]
+    return statement
 
 
 def _reaches(expression: str, numbers: list[int], target: int, all_numbers: bool) -> bool:

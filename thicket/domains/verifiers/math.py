@@ -4,13 +4,14 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 
 from thicket.config.verifier import MathVerifier
-from thicket.domains import mathematics
+from thicket.domains import equality
 from thicket.domains.item import Item
-from thicket.domains.mathematics import answer_in, boxed, plain_form
+from thicket.domains.mathematics import answer_in, boxed
 from thicket.domains.pool import run_isolated
 from thicket.domains.verdict import Verdict
+from thicket.domains.written import plain_form
 
-EQUIVALENT = f"{mathematics.__name__}:equivalent"
+EQUIVALENT = f"{equality.__name__}:{equality.equivalent.__name__}"
 
 
 def judge(config: MathVerifier, answered: Sequence[tuple[str, Item]]) -> list[Verdict]:
