@@ -220,7 +220,38 @@ CASES = [
         "domains of a soup",
         edited("method: soup,", "method: soup, domains: [sort],"),
         """
-        params.yaml:14: students.soup.domains = ['sort']: a soup is not trained, on no domain
+        params.yaml:14: students.soup.domains = ['sort']: `soup` trains nothing and has nothing to choose here: it uses no domain
+        """,
+    ),
+    broken(
+        "domains of a merge with one scale",
+        edited(
+            "method: soup,", "method: soup, set: {method.type: task_arithmetic, method.scales: [0.5]}, domains: [sort],"
+        ),
+        """
+        params.yaml:14: students.soup.domains = ['sort']: `task_arithmetic` trains nothing and has nothing to choose here: it uses no domain
+        """,
+    ),
+    broken(
+        "a choice on no domain",
+        edited(SOUP, "soup: {base: tiny, method: soup, set: {method.type: greedy_soup}, teachers: [opd, mixed]}"),
+        """
+        params.yaml:14: students.soup.domains: `greedy_soup` needs domains to choose on: its teachers are specialists of none
+        """,
+    ),
+    broken(
+        "teacher of another architecture",
+        edited("bases:\n", "bases:\n  wide: {base: toy, set: {base.architecture.width: 32}}\n"),
+        edited("[sort-grpo, reverse-grpo]}", "[sort-grpo, wide]}"),
+        """
+        params.yaml:15: students.soup.teachers[1] = 'wide': goes back to the base wide, whose architecture is not the student's: their weights don't match
+        """,
+    ),
+    broken(
+        "a merge in which nobody has a weight",
+        edited(SOUP, "soup: {base: tiny, method: soup, teachers: [{model: sort-grpo, weight: 0}]}"),
+        """
+        params.yaml:14: students.soup.teachers: all weights are 0: nothing is learnt from anyone
         """,
     ),
 ]

@@ -95,6 +95,23 @@ def test_flops_by_hand(estimates: Callable[..., dict[str, Estimate]]) -> None:
     assert flops(found["evaluate-opd"]) == pytest.approx(2 * parameters * 2 * 6 * (2 * 16 + 5 * 6))
 
 
+@pytest.mark.parametrize(
+    ("values", "scored"),
+    [
+        ({"method.type": "greedy_soup"}, 3),
+        ({"method.type": "ties", "method.scales": [0.5, 1.0]}, 2),
+        ({"method.type": "ties", "method.scales": [0.5]}, 0),
+    ],
+)
+def test_a_merge_costs_what_its_candidates_answer(
+    estimates: Callable[..., dict[str, Estimate]], values: dict[str, Any], scored: int
+) -> None:
+    """Of two teachers; each candidate samples four answers to the selection items of both domains."""
+    found = estimates(lambda declared: declared["students"]["soup"].update(set=values))["student-soup"]
+    assert flops(found) == pytest.approx(scored * 2 * fresh_shape(TOY).parameters * 2 * 4 * (16 + 4 * 6))
+    assert found.memory_bytes == estimate.PROCESS_BYTES + 2 * 4 * fresh_shape(TOY).parameters
+
+
 def test_the_penalty_to_the_start_costs_a_forward_pass(estimates: Callable[..., dict[str, Estimate]]) -> None:
     before = estimates()["specialist-sort-grpo"]
     after = estimates(lambda declared: declared["values"]["method"]["grpo"].update(kl=0.1))["specialist-sort-grpo"]

@@ -220,6 +220,22 @@ def test_a_soup_of_students(edit: Callable[[Edit], Any]) -> None:
     assert after["student-both"]["deps"] == [f"build/models/{name}" for name in ("tiny", "opd", "mixed")]
 
 
+def test_a_merge_with_a_choice_reads_the_domains_and_leaves_a_curve(edit: Callable[[Edit], Any]) -> None:
+    """Teachers of one domain, as in a soup over seeds: it is that domain that they are chosen on."""
+
+    def greedy(declared: dict[str, Any]) -> None:
+        declared["specialists"] = {"second": {"base": "tiny", "domain": "sort", "method": "grpo", "seed": 1}}
+        node = {"base": "tiny", "method": "soup", "teachers": ["sort-grpo", "second"]}
+        declared["students"] |= {"plain": node, "greedy": {**node, "set": {"method.type": "greedy_soup"}}}
+
+    _, after = edit(greedy)
+    models = [f"build/models/{name}" for name in ("tiny", "sort-grpo", "second")]
+    assert after["student-plain"]["deps"] == models
+    assert after["student-greedy"]["deps"] == [*models, "build/data/sort"]
+    assert "build/curves/plain.csv" not in str(after["student-plain"])
+    assert "build/curves/greedy.csv" in str(after["student-greedy"])
+
+
 def test_a_project_without_the_code_looks_at_it_every_time(sample: Path) -> None:
     compose = planned(sample)["stages"]["compose"]
     assert (compose["deps"], compose["always_changed"]) == (["params.yaml", "conf"], True)

@@ -7,7 +7,8 @@ from thicket.config.domain import Domain
 from thicket.config.graph import Graph
 from thicket.config.imitation import Rft, Sampled
 from thicket.config.layers import Layered, Path_
-from thicket.config.method import Soup, SpecialistMethod, StudentMethod
+from thicket.config.merging import Merging
+from thicket.config.method import SpecialistMethod, StudentMethod
 from thicket.config.params import StudentNode
 from thicket.config.policy_gradient import Mixed
 from thicket.config.problems import Problem
@@ -122,16 +123,22 @@ def check_student(
         graph.problem(graph.at(name, "teachers"), None, f"the method `{method.type}` needs at least one teacher")
     elif not any(teacher.weight > 0 for teacher in teachers):
         graph.problem(graph.at(name, "teachers"), None, "all weights are 0: nothing is learnt from anyone")
-    elif isinstance(method, Soup):
-        _check_soup(graph, name, node)
+    elif isinstance(method, Merging):
+        _check_merge(graph, name, node, method, domains)
     else:
         _check_routes(graph, name, teachers, domains)
 
 
-def _check_soup(graph: Graph, name: str, node: StudentNode) -> None:
+def _check_merge(graph: Graph, name: str, node: StudentNode, method: Merging, domains: list[str]) -> None:
+    """A merge has domains where something is chosen on their selection items, and only there."""
     check_twice(graph, graph.at(name, "teachers"), [teacher.model for teacher in node.teachers])
-    if node.domains:
-        graph.problem(graph.at(name, "domains"), node.domains, "a soup is not trained, on no domain")
+    chooses = method.scored(len(node.teachers)) > 0
+    if node.domains and not chooses:
+        wrong = f"`{method.type}` trains nothing and has nothing to choose here: it uses no domain"
+        graph.problem(graph.at(name, "domains"), node.domains, wrong)
+    if chooses and not domains:
+        wrong = f"`{method.type}` needs domains to choose on: its teachers are specialists of none"
+        graph.problem(graph.at(name, "domains"), None, wrong)
 
 
 def _check_routes(graph: Graph, name: str, teachers: list[Teacher], domains: list[str]) -> None:
@@ -164,6 +171,19 @@ def _check_mixed(graph: Graph, name: str, node: StudentNode) -> None:
         graph.problem(
             graph.at(name, "budget_of"), node.budget_of, "starts from another base: the costs can't be compared"
         )
+
+
+def check_architectures(graph: Graph, name: str, method: object, bases: dict[str, Base]) -> None:
+    """What is merged by weights has the student's tensors, as far as the config can tell (loading tells the rest)."""
+    node, own = graph.nodes[name], bases.get(graph.root(name))
+    if not isinstance(method, Merging) or not isinstance(node, StudentNode) or not isinstance(own, PretrainedBase):
+        return
+    for index, teacher in enumerate(node.teachers):
+        root = graph.root(teacher.model)
+        other = bases.get(root)
+        if isinstance(other, PretrainedBase) and other.architecture != own.architecture:
+            wrong = f"goes back to the base {root}, whose architecture is not the student's: their weights don't match"
+            graph.problem(graph.at(name, "teachers", index), teacher.model, wrong)
 
 
 def check_vocabularies(graph: Graph, name: str, bases: dict[str, Base]) -> None:

@@ -4,8 +4,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from thicket.config.fields import Positive, PositiveFloat, Strict
+from thicket.config.fields import Positive, PositiveFloat
 from thicket.config.imitation import Imitated
+from thicket.config.merging import Merging
 from thicket.config.on_policy import OnPolicy
 from thicket.config.policy_gradient import Mixed, Reinforced
 from thicket.config.search import Searched
@@ -21,11 +22,5 @@ class Opd(OnPolicy):
     """Sampling temperature of the rollouts; the divergence is that of the untempered distributions."""
 
 
-class Soup(Strict):
-    """The weighted mean of the teachers' weights (Wortsman et al. 2022, arXiv 2203.05482)."""
-
-    type: Literal["soup"]
-
-
 SpecialistMethod = Annotated[Reinforced | Imitated | Searched, Field(discriminator="type")]
-StudentMethod = Annotated[Opd | Soup | Mixed, Field(discriminator="type")]
+StudentMethod = Annotated[Opd | Merging | Mixed, Field(discriminator="type")]

@@ -52,7 +52,7 @@ class TeacherEntry(Strict):
     domain: str | None = None
     """The domain that it judges; null: the one that it is a specialist of."""
     weight: NonNegative = 1.0
-    """w_i of the distillation (arXiv 2606.19348 eq. 29), or of the mean of a soup; relative to the others."""
+    """w_i of the distillation (arXiv 2606.19348 eq. 29), or of a merge; in a mean, relative to the others."""
 
 
 def _long_form(entry: Any) -> Any:
@@ -73,7 +73,7 @@ class StudentNode(Declared):
     teachers: list[Teacher] = []
     """The models to learn from: names, or `{model: …, domain: …, weight: …}`."""
     domains: list[str] = []
-    """Domains to train on; empty: those of the teachers."""
+    """Domains to train on, or to choose on where a merge has a choice; empty: those of the teachers."""
     budget_of: Name | None = None
     """Mixed RL: the student whose whole cost this run may spend."""
 

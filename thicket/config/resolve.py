@@ -13,6 +13,7 @@ from thicket.config.base import Base
 from thicket.config.checks import (
     LongestQuestion,
     cache_problems,
+    check_architectures,
     check_start,
     check_student,
     check_twice,
@@ -24,6 +25,7 @@ from thicket.config.domain import Domain
 from thicket.config.fields import SEEDS
 from thicket.config.graph import Graph, Node
 from thicket.config.layers import Layered, Path_
+from thicket.config.merging import WeightSpace
 from thicket.config.params import BaseNode, SpecialistNode, StudentNode
 from thicket.config.parts import BaseParts, EvaluateParts, KnownDomain, Parts, SpecialistParts, StudentParts
 from thicket.config.problems import ConfigError
@@ -90,6 +92,7 @@ class Resolver:
         models = [made for made in map(self._model, order) if made]
         for name in order:
             check_vocabularies(self.graph, name, self._bases)
+            check_architectures(self.graph, name, self._methods.get(name), self._bases)
         data = [self._data(name, domain) for name, domain in self.parts.domains.items() if domain.value]
         evaluations = [made for made in map(self._evaluate, order) if made]
         problems = [*self.parts.problems, *self.graph.problems]
@@ -191,8 +194,9 @@ class Resolver:
         self._methods[name] = parts.method
         check_whole(self.graph, name, self._methods)
         check_student(self.graph, name, node, parts.method, teachers, list(asked))
-        trained = [domain for domain in domains if domain and parts.method.type != "soup"]
-        for domain in trained:
+        idle = isinstance(parts.method, WeightSpace) and not parts.method.scored(len(teachers))
+        used = [domain for domain in domains if domain and not idle]
+        for domain in used:
             self._check_window(user, domain, name)
             self.parts.problems.extend(cache_problems(user, domain, parts.method, layers))
             if not domain.splits.trainable:
@@ -203,14 +207,14 @@ class Resolver:
             seed=self._seed(node),
             base=node.base,
             teachers=teachers,
-            domains=[domain.trained_part() for domain in trained],
+            domains=[domain.trained_part() for domain in used],
             budget_of=node.budget_of,
             method=parts.method,
             sampler=parts.sampler,
             trainer=parts.trainer,
         )
         needed = [node.base, *(teacher.name for teacher in teachers), *([node.budget_of] if node.budget_of else [])]
-        names = tuple(domain.name for domain in trained)
+        names = tuple(domain.name for domain in used)
         layers.note(origins.of_model(self.graph, name) | self._domain_origins(names))
         return Resolved(stage, layers, models=tuple(dict.fromkeys(needed)), domains=names)
 

@@ -62,9 +62,9 @@ class Teacher(Strict):
     name: Name
     """The model."""
     domain: Name | None = None
-    """The domain whose prompts this teacher judges; null in a soup, which asks nobody."""
+    """The domain whose prompts this teacher judges; null in a merge, which asks nobody."""
     weight: NonNegative = 1.0
-    """w_i of arXiv 2606.19348 eq. 29, or of the mean of a soup."""
+    """w_i of arXiv 2606.19348 eq. 29, or of a merge."""
 
 
 class StudentStage(Stage):
@@ -72,11 +72,11 @@ class StudentStage(Stage):
 
     stage: Literal["student"] = "student"
     base: Name
-    """The model that training starts from."""
+    """The model that training starts from, or that a merge's differences are taken from."""
     teachers: list[Teacher] = []
     """Models that the student learns from."""
     domains: list[TrainedDomain] = []
-    """Domains that the student trains on."""
+    """Domains that the student trains on, or that a merge is chosen on; empty: it has no choice."""
     budget_of: Name | None = None
     """Mixed RL: the student whose whole cost this run may spend (its teachers' training and its own distillation)."""
     method: StudentMethod

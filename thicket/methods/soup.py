@@ -1,16 +1,25 @@
-"""Soup: the weighted mean of the teachers' weights (Wortsman et al. 2022, arXiv 2203.05482). Nothing is trained."""
+"""Soup: the weighted mean of the teachers' weights (Wortsman et al. 2022, arXiv 2203.05482). Nothing is trained.
 
-from pathlib import Path
+θ = Σ w_i θ_i / Σ w_i. The base gives the tokenizer alone. Teachers of one domain, over seeds or hyperparameters, are
+the paper's case; specialists of several domains are that of distillation.
+"""
 
-from thicket.config.stages import Teacher
-from thicket.models.folder import load_model, load_tokenizer, save_model
-from thicket.models.soup import mean_of
+from torch import Tensor
+
+from thicket.config.merging import GreedySoup, Soup
+from thicket.methods.recipe import Ingredient, Recipe, Score
+from thicket.models.merging import Merge, combined
 
 
-def soup(teachers: list[Teacher], folders: dict[str, Path], out: Path) -> None:
-    """Writes the mean of the teachers with a weight above 0."""
-    mixed = [teacher for teacher in teachers if teacher.weight > 0]
-    models = [load_model(folders[teacher.name]) for teacher in mixed]
-    mean = mean_of([model.state_dict() for model in models], [teacher.weight for teacher in mixed])
-    models[0].load_state_dict(mean)
-    save_model(models[0], load_tokenizer(folders[mixed[0].name]), out)
+def choose(method: Soup, ingredients: tuple[Ingredient, ...], score: Score) -> Recipe:
+    """All of them."""
+    return Recipe(ingredients)
+
+
+def merge(method: Soup | GreedySoup, recipe: Recipe, seed: int) -> Merge:
+    """What makes a tensor of the mean."""
+
+    def mean(name: str, base: Tensor, models: list[Tensor]) -> Tensor:
+        return combined("linear", models, recipe.weights)
+
+    return mean

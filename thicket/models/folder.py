@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import torch
 from safetensors import SafetensorError, safe_open
+from torch import Tensor
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GenerationConfig, PreTrainedModel
 from transformers.utils import logging
 
@@ -36,7 +37,7 @@ def load_model(folder: Path) -> PreTrainedModel:
 
     Raises: ValueError where the folder is not there, holds no safetensors or a broken one, or not every weight.
     """
-    _check_weights(folder)
+    check_weights(folder)
     return causal_model(folder, f"{folder}: its model", local_files_only=True)
 
 
@@ -82,7 +83,7 @@ def explained(shown: str) -> Iterator[None]:
         raise ValueError(f"{shown} can't be loaded: {reason}") from error
 
 
-def _check_weights(folder: Path) -> None:
+def check_weights(folder: Path) -> None:
     """Raises: ValueError where a folder holds no safetensors, or one that breaks off or is something else."""
     if not folder.is_dir():
         raise ValueError(f"{folder}: there is no such folder")
@@ -121,6 +122,15 @@ def _twin(model: PreTrainedModel, dtype: torch.dtype) -> PreTrainedModel:
     state = {name: tensor.detach().to("cpu", dtype) for name, tensor in model.state_dict().items()}
     # Through transformers, not the constructor, which would draw weights from the global generator to overwrite them.
     return type(model).from_pretrained(None, config=deepcopy(model.config), state_dict=state, dtype=dtype)
+
+
+def with_weights(folder: Path, state: dict[str, Tensor]) -> PreTrainedModel:
+    """The model of a folder with other weights, named as in its files and all there, in float32."""
+    model = load_model(folder)
+    # By way of transformers, which knows what of a file's names and shapes the model has otherwise.
+    other = type(model).from_pretrained(None, config=deepcopy(model.config), state_dict=state, dtype=torch.float32)
+    other.generation_config = model.generation_config
+    return other.eval()
 
 
 def _ends(model: PreTrainedModel, tokenizer: Tokenizer) -> int | list[int]:

@@ -9,6 +9,8 @@ from collections.abc import Iterable
 
 from thicket.config.base import PretrainedBase
 from thicket.config.domain import ScoredDomain
+from thicket.config.merging import Chosen, Merging
+from thicket.config.schema import tags
 from thicket.config.stages import BaseStage, Code, DataStage, EvaluateStage, SpecialistStage, Stage, StudentStage
 from thicket.domains.registry import module_of
 from thicket.plan.source import closure, hash_of
@@ -33,9 +35,13 @@ SPECIALISTS = {
     **dict.fromkeys(("randopt", "es", "member"), "thicket.stages.search"),
     **dict.fromkeys(("self_consistency", "best_prompt"), "thicket.stages.control"),
 }
-STUDENTS = {"opd": "thicket.stages.distil", "mixed": "thicket.stages.mix", "soup": "thicket.stages.average"}
-
-
+STUDENTS = {
+    "opd": "thicket.stages.distil",
+    "mixed": "thicket.stages.mix",
+    **dict.fromkeys(tags(Merging), "thicket.stages.merge"),
+}
+CHOICE = "thicket.stages.choice"
+"""What a merge runs that has a choice, and so a domain to choose on."""
 TRACELESS = {
     "thicket.stages.run": "chooses a stage's function and names its places",
     "thicket.stages.machine": "says what differs between equal runs",
@@ -66,7 +72,9 @@ def roots(stage: Stage) -> tuple[str, ...]:
         made_by = SPECIALISTS[stage.method.type], f"thicket.methods.{stage.method.type}"
         return "thicket.stages.specialist", PROVENANCE, *made_by, *_verifiers([stage.domain])
     if isinstance(stage, StudentStage):
-        return "thicket.stages.student", PROVENANCE, STUDENTS[stage.method.type], *_verifiers(stage.domains)
+        made_by = STUDENTS[stage.method.type], f"thicket.methods.{stage.method.type}"
+        chosen = (CHOICE,) if isinstance(stage.method, Chosen) and stage.domains else ()
+        return "thicket.stages.student", PROVENANCE, *made_by, *chosen, *_verifiers(stage.domains)
     if isinstance(stage, EvaluateStage):
         return "thicket.stages.evaluate", *_verifiers(stage.domains)
     return ("thicket.reporting.report",)

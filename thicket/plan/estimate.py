@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from thicket.config.base import Corpus, PretrainedBase
 from thicket.config.domain import ScoredDomain
 from thicket.config.imitation import Imitation
+from thicket.config.merging import Chosen, WeightSpace
 from thicket.config.on_policy import OnPolicy, Trained
 from thicket.config.policy_gradient import PolicyGradient
 from thicket.config.resolve import Resolved
@@ -17,7 +18,7 @@ from thicket.config.search import WEIGHTLESS, Randopt, Search, SelfConsistency
 from thicket.config.stages import BaseStage, DataStage, EvaluateStage, SpecialistStage, StudentStage
 from thicket.domains.sources.procedural import longest_question
 from thicket.models.flops import BACKWARD, FORWARD
-from thicket.plan.flops import critics, imitation_flops, rollout_flops, search_flops
+from thicket.plan.flops import choice_flops, critics, imitation_flops, rollout_flops, search_flops
 from thicket.plan.shapes import Shape, fresh_shape
 
 START_SECONDS = 11.0
@@ -107,10 +108,12 @@ class Estimator:
             self.votes[stage.name] = method.members, method.members
         elif isinstance(method, SelfConsistency):
             self.votes[stage.name] = method.votes, 1
-        frozen = len(teachers)
+        # A merge reads its teachers a tensor at a time; its own tensors are copied once, into a model.
+        frozen = 1 if isinstance(method, WeightSpace) else len(teachers)
         if isinstance(method, PolicyGradient):
             frozen += (method.start_readings > 0) + (method.old_readings > 0)
-        flops = self._flops(stage, shape, domains, len(teachers)) if isinstance(method, Trained | Search) else 0.0
+        spends = isinstance(method, Trained | Search) or (isinstance(method, Chosen) and domains)
+        flops = self._flops(stage, shape, domains, len(teachers)) if spends else 0.0
         self.costs[stage.name] = _together([*parents, None if flops is None else {stage.name: flops}])
         copies = frozen + (TRAINING_COPIES * (1 + critics(method)) if trained else 1)
         logits = self._logits(method, domains) if trained else 0.0
@@ -140,6 +143,9 @@ class Estimator:
             flops = imitation_flops(method, prompt, response, self.train[domains[0].name], self._members(stage.base))
         elif isinstance(method, Search):
             flops = search_flops(method, prompt, response, self.selection[domains[0].name])
+        elif isinstance(method, Chosen):
+            items = sum(self.selection[domain.name] for domain in domains)
+            return shape.active * choice_flops(method, prompt, response, teachers, items)
         else:
             return 0.0
         return min(shape.active * flops, method.flops or math.inf)

@@ -1,6 +1,7 @@
 """Planned floating-point operations of each method, a parameter of the model, counted as the ledger counts them."""
 
 from thicket.config.imitation import Imitation, Sampled
+from thicket.config.merging import Chosen
 from thicket.config.on_policy import OnPolicy
 from thicket.config.policy_gradient import PolicyGradient, Ppo
 from thicket.config.search import BestPrompt, Es, Randopt, Search, SelfConsistency
@@ -39,6 +40,11 @@ def search_flops(method: Search, prompt: float, response: float, selection: int)
     assert isinstance(method, BestPrompt)
     candidates = len(method.temperatures) * len(method.templates)
     return FORWARD * candidates * items * (prompt + method.samples * response)
+
+
+def choice_flops(method: Chosen, prompt: float, response: float, teachers: int, items: int) -> float:
+    """FLOPs a parameter of scoring the candidates of a merge on `items` selection items."""
+    return FORWARD * method.scored(teachers) * items * (prompt + method.select_samples * response)
 
 
 def critics(method: object) -> int:

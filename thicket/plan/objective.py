@@ -5,7 +5,6 @@ import math
 from pathlib import Path
 from typing import Literal
 
-from thicket.config.method import Soup
 from thicket.config.stages import BaseStage, EvaluateStage, SpecialistStage, Stage, StudentStage
 from thicket.stages.run import Targets
 
@@ -19,7 +18,7 @@ def objectives(stage: Stage) -> list[str]:
     """The figures that a run of the stage leaves: of a model's making, or of an evaluation as means over domains."""
     if isinstance(stage, EvaluateStage):
         return [*(f"pass@{k}" for k in stage.evaluation.ks), "greedy"]
-    if isinstance(stage, SpecialistStage) or (isinstance(stage, StudentStage) and not isinstance(stage.method, Soup)):
+    if isinstance(stage, SpecialistStage) or (isinstance(stage, StudentStage) and stage.domains):
         return [SELECTION, *COSTS]
     return list(COSTS) if isinstance(stage, BaseStage | StudentStage) else []
 

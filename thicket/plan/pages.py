@@ -16,6 +16,7 @@ from thicket.config.base import Optimizer
 from thicket.config.domain import Domain, Effort, Prompt, Splits, Window
 from thicket.config.imitation import Imitation, Sampled
 from thicket.config.library import Library
+from thicket.config.merging import Chosen, TaskVectors
 from thicket.config.method import SpecialistMethod, StudentMethod
 from thicket.config.on_policy import Lora, OnPolicy, Trained
 from thicket.config.policy_gradient import GroupGradient, PolicyGradient, TopShare, Weighting
@@ -25,7 +26,7 @@ from thicket.config.source import Source
 from thicket.config.verifier import Verifier
 from thicket.plan.source import docstring
 
-SHARED = (Trained, OnPolicy, PolicyGradient, GroupGradient, Imitation, Sampled, Search)
+SHARED = (Trained, OnPolicy, PolicyGradient, GroupGradient, Imitation, Sampled, Search, Chosen, TaskVectors)
 """What several methods have in common."""
 HEADER = "<!-- Written by `thicket config pages` from the docstrings of thicket/. Change those, then run it again. -->"
 

@@ -5,12 +5,11 @@ from pathlib import Path
 
 from thicket.config.base import PretrainedBase
 from thicket.config.layers import Path_
-from thicket.config.method import Soup
 from thicket.config.named_files import named_files
 from thicket.config.project import CONFIG, CURVES, DATA, EVALUATION, METRICS, MODELS, REPORT, Project
 from thicket.config.resolve import Resolved, Resolver
 from thicket.config.search import Member
-from thicket.config.stages import BaseStage, Stage
+from thicket.config.stages import BaseStage, Stage, StudentStage
 from thicket.domains.sources.procedural import longest_question
 from thicket.plan.code import code_of
 
@@ -72,4 +71,6 @@ def _is_trained(stage: Stage) -> bool:
     """Whether the making of a model leaves a learning curve."""
     if isinstance(stage, BaseStage):
         return isinstance(stage.base, PretrainedBase)
-    return not isinstance(getattr(stage, "method", None), Soup | Member)
+    if isinstance(stage, StudentStage):
+        return bool(stage.domains)  # a merge that has no choice is on none
+    return not isinstance(getattr(stage, "method", None), Member)

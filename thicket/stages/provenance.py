@@ -12,7 +12,7 @@ from thicket.models.folder import weights_hash
 from thicket.stages.outcome import Outcome, Places
 from thicket.stages.publish import config_hash
 
-PACKAGES = ("thicket", "torch", "transformers", "lightning", "tokenizers", "safetensors", "numpy")
+PACKAGES = ("thicket", "torch", "transformers", "lightning", "tokenizers", "safetensors", "mergekit", "numpy")
 
 
 def provenance(stage: Stage, outcome: Outcome, places: Places) -> dict[str, Any]:

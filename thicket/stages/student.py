@@ -16,6 +16,6 @@ def make_student(config: StudentStage, places: Places) -> Outcome:
         from thicket.stages.mix import mix
 
         return mix(config, config.method, places)
-    from thicket.stages.average import average
+    from thicket.stages.merge import merge
 
-    return average(config, places)
+    return merge(config, config.method, places)

@@ -15,7 +15,11 @@ COLUMNS = (
     "value_loss",
     "useful",
     "temperature",
+    "scale",
+    "teacher",
+    "ingredients",
     "selection",
+    "taken",
 )
 Row = dict[str, float]
 """A value for some of the columns."""

@@ -13,7 +13,7 @@ class Ledger:
 
     2 FLOPs a parameter and token forward, 4 backward (Kaplan et al. 2020, arXiv 2001.08361 §2.1): 2P for a token that
     is read or generated, 6P for one that is trained on. Attention's own share is left out, and so are scores on the
-    selection items: every way has them, and a control alone has nothing else, so that they are its cost.
+    selection items: every way has them. A control, or a merge that is chosen, has nothing else: they are its cost.
     """
 
     parameters: int = 0

@@ -1,0 +1,189 @@
+"""The exact full-vocabulary reverse KL, forward and backward, beside its four bare matrix products and two peers.
+
+    python benchmarks/full_vocab_kl.py [--tokens 8192 --vocabulary 151936 --widths 896 2048 4096 --teachers 1]
+
+Wants a GPU; the peers are liger-kernel and trl, where they are installed. For each hidden width: milliseconds (median,
+range) and the ratio to the products, memory beyond inputs and the head's gradient, and the relative error of the
+divergences and of both gradients to float64.
+"""
+
+import argparse
+import statistics
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from thicket.ops.chunked import Fused, Setting, Teaching, chunked_loss
+from thicket.ops.distillation import reverse_kl
+from thicket.ops.head import Head
+
+GIB = 2**30
+Run = Callable[[], tuple[Tensor | None, Tensor, Tensor]]
+"""Divergence of each token (None: it is not told), and the gradients on hidden states and head."""
+
+
+class Case:
+    """Random hidden states and heads whose logits have the spread of a language model's."""
+
+    def __init__(self, tokens: int, vocabulary: int, width: int, teachers: int):
+        generator = torch.Generator("cuda").manual_seed(0)
+
+        def random(*shape: int, scale: float = 1.0) -> Tensor:
+            return (torch.randn(shape, generator=generator, device="cuda") * scale).bfloat16()
+
+        self.hidden = random(tokens, width).requires_grad_()
+        self.weight = random(vocabulary, width, scale=3.0 / width**0.5).requires_grad_()
+        near = self.hidden.detach().float()
+        self.teachers = [(near + 0.3 * random(tokens, width).float()).bfloat16() for _ in range(teachers)]
+        self.heads = [self.weight.detach() + random(vocabulary, width, scale=0.3 / width**0.5) for _ in range(teachers)]
+        self.tokens, self.vocabulary = tokens, vocabulary
+
+
+def thicket(case: Case, fused: bool, chunk_bytes: int) -> Run:
+    taught = [
+        Teaching(
+            slice(0, case.tokens), [Head(weight) for weight in case.heads], case.teachers, torch.ones(len(case.heads))
+        )
+    ]
+    setting = Setting(reverse_kl, Fused("reverse_kl") if fused else None, case.vocabulary, chunk_bytes)
+    tokens = torch.zeros(case.tokens, dtype=torch.long, device="cuda")
+    weights = torch.full((case.tokens,), 1 / case.tokens, device="cuda")
+
+    def run() -> tuple[Tensor | None, Tensor, Tensor]:
+        loss, divergence, _ = chunked_loss(case.hidden, Head(case.weight), taught, tokens, weights, setting)
+        return (divergence, *torch.autograd.grad(loss, (case.hidden, case.weight)))
+
+    return run
+
+
+def products(case: Case) -> Run:
+    logits = torch.empty((case.tokens, case.vocabulary), dtype=torch.bfloat16, device="cuda")
+    hidden, weight = case.hidden.detach(), case.weight.detach()
+
+    def run() -> tuple[Tensor | None, Tensor, Tensor]:
+        for other, head in zip(case.teachers, case.heads, strict=True):
+            torch.mm(other, head.t(), out=logits)
+        torch.mm(hidden, weight.t(), out=logits)
+        return None, logits @ weight, logits.t() @ hidden
+
+    return run
+
+
+def liger(case: Case) -> Run:
+    from liger_kernel.ops.fused_linear_jsd import LigerFusedLinearJSDFunction as Function  # type: ignore[import-not-found]
+
+    def run() -> tuple[Tensor | None, Tensor, Tensor]:
+        loss = Function.apply(case.hidden, case.weight, case.teachers[0], case.heads[0], None, 1.0)
+        return (None, *torch.autograd.grad(loss, (case.hidden, case.weight)))
+
+    return run
+
+
+def trl(case: Case) -> Run:
+    from trl.kernels.chunked_divergence import ChunkedDivergenceFunction as Function  # type: ignore[import-not-found]
+
+    def run() -> tuple[Tensor | None, Tensor, Tensor]:
+        divergence, _ = Function.apply(case.hidden, case.weight, None, case.teachers[0], case.heads[0], None, 1.0)
+        return (divergence, *torch.autograd.grad(divergence.mean(), (case.hidden, case.weight)))
+
+    return run
+
+
+def exact(case: Case, rows: int = 512) -> tuple[Tensor, Tensor, Tensor]:
+    """In float64, some rows at a time."""
+    hidden, weight = case.hidden.detach().double(), case.weight.detach().double()
+    divergences, hidden_gradient, weight_gradient = [], torch.empty_like(hidden), torch.zeros_like(weight)
+    for start in range(0, case.tokens, rows):
+        part = slice(start, start + rows)
+        log_p = (hidden[part] @ weight.t()).log_softmax(-1)
+        log_q = sum(
+            (other[part].double() @ head.double().t()).log_softmax(-1)
+            for other, head in zip(case.teachers, case.heads, strict=True)
+        )
+        gap = len(case.heads) * log_p - log_q
+        p = log_p.exp_()
+        divergence = (p * gap).sum(-1)
+        gradient = p.mul_(gap.sub_(divergence.unsqueeze(-1))) / case.tokens
+        divergences.append(divergence)
+        hidden_gradient[part] = gradient @ weight
+        weight_gradient += gradient.t() @ hidden[part]
+        del log_p, log_q, gap, p, gradient
+    return torch.cat(divergences), hidden_gradient, weight_gradient
+
+
+def timed(run: Run, repeats: int) -> list[float]:
+    """Milliseconds of each call."""
+    for _ in range(2):
+        run()
+    times = []
+    for _ in range(repeats):
+        start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+        start.record()
+        run()
+        end.record()
+        torch.cuda.synchronize()
+        times.append(start.elapsed_time(end))
+    return times
+
+
+def measure(name: str, run: Run, case: Case, floor: float, truth: tuple[Tensor, ...] | None, repeats: int) -> float:
+    """Prints a line; returns the median time."""
+    times = timed(run, repeats)
+    median = statistics.median(times)
+    torch.cuda.empty_cache()
+    torch.cuda.reset_peak_memory_stats()
+    before = torch.cuda.memory_allocated()
+    found = run()
+    extra = torch.cuda.max_memory_allocated() - before - case.weight.numel() * case.weight.element_size()
+    line = f"  {name:24} {median:7.1f} ms ({min(times):.1f}–{max(times):.1f})  {median / (floor or median):5.2f} ×"
+    line += f"  {extra / GIB:6.2f} GiB"
+    if truth:
+        errors = [
+            "     —  " if one is None else f"{float((one.double() - other).norm() / other.norm()):.2e}"
+            for one, other in zip(found, truth, strict=True)
+        ]
+        line += "  error " + " ".join(errors)
+    print(line, flush=True)
+    return median
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--tokens", type=int, default=8192)
+    parser.add_argument("--vocabulary", type=int, default=151_936)
+    parser.add_argument("--widths", type=int, nargs="+", default=[896, 2048, 4096])
+    parser.add_argument("--teachers", type=int, nargs="+", default=[1])
+    parser.add_argument("--repeats", type=int, default=7)
+    parser.add_argument("--chunk-mib", type=int, default=1400)
+    arguments = parser.parse_args()
+    ways: dict[str, Callable[[Case], Run]] = {
+        "thicket, kernel": lambda case: thicket(case, True, arguments.chunk_mib * 2**20),
+        "thicket, plain torch": lambda case: thicket(case, False, arguments.chunk_mib * 2**20 // 4),
+        "liger-kernel": liger,
+        "trl": trl,
+    }
+    print(
+        "median, range; ratio to the products; memory beyond the head's gradient; error of D, of dh, of dW to float64"
+    )
+    for width in arguments.widths:
+        for teachers in arguments.teachers:
+            case = Case(arguments.tokens, arguments.vocabulary, width, teachers)
+            truth = exact(case)
+            torch.cuda.empty_cache()
+            print(f"width {width}, teachers {teachers}")
+            floor = measure("bare products", products(case), case, 0.0, None, arguments.repeats)
+            for name, way in ways.items():
+                if teachers > 1 and not name.startswith("thicket"):
+                    continue
+                try:
+                    run: Any = way(case)
+                    measure(name, run, case, floor, truth, arguments.repeats)
+                except (ImportError, RuntimeError) as error:
+                    print(f"  {name:24} {type(error).__name__}: {str(error)[:200]}")
+            del case, truth
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,69 @@
+"""The kernel against plain torch in float64: every divergence, several teachers, caps, padding, odd widths."""
+
+import pytest
+import torch
+
+from thicket.ops import distillation
+from thicket.ops.chunked import Fused, Setting, Teaching, chunked_loss
+from thicket.ops.head import Head
+
+LOSSES = {"reverse_kl": distillation.reverse_kl, "forward_kl": distillation.forward_kl, "jsd": distillation.jsd(0.3)}
+needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="the kernel runs on CUDA alone")
+
+
+def measured(mode: str, width: int, teachers: int, cap: float | None, device: str, dtype: torch.dtype, fused: bool):
+    """Loss, divergences, entropies, and the gradients on hidden states, weight and bias."""
+    generator = torch.Generator().manual_seed(width)
+    words, count = width - 5, 37
+
+    def random(*shape: int) -> torch.Tensor:
+        return torch.randn(shape, generator=generator).to(torch.bfloat16).to(device, dtype)
+
+    hidden_NH = random(count, 64).requires_grad_()
+    weight_VH, bias_V = (random(width, 64) * 0.5).requires_grad_(), random(width).requires_grad_()
+    groups, start = [], 0
+    for size in (20, count - 20):
+        heads = [Head(random(width + 7, 32), None, 0.5, cap) for _ in range(teachers)]
+        hidden = [random(size, 32) for _ in range(teachers)]
+        weights_K = torch.arange(1.0, teachers + 1)
+        groups.append(Teaching(slice(start, start + size), heads, hidden, weights_K))
+        start += size
+    weights_N = torch.rand(count, generator=generator).to(device, torch.promote_types(dtype, torch.float32))
+    weights_N[3] = 0
+    tokens_N = torch.zeros(count, dtype=torch.long, device=device)
+    setting = Setting(
+        LOSSES[mode], Fused(mode, 0.3) if fused else None, words, chunk_bytes=8 * width * 4 * (1 + teachers)
+    )
+    head = Head(weight_VH, bias_V, 0.7, cap).tempered(1.3)
+    loss, divergence_N, entropy_N = chunked_loss(hidden_NH, head, groups, tokens_N, weights_N, setting)
+    loss.backward()
+    found = (loss, divergence_N, entropy_N, hidden_NH.grad, weight_VH.grad, bias_V.grad)
+    return [value.detach().double().cpu() for value in found if value is not None]
+
+
+@needs_gpu
+@pytest.mark.gpu
+@pytest.mark.parametrize(
+    ("mode", "width", "teachers", "cap"),
+    [
+        ("reverse_kl", 1000, 1, None),
+        ("reverse_kl", 9001, 1, 3.0),
+        ("reverse_kl", 4096, 3, None),
+        ("reverse_kl", 50000, 4, 5.0),
+        ("forward_kl", 9001, 1, None),
+        ("forward_kl", 4101, 1, 3.0),
+        ("jsd", 9001, 1, None),
+        ("jsd", 20000, 1, 4.0),
+    ],
+)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=["fp32", "bf16"])
+def test_the_kernel_is_the_formula(mode: str, width: int, teachers: int, cap: float | None, dtype: torch.dtype) -> None:
+    exact = measured(mode, width, teachers, cap, "cpu", torch.float64, fused=False)
+    found = measured(mode, width, teachers, cap, "cuda", dtype, fused=True)
+    rounding = 2e-5 if dtype == torch.float32 else 1e-2
+    for name, one, other in zip(
+        ("loss", "divergence", "entropy", "hidden", "weight", "bias"), found, exact, strict=True
+    ):
+        tolerance = 2e-5 if name in ("loss", "divergence", "entropy") else rounding
+        error = float((one - other).norm() / other.norm())
+        assert error < tolerance, f"{name}: {error:.2e}"

@@ -1,0 +1,87 @@
+"""Models merged by their weights, tensor by tensor: memory holds the base, the result, and one tensor of each model."""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from mergekit.merge_methods import merge_tensors
+from safetensors import safe_open
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from thicket.models.folder import WEIGHTS, check_weights, with_weights
+
+Operation = Literal["linear", "task_arithmetic", "ties"]
+"""mergekit's names."""
+CHUNK = 2**22
+"""Elements that are merged at once: mergekit holds a few copies of those of each model, 32 MiB each."""
+Merge = Callable[[str, Tensor, list[Tensor]], Tensor]
+"""(name of a tensor, the base's values, those of each model) → the merged values, all in float64."""
+
+
+def combined(
+    operation: Operation,
+    models: Sequence[Tensor],
+    weights: Sequence[float],
+    base: Tensor | None = None,
+    parameters: Mapping[str, float] | None = None,
+) -> Tensor:
+    """mergekit's merge of one tensor of several models, in float64; without trimming, so that places don't mix.
+
+    `parameters`: of the operation, by mergekit's names.
+    """
+    given = [*models, *([] if base is None else [base])]
+    of_each = {"weight": dict(enumerate(weights)), **(parameters or {})}
+    base_index = None if base is None else len(models)
+    pieces = [
+        merge_tensors(list(piece), operation, parameters=of_each, base_index=base_index, dtype=torch.float64)
+        for piece in zip(*(tensor.flatten().split(CHUNK) for tensor in given), strict=True)
+    ]
+    return torch.cat(pieces).view_as(models[0])
+
+
+@torch.no_grad()
+def merged(base: Path, folders: Sequence[Path], merge: Merge) -> PreTrainedModel:
+    """The base with merged weights, in float32.
+
+    Raises: ValueError where a folder holds no model, or not the tensors that the base has.
+    """
+    with ExitStack() as stack:
+        own, *others = [_Tensors(folder, stack) for folder in (base, *folders)]
+        for other in others:
+            _check_same_shapes(own, other)
+        state = {name: merge(name, own.read(name), [one.read(name) for one in others]).float() for name in own.files}
+    return with_weights(base, state)
+
+
+class _Tensors:
+    """The tensors of a model folder, each read when it is asked for."""
+
+    def __init__(self, folder: Path, stack: ExitStack):
+        check_weights(folder)
+        self.folder = folder
+        opened = [stack.enter_context(safe_open(path, framework="pt")) for path in sorted(folder.glob(WEIGHTS))]
+        self.files: dict[str, Any] = {name: file for file in opened for name in file.keys()}  # noqa: SIM118
+
+    def read(self, name: str) -> Tensor:
+        return self.files[name].get_tensor(name).double()
+
+    def shape(self, name: str) -> list[int] | None:
+        """None where there is no such tensor."""
+        return self.files[name].get_slice(name).get_shape() if name in self.files else None
+
+
+def _check_same_shapes(base: _Tensors, other: _Tensors) -> None:
+    for name in sorted({*base.files, *other.files}):
+        own, given = base.shape(name), other.shape(name)
+        if own != given:
+            raise ValueError(
+                f"{other.folder.name} can't be merged with {base.folder.name}: the tensor {name} "
+                f"{_shown(given)} in {other.folder.name} and {_shown(own)} in {base.folder.name}"
+            )
+
+
+def _shown(shape: list[int] | None) -> str:
+    return "is missing" if shape is None else f"is of the shape {shape}"

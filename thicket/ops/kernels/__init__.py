@@ -1,0 +1,1 @@
+"""Kernels in Triton, for CUDA. Each has a twin in plain torch that it is tested against."""
