@@ -20,8 +20,9 @@ from thicket.ops.distillation import reverse_kl
 from thicket.ops.head import Head
 
 GIB = 2**30
-Run = Callable[[], tuple[Tensor | None, Tensor, Tensor]]
+Found = tuple[Tensor | None, ...]
 """Divergence of each token (None: it is not told), and the gradients on hidden states and head."""
+Run = Callable[[], Found]
 
 
 class Case:
@@ -51,7 +52,7 @@ def thicket(case: Case, fused: bool, chunk_bytes: int) -> Run:
     tokens = torch.zeros(case.tokens, dtype=torch.long, device="cuda")
     weights = torch.full((case.tokens,), 1 / case.tokens, device="cuda")
 
-    def run() -> tuple[Tensor | None, Tensor, Tensor]:
+    def run() -> Found:
         loss, divergence, _ = chunked_loss(case.hidden, Head(case.weight), taught, tokens, weights, setting)
         return (divergence, *torch.autograd.grad(loss, (case.hidden, case.weight)))
 
@@ -62,7 +63,7 @@ def products(case: Case) -> Run:
     logits = torch.empty((case.tokens, case.vocabulary), dtype=torch.bfloat16, device="cuda")
     hidden, weight = case.hidden.detach(), case.weight.detach()
 
-    def run() -> tuple[Tensor | None, Tensor, Tensor]:
+    def run() -> Found:
         for other, head in zip(case.teachers, case.heads, strict=True):
             torch.mm(other, head.t(), out=logits)
         torch.mm(hidden, weight.t(), out=logits)
@@ -74,7 +75,7 @@ def products(case: Case) -> Run:
 def liger(case: Case) -> Run:
     from liger_kernel.ops.fused_linear_jsd import LigerFusedLinearJSDFunction as Function  # type: ignore[import-not-found]
 
-    def run() -> tuple[Tensor | None, Tensor, Tensor]:
+    def run() -> Found:
         loss = Function.apply(case.hidden, case.weight, case.teachers[0], case.heads[0], None, 1.0)
         return (None, *torch.autograd.grad(loss, (case.hidden, case.weight)))
 
@@ -84,7 +85,7 @@ def liger(case: Case) -> Run:
 def trl(case: Case) -> Run:
     from trl.kernels.chunked_divergence import ChunkedDivergenceFunction as Function  # type: ignore[import-not-found]
 
-    def run() -> tuple[Tensor | None, Tensor, Tensor]:
+    def run() -> Found:
         divergence, _ = Function.apply(case.hidden, case.weight, None, case.teachers[0], case.heads[0], None, 1.0)
         return (divergence, *torch.autograd.grad(divergence.mean(), (case.hidden, case.weight)))
 

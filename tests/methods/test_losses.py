@@ -12,7 +12,6 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from thicket.config.base import Optimizer
-from thicket.config.method import Opd as OpdConfig
 from thicket.config.policy_gradient import Dapo as DapoConfig
 from thicket.config.policy_gradient import DrGrpo as DrGrpoConfig
 from thicket.config.policy_gradient import Grpo as GrpoConfig
@@ -20,14 +19,12 @@ from thicket.config.policy_gradient import Gspo as GspoConfig
 from thicket.config.policy_gradient import PolicyGradient
 from thicket.config.policy_gradient import Ppo as PpoConfig
 from thicket.config.policy_gradient import Simplerl as SimplerlConfig
-from thicket.config.stages import Teacher
 from thicket.methods.dapo import Dapo
 from thicket.methods.dr_grpo import DrGrpo
 from thicket.methods.grpo import Grpo
 from thicket.methods.gspo import Gspo
 from thicket.methods.method import Rows
 from thicket.methods.mixed import Mixed
-from thicket.methods.opd import Opd
 from thicket.methods.ppo import Ppo
 from thicket.methods.simplerl import Simplerl
 from thicket.sampling.rollouts import logits_of, sequences
@@ -60,10 +57,6 @@ def recipe(name: str, load: Callable[[], PreTrainedModel] | None = None, **value
     more = {"critic_lr": 1e-3} if name == "ppo" else {}
     made = config(type=name, prompts=2, group=2, optimizer=Optimizer(lr=1e-3), steps=1, **{**more, **values})  # type: ignore[call-arg]
     return method(made, load or (lambda: START if name != "ppo" else random_model(2).float()))
-
-
-def opd_config() -> OpdConfig:
-    return OpdConfig(type="opd", prompts=4, group=1, optimizer=Optimizer(lr=1e-3), steps=1)
 
 
 def rows_of(old_BK: Tensor | None = None) -> Rows:
@@ -302,33 +295,6 @@ def test_mixed_is_grpo_on_the_same_rows() -> None:
     policy, grpo = random_model(0), recipe("grpo")
     rows = rows_of(old_log_probs(random_model(1)))
     assert total(Mixed(grpo.config, lambda: START), rows, policy) == total(grpo, rows, policy)
-
-
-def test_opd_equals_the_naive_divergence_of_each_prompts_own_teachers() -> None:
-    student = random_model(0)
-    models = {"a": random_model(1), "b": random_model(2), "c": random_model(3)}
-    teachers = [
-        Teacher(name="a", domain="sort", weight=0.5),
-        Teacher(name="b", domain="sort", weight=1.5),
-        Teacher(name="c", domain="reverse", weight=2.0),
-    ]
-    found = total(Opd(opd_config(), teachers, models), rows_of(), student)
-
-    expected = 0.0
-    for row, response in enumerate(RESPONSES):
-        own = distributions(student, row)
-        for teacher in teachers:
-            if teacher.domain == DOMAINS[row]:
-                other = distributions(models[teacher.name], row)
-                for t in range(len(response)):
-                    kl = sum(math.exp(p) * (p - q) for p, q in zip(own[t], other[t], strict=True))
-                    expected += teacher.weight * kl / TOKENS
-    assert found == pytest.approx(expected, rel=1e-5)
-
-
-def test_opd_counts_its_teachers_passes() -> None:
-    teachers = [Teacher(name=name, domain=domain) for name, domain in (("a", "sort"), ("b", "sort"), ("c", "reverse"))]
-    assert Opd(opd_config(), teachers, {}).passes.forward == 1.5
 
 
 @pytest.mark.parametrize("name", ["grpo", "dapo", "ppo"])

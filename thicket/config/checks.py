@@ -125,6 +125,8 @@ def check_student(
         graph.problem(graph.at(name, "teachers"), None, "all weights are 0: nothing is learnt from anyone")
     elif isinstance(method, Merging):
         _check_merge(graph, name, node, method, domains)
+    elif method.routing == "all":
+        _check_everyone(graph, name, node, domains)
     else:
         _check_routes(graph, name, teachers, domains)
 
@@ -139,6 +141,13 @@ def _check_merge(graph: Graph, name: str, node: StudentNode, method: Merging, do
     if chooses and not domains:
         wrong = f"`{method.type}` needs domains to choose on: its teachers are specialists of none"
         graph.problem(graph.at(name, "domains"), None, wrong)
+
+
+def _check_everyone(graph: Graph, name: str, node: StudentNode, domains: list[str]) -> None:
+    """Where every teacher judges everything, each stands once, and there is a domain."""
+    check_twice(graph, graph.at(name, "teachers"), [teacher.model for teacher in node.teachers])
+    if not domains:
+        graph.problem(graph.at(name, "domains"), None, "which domains? no teacher is a specialist of one")
 
 
 def _check_routes(graph: Graph, name: str, teachers: list[Teacher], domains: list[str]) -> None:

@@ -12,7 +12,9 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from thicket.sampling.rollouts import Sequences
+from thicket.models.head import hidden_states
+from thicket.ops.policy_gradient import top_share
+from thicket.sampling.rollouts import Sequences, logits_at, logits_of
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,18 @@ class TokenLoss:
     loss_BK: Tensor
     figures: dict[str, Tensor]
     """Name → a value for each token, figure_BK; the mean over response tokens is shown."""
+
+
+@dataclass(frozen=True)
+class Updated:
+    """What a forward pass of an update comes to."""
+
+    loss: Tensor
+    """Σ weight · token loss, with its gradient."""
+    figures: dict[str, Tensor]
+    """As those of a token loss."""
+    mask_BK: Tensor
+    """1.0 at the tokens that the figures are of."""
 
 
 @dataclass(frozen=True)
@@ -126,6 +140,10 @@ class Method(Protocol):
         """Loss of each token of some of the update's rows."""
         ...
 
+    def update(self, policy: PreTrainedModel, rows: Rows, weights_BK: Tensor) -> Updated:
+        """The weighted loss of some of an update's rows."""
+        ...
+
 
 class OnRollouts:
     """What most methods share: one batch of prompts, nothing beside the policy, all tokens."""
@@ -151,3 +169,26 @@ class OnRollouts:
 
     def divergence(self, logits_BKV: Tensor, rows: Rows) -> Tensor:
         return torch.zeros_like(rows.advantages_BK)
+
+    def token_loss(self, logits_BKV: Tensor, rows: Rows) -> TokenLoss:
+        raise NotImplementedError
+
+    def update(self, policy: PreTrainedModel, rows: Rows, weights_BK: Tensor) -> Updated:
+        logits_BKV, rows, weights_BK = self._trained(policy, rows, weights_BK)
+        token = self.token_loss(logits_BKV, rows)
+        return Updated((token.loss_BK * weights_BK).sum(), token.figures, rows.sequences.mask_BK)
+
+    def _trained(self, policy: PreTrainedModel, rows: Rows, weights_BK: Tensor) -> tuple[Tensor, Rows, Tensor]:
+        """The logits that are trained, with the rows and weights that they belong to.
+
+        Of the tokens of the highest divergence alone, where the method wants no others: the trunk is read once, and the
+        head once for all tokens, without a gradient, and again for those.
+        """
+        if self.share == 1:
+            return logits_of(policy, rows.sequences), rows, weights_BK
+        hidden_BLH = hidden_states(policy, rows.sequences.ids_BL)
+        with torch.no_grad():
+            divergence_BK = self.divergence(logits_at(policy, rows.sequences, hidden_BLH), rows)
+            chosen_BK = top_share(divergence_BK, rows.sequences.mask_BK, self.share)
+        picked = rows.picked(chosen_BK)
+        return logits_at(policy, picked.sequences, hidden_BLH), picked, weights_BK[chosen_BK > 0].unsqueeze(0)

@@ -1,20 +1,42 @@
 """OPD: multi-teacher on-policy distillation with the exact full-vocabulary KL (DeepSeek-V4, arXiv 2606.19348 eq. 29).
 
-Signal: at every token of the student's own responses, the whole next-token distribution of each teacher of the prompt's
-domain. Loss: mean over response tokens of Σ_i w_i KL(π_θ ‖ π_Ei). No gradient flows through the sampling.
+Signal: at every token of the student's own responses, the whole next-token distribution of each teacher that judges it
+(or less of it: its top k, its word on the sampled token, its top 1). Loss: mean over response tokens of Σ_i w_i D(π_θ,
+π_Ei). No gradient flows through the sampling.
+
+The teachers read a rollout batch one after the other, and only their last hidden states are kept; logits are made of
+them chunk by chunk, with the student's, and never stand in memory as a whole (`thicket.ops.chunked`).
 """
+
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from thicket.config.method import Opd as Config
+from thicket.config.distillation import FullVocab, SampledToken, Signal, TopK
+from thicket.config.distillation import Opd as Config
 from thicket.config.stages import Teacher
-from thicket.methods.method import OnRollouts, Passes, Rows, TokenLoss, stacked
-from thicket.ops.divergence import reverse_kl
-from thicket.ops.log_probs import entropy
+from thicket.methods.method import OnRollouts, Passes, Rows, Updated
+from thicket.models.head import head_of, hidden_states
+from thicket.models.teachers import Teachers
+from thicket.ops import distillation
+from thicket.ops.chunked import Fused, Setting, Teaching, chunked_loss
+from thicket.ops.head import Head
 from thicket.ops.policy_gradient import token_mean_weights
-from thicket.sampling.rollouts import Sequences, logits_of
+
+MIB = 2**20
+
+
+@dataclass(frozen=True)
+class _Heard:
+    """A teacher among those that judge a token."""
+
+    name: str
+    weight: float
+    kept: str
+    """Where its hidden states are kept."""
 
 
 class Opd(OnRollouts):
@@ -22,32 +44,114 @@ class Opd(OnRollouts):
 
     needs_rewards = False
 
-    def __init__(self, config: Config, teachers: list[Teacher], models: dict[str, PreTrainedModel]):
-        """`models` are the teachers' models, frozen, by name."""
+    def __init__(self, config: Config, teachers: list[Teacher], models: Teachers, words: int):
+        """`words`: tokens of the tokenizer; logits beyond them are padding."""
         super().__init__()
         self.config, self.models = config, models
-        self.frozen = list(models.values())
+        self.frozen = models.models
         self.teachers = [teacher for teacher in teachers if teacher.weight > 0]
-        judged = len({teacher.domain for teacher in self.teachers})
-        self.passes = Passes(forward=len(self.teachers) / judged)
+        judged = 1 if config.routing == "all" else len({teacher.domain for teacher in self.teachers})
+        self.passes = Passes(prepared=len(self.teachers) / judged)
+        self.setting = Setting(loss_of(config.signal), fused(config.signal), words, config.logits_mib * MIB)
+
+    def heard(self, domain: str) -> list[_Heard]:
+        """The teachers that judge responses to a domain's prompts. Teachers in the same place share memory."""
+        every = self.config.routing == "all"
+        judges = [teacher for teacher in self.teachers if every or teacher.domain == domain]
+        kept = [f"hidden {place} of {self.models.width(one.name)}" for place, one in enumerate(judges)]
+        return [_Heard(one.name, one.weight, place) for one, place in zip(judges, kept, strict=True)]
+
+    def prepare(self, rows: Rows, micro_batch: int) -> Rows:
+        """The rows, those of a domain together, with the last hidden states of their teachers, hidden_BKH each."""
+        order = sorted(range(len(rows.domains)), key=lambda row: rows.domains[row])
+        rows = rows.rows(torch.tensor(order, device=rows.rewards_B.device))
+        names = list(dict.fromkeys(teacher.name for teacher in self.teachers))
+        for name, model in self.models.in_turn(names):
+            for index_N, kept in self._judged_by(name, rows, micro_batch):
+                part = rows.sequences.rows(index_N)
+                with torch.no_grad():
+                    hidden_NKH = hidden_states(model, part.ids_BL)[:, part.positions_K]
+                hidden_NKH = hidden_NKH.to(_precision(hidden_NKH))
+                if kept not in rows.kept:
+                    shape = (*rows.sequences.mask_BK.shape, hidden_NKH.shape[-1])
+                    rows.kept[kept] = hidden_NKH.new_zeros(shape)
+                rows.kept[kept][index_N, : hidden_NKH.shape[1]] = hidden_NKH
+        return rows
+
+    def _judged_by(self, name: str, rows: Rows, micro_batch: int) -> Iterator[tuple[Tensor, str]]:
+        """Micro-batches of the rows that a teacher judges, and where its hidden states go."""
+        for domain in dict.fromkeys(rows.domains):
+            places = [row for row, of in enumerate(rows.domains) if of == domain]
+            for heard in (one for one in self.heard(domain) if one.name == name):
+                for start in range(0, len(places), micro_batch):
+                    yield torch.tensor(places[start : start + micro_batch], device=rows.rewards_B.device), heard.kept
 
     def weights(self, rows: Rows) -> Tensor:
-        return token_mean_weights(rows.sequences.mask_BK)
+        mask_BK = rows.sequences.mask_BK
+        if self.config.balance == "tokens":
+            return token_mean_weights(mask_BK)
+        domains = list(dict.fromkeys(rows.domains))
+        of_B = torch.tensor([domains.index(domain) for domain in rows.domains], device=mask_BK.device)
+        tokens_D = torch.zeros(len(domains), device=mask_BK.device).index_add(0, of_B, mask_BK.sum(dim=1))
+        return mask_BK / (len(domains) * tokens_D[of_B].clamp(min=1)).unsqueeze(1)
 
-    def token_loss(self, logits_BKV: Tensor, rows: Rows) -> TokenLoss:
-        log_probs_BKV = logits_BKV.log_softmax(dim=-1)
-        kl_BK = torch.zeros_like(rows.sequences.mask_BK)
-        for teacher in self.teachers:
-            judged = [row for row, domain in enumerate(rows.domains) if domain == teacher.domain]
-            if not judged:
-                continue
-            chosen = torch.tensor(judged, device=kl_BK.device)
-            teacher_NKV = self._log_probs(teacher, rows.sequences.rows(chosen))
-            kl_NK = reverse_kl(log_probs_BKV[chosen, : teacher_NKV.shape[1]], teacher_NKV)
-            kl_BK = kl_BK.index_add(0, chosen, teacher.weight * stacked([kl_NK], kl_BK.shape[1]))
-        figures = {"kl": kl_BK.detach(), "entropy": entropy(log_probs_BKV.detach())}
-        return TokenLoss(kl_BK, figures)
+    def update(self, policy: PreTrainedModel, rows: Rows, weights_BK: Tensor) -> Updated:
+        hidden_BLH, sequences = hidden_states(policy, rows.sequences.ids_BL), rows.sequences
+        rows_N, columns_N, taught = self._taught(rows)
+        head = head_of(policy).tempered(self.config.softmax_temperature)
+        loss, divergence_N, entropy_N = chunked_loss(
+            hidden_BLH[rows_N, sequences.positions_K[columns_N]],
+            head,
+            taught,
+            sequences.targets_BK[rows_N, columns_N],
+            weights_BK[rows_N, columns_N],
+            self.setting,
+        )
 
-    @torch.no_grad()
-    def _log_probs(self, teacher: Teacher, batch: Sequences) -> Tensor:
-        return logits_of(self.models[teacher.name], batch).log_softmax(dim=-1)
+        def placed(value_N: Tensor) -> Tensor:
+            like_BK = sequences.mask_BK
+            return torch.zeros_like(like_BK).index_put((rows_N, columns_N), value_N.to(like_BK.dtype))
+
+        return Updated(loss, {"kl": placed(divergence_N), "entropy": placed(entropy_N)}, sequences.mask_BK)
+
+    def _taught(self, rows: Rows) -> tuple[Tensor, Tensor, list[Teaching]]:
+        """Row and column of the response tokens, those of a domain together, and who judges them."""
+        mask_BK, taught, start = rows.sequences.mask_BK, list[Teaching](), 0
+        places: list[tuple[Tensor, Tensor]] = []
+        for domain in dict.fromkeys(rows.domains):
+            of_B = torch.tensor([one == domain for one in rows.domains], device=mask_BK.device)
+            row_N, column_N = (mask_BK * of_B.unsqueeze(1)).nonzero(as_tuple=True)
+            heard = self.heard(domain)
+            hidden = [rows.kept[one.kept][row_N, column_N] for one in heard]
+            heads = [self._head(one.name, like) for one, like in zip(heard, hidden, strict=True)]
+            weights_K = torch.tensor([one.weight for one in heard], dtype=torch.float64)
+            taught.append(Teaching(slice(start, start + len(row_N)), heads, hidden, weights_K))
+            places.append((row_N, column_N))
+            start += len(row_N)
+        return torch.cat([row for row, _ in places]), torch.cat([column for _, column in places]), taught
+
+    def _head(self, name: str, like: Tensor) -> Head:
+        return self.models.head(name, like.device, _precision(like)).tempered(self.config.softmax_temperature)
+
+
+def _precision(like: Tensor) -> torch.dtype:
+    """That of matrix products at the moment."""
+    kind = like.device.type
+    return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else like.dtype
+
+
+def loss_of(signal: Signal) -> distillation.Loss:
+    """The loss of a token that a config means."""
+    if isinstance(signal, FullVocab):
+        if signal.divergence == "jsd":
+            return distillation.jsd(signal.beta)
+        return distillation.reverse_kl if signal.divergence == "reverse_kl" else distillation.forward_kl
+    if isinstance(signal, TopK):
+        of_top = distillation.top_k_with_tail if signal.rest == "bucket" else distillation.top_k_unnormalised
+        return of_top(signal.k)
+    return distillation.sampled_token(signal.clip) if isinstance(signal, SampledToken) else distillation.top1
+
+
+def fused(signal: Signal) -> Fused | None:
+    """The kernel for it, where there is one."""
+    return Fused(signal.divergence, signal.beta) if isinstance(signal, FullVocab) else None

@@ -121,9 +121,9 @@ class _Chunked(torch.autograd.Function):
 def _parts(tokens: slice, most: int) -> Iterator[slice]:
     """Equal parts of at most so many tokens, in whole tiles of a matrix product where these fit."""
     count = tokens.stop - tokens.start
-    size = -(-count // max(1, -(-count // most)))
-    size = min(most, -(-size // TILE) * TILE) if most >= TILE else max(1, size)
-    for start in range(tokens.start, tokens.stop, size):
+    equal = -(-count // max(1, -(-count // most)))
+    size = min(most, -(-equal // TILE) * TILE) if most >= TILE else equal
+    for start in range(tokens.start, tokens.stop, max(1, size)):
         yield slice(start, min(start + size, tokens.stop))
 
 
@@ -157,13 +157,16 @@ class _Work:
         )
         shape = (len(group.heads), min(of_teachers, count), width)
         teachers_KNV = torch.empty(shape, dtype=self.exact, device=self.hidden_NH.device)
+        total = float(group.weights_K.sum())
+        shares_K = (group.weights_K.double() / total).to(self.hidden_NH.device, self.exact)
         for part in _parts(group.tokens, most):
             raw_NV = self.head.raw(self.hidden_NH[part], out_NV=room_NV[: part.stop - part.start])
             gradient_NV = raw_NV.view(self.hidden_NH.dtype)[:, : raw_NV.shape[1]]  # in the place of the logits
             for piece in _parts(part, of_teachers):
                 inside = slice(piece.start - part.start, piece.stop - part.start)
                 room_KNV = teachers_KNV[:, : piece.stop - piece.start]
-                self._learn(piece, raw_NV[inside], gradient_NV[inside], room_KNV, group, tokens_N, setting)
+                given = (piece, raw_NV[inside], gradient_NV[inside], room_KNV, shares_K, total)
+                self._learn(*given, group, tokens_N, setting)
             torch.mm(gradient_NV, self.head.weight_VH, out=self.hidden_gradient_NH[part])
             if self.weight_gradient_VH is not None:
                 _accumulate(self.weight_gradient_VH, gradient_NV, self.hidden_NH[part])
@@ -176,12 +179,13 @@ class _Work:
         raw_NV: Tensor,
         gradient_NV: Tensor,
         raw_KNV: Tensor,
+        shares_K: Tensor,
+        total: float,
         group: Teaching,
         tokens_N: Tensor,
         setting: Setting,
     ) -> None:
         """Some tokens' losses and entropies, and the gradient on their logits."""
-        total = float(group.weights_K.sum())
         asked = slice(piece.start - group.tokens.start, piece.stop - group.tokens.start)
         for raw, head, hidden_NH in zip(raw_KNV, group.heads, group.hidden_NH, strict=True):
             head.raw(hidden_NH[asked], out_NV=raw[:, : len(head.weight_VH)])
@@ -191,7 +195,7 @@ class _Work:
             gradient_NV=gradient_NV,
             teachers=group.heads,
             raw_KNV=raw_KNV,
-            shares_K=(group.weights_K.double() / total).to(raw_NV.device, self.exact),
+            shares_K=shares_K,
             total=total,
             tokens_N=tokens_N[piece],
             weights_N=self.weights_N[piece],

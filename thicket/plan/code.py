@@ -40,6 +40,8 @@ STUDENTS = {
     "mixed": "thicket.stages.mix",
     **dict.fromkeys(tags(Merging), "thicket.stages.merge"),
 }
+KERNELS = {"opd": ("thicket.ops.kernels.divergence",)}
+"""Method → what it runs on a GPU."""
 CHOICE = "thicket.stages.choice"
 """What a merge runs that has a choice, and so a domain to choose on."""
 TRACELESS = {
@@ -73,6 +75,7 @@ def roots(stage: Stage) -> tuple[str, ...]:
         return "thicket.stages.specialist", PROVENANCE, *made_by, *_verifiers([stage.domain])
     if isinstance(stage, StudentStage):
         made_by = STUDENTS[stage.method.type], f"thicket.methods.{stage.method.type}"
+        made_by = (*made_by, *KERNELS.get(stage.method.type, ()))
         chosen = (CHOICE,) if isinstance(stage.method, Chosen) and stage.domains else ()
         return "thicket.stages.student", PROVENANCE, *made_by, *chosen, *_verifiers(stage.domains)
     if isinstance(stage, EvaluateStage):

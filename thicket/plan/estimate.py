@@ -138,7 +138,8 @@ class Estimator:
         response = sum(domain.window.response for domain in domains) / len(domains)
         if isinstance(method, OnPolicy):
             steps: int = getattr(method, "steps")  # noqa: B009  (all but mixed RL, which has a budget)
-            flops = steps * rollout_flops(method, prompt, response, teachers / len(domains))
+            judges = teachers if getattr(method, "routing", "") == "all" else teachers / len(domains)
+            flops = steps * rollout_flops(method, prompt, response, judges)
         elif isinstance(method, Imitation):
             flops = imitation_flops(method, prompt, response, self.train[domains[0].name], self._members(stage.base))
         elif isinstance(method, Search):

@@ -13,6 +13,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from thicket.config.base import Optimizer
+from thicket.config.distillation import Signal
 from thicket.config.domain import Domain, Effort, Prompt, Splits, Window
 from thicket.config.imitation import Imitation, Sampled
 from thicket.config.library import Library
@@ -56,7 +57,7 @@ def _methods(library: Library) -> str:
             parts += [f"### `{tag}`", docstring(f"thicket.methods.{tag}"), f"Options: {_code(named)}."]
             parts += [*_table(model, own=True), *_inherited(model)]
     parts.append("## What methods share")
-    for model in (*SHARED, Optimizer, Weighting, TopShare, Lora):
+    for model in (*SHARED, Optimizer, Weighting, TopShare, Lora, *members(Signal)):
         parts += [f"### {model.__name__}", _text(model), *_table(model, own=True), *_inherited(model)]
     return "\n\n".join(parts) + "\n"
 

@@ -1,6 +1,6 @@
 """Stage *student*: several specialists, or several domains, folded into one model."""
 
-from thicket.config.method import Opd
+from thicket.config.distillation import Opd
 from thicket.config.policy_gradient import Mixed
 from thicket.config.stages import StudentStage
 from thicket.stages.outcome import Outcome, Places

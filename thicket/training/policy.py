@@ -17,14 +17,12 @@ from transformers import PreTrainedModel
 from thicket.config.domain import TrainedDomain
 from thicket.config.on_policy import OnPolicy
 from thicket.methods.method import Method, Rows, stacked
-from thicket.models.head import hidden_states
 from thicket.ops import draws
 from thicket.ops.log_probs import token_log_probs
-from thicket.ops.policy_gradient import top_share
 from thicket.sampling.decode import Decoding
 from thicket.sampling.environment import Environment
 from thicket.sampling.prompts import Tokenizer
-from thicket.sampling.rollouts import Request, Response, logits_at, logits_of, respond, sequences
+from thicket.sampling.rollouts import Request, Response, logits_of, respond, sequences
 from thicket.training.curves import Row
 from thicket.training.loop import Steps, chunks
 from thicket.training.optimizer import adamw, learning_rate
@@ -250,14 +248,12 @@ class PolicyTraining(Steps):
         for part in chunks(len(rows.sequences), self.config.micro_batch):
             micro = rows.rows(torch.arange(part.start, part.stop, device=self.device))
             weights_NK = weights_BK[part, : len(micro.sequences.positions_K)]
-            logits_BKV, micro, weights_NK = self._forward(micro, weights_NK)
-            token = self.method.token_loss(logits_BKV, micro)
-            loss = (token.loss_BK * weights_NK).sum()
-            self.manual_backward(loss)
-            total += float(loss.detach())
-            count += float(micro.sequences.mask_BK.sum())
-            for name, value_BK in token.figures.items():
-                figures[name] = figures.get(name, 0.0) + float((value_BK * micro.sequences.mask_BK).sum())
+            found = self.method.update(self.model, micro, weights_NK)
+            self.manual_backward(found.loss)
+            total += float(found.loss.detach())
+            count += float(found.mask_BK.sum())
+            for name, value_BK in found.figures.items():
+                figures[name] = figures.get(name, 0.0) + float((value_BK * found.mask_BK).sum())
         trained = int(rows.sequences.lengths_B.sum())
         passes = self.method.passes
         self.ledger.trained(trained, 1 + passes.trained)
@@ -267,21 +263,6 @@ class PolicyTraining(Steps):
         rate = learning_rate(self.config.optimizer, self.step * many + index, steps)
         self.update(rate, self.config.optimizer.clip)
         return {"loss": total, **{name: value / max(1.0, count) for name, value in figures.items()}}
-
-    def _forward(self, rows: Rows, weights_BK: Tensor) -> tuple[Tensor, Rows, Tensor]:
-        """The logits that are trained, with the rows and weights that they belong to.
-
-        Of the tokens of the highest divergence alone, where the method wants no others: the trunk is read once, and the
-        head once for all tokens, without a gradient, and again for those.
-        """
-        if self.method.share == 1:
-            return logits_of(self.model, rows.sequences), rows, weights_BK
-        hidden_BLH = hidden_states(self.model, rows.sequences.ids_BL)
-        with torch.no_grad():
-            divergence_BK = self.method.divergence(logits_at(self.model, rows.sequences, hidden_BLH), rows)
-            chosen_BK = top_share(divergence_BK, rows.sequences.mask_BK, self.method.share)
-        picked = rows.picked(chosen_BK)
-        return logits_at(self.model, picked.sequences, hidden_BLH), picked, weights_BK[chosen_BK > 0].unsqueeze(0)
 
     # -- choosing ----------------------------------------------------------------------------------------------------
 

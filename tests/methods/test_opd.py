@@ -1,0 +1,171 @@
+"""Distillation on a batch: every signal and routing against loops over tokens, from forward passes of single rows."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from small_models import random_llama
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from thicket.config.base import Optimizer
+from thicket.config.distillation import Opd as Config
+from thicket.config.stages import Teacher
+from thicket.methods.method import Rows
+from thicket.methods.opd import Opd, loss_of
+from thicket.models.characters import character_tokenizer
+from thicket.models.folder import load_model, save_model
+from thicket.models.teachers import Teachers
+from thicket.sampling.rollouts import sequences
+
+PROMPTS = [[5, 6, 7], [5, 6], [8], [8, 9, 10], [4]]
+RESPONSES = [[9, 10, 2], [11, 2], [12, 13, 14, 15], [2], [3, 3]]
+DOMAINS = ["sort", "reverse", "sort", "odd", "reverse"]
+TOKENS = sum(map(len, RESPONSES))
+WORDS = 40
+TEACHERS = [
+    Teacher(name="a", domain="sort", weight=0.5),
+    Teacher(name="wide", domain="sort", weight=1.5),
+    Teacher(name="b", domain="reverse", weight=2.0),
+    Teacher(name="a", domain="odd", weight=1.0),
+    Teacher(name="b", domain="odd", weight=0.0),
+]
+SIGNALS = [
+    {"type": "full_vocab"},
+    {"type": "full_vocab", "divergence": "forward_kl"},
+    {"type": "full_vocab", "divergence": "jsd", "beta": 0.3},
+    {"type": "top_k", "k": 6},
+    {"type": "top_k", "k": 6, "rest": "measure"},
+    {"type": "sampled_token", "clip": 1.0},
+    {"type": "top1"},
+]
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    root, tokenizer = tmp_path_factory.mktemp("teachers"), character_tokenizer()
+    sizes = {"vocab_size": len(tokenizer)}
+    models = {"a": random_llama(1, 8, **sizes), "b": random_llama(2, 8, **sizes)}
+    models["wide"] = random_llama(3, 8, **sizes, hidden_size=32)
+    for name, model in models.items():
+        save_model(model, tokenizer, root / name)
+    return {name: root / name for name in models}
+
+
+@pytest.fixture
+def student() -> PreTrainedModel:
+    return random_llama(0, 8, vocab_size=len(character_tokenizer())).requires_grad_()
+
+
+def config(**values: Any) -> Config:
+    made = {"prompts": 5, "group": 1, "steps": 1, "optimizer": Optimizer(lr=1e-3), **values}
+    return Config.model_validate({"type": "opd", **made})
+
+
+def rows() -> Rows:
+    batch = sequences(PROMPTS, RESPONSES, "cpu")
+    zeros_B = torch.zeros(len(PROMPTS))
+    return Rows(batch, DOMAINS, zeros_B, zeros_B, torch.zeros_like(batch.mask_BK))
+
+
+def log_probs(model: PreTrainedModel, row: int, temperature: float) -> Tensor:
+    """At each token of a response, from a forward pass over that row alone, in float64."""
+    ids = torch.tensor([PROMPTS[row] + RESPONSES[row]])
+    first = len(PROMPTS[row]) - 1
+    logits_TV = model(ids).logits[0, first : first + len(RESPONSES[row]), :WORDS].double()
+    return (logits_TV / temperature).log_softmax(dim=-1)
+
+
+def naive(made: Config, student: PreTrainedModel, folders: dict[str, Path]) -> Tensor:
+    """The mean over tokens of the weighted losses, teacher by teacher."""
+    models = {name: load_model(folder).eval() for name, folder in folders.items()}
+    total = torch.zeros((), dtype=torch.float64)
+    for row, domain in enumerate(DOMAINS):
+        own_TV = log_probs(student, row, made.softmax_temperature)
+        for teacher in TEACHERS:
+            if made.routing == "all" or teacher.domain == domain:
+                with torch.no_grad():
+                    other_1TV = log_probs(models[teacher.name], row, made.softmax_temperature).unsqueeze(0)
+                one = torch.ones(1, dtype=torch.float64)
+                loss_T = loss_of(made.signal)(own_TV, other_1TV, one, torch.tensor(RESPONSES[row]))
+                total = total + teacher.weight * loss_T.sum() / TOKENS
+    return total
+
+
+def found(made: Config, student: PreTrainedModel, folders: dict[str, Path], micro_batch: int) -> float:
+    """The loss through the method, whose gradients are added to the student's."""
+    method = Opd(made, TEACHERS, Teachers(folders), WORDS)
+    whole = method.prepare(rows(), micro_batch)
+    weights_BK, total = method.weights(whole), 0.0
+    for part in parts(len(DOMAINS), micro_batch):
+        micro = whole.rows(part)
+        updated = method.update(student, micro, weights_BK[part, : micro.sequences.mask_BK.shape[1]])
+        updated.loss.backward()
+        total += float(updated.loss.detach())
+    return total
+
+
+def parts(count: int, size: int) -> Iterator[Tensor]:
+    for start in range(0, count, size):
+        yield torch.arange(start, min(start + size, count))
+
+
+@pytest.mark.parametrize("signal", SIGNALS, ids=lambda signal: "-".join(map(str, signal.values())))
+@pytest.mark.parametrize("routing", ["domain", "all"])
+def test_the_loss_and_its_gradient(
+    student: PreTrainedModel, folders: dict[str, Path], signal: dict[str, Any], routing: str
+) -> None:
+    """Without a clip for the sampled token: the sum of advantages is clipped, which is not the sum of clipped ones."""
+    if signal["type"] == "sampled_token":
+        signal = {**signal, "clip": None}
+    made = config(signal=signal, routing=routing, softmax_temperature=1.3)
+    expected = naive(made, student, folders)
+    expected.backward()
+    gradients = {
+        name: parameter.grad.clone() for name, parameter in student.named_parameters() if parameter.grad is not None
+    }
+    student.zero_grad()
+    assert found(made, student, folders, micro_batch=2) == pytest.approx(float(expected.detach()), rel=1e-5)
+    for name, parameter in student.named_parameters():
+        torch.testing.assert_close(parameter.grad, gradients[name], rtol=1e-4, atol=1e-6)
+
+
+def test_micro_batches_and_chunks_change_nothing(student: PreTrainedModel, folders: dict[str, Path]) -> None:
+    one = found(config(), student, folders, micro_batch=5)
+    for micro_batch in (1, 3):
+        assert found(config(), student, folders, micro_batch) == pytest.approx(one, rel=1e-6)
+
+
+def test_domains_in_balance_count_alike(folders: dict[str, Path]) -> None:
+    """Tokens: sort 7, reverse 4, odd 1."""
+    method = Opd(config(balance="domains"), TEACHERS, Teachers(folders), WORDS)
+    ordered = method.prepare(rows(), 5)
+    assert ordered.domains == ["odd", "reverse", "reverse", "sort", "sort"]
+    weights_B = method.weights(ordered).sum(dim=1)
+    of = {
+        domain: sum(float(w) for w, d in zip(weights_B, ordered.domains, strict=True) if d == domain)
+        for domain in DOMAINS
+    }
+    assert of == pytest.approx({"sort": 1 / 3, "reverse": 1 / 3, "odd": 1 / 3})
+    plain = Opd(config(), TEACHERS, Teachers(folders), WORDS).weights(ordered)
+    assert float(plain.sum()) == pytest.approx(1.0)
+    assert plain[plain > 0].tolist() == pytest.approx([1 / TOKENS] * TOKENS)
+
+
+@pytest.mark.parametrize(("routing", "passes"), [("domain", 4 / 3), ("all", 4.0)])
+def test_the_teachers_passes_are_counted(folders: dict[str, Path], routing: str, passes: float) -> None:
+    assert Opd(config(routing=routing), TEACHERS, Teachers(folders), WORDS).passes.prepared == pytest.approx(passes)
+
+
+def test_figures_are_those_of_the_tokens(student: PreTrainedModel, folders: dict[str, Path]) -> None:
+    method = Opd(config(), TEACHERS, Teachers(folders), WORDS)
+    whole = method.prepare(rows(), 5)
+    updated = method.update(student, whole, method.weights(whole))
+    assert float((updated.figures["kl"] * updated.mask_BK).sum() / TOKENS) == pytest.approx(
+        float(updated.loss.detach())
+    )
+    own_TV = log_probs(student, 3, 1.0).detach()
+    place = whole.sequences.mask_BK[0].nonzero()[0]
+    assert float(updated.figures["entropy"][0, place]) == pytest.approx(float(-(own_TV.exp() * own_TV).sum()), rel=1e-5)

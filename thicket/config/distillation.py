@@ -1,0 +1,71 @@
+"""Multi-teacher on-policy distillation: what the student is pulled towards, and by what signal."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from thicket.config.fields import Positive, PositiveFloat, Strict
+from thicket.config.on_policy import OnPolicy
+
+
+class FullVocab(Strict):
+    """The exact divergence over the whole vocabulary."""
+
+    type: Literal["full_vocab"]
+    divergence: Literal["reverse_kl", "forward_kl", "jsd"] = "reverse_kl"
+    """D(student, teacher): `reverse_kl` KL(π_θ ‖ π_E) (arXiv 2606.19348 eq. 29), `forward_kl` KL(π_E ‖ π_θ), `jsd` the
+    generalised Jensen-Shannon divergence (GKD, arXiv 2306.13649 eq. 1)."""
+    beta: Annotated[float, Field(gt=0, lt=1)] = 0.5
+    """β of `jsd`: m = β·π_E + (1 − β)·π_θ."""
+
+
+class TopK(Strict):
+    """Reverse KL over the teacher's k likeliest tokens alone: what fits in a message from a server."""
+
+    type: Literal["top_k"]
+    k: Positive = 64
+    """Tokens of each position."""
+    rest: Literal["bucket", "measure"] = "bucket"
+    """What keeps the student from emptying the top k: `bucket` sums all other tokens up as one, `measure` adds −p + q
+    (MOPD, arXiv 2606.30406)."""
+
+
+class SampledToken(Strict):
+    """The policy-gradient estimate of the reverse KL at the token that was sampled (arXiv 2601.02780)."""
+
+    type: Literal["sampled_token"]
+    clip: PositiveFloat | None = None
+    """Bound of the advantage |log π_E(y) − log π_θ(y)|, in nats; null: none."""
+
+
+class Top1(Strict):
+    """Cross-entropy to the teacher's likeliest token."""
+
+    type: Literal["top1"]
+
+
+Signal = Annotated[FullVocab | TopK | SampledToken | Top1, Field(discriminator="type")]
+
+
+class Opd(OnPolicy):
+    """Multi-teacher on-policy distillation: Σ_i w_i D(π_θ, π_Ei) on the student's responses (arXiv 2606.19348 §5.1).
+
+    The loss is the mean over response tokens. No gradient goes through the sampling.
+    """
+
+    type: Literal["opd"]
+    steps: Positive
+    """Rollout batches."""
+    temperature: PositiveFloat = 1.0
+    """Sampling temperature of the rollouts; the divergence is that of the distributions at `softmax_temperature`."""
+    routing: Literal["domain", "all"] = "domain"
+    """Who judges a response: `domain`, the teachers of its prompt's domain; `all`, every teacher."""
+    signal: Signal = FullVocab(type="full_vocab")
+    """What of the distributions is compared."""
+    softmax_temperature: PositiveFloat = 1.0
+    """τ: student and teachers are compared at logits/τ."""
+    balance: Literal["tokens", "domains"] = "tokens"
+    """`tokens`: every response token counts alike; `domains`: every domain does, however long its responses are (short
+    answers get a small share of the gradient otherwise; arXiv 2608.19098)."""
+    logits_mib: Positive = 512
+    """Memory for logits, in MiB: the loss goes over the tokens in chunks of this size."""
