@@ -73,17 +73,20 @@ def products(case: Case) -> Run:
 
 
 def liger(case: Case) -> Run:
-    from liger_kernel.ops.fused_linear_jsd import LigerFusedLinearJSDFunction as Function  # type: ignore[import-not-found]
+    from liger_kernel.chunked_loss.jsd_loss import LigerFusedLinearJSDLoss  # pyright: ignore[reportMissingImports]
+
+    loss_of = LigerFusedLinearJSDLoss(weight_hard_loss=0.0, weight_soft_loss=1.0, beta=1.0)
+    labels = torch.zeros(case.tokens, dtype=torch.long, device="cuda")
 
     def run() -> Found:
-        loss = Function.apply(case.hidden, case.weight, case.teachers[0], case.heads[0], None, 1.0)
+        loss = loss_of(case.hidden, case.weight, case.teachers[0], case.heads[0], labels)
         return (None, *torch.autograd.grad(loss, (case.hidden, case.weight)))
 
     return run
 
 
 def trl(case: Case) -> Run:
-    from trl.kernels.chunked_divergence import ChunkedDivergenceFunction as Function  # type: ignore[import-not-found]
+    from trl.kernels.chunked_divergence import ChunkedDivergenceFunction as Function  # pyright: ignore[reportMissingImports]
 
     def run() -> Found:
         divergence, _ = Function.apply(case.hidden, case.weight, None, case.teachers[0], case.heads[0], None, 1.0)

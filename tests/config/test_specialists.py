@@ -191,3 +191,26 @@ def test_every_recipe_is_a_policy_gradient_with_its_own_defaults(tmp_path: Path)
     assert methods["dapo"].clip_high == 0.28
     assert methods["simplerl"].kl == 1e-4
     assert (methods["gspo"].clip, methods["gspo"].clip_high) == (3e-4, 4e-4)
+
+
+STUDENT: dict[str, Any] = {"base": "tiny", "method": "opd", "domains": ["sort", "reverse"]}
+EVERYONE: dict[str, Any] = {**DECLARED["values"], "method": {"opd": {"routing": "all"}}}
+
+
+def test_where_everyone_judges_a_teacher_needs_no_domain(tmp_path: Path) -> None:
+    node = {**STUDENT, "teachers": ["sort-grpo", "tiny"]}
+    made = resolved(tmp_path, specialists=DECLARED["specialists"], students={"opd": node}, values=EVERYONE)
+    assert [domain.name for domain in made["student-opd"].stage.domains] == ["sort", "reverse"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"teachers": ["sort-grpo", "sort-grpo"]}, "teachers[1] = 'sort-grpo': stands here a second time"),
+        ({"teachers": ["tiny"], "domains": []}, "which domains? no teacher is a specialist of one"),
+    ],
+    ids=["twice", "no domain"],
+)
+def test_everyone_judges_once_and_on_some_domain(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
+    students = {"opd": {**STUDENT, **changes}}
+    assert message in wrong(tmp_path, specialists=DECLARED["specialists"], students=students, values=EVERYONE)

@@ -13,9 +13,9 @@ import triton  # pyright: ignore[reportMissingImports]
 import triton.language as tl  # pyright: ignore[reportMissingImports]
 from torch import Tensor
 
-BLOCK = 8192
+BLOCK = 4096
 """Logits that a program keeps."""
-WARPS = 8
+WARPS = 4
 FIGURES = tl.constexpr(4)
 """What programs exchange of the student: the maximum, the sum of exp(logit − maximum), and two sums weighted by it."""
 MODES = {"reverse_kl": 0, "forward_kl": 1, "jsd": 2}
