@@ -145,67 +145,65 @@ class _Work:
     def _zeros(self, like: Tensor) -> Tensor:
         return torch.zeros_like(like, dtype=self.exact)
 
-    def add(self, group: Teaching, tokens_N: Tensor, setting: Setting) -> None:
+    def add(self, taught: Teaching, tokens_N: Tensor, setting: Setting) -> None:
         """The tokens of a group: their losses, and what they give to the gradients."""
-        width = max(map(len, (self.head.weight_VH, *(head.weight_VH for head in group.heads))))
-        rows = max(2, setting.chunk_bytes // (self.exact.itemsize * width))
-        of_teachers = _whole_tiles(max(1, int(rows * TEACHERS_SHARE) // len(group.heads)))
-        most = _whole_tiles(rows - of_teachers * len(group.heads))
-        count = group.tokens.stop - group.tokens.start
-        room_NV = torch.empty(
-            (min(most, count), len(self.head.weight_VH)), dtype=self.exact, device=self.hidden_NH.device
-        )
-        shape = (len(group.heads), min(of_teachers, count), width)
-        teachers_KNV = torch.empty(shape, dtype=self.exact, device=self.hidden_NH.device)
-        total = float(group.weights_K.sum())
-        shares_K = (group.weights_K.double() / total).to(self.hidden_NH.device, self.exact)
-        for part in _parts(group.tokens, most):
-            raw_NV = self.head.raw(self.hidden_NH[part], out_NV=room_NV[: part.stop - part.start])
+        rows, of_teachers = self._rooms(taught, setting)
+        total = float(taught.weights_K.sum())
+        shares_K = (taught.weights_K.double() / total).to(rows.device, self.exact)
+        for part in _parts(taught.tokens, len(rows)):
+            raw_NV = self.head.raw(self.hidden_NH[part], out_NV=rows[: part.stop - part.start])
             gradient_NV = raw_NV.view(self.hidden_NH.dtype)[:, : raw_NV.shape[1]]  # in the place of the logits
-            for piece in _parts(part, of_teachers):
+            for piece in _parts(part, of_teachers.shape[1]):
                 inside = slice(piece.start - part.start, piece.stop - part.start)
-                room_KNV = teachers_KNV[:, : piece.stop - piece.start]
-                given = (piece, raw_NV[inside], gradient_NV[inside], room_KNV, shares_K, total)
-                self._learn(*given, group, tokens_N, setting)
-            torch.mm(gradient_NV, self.head.weight_VH, out=self.hidden_gradient_NH[part])
-            if self.weight_gradient_VH is not None:
-                _accumulate(self.weight_gradient_VH, gradient_NV, self.hidden_NH[part])
-            if self.bias_gradient_V is not None:
-                self.bias_gradient_V += gradient_NV.sum(dim=0, dtype=self.exact)
+                chunk = _Chunk(
+                    head=self.head,
+                    raw_NV=raw_NV[inside],
+                    gradient_NV=gradient_NV[inside],
+                    teachers=taught.heads,
+                    raw_KNV=_asked(taught, piece, of_teachers),
+                    shares_K=shares_K,
+                    total=total,
+                    tokens_N=tokens_N[piece],
+                    weights_N=self.weights_N[piece],
+                )
+                by = _by_kernel if _fits_kernel(chunk, setting) else _by_torch
+                self.loss_N[piece], self.entropy_N[piece] = by(chunk, setting)
+            self._give(part, gradient_NV)
 
-    def _learn(
-        self,
-        piece: slice,
-        raw_NV: Tensor,
-        gradient_NV: Tensor,
-        raw_KNV: Tensor,
-        shares_K: Tensor,
-        total: float,
-        group: Teaching,
-        tokens_N: Tensor,
-        setting: Setting,
-    ) -> None:
-        """Some tokens' losses and entropies, and the gradient on their logits."""
-        asked = slice(piece.start - group.tokens.start, piece.stop - group.tokens.start)
-        for raw, head, hidden_NH in zip(raw_KNV, group.heads, group.hidden_NH, strict=True):
-            head.raw(hidden_NH[asked], out_NV=raw[:, : len(head.weight_VH)])
-        chunk = _Chunk(
-            head=self.head,
-            raw_NV=raw_NV,
-            gradient_NV=gradient_NV,
-            teachers=group.heads,
-            raw_KNV=raw_KNV,
-            shares_K=shares_K,
-            total=total,
-            tokens_N=tokens_N[piece],
-            weights_N=self.weights_N[piece],
+    def _rooms(self, taught: Teaching, setting: Setting) -> tuple[Tensor, Tensor]:
+        """Memory for logits of the student, NV, and of the teachers, KNV, for as many tokens as the setting allows."""
+        own, teachers = len(self.head.weight_VH), len(taught.heads)
+        width = max(own, *(len(head.weight_VH) for head in taught.heads))
+        rows = max(2, setting.chunk_bytes // (self.exact.itemsize * width))
+        of_teachers = _whole_tiles(max(1, int(rows * TEACHERS_SHARE) // teachers))
+        count = max(1, taught.tokens.stop - taught.tokens.start)
+        most = min(_whole_tiles(rows - of_teachers * teachers), count)
+        like = self.hidden_NH
+        return (
+            torch.empty((most, own), dtype=self.exact, device=like.device),
+            torch.empty((teachers, min(of_teachers, count), width), dtype=self.exact, device=like.device),
         )
-        by = _by_kernel if _fits_kernel(chunk, setting) else _by_torch
-        self.loss_N[piece], self.entropy_N[piece] = by(chunk, setting)
+
+    def _give(self, part: slice, gradient_NV: Tensor) -> None:
+        """What the gradient on some tokens' logits gives to the hidden states and the head."""
+        torch.mm(gradient_NV, self.head.weight_VH, out=self.hidden_gradient_NH[part])
+        if self.weight_gradient_VH is not None:
+            _accumulate(self.weight_gradient_VH, gradient_NV, self.hidden_NH[part])
+        if self.bias_gradient_V is not None:
+            self.bias_gradient_V += gradient_NV.sum(dim=0, dtype=self.exact)
+
+
+def _asked(taught: Teaching, piece: slice, room_KNV: Tensor) -> Tensor:
+    """The teachers' logits for some tokens, before scale and cap, raw_KNV."""
+    asked = slice(piece.start - taught.tokens.start, piece.stop - taught.tokens.start)
+    raw_KNV = room_KNV[:, : piece.stop - piece.start]
+    for raw_NV, head, hidden_NH in zip(raw_KNV, taught.heads, taught.hidden_NH, strict=True):
+        head.raw(hidden_NH[asked], out_NV=raw_NV[:, : len(head.weight_VH)])
+    return raw_KNV
 
 
 def _accumulate(total_VH: Tensor, gradient_NV: Tensor, hidden_NH: Tensor) -> None:
-    """total += gradientᵀ · hidden, summed in float32; a total of lower precision is rounded once a chunk."""
+    """total += gradientᵀ · hidden, summed in the total's precision."""
     given_VN = gradient_NV.t()
     if total_VH.dtype == hidden_NH.dtype:
         total_VH.addmm_(given_VN, hidden_NH)
