@@ -141,6 +141,13 @@ def test_a_student_with_a_budget_is_held_against_the_specialists_that_it_replace
     assert mixed.recovered.recovery.share is not None
     assert mixed.recovered.recovery.share.value == pytest.approx(0.5)  # (8 − 4) / (12 − 4)
     assert (mixed.cost.total_flops, mixed.cost.budget_of, mixed.cost.budget_flops) == (1e9, "opd", 2e9)
+    path = tmp_path / "build/models/mixed/provenance.json"
+    provenance = json.loads(path.read_text())
+    provenance["config"]["method"] = {"budget": "teachers"}
+    path.write_text(json.dumps(provenance))
+    stage = run(models, correct, {"mixed": "opd"})
+    path.write_text(json.dumps(provenance))
+    assert results_of(stage, tmp_path).models["mixed"].cost.budget_flops == 1e9
 
 
 def test_teachers_of_one_domain_count_by_their_mean_and_silent_ones_not_at_all(run: WriteRun, tmp_path: Path) -> None:

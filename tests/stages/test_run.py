@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from safetensors.torch import load_file
-from toys import DECLARED, changed, declare, run, stages, toy_project
+from toys import DECLARED, VALUES, changed, declare, run, stages, toy_project
 
 from thicket.cli import main
 from thicket.config.verifier import WritingVerifier
@@ -91,6 +91,18 @@ def test_mixed_rl_spends_the_students_whole_cost_and_stops(project: Path) -> Non
     rows = (project / "build/curves/mixed.csv").read_text().splitlines()[1:]
     before_last = float(rows[-2].split(",")[1])
     assert before_last < budget <= spent
+
+
+def test_mixed_rl_at_the_cost_of_the_teachers_alone(project: Path) -> None:
+    mixed = {"base": "tiny", "method": "mixed-teachers", "domains": ["sort", "reverse"], "budget_of": "opd"}
+    values = {**DECLARED["values"], "method": {**VALUES["method"], "mixed-teachers": VALUES["method"]["mixed"]}}
+    students = {**DECLARED["students"], "mixed": mixed}
+    declare(project, {**DECLARED, "students": students, "values": values})
+    run(project, "student-opd", "student-mixed")
+    cost = json.loads((project / "build/models/opd/provenance.json").read_text())["cost"]
+    rows = (project / "build/curves/mixed.csv").read_text().splitlines()[1:]
+    last, before_last = (float(row.split(",")[1]) for row in (rows[-1], rows[-2]))
+    assert before_last < cost["sort-grpo"] + cost["reverse-grpo"] <= last
 
 
 def test_a_soup_of_one_is_that_model(project: Path) -> None:

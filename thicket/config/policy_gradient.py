@@ -1,5 +1,6 @@
 """The policy-gradient family: one clipped loss, and what each recipe changes of it."""
 
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -193,6 +194,13 @@ class Mixed(StandardisedGradient):
     """One GRPO run over all domains at once (DeepSeek-V3.2's way), at the cost of the student in `budget_of`."""
 
     type: Literal["mixed"]
+    budget: Literal["whole", "teachers"] = "whole"
+    """What may be spent: `whole`, all training that the other student rests on and its own; `teachers`, that of its
+    teachers alone."""
+
+    def spendable(self, cost: Mapping[str, float], student: str) -> float:
+        """FLOPs, out of what a student and all that it rests on took, by model."""
+        return sum(flops for model, flops in cost.items() if self.budget == "whole" or model != student)
 
     @model_validator(mode="after")
     def _no_last_step(self) -> "Mixed":

@@ -12,7 +12,7 @@ from thicket.config.domain import ScoredDomain
 from thicket.config.imitation import Imitation
 from thicket.config.merging import Chosen, WeightSpace
 from thicket.config.on_policy import OnPolicy, Trained
-from thicket.config.policy_gradient import PolicyGradient
+from thicket.config.policy_gradient import Mixed, PolicyGradient
 from thicket.config.resolve import Resolved
 from thicket.config.search import WEIGHTLESS, Randopt, Search, SelfConsistency
 from thicket.config.stages import BaseStage, DataStage, EvaluateStage, SpecialistStage, StudentStage
@@ -129,9 +129,9 @@ class Estimator:
     ) -> float | None:
         """FLOPs of the making of a model itself, as far as its budget allows."""
         method = stage.method
-        if isinstance(stage, StudentStage) and stage.budget_of is not None:
-            budget = self.costs[stage.budget_of]
-            return None if budget is None else sum(budget.values())
+        if isinstance(stage, StudentStage) and isinstance(method, Mixed) and stage.budget_of is not None:
+            cost = self.costs[stage.budget_of]
+            return None if cost is None else method.spendable(cost, stage.budget_of)
         if shape is None:
             return None
         prompt = sum(domain.window.prompt for domain in domains) / len(domains)

@@ -124,12 +124,17 @@ class _Comparison:
     def _cost(self, name: str) -> Cost:
         ledger, provenance = self.inputs[name].ledger, self.inputs[name].provenance
         budget_of = provenance["config"].get("budget_of")
+        kind = provenance["config"].get("method", {}).get("budget", "whole")
+        allowed = dict(self.inputs[budget_of].provenance["cost"]) if budget_of else {}
+        if kind == "teachers":
+            allowed.pop(budget_of)
         counts = ("tokens_generated", "tokens_trained", "flops", "wall_seconds", "peak_memory_bytes", "steps")
         return Cost(
             **{count: ledger[count] for count in counts},
             total_flops=_total(self.inputs[name]),
             budget_of=budget_of,
-            budget_flops=_total(self.inputs[budget_of]) if budget_of else None,
+            budget=kind,
+            budget_flops=sum(allowed.values()) if budget_of else None,
         )
 
     def _answers(self, name: str, root: str) -> Answers:

@@ -93,7 +93,10 @@ def origins(results: Results) -> Table:
 
 
 def _spent(cost: Cost) -> tuple[Entry, ...]:
-    budget = f"budget {si(cost.budget_flops, 'FLOP')}, all of {cost.budget_of}" if cost.budget_flops is not None else ""
+    what = "all" if cost.budget == "whole" else "the teachers"
+    budget = (
+        f"budget {si(cost.budget_flops, 'FLOP')}, {what} of {cost.budget_of}" if cost.budget_flops is not None else ""
+    )
     return (
         Entry(str(cost.steps), budget),
         Entry(si(cost.tokens_generated)),

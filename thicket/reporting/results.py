@@ -68,7 +68,9 @@ class Cost:
     peak_memory_bytes: int
     steps: int
     budget_of: str | None
-    """The model whose total it was allowed to spend; None where steps are the limit."""
+    """The model whose cost it was allowed to spend; None where steps are the limit."""
+    budget: str
+    """What of that cost: `whole`, or that of its `teachers`."""
     budget_flops: float | None
 
 

@@ -19,6 +19,7 @@ def mix(config: StudentStage, method: MixedConfig, places: Places) -> Outcome:
 
     assert config.budget_of is not None  # thicket check sees to it
     # All the training that the other student rests on, down to the bases, and its own.
-    budget = sum(read_provenance(places.models / config.budget_of)["cost"].values())
-    print(f"student {config.name}: may spend {budget:.3g} FLOPs, the whole cost of {config.budget_of}", flush=True)
+    budget = method.spendable(read_provenance(places.models / config.budget_of)["cost"], config.budget_of)
+    what = "the whole cost" if method.budget == "whole" else "the cost of the teachers"
+    print(f"student {config.name}: may spend {budget:.3g} FLOPs, {what} of {config.budget_of}", flush=True)
     return train_policy(config, method, config.domains, make_method, Budget(flops=budget), places)
