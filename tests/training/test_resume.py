@@ -20,6 +20,7 @@ STAGES = {
     "ppo, the most diverging tokens": ("specialist-sort-ppo", {"method.passes": 2, "method.top.share": 0.4}),
     "adapters": ("specialist-sort-grpo", {"method.lora": Lora(rank=2, alpha=4.0)}),
     "opd": ("student-opd", {}),
+    "opd, two updates": ("student-opd", {"method.updates": 2}),
 }
 
 

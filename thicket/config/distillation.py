@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from thicket.config.fields import Positive, PositiveFloat, Strict
 from thicket.config.on_policy import OnPolicy
@@ -67,5 +67,14 @@ class Opd(OnPolicy):
     balance: Literal["tokens", "domains"] = "tokens"
     """`tokens`: every response token counts alike; `domains`: every domain does, however long its responses are (short
     answers get a small share of the gradient otherwise; arXiv 2608.19098)."""
+    updates: Positive = 1
+    """Optimizer steps on one rollout batch, each on a share of the prompts of every domain; in each the student's
+    distributions are its own of that moment."""
     logits_mib: Positive = 512
     """Memory for logits, in MiB: the loss goes over the tokens in chunks of this size."""
+
+    @model_validator(mode="after")
+    def _updates_divide(self) -> "Opd":
+        if self.prompts % self.updates:
+            raise ValueError(f"`updates` ({self.updates}) has to divide `prompts` ({self.prompts})")
+        return self

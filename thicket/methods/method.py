@@ -104,6 +104,8 @@ class Method(Protocol):
 
     needs_rewards: bool
     """Whether responses are verified while training (scores on selection items always are)."""
+    needs_old: bool
+    """Whether several updates on a rollout batch ask for log π_old."""
     rounds: int
     """Most batches of prompts that are sampled to fill one rollout batch with useful groups."""
     passes: Passes
@@ -149,6 +151,7 @@ class OnRollouts:
     """What most methods share: one batch of prompts, nothing beside the policy, all tokens."""
 
     needs_rewards = True
+    needs_old = True
     rounds = 1
     share = 1.0
     critic: nn.Module | None = None

@@ -43,6 +43,7 @@ class Opd(OnRollouts):
     """The method `opd`."""
 
     needs_rewards = False
+    needs_old = False
 
     def __init__(self, config: Config, teachers: list[Teacher], models: Teachers, words: int):
         """`words`: tokens of the tokenizer; logits beyond them are padding."""

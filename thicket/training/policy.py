@@ -220,7 +220,8 @@ class PolicyTraining(Steps):
         """The rows of each update: prompts dealt out in turn, so that every update sees every domain."""
         if self.updates * self.passes == 1:
             return [rows]
-        rows = replace(rows, old_log_probs_BK=self._old_log_probs(rows))
+        if self.method.needs_old:
+            rows = replace(rows, old_log_probs_BK=self._old_log_probs(rows))
         group, prompts = self.config.group, len(rows.domains) // self.config.group
         dealt = [
             [prompt * group + g for prompt in range(update, prompts, self.updates) for g in range(group)]
