@@ -12,13 +12,13 @@ from thicket.ops.head import Head
 
 def hidden_states(model: Any, ids_BL: Tensor) -> Tensor:
     """The trunk's last hidden states, hidden_BLH; a model with adapters as well."""
-    return _plain(model).base_model(input_ids=ids_BL, use_cache=False).last_hidden_state
+    return plain(model).base_model(input_ids=ids_BL, use_cache=False).last_hidden_state
 
 
 def head_of(model: Any) -> Head:
     """The last layer as weights and factors, which are the model's own."""
-    plain = _plain(model)
-    layer, config = plain.get_output_embeddings(), plain.config.get_text_config()
+    bare = plain(model)
+    layer, config = bare.get_output_embeddings(), bare.config.get_text_config()
     scale = getattr(config, "logit_scale", 1.0) / getattr(config, "logits_scaling", 1.0)
     cap = getattr(config, "final_logit_softcapping", None)
     return Head(layer.weight, getattr(layer, "bias", None), scale, cap)
@@ -29,10 +29,10 @@ def head_logits(model: Any, hidden_NH: Tensor) -> Tensor:
 
     Some families scale logits (Cohere, Granite) or cap them softly (Gemma 2) after the head.
     """
-    raw_NV = _plain(model).get_output_embeddings()(hidden_NH)
+    raw_NV = plain(model).get_output_embeddings()(hidden_NH)
     return head_of(model).logits(raw_NV)
 
 
-def _plain(model: Any) -> Any:
+def plain(model: Any) -> Any:
     """The model under peft's wrapper; its layers hold the adapters."""
     return model.get_base_model() if hasattr(model, "get_base_model") else model

@@ -5,6 +5,7 @@ rows, P prompt tokens, T response tokens, L = P + T cache positions, V vocabular
 """
 
 from dataclasses import dataclass
+from inspect import signature
 from typing import Any
 
 import torch
@@ -12,6 +13,7 @@ from torch import Tensor
 from transformers import PreTrainedModel, StaticCache
 from transformers.cache_utils import StaticLayer
 
+from thicket.models.head import plain
 from thicket.ops import draws
 from thicket.ops.sampling import gather, inverse_cdf, warped_log_probs
 from thicket.sampling.prompts import Prompts
@@ -86,8 +88,8 @@ def decode(
             input_ids=tokens_BT[:, step : step + 1],
             attention_mask=visible_B11L,
             position_ids=(positions_B + step).unsqueeze(-1),
-            past_key_values=cache,
             use_cache=True,
+            **{cache_keyword(model): cache},
         ).logits[:, -1]
     longest = int(lengths_B.max())
     return Decoded(tokens_BT[:, :longest], log_probs_BT[:, :longest], lengths_B, ~running_B)
@@ -104,10 +106,15 @@ def _prefill(model: PreTrainedModel, prompts: Prompts, cache: StaticCache, most:
         input_ids=prompts.ids_BP,
         attention_mask=torch.nn.functional.pad(seen_U1PP, (0, most)),
         position_ids=(prompts.mask_BP.cumsum(dim=1) - 1).clamp(min=0),
-        past_key_values=cache,
         use_cache=True,
         logits_to_keep=1,
+        **{cache_keyword(model): cache},
     ).logits[:, -1]
+
+
+def cache_keyword(model: Any) -> str:
+    """What a model calls its cache: `cache` in most of transformers since 5.24, `past_key_values` before."""
+    return "cache" if "cache" in signature(type(plain(model)).forward).parameters else "past_key_values"
 
 
 def _share(cache: StaticCache, group: int) -> None:
