@@ -12,7 +12,7 @@ from toys import DECLARED, VALUES, changed, declare, run, stages, toy_project
 
 from thicket.config.merging import Merging
 from thicket.config.schema import tags
-from thicket.stages import trials
+from thicket.stages import selection
 from thicket.stages.run import in_pipeline, run_stage
 
 TEACHERS = ["sort-grpo", "odd-grpo"]
@@ -135,7 +135,7 @@ def test_teachers_of_one_domain(made: Path, tmp_path: Path) -> None:
 
 def test_a_choice_that_is_broken_off_goes_on(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stage = stages(made)["student-greedy-soup"]
-    before, scored, real = rows(made, "greedy-soup"), [], trials.selection_scores
+    before, scored, real = rows(made, "greedy-soup"), [], selection.score
 
     def counted(*given: Any) -> Any:
         scored.append(given)
@@ -143,7 +143,7 @@ def test_a_choice_that_is_broken_off_goes_on(made: Path, monkeypatch: pytest.Mon
             raise KeyboardInterrupt
         return real(*given)
 
-    monkeypatch.setattr(trials, "selection_scores", counted)
+    monkeypatch.setattr(selection, "score", counted)
     with pytest.raises(KeyboardInterrupt):
         run_stage(made, stage, in_pipeline(made, stage))
     run_stage(made, stage, in_pipeline(made, stage))

@@ -1,9 +1,10 @@
 """What the training loop asks of a method; the loop is blind to the algorithm.
 
-A method says what each response token's advantage is (`prepare`), how it counts (`weights`), and what its loss is
-(`token_loss`); the step's loss is Σ weight · token loss. Legend: B rows, K trained positions, V vocabulary.
+A method says what each response token's advantage is (`prepare`), how it counts (`weights`), and what the loss comes to
+(`update`): Σ weight · token loss. Legend: B rows, K trained positions, V vocabulary.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
@@ -115,8 +116,6 @@ class Method(Protocol):
     """A module that is trained beside the policy."""
     critic_rate: float
     """The critic's learning rate as a multiple of the policy's."""
-    share: float
-    """Share of each response's tokens that is trained on, those of the highest divergence."""
 
     def useful(self, correct_PG: Tensor) -> Tensor:
         """Whether a prompt's responses are worth training on, useful_P."""
@@ -134,26 +133,17 @@ class Method(Protocol):
         """Weight of each token in the loss of an update over the rows, weights_BK."""
         ...
 
-    def divergence(self, logits_BKV: Tensor, rows: Rows) -> Tensor:
-        """What decides which tokens an update trains on where `share` is below 1, divergence_BK."""
-        ...
-
-    def token_loss(self, logits_BKV: Tensor, rows: Rows) -> TokenLoss:
-        """Loss of each token of some of the update's rows."""
-        ...
-
     def update(self, policy: PreTrainedModel, rows: Rows, weights_BK: Tensor) -> Updated:
         """The weighted loss of some of an update's rows."""
         ...
 
 
 class OnRollouts:
-    """What most methods share: one batch of prompts, nothing beside the policy, all tokens."""
+    """What most methods share: one batch of prompts, nothing beside the policy."""
 
     needs_rewards = True
     needs_old = True
     rounds = 1
-    share = 1.0
     critic: nn.Module | None = None
     critic_rate = 1.0
 
@@ -170,11 +160,20 @@ class OnRollouts:
     def prepare(self, rows: Rows, micro_batch: int) -> Rows:
         return rows
 
-    def divergence(self, logits_BKV: Tensor, rows: Rows) -> Tensor:
-        return torch.zeros_like(rows.advantages_BK)
 
+class OnLogits(OnRollouts, ABC):
+    """What methods share whose loss is one of a token's logits."""
+
+    share = 1.0
+    """Of each response's tokens: those that are trained on, the ones of the highest divergence."""
+
+    @abstractmethod
     def token_loss(self, logits_BKV: Tensor, rows: Rows) -> TokenLoss:
-        raise NotImplementedError
+        """Loss of each token of some of the update's rows."""
+
+    def divergence(self, logits_BKV: Tensor, rows: Rows) -> Tensor:
+        """What decides which tokens an update trains on where `share` is below 1, divergence_BK."""
+        return torch.zeros_like(rows.advantages_BK)
 
     def update(self, policy: PreTrainedModel, rows: Rows, weights_BK: Tensor) -> Updated:
         logits_BKV, rows, weights_BK = self._trained(policy, rows, weights_BK)

@@ -12,7 +12,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from thicket.config.policy_gradient import Divergence, PolicyGradient
-from thicket.methods.method import OnRollouts, Passes, Rows, TokenLoss
+from thicket.methods.method import OnLogits, Passes, Rows, TokenLoss
 from thicket.ops.divergence import jensen_shannon, k3
 from thicket.ops.log_probs import entropy, token_log_probs
 from thicket.ops.policy_gradient import clipped_policy_loss, divergence_weights
@@ -22,7 +22,7 @@ Load = Callable[[], PreTrainedModel]
 """Loads the model that the run starts from, anew each time."""
 
 
-class ClippedPolicyGradient(OnRollouts):
+class ClippedPolicyGradient(OnLogits):
     """The common part of every recipe."""
 
     def __init__(self, config: PolicyGradient, load: Load):

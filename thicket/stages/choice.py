@@ -10,7 +10,8 @@ from thicket.config.stages import StudentStage
 from thicket.methods.recipe import Recipe
 from thicket.models.folder import active_parameter_count, load_tokenizer
 from thicket.stages.outcome import Outcome, Places
-from thicket.stages.trials import Trials, Tried, tried
+from thicket.stages.selection import Tried, tried
+from thicket.stages.trials import Trials
 from thicket.training.curves import Row
 from thicket.training.ledger import Ledger
 

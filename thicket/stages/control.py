@@ -11,7 +11,8 @@ from thicket.config.stages import SpecialistStage
 from thicket.models.answering import read_answering, write_answering
 from thicket.models.folder import active_parameter_count, load_model, load_tokenizer, weights_hash
 from thicket.stages.outcome import Outcome, Places
-from thicket.stages.trials import Trials, tried
+from thicket.stages.selection import tried
+from thicket.stages.trials import Trials
 from thicket.training.curves import Row
 from thicket.training.ledger import Ledger
 

@@ -19,7 +19,7 @@ from thicket.sampling.environment import Environment, load_environment
 from thicket.sampling.judging import with_judge
 from thicket.sampling.prompts import Tokenizer
 from thicket.stages.outcome import Outcome, Places
-from thicket.stages.selection import selection_scores, share_correct
+from thicket.stages.selection import tried
 from thicket.training.loop import fit
 from thicket.training.scoring import Scorer
 from thicket.training.search import SearchTraining
@@ -82,4 +82,4 @@ def _selection(
 ) -> float:
     """Share of correct answers to the selection items, sampled or by the members' vote."""
     title = f"specialist {config.name}"
-    return share_correct(selection_scores(config, answering, model, tokenizer, data, SELECT_SAMPLES, title))
+    return tried(config, answering, model, tokenizer, data, SELECT_SAMPLES, title).score

@@ -1,7 +1,7 @@
 """The selection items' verdict on a way to answer: what searches, controls and merges choose by."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+import time
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from transformers import PreTrainedModel
@@ -16,7 +16,19 @@ from thicket.sampling.environment import load_environment
 from thicket.sampling.prompts import Tokenizer
 
 
-def selection_scores(
+@dataclass(frozen=True)
+class Tried:
+    """What a candidate came to."""
+
+    score: float
+    """Share of the answers to the selection items that are correct, the mean over the domains."""
+    read: int
+    """Prompt tokens."""
+    generated: int
+    seconds: float
+
+
+def tried(
     config: SpecialistStage | StudentStage,
     answering: Answering,
     model: PreTrainedModel,
@@ -25,22 +37,29 @@ def selection_scores(
     samples: int,
     title: str,
     most: int | None = None,
-) -> dict[str, list[ItemScore]]:
-    """Domain → scores of its first `most` selection items (None: all).
+) -> Tried:
+    """Tries a way to answer out on the first `most` selection items of each domain (None: all).
 
     `samples`: answers to each, where none is voted on; an item's draws are the same whatever the way to answer.
-    Raises: ValueError where a prompt does not fit the window.
+    Raises: ValueError where a prompt does not fit the window; Interrupted.
     """
+    started = time.monotonic()
     way = way_of(answering, Evaluation(samples=samples, ks=[1], split="selection"))
     domains = [config.domain] if isinstance(config, SpecialistStage) else config.domains
     wholes = [load_environment(one, data / one.name, "selection", tokenizer, way.template) for one in domains]
     environments = [replace(whole, items=whole.items[:most], prompts=whole.prompts[:most]) for whole in wholes]
     seed, batch = config.seed, config.sampler.batch
     module = Evaluator(model, tokenizer, environments, way, samples, greedy=False, seed=seed, sampler_batch=batch)
-    return score(module, config.trainer, title)
+    scores = score(module, config.trainer, title)
+    rows = [row for of_domain in scores.values() for row in of_domain]
+    shares = [sum(row.correct / row.samples for row in of_domain) / len(of_domain) for of_domain in scores.values()]
+    return Tried(
+        score=sum(shares) / len(shares),
+        read=sum(row.prompt for row in rows),
+        generated=sum(map(_generated, rows)),
+        seconds=time.monotonic() - started,
+    )
 
 
-def share_correct(scores: Mapping[str, Sequence[ItemScore]]) -> float:
-    """Mean over domains of the mean over items of the share of their answers that are correct."""
-    shares = [sum(row.correct / row.samples for row in rows) / len(rows) for rows in scores.values()]
-    return sum(shares) / len(shares)
+def _generated(row: ItemScore) -> int:
+    return round(row.samples * row.calls * row.length)  # a whole number but for the mean's rounding

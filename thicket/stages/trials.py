@@ -1,34 +1,15 @@
 """Candidates' scores on the selection items, kept on disk: a run that breaks off goes on after the last of them."""
 
 import json
-import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
-from transformers import PreTrainedModel
-
-from thicket.config.answering import Answering
-from thicket.config.stages import SpecialistStage, StudentStage
-from thicket.evaluation.scores import ItemScore
-from thicket.sampling.prompts import Tokenizer
 from thicket.stages.publish import write_whole
-from thicket.stages.selection import selection_scores, share_correct
+from thicket.stages.selection import Tried
 
 STATE = "candidates.json"
 """In the resume folder: what is known of the candidates so far."""
-
-
-@dataclass(frozen=True)
-class Tried:
-    """What a candidate came to."""
-
-    score: float
-    """Share of the answers to the selection items that are correct, the mean over the domains."""
-    read: int
-    """Prompt tokens."""
-    generated: int
-    seconds: float
 
 
 class Trials:
@@ -47,32 +28,3 @@ class Trials:
             write_whole(self.path, json.dumps([asdict(one) for one in self.known]))
         self.taken.append(self.known[len(self.taken)])
         return self.taken[-1]
-
-
-def tried(
-    config: SpecialistStage | StudentStage,
-    answering: Answering,
-    model: PreTrainedModel,
-    tokenizer: Tokenizer,
-    data: Path,
-    samples: int,
-    title: str,
-    most: int | None = None,
-) -> Tried:
-    """Tries a way to answer out on the first `most` selection items of each domain (None: all).
-
-    Raises: ValueError where a prompt does not fit the window; Interrupted.
-    """
-    started = time.monotonic()
-    scores = selection_scores(config, answering, model, tokenizer, data, samples, title, most)
-    rows = [row for of_domain in scores.values() for row in of_domain]
-    return Tried(
-        score=share_correct(scores),
-        read=sum(row.prompt for row in rows),
-        generated=sum(map(_generated, rows)),
-        seconds=time.monotonic() - started,
-    )
-
-
-def _generated(row: ItemScore) -> int:
-    return round(row.samples * row.calls * row.length)  # a whole number but for the mean's rounding
