@@ -15,7 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from thicket.ops.chunked import Fused, Setting, Teaching, chunked_loss
+from thicket.ops.chunked import chunked_loss
+from thicket.ops.chunks import Fused, Setting, Teaching
 from thicket.ops.distillation import reverse_kl
 from thicket.ops.head import Head
 
@@ -40,6 +41,10 @@ class Case:
         self.teachers = [(near + 0.3 * random(tokens, width).float()).bfloat16() for _ in range(teachers)]
         self.heads = [self.weight.detach() + random(vocabulary, width, scale=0.3 / width**0.5) for _ in range(teachers)]
         self.tokens, self.vocabulary = tokens, vocabulary
+
+    def sums(self) -> int:
+        """Bytes that the gradients take beside the head's: that on the hidden states, and the head's lower bits."""
+        return self.hidden.numel() * 2 + self.weight.numel()
 
 
 def thicket(case: Case, fused: bool, chunk_bytes: int) -> Run:
@@ -160,11 +165,12 @@ def main() -> None:
     parser.add_argument("--widths", type=int, nargs="+", default=[896, 2048, 4096])
     parser.add_argument("--teachers", type=int, nargs="+", default=[1])
     parser.add_argument("--repeats", type=int, default=7)
-    parser.add_argument("--chunk-mib", type=int, default=1400)
+    parser.add_argument("--memory-mib", type=int, default=1530, help="beyond the head's gradient")
     arguments = parser.parse_args()
+    memory = arguments.memory_mib * 2**20
     ways: dict[str, Callable[[Case], Run]] = {
-        "thicket, kernel": lambda case: thicket(case, True, arguments.chunk_mib * 2**20),
-        "thicket, plain torch": lambda case: thicket(case, False, arguments.chunk_mib * 2**20 // 4),
+        "thicket, kernel": lambda case: thicket(case, True, memory - case.sums()),
+        "thicket, plain torch": lambda case: thicket(case, False, memory // 4),
         "liger-kernel": liger,
         "trl": trl,
     }

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from thicket.ops import distillation
-from thicket.ops.chunked import Setting, Teaching, chunked_loss
+from thicket.ops.chunked import chunked_loss
+from thicket.ops.chunks import Setting, Teaching
 from thicket.ops.head import Head
 
 N, H, V, WORDS = 23, 6, 37, 33

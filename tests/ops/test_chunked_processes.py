@@ -8,7 +8,8 @@ from torch import Tensor, distributed
 from torch.multiprocessing.spawn import spawn
 
 from thicket.ops import distillation
-from thicket.ops.chunked import Setting, Teaching, chunked_loss
+from thicket.ops.chunked import chunked_loss
+from thicket.ops.chunks import Setting, Teaching
 from thicket.ops.head import Head
 
 N, H, V = 12, 6, 29

@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from thicket.ops import distillation
-from thicket.ops.chunked import Fused, Setting, Teaching, chunked_loss
+from thicket.ops.chunked import chunked_loss
+from thicket.ops.chunks import Fused, Setting, Teaching
 from thicket.ops.head import Head
 
 LOSSES = {"reverse_kl": distillation.reverse_kl, "forward_kl": distillation.forward_kl, "jsd": distillation.jsd(0.3)}
@@ -14,7 +15,7 @@ needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="the kernel
 def measured(mode: str, width: int, teachers: int, cap: float | None, device: str, dtype: torch.dtype, fused: bool):
     """Loss, divergences, entropies, and the gradients on hidden states, weight and bias."""
     generator = torch.Generator().manual_seed(width)
-    words, count = width - 5, 37
+    words, count = width - 5, 300
 
     def random(*shape: int) -> torch.Tensor:
         return torch.randn(shape, generator=generator).to(torch.bfloat16).to(device, dtype)

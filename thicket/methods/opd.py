@@ -22,7 +22,8 @@ from thicket.methods.method import OnRollouts, Passes, Rows, Updated
 from thicket.models.head import head_of, hidden_states
 from thicket.models.teachers import Teachers
 from thicket.ops import distillation
-from thicket.ops.chunked import Fused, Setting, Teaching, chunked_loss
+from thicket.ops.chunked import chunked_loss
+from thicket.ops.chunks import Fused, Setting, Teaching
 from thicket.ops.head import Head
 from thicket.ops.policy_gradient import token_mean_weights
 

@@ -13,11 +13,12 @@ import triton  # pyright: ignore[reportMissingImports]
 import triton.language as tl  # pyright: ignore[reportMissingImports]
 from torch import Tensor
 
-BLOCK = 4096
+BLOCK = 8192
 """Logits that a program keeps."""
-WARPS = 4
-FIGURES = tl.constexpr(4)
-"""What programs exchange of the student: the maximum, the sum of exp(logit − maximum), and two sums weighted by it."""
+WARPS = 8
+FIGURES = tl.constexpr(6)
+"""What programs exchange: of the student the maximum, the sum of exp(logit − maximum), and two sums weighted by it (one
+of them by the teacher's, for the forward KL); of the teacher the maximum and the sum."""
 MODES = {"reverse_kl": 0, "forward_kl": 1, "jsd": 2}
 
 
@@ -60,36 +61,31 @@ def _figure(figures, at, P: tl.constexpr, PP: tl.constexpr, WIDE: tl.constexpr, 
 
 @triton.jit
 def _divergence(
-    student, student_stride, teachers, teacher_stride, teacher_step, shares, weights, gradient, gradient_stride,
+    student, student_stride, teacher, teacher_stride, weights, gradient, gradient_stride,
     values, entropies, figures, again, flags, ticket, words, width, scale, cap, teacher_scale, teacher_cap, beta,
-    MODE: tl.constexpr, K: tl.constexpr, HAS_CAP: tl.constexpr, TEACHER_HAS_CAP: tl.constexpr,
+    MODE: tl.constexpr, HAS_CAP: tl.constexpr, TEACHER_HAS_CAP: tl.constexpr,
     P: tl.constexpr, PP: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
-    WIDE: tl.constexpr = FIGURES + 2 * K
     taken = tl.atomic_add(ticket, 1)
     row, part = (taken // P).to(tl.int64), taken % P
     v = part * BLOCK + tl.arange(0, BLOCK)
     inside = v < words
     raw = tl.load(student + row * student_stride + v, mask=inside, other=0.0).to(tl.float32)
     s = _capped(raw, scale, cap, HAS_CAP)
-    row_at = row * P * WIDE
-    mine = figures + row_at + part * WIDE
-    # The teachers: their weighted mean, and what normalises each.
-    pooled = tl.zeros([BLOCK], tl.float32)
-    for k in tl.static_range(K):
-        given = tl.load(teachers + k * teacher_step + row * teacher_stride + v, mask=inside, other=0.0).to(tl.float32)
-        z = _capped(given, teacher_scale, teacher_cap, TEACHER_HAS_CAP)
-        top = tl.max(tl.where(inside, z, float("-inf")), axis=0)
-        weight = tl.where(inside, tl.exp(z - top), 0.0)
-        total, gap = tl.reduce((weight, weight * (z - s)), 0, _add_2)
-        tl.store(mine + FIGURES + 2 * k, top)
-        tl.store(mine + FIGURES + 2 * k + 1, total)
-        pooled += tl.load(shares + k) * z
-        if MODE == 1:  # E_q[log q − log p], unnormalised; one teacher
-            tl.store(mine + 2, gap)
+    row_at = row * P * FIGURES
+    mine = figures + row_at + part * FIGURES
+    given = tl.load(teacher + row * teacher_stride + v, mask=inside, other=0.0).to(tl.float32)
+    t = _capped(given, teacher_scale, teacher_cap, TEACHER_HAS_CAP)
+    top = tl.max(tl.where(inside, t, float("-inf")), axis=0)
+    weight = tl.where(inside, tl.exp(t - top), 0.0)
+    total, gap = tl.reduce((weight, weight * (t - s)), 0, _add_2)
+    tl.store(mine + 4, top)
+    tl.store(mine + 5, total)
+    if MODE == 1:  # E_q[log q − log p], unnormalised
+        tl.store(mine + 2, gap)
     top = tl.max(tl.where(inside, s, float("-inf")), axis=0)
     weight = tl.where(inside, tl.exp(s - top), 0.0)
-    total, gap, mean = tl.reduce((weight, weight * (s - pooled), weight * s), 0, _add_3)
+    total, gap, mean = tl.reduce((weight, weight * (s - t), weight * s), 0, _add_3)
     tl.store(mine, top)
     tl.store(mine + 1, total)
     if MODE == 0:
@@ -97,33 +93,29 @@ def _divergence(
     tl.store(mine + 3, mean)
     _wait(flags, row, P)
 
-    top_P = _figure(figures, row_at, P, PP, WIDE, float("-inf"))
+    top_P = _figure(figures, row_at, P, PP, FIGURES, float("-inf"))
     top = tl.max(top_P, axis=0)
     in_units_P = tl.exp(top_P - top)
-    sum_P = _figure(figures, row_at + 1, P, PP, WIDE, 0.0)
-    gap_P = _figure(figures, row_at + 2, P, PP, WIDE, 0.0)
-    mean_P = _figure(figures, row_at + 3, P, PP, WIDE, 0.0)
+    sum_P = _figure(figures, row_at + 1, P, PP, FIGURES, 0.0)
+    gap_P = _figure(figures, row_at + 2, P, PP, FIGURES, 0.0)
+    mean_P = _figure(figures, row_at + 3, P, PP, FIGURES, 0.0)
     total, gap, mean = tl.reduce((sum_P * in_units_P, gap_P * in_units_P, mean_P * in_units_P), 0, _add_3)
     log_z = top + tl.log(total)
     entropy = log_z - mean / total
-    teacher_log_z = 0.0
-    against = 0.0
-    for k in tl.static_range(K):
-        top_P = _figure(figures, row_at + FIGURES + 2 * k, P, PP, WIDE, float("-inf"))
-        top = tl.max(top_P, axis=0)
-        in_units_P = tl.exp(top_P - top)
-        sum_P = _figure(figures, row_at + FIGURES + 2 * k + 1, P, PP, WIDE, 0.0)
-        of_teacher, gap_of_teacher = tl.reduce((sum_P * in_units_P, gap_P * in_units_P), 0, _add_2)
-        teacher_log_z += tl.load(shares + k) * (top + tl.log(of_teacher))
-        against = gap_of_teacher / of_teacher
+    top_P = _figure(figures, row_at + 4, P, PP, FIGURES, float("-inf"))
+    top = tl.max(top_P, axis=0)
+    in_units_P = tl.exp(top_P - top)
+    sum_P = _figure(figures, row_at + 5, P, PP, FIGURES, 0.0)
+    of_teacher, gap_of_teacher = tl.reduce((sum_P * in_units_P, gap_P * in_units_P), 0, _add_2)
+    teacher_log_z = top + tl.log(of_teacher)
     log_p = s - log_z
-    log_q = pooled - teacher_log_z
+    log_q = t - teacher_log_z
     p = tl.where(inside, tl.exp(log_p), 0.0)
     if MODE == 0:
         value = gap / total - log_z + teacher_log_z
         slope = p * (log_p - log_q - value)
     elif MODE == 1:
-        value = against - teacher_log_z + log_z
+        value = gap_of_teacher / of_teacher - teacher_log_z + log_z
         slope = p - tl.where(inside, tl.exp(log_q), 0.0)
     else:
         q = tl.where(inside, tl.exp(log_q), 0.0)
@@ -151,8 +143,7 @@ def _divergence(
 
 def divergence_gradient(
     student_NV: Tensor,
-    teachers_KNV: Tensor,
-    shares_K: Tensor,
+    teacher_NV: Tensor,
     weights_N: Tensor,
     gradient_NV: Tensor,
     mode: str,
@@ -163,23 +154,21 @@ def divergence_gradient(
 ) -> tuple[Tensor, Tensor]:
     """Writes d(Σ_n weight_n · D_n)/d(logits) to `gradient_NV`, and returns D and the student's entropy, each _N.
 
-    D: `reverse_kl`, Σ_k share_k KL(p ‖ q_k) with shares that sum to 1; `forward_kl` and `jsd` of one teacher. `cap` and
-    `scale` are those of student and teachers; columns from `words` on are padding and get no gradient. `gradient_NV`
-    may lie in the memory of `student_NV`, each row within its own.
+    D: `reverse_kl`, `forward_kl` or `jsd`. `cap` and `scale` are those of student and teacher; columns from `words` on
+    are padding and get no gradient. `gradient_NV` may lie in the memory of `student_NV`, each row within its own.
     """
     rows, width = student_NV.shape
-    parts, teachers, device = triton.cdiv(width, BLOCK), len(teachers_KNV), student_NV.device
-    assert mode == "reverse_kl" or teachers == 1
+    parts, device = triton.cdiv(width, BLOCK), student_NV.device
     values_N, entropies_N = (torch.empty(rows, device=device) for _ in range(2))
-    figures = torch.empty(rows * parts * (FIGURES.value + 2 * teachers), device=device)
+    figures = torch.empty(rows * parts * FIGURES.value, device=device)
     again = torch.empty(rows * parts * 2, device=device)
     flags = torch.zeros(rows + 1, dtype=torch.int32, device=device)
     kernel: Any = _divergence
     kernel[(rows * parts,)](
-        student_NV, student_NV.stride(0), teachers_KNV, teachers_KNV.stride(1), teachers_KNV.stride(0), shares_K,
-        weights_N, gradient_NV, gradient_NV.stride(0), values_N, entropies_N, figures, again, flags, flags[rows:],
+        student_NV, student_NV.stride(0), teacher_NV, teacher_NV.stride(0), weights_N, gradient_NV,
+        gradient_NV.stride(0), values_N, entropies_N, figures, again, flags, flags[rows:],
         words, width, scale[0], cap[0] or 1.0, scale[1], cap[1] or 1.0, beta,
-        MODE=MODES[mode], K=teachers, HAS_CAP=cap[0] is not None, TEACHER_HAS_CAP=cap[1] is not None,
+        MODE=MODES[mode], HAS_CAP=cap[0] is not None, TEACHER_HAS_CAP=cap[1] is not None,
         P=parts, PP=triton.next_power_of_2(parts), BLOCK=BLOCK, num_warps=WARPS,
     )  # fmt: skip
     return values_N, entropies_N
