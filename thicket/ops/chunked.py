@@ -71,8 +71,9 @@ class _Work:
         self.hidden_gradient_NH = torch.zeros_like(student.hidden_NH)
         self.loss_N, self.entropy_N = torch.zeros_like(student.weights_N), torch.zeros_like(student.weights_N)
         self.weight_sum = product_sum(weight_VH, student.hidden_NH) if weight_VH.requires_grad else None
-        wanted = bias_V is not None and bias_V.requires_grad
-        self.bias_gradient_V = torch.zeros_like(bias_V, dtype=student.weights_N.dtype) if wanted else None
+        self.bias_gradient_V: Tensor | None = None
+        if bias_V is not None and bias_V.requires_grad:
+            self.bias_gradient_V = torch.zeros_like(bias_V, dtype=student.weights_N.dtype)
 
     def take(self, given: Given, student: Student) -> None:
         """What some tokens give to the hidden states and the head."""

@@ -11,7 +11,7 @@ HALVES = 4
 POOLED = 4
 """Bytes more where several teachers are pooled."""
 ALIGNED = 8
-"""Elements of a row that the GPU's copy engine reads are a multiple of this many."""
+"""Elements of a row that the GPU's copy engine moves are a multiple of this many."""
 
 
 def can_read(student: Student, taught: Teaching, setting: Setting) -> bool:

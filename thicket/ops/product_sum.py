@@ -8,8 +8,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-ALIGNED = 8
-"""Elements of a row that the GPU's copy engine reads are a multiple of this many."""
+ALIGNED = 16
+"""Elements of a row that the GPU's copy engine moves are a multiple of this many."""
 
 
 class ProductSum(Protocol):

@@ -12,7 +12,7 @@ import triton.language as tl  # pyright: ignore[reportMissingImports]
 from torch import Tensor
 from triton.tools.tensor_descriptor import TensorDescriptor  # pyright: ignore[reportMissingImports]
 
-ROWS, COLUMNS, INNER = 256, 128, 64
+ROWS, COLUMNS, INNER = 128, 256, 64
 """A tile of the matrix product."""
 STAGES, WARPS = 4, 8
 BLOCK = 4096
@@ -21,7 +21,7 @@ BLOCK = 4096
 
 @triton.jit
 def _add_product(
-    left, right, high, low, width, columns, inner,
+    left, right, high, low, columns, inner,
     FIRST: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr, INNER: tl.constexpr,
 ):  # fmt: skip
     across = tl.cdiv(columns, COLUMNS)
@@ -29,17 +29,12 @@ def _add_product(
     made = tl.zeros([ROWS, COLUMNS], tl.float32)
     for n in range(0, inner, INNER):
         made = tl.dot(left.load([n, row]).T, right.load([n, column]), made)
-    r, c = tl.arange(0, ROWS), tl.arange(0, COLUMNS)
-    mask = (row + r < width)[:, None] & (column + c < columns)[None, :]
-    start = row.to(tl.int64) * columns + column
-    place = r[:, None] * columns + c[None, :]
     if not FIRST:
-        upper = tl.load(high + start + place, mask=mask, other=0).to(tl.int32) << 16
-        lower = tl.load(low + start + place, mask=mask, other=0).to(tl.int32) << 8
+        upper, lower = high.load([row, column]).to(tl.int32) << 16, low.load([row, column]).to(tl.int32) << 8
         made += (upper | lower).to(tl.float32, bitcast=True)
     bits = made.to(tl.int32, bitcast=True) + 128  # to the nearest of 24 bits
-    tl.store(high + start + place, (bits >> 16).to(tl.int16), mask=mask)
-    tl.store(low + start + place, ((bits >> 8) & 255).to(tl.uint8), mask=mask)
+    high.store([row, column], (bits >> 16).to(tl.int16))
+    low.store([row, column], ((bits >> 8) & 255).to(tl.uint8))
 
 
 @triton.jit
@@ -74,7 +69,9 @@ class LongSum:
         _ADD_PRODUCT[(triton.cdiv(rows, ROWS) * triton.cdiv(columns, COLUMNS),)](
             TensorDescriptor.from_tensor(left_NR, [INNER, ROWS]),
             TensorDescriptor.from_tensor(right_NC, [INNER, COLUMNS]),
-            self.total_RC.view(torch.int16), self._low_RC, rows, columns, len(left_NR),
+            TensorDescriptor.from_tensor(self.total_RC.view(torch.int16), [ROWS, COLUMNS]),
+            TensorDescriptor.from_tensor(self._low_RC, [ROWS, COLUMNS]),
+            columns, len(left_NR),
             FIRST=not self._begun, ROWS=ROWS, COLUMNS=COLUMNS, INNER=INNER, num_stages=STAGES, num_warps=WARPS,
         )  # fmt: skip
         self._begun = True

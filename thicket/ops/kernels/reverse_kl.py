@@ -20,9 +20,9 @@ from triton.tools.tensor_descriptor import TensorDescriptor  # pyright: ignore[r
 
 from thicket.ops.head import Head
 
-TILE = {"TOKENS": 128, "WORDS": 128, "INNER": 64, "num_stages": 4, "num_warps": 8}
+TILE = {"TOKENS": 128, "WORDS": 128, "INNER": 64, "num_stages": 5, "num_warps": 8}
 """A tile of the products of student and last teacher: tokens, vocabulary, steps along the hidden width."""
-POOL_TILE = {"TOKENS": 64, "WORDS": 256, "INNER": 64, "num_stages": 4, "num_warps": 8}
+POOL_TILE = {"TOKENS": 128, "WORDS": 256, "INNER": 64, "num_stages": 4, "num_warps": 8}
 """The same for a teacher that is pooled."""
 WRITTEN = 16
 """Tiles of a token's gradient that are written at once."""
@@ -71,7 +71,7 @@ def _normaliser(logits, figures, at, size, mask):
 
 @triton.jit
 def _pool(
-    hidden, weight, bias, pooled, stride, figures, rows, tiles, width, words, share, scale, cap,
+    hidden, weight, bias, pooled, figures, rows, tiles, width, words, share, scale, cap,
     FIRST: tl.constexpr, HAS_BIAS: tl.constexpr, HAS_CAP: tl.constexpr,
     TOKENS: tl.constexpr, WORDS: tl.constexpr, INNER: tl.constexpr,
 ):  # fmt: skip
@@ -81,20 +81,18 @@ def _pool(
     logits = _logits(
         hidden, weight, bias, row, column, width, words, scale, cap, HAS_BIAS, HAS_CAP, TOKENS, WORDS, INNER
     )
-    n, v = tl.arange(0, TOKENS), tl.arange(0, WORDS)
-    real = row + n < rows
-    _normaliser(logits, figures, (row + n) * tiles + tile, rows * tiles, real)
-    pooled += row.to(tl.int64) * stride + column
-    place, mask = n[:, None] * stride + v[None, :], real[:, None] & (column + v < words)[None, :]
-    given = logits * share
-    if not FIRST:
-        given += tl.load(pooled + place, mask=mask, other=0.0)
-    tl.store(pooled + place, given, mask=mask)
+    n = row + tl.arange(0, TOKENS)
+    _normaliser(logits, figures, n * tiles + tile, rows * tiles, n < rows)
+    given = tl.where((column + tl.arange(0, WORDS) < words)[None, :], logits * share, 0.0)
+    if FIRST:
+        pooled.store([row, column], given)
+    else:
+        pooled.atomic_add([row, column], given)
 
 
 @triton.jit
 def _compare(
-    hidden, weight, bias, teacher_hidden, teacher_weight, teacher_bias, pooled, exps_out, gaps_out, stride, figures,
+    hidden, weight, bias, teacher_hidden, teacher_weight, teacher_bias, pooled, exps_out, gaps_out, figures,
     of_teacher, rows, tiles, width, teacher_width, words, share, scale, cap, teacher_scale, teacher_cap,
     POOLED: tl.constexpr, HAS_BIAS: tl.constexpr, HAS_CAP: tl.constexpr, TEACHER_HAS_BIAS: tl.constexpr,
     TEACHER_HAS_CAP: tl.constexpr, TOKENS: tl.constexpr, WORDS: tl.constexpr, INNER: tl.constexpr,
@@ -110,19 +108,17 @@ def _compare(
     n, v = tl.arange(0, TOKENS), tl.arange(0, WORDS)
     real, inside = row + n < rows, (column + v < words)[None, :]
     at, size = (row + n) * tiles + tile, rows * tiles
-    start = row.to(tl.int64) * stride + column
-    place, mask = n[:, None] * stride + v[None, :], real[:, None] & inside
     _normaliser(t, of_teacher, at, size, real)
     if POOLED:
-        t = t * share + tl.load(pooled + start + place, mask=mask, other=0.0)
+        t = t * share + pooled.load([row, column])
     exps, total = _normaliser(s, figures, at, size, real)
     gap = tl.where(inside, s - t, 0.0)
     mean = tl.sum(exps * gap, axis=1) / total
     tl.store(figures + 2 * size + at, mean, mask=real)
     tl.store(figures + 3 * size + at, tl.sum(exps * tl.where(inside, s, 0.0), axis=1), mask=real)
     gap = tl.clamp(gap - mean[:, None], -HALF_MAX, HALF_MAX)
-    tl.store(exps_out + start + place, exps.to(tl.float16), mask=mask)
-    tl.store(gaps_out + start + place, gap.to(tl.float16), mask=mask)
+    exps_out.store([row, column], exps.to(tl.float16))
+    gaps_out.store([row, column], gap.to(tl.float16))
 
 
 @triton.jit
@@ -202,6 +198,7 @@ def reverse_kl_gradient(
     wanted where there are several teachers.
     """
     exps_NV, gaps_NV = (half[: len(hidden_NH)] for half in room)
+    pooled_NV = None if pooled_NV is None else pooled_NV[: len(hidden_NH)]
     rows, width, stride, count = len(hidden_NH), len(head.weight_VH), exps_NV.stride(0), len(teachers)
     tiles, pool_tiles = (triton.cdiv(words, tile["WORDS"]) for tile in (TILE, POOL_TILE))
     figures = torch.empty((STUDENT + 2 * count, rows, tiles), device=hidden_NH.device)
@@ -209,15 +206,16 @@ def reverse_kl_gradient(
     pool, compare, merge, gradient = _KERNELS
     for k, (other_NH, other) in enumerate(teachers[:-1]):
         pool[(triton.cdiv(rows, POOL_TILE["TOKENS"]) * pool_tiles,)](
-            *_read(other_NH, other, POOL_TILE), pooled_NV, stride, figures[STUDENT + 2 * k], rows, pool_tiles,
-            other_NH.shape[1], words, shares[k], other.scale, other.cap or 1.0,
+            *_read(other_NH, other, POOL_TILE), _tiled(pooled_NV, POOL_TILE), figures[STUDENT + 2 * k], rows,
+            pool_tiles, other_NH.shape[1], words, shares[k], other.scale, other.cap or 1.0,
             FIRST=k == 0, HAS_BIAS=other.bias_V is not None, HAS_CAP=other.cap is not None, **POOL_TILE,
         )  # fmt: skip
     last_NH, last = teachers[-1]
     compare[(triton.cdiv(rows, TILE["TOKENS"]) * tiles,)](
-        *_read(hidden_NH, head, TILE), *_read(last_NH, last, TILE), pooled_NV, exps_NV, gaps_NV, stride, figures,
-        figures[-2], rows, tiles, hidden_NH.shape[1], last_NH.shape[1], words, shares[-1], head.scale, head.cap or 1.0,
-        last.scale, last.cap or 1.0, POOLED=count > 1, HAS_BIAS=head.bias_V is not None, HAS_CAP=head.cap is not None,
+        *_read(hidden_NH, head, TILE), *_read(last_NH, last, TILE), _tiled(pooled_NV, TILE), _tiled(exps_NV, TILE),
+        _tiled(gaps_NV, TILE), figures, figures[-2], rows, tiles, hidden_NH.shape[1], last_NH.shape[1], words,
+        shares[-1], head.scale, head.cap or 1.0, last.scale, last.cap or 1.0,
+        POOLED=count > 1, HAS_BIAS=head.bias_V is not None, HAS_CAP=head.cap is not None,
         TEACHER_HAS_BIAS=last.bias_V is not None, TEACHER_HAS_CAP=last.cap is not None, **TILE,
     )  # fmt: skip
     merge[(rows,)](
@@ -236,3 +234,8 @@ def _read(hidden_NH: Tensor, head: Head, tile: dict[str, int]) -> tuple[Any, Any
     hidden = TensorDescriptor.from_tensor(hidden_NH, [tile["TOKENS"], tile["INNER"]])
     weight = TensorDescriptor.from_tensor(head.weight_VH, [tile["WORDS"], tile["INNER"]])
     return hidden, weight, head.bias_V
+
+
+def _tiled(logits_NV: Tensor | None, tile: dict[str, int]) -> Any:
+    """What the copy engine writes a tile to."""
+    return None if logits_NV is None else TensorDescriptor.from_tensor(logits_NV, [tile["TOKENS"], tile["WORDS"]])
