@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from thicket.config.fields import Positive, PositiveFloat, Strict
+from thicket.config.fields import Positive, PositiveFloat, Share, Strict
 from thicket.config.on_policy import OnPolicy
 
 
@@ -47,6 +47,35 @@ class Top1(Strict):
 Signal = Annotated[FullVocab | TopK | SampledToken | Top1, Field(discriminator="type")]
 
 
+class Gap(Strict):
+    """Domains weigh more that are further from their teachers: c_d = clip((m_d / m̄)^power, low, high), with m_d the
+    mean divergence of the domain's tokens in the update before, and m̄ the mean over domains (Open-MOPD, arXiv
+    2608.19098)."""
+
+    power: float = 1.0
+    """The paper's is 1; its inverse diverged there."""
+    low: PositiveFloat = 0.05
+    """Least factor."""
+    high: PositiveFloat = 20.0
+    """Largest factor."""
+
+    @model_validator(mode="after")
+    def _in_order(self) -> "Gap":
+        if self.low > self.high:
+            raise ValueError(f"`low` ({self.low}) can't be above `high` ({self.high})")
+        return self
+
+
+class Reward(Strict):
+    """A verifier's reward beside the teachers: −weight·Â·log π_θ(y) is added at each token of the student's own
+    responses, Â = (R − mean)/(std + ε) over the responses to a prompt (MiMo-V2-Flash, arXiv 2601.02780)."""
+
+    weight: PositiveFloat
+    """α, in nats of divergence for an advantage of 1."""
+    advantage_epsilon: PositiveFloat = 1e-6
+    """ε, as GRPO's."""
+
+
 class Opd(OnPolicy):
     """Multi-teacher on-policy distillation: Σ_i w_i D(π_θ, π_Ei) on the student's responses (arXiv 2606.19348 §5.1).
 
@@ -67,6 +96,13 @@ class Opd(OnPolicy):
     balance: Literal["tokens", "domains"] = "tokens"
     """`tokens`: every response token counts alike; `domains`: every domain does, however long its responses are (short
     answers get a small share of the gradient otherwise; arXiv 2608.19098)."""
+    gap: Gap | None = None
+    """Weights of domains by their distance to the teachers, on top of `balance`; null: none."""
+    on_policy: Share = 1.0
+    """λ: share of the prompts that the student answers itself; the others are answered by the teachers of their domain
+    in turn (GKD, arXiv 2306.13649)."""
+    reward: Reward | None = None
+    """A task reward in the loss; null: the teachers alone."""
     updates: Positive = 1
     """Optimizer steps on one rollout batch, each on a share of the prompts of every domain; in each the student's
     distributions are its own of that moment."""
@@ -77,4 +113,12 @@ class Opd(OnPolicy):
     def _updates_divide(self) -> "Opd":
         if self.prompts % self.updates:
             raise ValueError(f"`updates` ({self.updates}) has to divide `prompts` ({self.prompts})")
+        return self
+
+    @model_validator(mode="after")
+    def _reward_acts(self) -> "Opd":
+        if self.reward is not None and self.group < 2:
+            raise ValueError("`reward` needs a `group` of at least 2: the baseline is the mean over a group")
+        if self.reward is not None and self.updates > 1:
+            raise ValueError("`reward` needs `updates: 1`: its policy gradient is that of the policy that answered")
         return self

@@ -32,6 +32,8 @@ class Rows:
     """Zero until the method has said otherwise."""
     old_log_probs_BK: Tensor | None = None
     """log π_old of the targets, where several updates are made on one rollout batch."""
+    own_B: Tensor | None = None
+    """1.0 where the policy itself answered, 0.0 where another model did; None: it did everywhere."""
     kept: dict[str, Tensor] = field(default_factory=dict)
     """What the method itself wants to find again in an update: name → a value for each token, BK."""
 
@@ -46,6 +48,7 @@ class Rows:
             longest_B=self.longest_B[index_N],
             advantages_BK=self.advantages_BK[index_N, :kept],
             old_log_probs_BK=None if old is None else old[index_N, :kept],
+            own_B=None if self.own_B is None else self.own_B[index_N],
             kept={name: value_BK[index_N, :kept] for name, value_BK in self.kept.items()},
         )
 
@@ -121,6 +124,17 @@ class Method(Protocol):
         """Whether a prompt's responses are worth training on, useful_P."""
         ...
 
+    state: dict[str, list[float]]
+    """Figures that outlive an update, and a run that is broken off."""
+
+    def answers(self, domain: str, places: Sequence[int]) -> list[str | None]:
+        """Who answers prompts of a domain, given the place of each among all that are dealt; None: the policy."""
+        ...
+
+    def reader(self, name: str) -> PreTrainedModel:
+        """A model that answers in the policy's place."""
+        ...
+
     def begin(self, policy: PreTrainedModel) -> None:
         """Called before each rollout batch, with the policy that will make it."""
         ...
@@ -150,6 +164,13 @@ class OnRollouts:
     def __init__(self) -> None:
         self.frozen: list[PreTrainedModel] = []
         self.passes = Passes()
+        self.state: dict[str, list[float]] = {}
+
+    def answers(self, domain: str, places: Sequence[int]) -> list[str | None]:
+        return [None] * len(places)
+
+    def reader(self, name: str) -> PreTrainedModel:
+        raise NotImplementedError
 
     def useful(self, correct_PG: Tensor) -> Tensor:
         return torch.ones_like(correct_PG[:, 0], dtype=torch.bool)

@@ -4,12 +4,16 @@ Signal: at every token of the student's own responses, the whole next-token dist
 (or less of it: its top k, its word on the sampled token, its top 1). Loss: mean over response tokens of Σ_i w_i D(π_θ,
 π_Ei). No gradient flows through the sampling.
 
+To it may come weights of domains by their distance to the teachers, a verifier's reward, and prompts that teachers
+answer in the student's place (no gradient of a reward there).
+
 The teachers read a rollout batch one after the other, and only their last hidden states are kept; logits are made of
 them chunk by chunk, with the student's, and never stand in memory as a whole (`thicket.ops.chunked`).
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -25,7 +29,7 @@ from thicket.ops import distillation
 from thicket.ops.chunked import chunked_loss
 from thicket.ops.chunks import Fused, Setting, Teaching
 from thicket.ops.head import Head
-from thicket.ops.policy_gradient import token_mean_weights
+from thicket.ops.policy_gradient import group_advantages, token_mean_weights
 
 MIB = 2**20
 
@@ -43,13 +47,13 @@ class _Heard:
 class Opd(OnRollouts):
     """The method `opd`."""
 
-    needs_rewards = False
     needs_old = False
 
     def __init__(self, config: Config, teachers: list[Teacher], models: Teachers, words: int):
         """`words`: tokens of the tokenizer; logits beyond them are padding."""
         super().__init__()
         self.config, self.models = config, models
+        self.needs_rewards = config.reward is not None
         self.frozen = models.models
         self.teachers = [teacher for teacher in teachers if teacher.weight > 0]
         judged = 1 if config.routing == "all" else len({teacher.domain for teacher in self.teachers})
@@ -63,8 +67,22 @@ class Opd(OnRollouts):
         kept = [f"hidden {place} of {self.models.width(one.name)}" for place, one in enumerate(judges)]
         return [_Heard(one.name, one.weight, place) for one, place in zip(judges, kept, strict=True)]
 
+    def answers(self, domain: str, places: Sequence[int]) -> list[str | None]:
+        share, own = self.config.on_policy, [teacher.name for teacher in self.teachers if teacher.domain == domain]
+        alone = [math.floor((place + 1) * share) > math.floor(place * share) for place in places]
+        return [None if student else own[place % len(own)] for student, place in zip(alone, places, strict=True)]
+
+    def reader(self, name: str) -> PreTrainedModel:
+        ((_, model),) = self.models.in_turn([name])
+        return model
+
     def prepare(self, rows: Rows, micro_batch: int) -> Rows:
         """The rows, those of a domain together, with the last hidden states of their teachers, hidden_BKH each."""
+        if self.config.reward is not None:
+            rewards_PG = rows.rewards_B.view(-1, self.config.group)
+            advantages_B = group_advantages(rewards_PG, self.config.reward.advantage_epsilon).flatten()
+            own_B = torch.ones_like(advantages_B) if rows.own_B is None else rows.own_B
+            rows = replace(rows, advantages_BK=(advantages_B * own_B).unsqueeze(1) * rows.sequences.mask_BK)
         order = sorted(range(len(rows.domains)), key=lambda row: rows.domains[row])
         rows = rows.rows(torch.tensor(order, device=rows.rewards_B.device))
         names = list(dict.fromkeys(teacher.name for teacher in self.teachers))
@@ -90,12 +108,23 @@ class Opd(OnRollouts):
 
     def weights(self, rows: Rows) -> Tensor:
         mask_BK = rows.sequences.mask_BK
-        if self.config.balance == "tokens":
-            return token_mean_weights(mask_BK)
         domains = list(dict.fromkeys(rows.domains))
         of_B = torch.tensor([domains.index(domain) for domain in rows.domains], device=mask_BK.device)
-        tokens_D = torch.zeros(len(domains), device=mask_BK.device).index_add(0, of_B, mask_BK.sum(dim=1))
-        return mask_BK / (len(domains) * tokens_D[of_B].clamp(min=1)).unsqueeze(1)
+        weights_BK = token_mean_weights(mask_BK)
+        if self.config.balance == "domains":
+            tokens_D = torch.zeros(len(domains), device=mask_BK.device).index_add(0, of_B, mask_BK.sum(dim=1))
+            weights_BK = mask_BK / (len(domains) * tokens_D[of_B].clamp(min=1)).unsqueeze(1)
+        factors_D = torch.tensor([self._factor(domain) for domain in domains], device=mask_BK.device)
+        self.state.clear()
+        return weights_BK * factors_D[of_B].unsqueeze(1)
+
+    def _factor(self, domain: str) -> float:
+        """By the divergences of the update before; 1 where there was none."""
+        gap, means = self.config.gap, {name: total / count for name, (total, count) in self.state.items() if count}
+        mean = sum(means.values()) / max(1, len(means))
+        if gap is None or domain not in means or mean <= 0:
+            return 1.0
+        return min(gap.high, max(gap.low, max(0.0, means[domain] / mean) ** gap.power))
 
     def update(self, policy: PreTrainedModel, rows: Rows, weights_BK: Tensor) -> Updated:
         hidden_BLH, sequences = hidden_states(policy, rows.sequences.ids_BL), rows.sequences
@@ -108,13 +137,29 @@ class Opd(OnRollouts):
             sequences.targets_BK[rows_N, columns_N],
             weights_BK[rows_N, columns_N],
             self.setting,
+            self._bonus(rows, rows_N, columns_N),
         )
+        if self.config.gap is not None:
+            self._note(rows, rows_N, divergence_N)
 
         def placed(value_N: Tensor) -> Tensor:
             like_BK = sequences.mask_BK
             return torch.zeros_like(like_BK).index_put((rows_N, columns_N), value_N.to(like_BK.dtype))
 
         return Updated(loss, {"kl": placed(divergence_N), "entropy": placed(entropy_N)}, sequences.mask_BK)
+
+    def _bonus(self, rows: Rows, rows_N: Tensor, columns_N: Tensor) -> Tensor | None:
+        """What the reward gives to each token."""
+        reward = self.config.reward
+        return None if reward is None else reward.weight * rows.advantages_BK[rows_N, columns_N]
+
+    def _note(self, rows: Rows, rows_N: Tensor, divergence_N: Tensor) -> None:
+        """Adds up each domain's divergences and tokens, for the weights of the next update."""
+        for domain in dict.fromkeys(rows.domains):
+            of_B = torch.tensor([one == domain for one in rows.domains], device=rows_N.device)
+            of_N = of_B[rows_N]
+            total, count = self.state.get(domain, [0.0, 0.0])
+            self.state[domain] = [total + float(divergence_N[of_N].sum()), count + float(of_N.sum())]
 
     def _taught(self, rows: Rows) -> tuple[Tensor, Tensor, list[Teaching]]:
         """Row and column of the response tokens, those of a domain together, and who judges them."""

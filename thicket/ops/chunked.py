@@ -18,13 +18,22 @@ from thicket.ops.product_sum import product_sum
 
 
 def chunked_loss(
-    hidden_NH: Tensor, head: Head, taught: Sequence[Teaching], tokens_N: Tensor, weights_N: Tensor, setting: Setting
+    hidden_NH: Tensor,
+    head: Head,
+    taught: Sequence[Teaching],
+    tokens_N: Tensor,
+    weights_N: Tensor,
+    setting: Setting,
+    bonus_N: Tensor | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Σ_n weight_n · D_n, and D_N and the student's entropy_N without gradients.
 
-    The gradient goes to the student's hidden states, and to its head's weight and bias.
+    The gradient goes to the student's hidden states, and to its head's weight and bias. With a bonus for each token
+    that was taken it is that of Σ_n weight_n · (D_n − bonus_n · log p(token_n)), a policy gradient beside the
+    divergence; the value stays that of the divergence alone.
     """
-    return _Chunked.apply(hidden_NH, head.weight_VH, head.bias_V, head, taught, tokens_N, weights_N, setting)  # type: ignore[return-value]
+    others = (head, taught, tokens_N, weights_N, bonus_N, setting)
+    return _Chunked.apply(hidden_NH, head.weight_VH, head.bias_V, *others)  # type: ignore[return-value]
 
 
 class _Chunked(torch.autograd.Function):
@@ -38,13 +47,14 @@ class _Chunked(torch.autograd.Function):
         taught: Sequence[Teaching],
         tokens_N: Tensor,
         weights_N: Tensor,
+        bonus_N: Tensor | None,
         setting: Setting,
     ) -> tuple[Tensor, Tensor, Tensor]:
         kind = hidden_NH.device.type
         dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else hidden_NH.dtype
         head = Head(weight_VH.detach().to(dtype), None if bias_V is None else bias_V.detach(), head.scale, head.cap)
         exact = torch.promote_types(dtype, torch.float32)
-        student = Student(hidden_NH.detach().to(dtype), head, tokens_N, weights_N.to(exact))
+        student = Student(hidden_NH.detach().to(dtype), head, tokens_N, weights_N.to(exact), bonus_N)
         work = _Work(student, weight_VH, bias_V)
         with torch.no_grad(), torch.autocast(kind, enabled=False):
             for group in (one for one in taught if one.tokens.start < one.tokens.stop):
@@ -53,15 +63,15 @@ class _Chunked(torch.autograd.Function):
                     work.take(given, student)
         ctx.work, ctx.dtypes = work, (hidden_NH.dtype, weight_VH.dtype, None if bias_V is None else bias_V.dtype)
         ctx.set_materialize_grads(False)
-        ctx.mark_non_differentiable(work.loss_N, work.entropy_N)
-        return (work.loss_N * student.weights_N).sum(), work.loss_N, work.entropy_N
+        ctx.mark_non_differentiable(work.divergence_N, work.entropy_N)
+        return (work.divergence_N * student.weights_N).sum(), work.divergence_N, work.entropy_N
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor, *_: Any) -> tuple[Tensor | None, ...]:  # type: ignore[override]
         work, ctx.work = ctx.work, None
         assert work is not None, "the gradients are scaled in place: backward goes once"
         given = zip(work.gradients(gradient), ctx.dtypes, strict=True)
-        return (*(None if value is None else value.to(dtype) for value, dtype in given), *[None] * 5)
+        return (*(None if value is None else value.to(dtype) for value, dtype in given), *[None] * 6)
 
 
 class _Work:
@@ -69,7 +79,7 @@ class _Work:
 
     def __init__(self, student: Student, weight_VH: Tensor, bias_V: Tensor | None):
         self.hidden_gradient_NH = torch.zeros_like(student.hidden_NH)
-        self.loss_N, self.entropy_N = torch.zeros_like(student.weights_N), torch.zeros_like(student.weights_N)
+        self.divergence_N, self.entropy_N = torch.zeros_like(student.weights_N), torch.zeros_like(student.weights_N)
         self.weight_sum = product_sum(weight_VH, student.hidden_NH) if weight_VH.requires_grad else None
         self.bias_gradient_V: Tensor | None = None
         if bias_V is not None and bias_V.requires_grad:
@@ -78,7 +88,7 @@ class _Work:
     def take(self, given: Given, student: Student) -> None:
         """What some tokens give to the hidden states and the head."""
         part, gradient_NV = given.tokens, given.gradient_NV
-        self.loss_N[part], self.entropy_N[part] = given.loss_N, given.entropy_N
+        self.divergence_N[part], self.entropy_N[part] = given.divergence_N, given.entropy_N
         torch.mm(gradient_NV, student.head.weight_VH, out=self.hidden_gradient_NH[part])
         if self.weight_sum is not None:
             self.weight_sum.add(gradient_NV, student.hidden_NH[part])

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from thicket.ops.distillation import Loss
 from thicket.ops.head import Head
-from thicket.ops.log_probs import entropy
+from thicket.ops.log_probs import entropy, token_log_probs
 
 TILE = 128
 """Tokens of a tile of a matrix product on a GPU."""
@@ -58,7 +58,7 @@ class Given:
     """What some tokens come to."""
 
     tokens: slice
-    loss_N: Tensor
+    divergence_N: Tensor
     entropy_N: Tensor
     """Of the student."""
     gradient_NV: Tensor
@@ -74,6 +74,8 @@ class Student:
     tokens_N: Tensor
     """The token that was taken."""
     weights_N: Tensor
+    bonus_N: Tensor | None = None
+    """Advantage of the token that was taken, times its weight against the divergence; None: there is none."""
 
     @property
     def exact(self) -> torch.dtype:
@@ -96,6 +98,7 @@ class _Chunk:
     """Of the teachers' weights."""
     tokens_N: Tensor
     weights_N: Tensor
+    bonus_N: Tensor | None
 
 
 def from_logits(student: Student, taught: Teaching, setting: Setting) -> Iterator[Given]:
@@ -107,7 +110,7 @@ def from_logits(student: Student, taught: Teaching, setting: Setting) -> Iterato
         count = part.stop - part.start
         raw_NV = student.head.raw(student.hidden_NH[part], out_NV=rows[:count])
         gradient_NV = raw_NV.view(student.hidden_NH.dtype)[:, : raw_NV.shape[1]]  # in the place of the logits
-        loss_N, entropy_N = (torch.empty(count, dtype=student.exact, device=rows.device) for _ in range(2))
+        divergence_N, entropy_N = (torch.empty(count, dtype=student.exact, device=rows.device) for _ in range(2))
         for piece in parts(part, of_teachers.shape[1]):
             inside = slice(piece.start - part.start, piece.stop - part.start)
             chunk = _Chunk(
@@ -120,10 +123,11 @@ def from_logits(student: Student, taught: Teaching, setting: Setting) -> Iterato
                 total=total,
                 tokens_N=student.tokens_N[piece],
                 weights_N=student.weights_N[piece],
+                bonus_N=None if student.bonus_N is None else student.bonus_N[piece],
             )
             by = _by_kernel if _fits_kernel(chunk, setting) else _by_torch
-            loss_N[inside], entropy_N[inside] = by(chunk, setting)
-        yield Given(part, loss_N, entropy_N, gradient_NV)
+            divergence_N[inside], entropy_N[inside] = by(chunk, setting)
+        yield Given(part, divergence_N, entropy_N, gradient_NV)
 
 
 def parts(tokens: slice, most: int) -> Iterator[slice]:
@@ -170,12 +174,15 @@ def _by_torch(work: _Chunk, setting: Setting) -> tuple[Tensor, Tensor]:
     with torch.enable_grad():
         leaf_NV = work.raw_NV.detach().requires_grad_()
         log_p_NV = work.head.logits(leaf_NV[:, :words]).log_softmax(dim=-1)
-        loss_N = work.total * setting.loss(log_p_NV, log_q_KNV, work.shares_K, work.tokens_N)
+        divergence_N = work.total * setting.loss(log_p_NV, log_q_KNV, work.shares_K, work.tokens_N)
+        loss_N = divergence_N
+        if work.bonus_N is not None:
+            loss_N = divergence_N - work.bonus_N * token_log_probs(log_p_NV, work.tokens_N)
         weighted = (loss_N * work.weights_N).sum()
     (gradient_NV,) = torch.autograd.grad(weighted, leaf_NV)
     entropy_N = entropy(log_p_NV.detach())
     work.gradient_NV.copy_(gradient_NV)
-    return loss_N.detach(), entropy_N
+    return divergence_N.detach(), entropy_N
 
 
 def _by_kernel(work: _Chunk, setting: Setting) -> tuple[Tensor, Tensor]:
@@ -199,5 +206,6 @@ def _by_kernel(work: _Chunk, setting: Setting) -> tuple[Tensor, Tensor]:
 
 
 def _fits_kernel(work: _Chunk, setting: Setting) -> bool:
-    """The kernel knows one teacher."""
-    return work.raw_NV.is_cuda and setting.fused is not None and len(work.teachers) == 1
+    """The kernel knows one teacher, and no rewards."""
+    alone = len(work.teachers) == 1 and work.bonus_N is None
+    return work.raw_NV.is_cuda and setting.fused is not None and alone

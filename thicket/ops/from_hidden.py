@@ -16,7 +16,9 @@ ALIGNED = 8
 
 def can_read(student: Student, taught: Teaching, setting: Setting) -> bool:
     """Whether the kernel takes such hidden states and such a loss."""
-    if setting.fused is None or setting.fused.mode != "reverse_kl" or not student.hidden_NH.is_cuda:
+    if setting.fused is None or setting.fused.mode != "reverse_kl":
+        return False
+    if not student.hidden_NH.is_cuda or student.bonus_N is not None:
         return False
     read = [student.hidden_NH, student.head.weight_VH, *taught.hidden_NH, *(head.weight_VH for head in taught.heads)]
     return all(one.dtype == torch.bfloat16 and one.shape[1] % ALIGNED == 0 for one in read)

@@ -7,6 +7,7 @@ COLUMNS = (
     "step",
     "flops",
     "loss",
+    "gradient_norm",
     "reward",
     "length",
     "entropy",

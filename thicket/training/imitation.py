@@ -58,8 +58,8 @@ class ImitationTraining(Steps):
         first = self.step * config.batch
         places = dealt(range(first, first + config.batch), len(self.texts), self.seed, ORDER)
         loss = self.gradients([self.texts[place] for place in places])
-        self.update(learning_rate(config.optimizer, self.step, config.steps), config.optimizer.clip)
-        row = {"step": self.step + 1, "flops": self.ledger.flops, "loss": loss}
+        norm = self.update(learning_rate(config.optimizer, self.step, config.steps), config.optimizer.clip)
+        row = {"step": self.step + 1, "flops": self.ledger.flops, "loss": loss, "gradient_norm": norm}
         row["length"] = sum(len(self.texts[place].response) for place in places) / len(places)
         if self.step + 1 == config.steps or (config.flops is not None and self.ledger.flops >= config.flops):
             row["selection"] = self._score()

@@ -77,14 +77,19 @@ class Steps(pl.LightningModule):
         self.step += 1
         self.trainer.should_stop = self.share_done >= 1
 
-    def update(self, learning_rate: float, clip: float) -> None:
-        """One optimizer step with the gradients that are there, whose norm is clipped for each group of parameters."""
+    def update(self, learning_rate: float, clip: float) -> float:
+        """One optimizer step with the gradients that are there, whose norm is clipped for each group of parameters.
+
+        Returns that norm as it was, of all groups together.
+        """
         optimizer: Any = self.optimizers()
+        norms = []
         for group in optimizer.param_groups:
             group["lr"] = learning_rate * group["scale"]
-            torch.nn.utils.clip_grad_norm_(group["params"], clip)
+            norms.append(torch.nn.utils.clip_grad_norm_(group["params"], clip))
         optimizer.step()
         optimizer.zero_grad()
+        return float(torch.stack(norms).norm())
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["thicket"] = {"step": self.step, "rows": self.rows, "ledger": self.ledger.counts()}

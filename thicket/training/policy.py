@@ -59,6 +59,8 @@ class Rollout:
     response: Response
     arena: Arena
     correct: bool
+    own: bool
+    """Whether the policy itself answered."""
 
 
 class PolicyTraining(Steps):
@@ -157,14 +159,16 @@ class PolicyTraining(Steps):
                 Request(prompt, draws.key(self.seed, ROLLOUT, self.dealt, index, place), config.group)
                 for place, prompt in enumerate(prompts)
             ]
-            groups = self._respond(arena.train, requests)
+            writers = self.method.answers(arena.domain.name, self._positions(index))
+            groups = self._answered(arena.train, requests, writers)
             answered = [(r.text, arena.train.items[i]) for i, group in zip(chosen, groups, strict=True) for r in group]
             # An unjudged response counts as wrong; nobody asks.
             verdicts = arena.train.judge(answered) if self.method.needs_rewards else []
             self.ledger.judged(verdicts)
             correct = iter([verdict.correct for verdict in verdicts])
-            for prompt, group in zip(prompts, groups, strict=True):
-                rollouts += [Rollout(prompt, response, arena, next(correct, False)) for response in group]
+            for prompt, group, writer in zip(prompts, groups, writers, strict=True):
+                own = writer is None
+                rollouts += [Rollout(prompt, response, arena, next(correct, False), own) for response in group]
             self.ledger.forward(sum(map(len, prompts)))
         self.ledger.generated(sum(len(rollout.response.tokens) for rollout in rollouts))
         self.dealt += 1
@@ -175,16 +179,33 @@ class PolicyTraining(Steps):
 
         Prompts are dealt to the arenas in turn, batch after batch; each pass over an arena's items is in a new order.
         """
-        first, arenas = self.dealt * self.config.prompts, len(self.arenas)
-        dealt = range(first, first + self.config.prompts)
-        positions = [n // arenas for n in dealt if n % arenas == index]
-        return in_order(positions, len(self.arenas[index].train.items), self.seed, ORDER, index)
+        positions, items = self._positions(index), len(self.arenas[index].train.items)
+        return in_order(positions, items, self.seed, ORDER, index)
 
-    def _respond(self, environment: Environment, requests: list[Request]) -> list[list[Response]]:
+    def _positions(self, index: int) -> list[int]:
+        """Places of this batch's prompts among all that are dealt to an arena."""
+        first, arenas = self.dealt * self.config.prompts, len(self.arenas)
+        return [n // arenas for n in range(first, first + self.config.prompts) if n % arenas == index]
+
+    def _answered(
+        self, environment: Environment, requests: list[Request], writers: list[str | None]
+    ) -> list[list[Response]]:
+        """Responses to each prompt, of the policy or of the model that answers it in its place."""
+        groups: dict[int, list[Response]] = {}
+        for writer in dict.fromkeys(writers):
+            places = [place for place, one in enumerate(writers) if one == writer]
+            model = self.model if writer is None else self.method.reader(writer)
+            made = self._respond(model, environment, [requests[place] for place in places])
+            groups |= dict(zip(places, made, strict=True))
+        return [groups[place] for place in range(len(requests))]
+
+    def _respond(
+        self, model: PreTrainedModel, environment: Environment, requests: list[Request]
+    ) -> list[list[Response]]:
         domain, config = environment.domain, self.config
         decoding = Decoding(config.temperature, config.top_k, config.top_p, most=domain.window.response)
         batch, tokenizer = self.sampler_batch, self.tokenizer
-        return list(respond(self.model, tokenizer, requests, decoding, environment.stop_ids, domain.stop, batch))
+        return list(respond(model, tokenizer, requests, decoding, environment.stop_ids, domain.stop, batch))
 
     def _reward(self, rollout: Rollout) -> float:
         tokens, cache = len(rollout.response.tokens), getattr(self.config, "overlong_cache", 0)
@@ -214,6 +235,7 @@ class PolicyTraining(Steps):
             rewards_B=torch.tensor([self._reward(rollout) for rollout in rollouts], device=self.device),
             longest_B=torch.tensor([r.arena.domain.window.response for r in rollouts], device=self.device),
             advantages_BK=torch.zeros_like(batch.mask_BK),
+            own_B=torch.tensor([float(rollout.own) for rollout in rollouts], device=self.device),
         )
 
     def _parts(self, rows: Rows) -> list[Rows]:
@@ -262,8 +284,12 @@ class PolicyTraining(Steps):
         many = self.updates * self.passes
         steps = None if self.budget.steps is None else self.budget.steps * many
         rate = learning_rate(self.config.optimizer, self.step * many + index, steps)
-        self.update(rate, self.config.optimizer.clip)
-        return {"loss": total, **{name: value / max(1.0, count) for name, value in figures.items()}}
+        norm = self.update(rate, self.config.optimizer.clip)
+        return {
+            "loss": total,
+            "gradient_norm": norm,
+            **{name: value / max(1.0, count) for name, value in figures.items()},
+        }
 
     # -- choosing ----------------------------------------------------------------------------------------------------
 
@@ -287,9 +313,11 @@ class PolicyTraining(Steps):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         super().on_save_checkpoint(checkpoint)
         checkpoint["thicket"] |= {"best": list(self.best) if self.best else None, "dealt": self.dealt}
+        checkpoint["thicket"]["method"] = self.method.state
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         super().on_load_checkpoint(checkpoint)
         best = checkpoint["thicket"]["best"]
         self.best = (best[0], best[1]) if best else None
         self.dealt = checkpoint["thicket"]["dealt"]
+        self.method.state = checkpoint["thicket"]["method"]
