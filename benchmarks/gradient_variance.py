@@ -20,7 +20,7 @@ from thicket.config.stages import StudentStage, read_stage
 from thicket.methods.method import Rows
 from thicket.methods.opd import Opd
 from thicket.models.folder import load_model, load_tokenizer
-from thicket.models.teachers import Teachers
+from thicket.models.teachers import Teachers, Voice
 from thicket.ops import draws
 from thicket.sampling.decode import Decoding
 from thicket.sampling.environment import load_environment
@@ -45,7 +45,7 @@ class Batch:
         folder = root / "build/models" / stage.base
         self.model, self.tokenizer = load_model(folder), load_tokenizer(folder)
         names = dict.fromkeys(teacher.name for teacher in stage.teachers)
-        self.teachers = Teachers({name: root / "build/models" / name for name in names})
+        self.teachers = Teachers({name: Voice(root / "build/models" / name) for name in names})
         each = prompts // len(stage.domains)
         self.asked = [
             (load_environment(domain, root / "build/data" / domain.name, "train", self.tokenizer), each)

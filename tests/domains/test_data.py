@@ -104,6 +104,12 @@ def test_a_bad_line_is_named(tmp_path: Path) -> None:
         ("odd", "31240", "31", ("240", "31240")),
         ("add", "57 + 68", "125", ("15", "11")),
         ("count", "a abca", "2", ("2", "4")),
+        ("swap", "abcde", "badce", ("abcde", "acbed")),
+        ("double", "abc", "aabbcc", ("abcabc", "abc")),
+        ("unique", "abaca", "abc", ("abaca", "abc")),
+        ("largest", "3914", "9", ("1", "3")),
+        ("nines", "3914", "6085", ("3914", "4025")),
+        ("mirror", "abc", "abccba", ("abcabc", "cba")),
     ],
 )
 def test_tasks_and_their_wrong_writers_by_hand(task: str, instance: str, right: str, wrong: tuple[str, ...]) -> None:

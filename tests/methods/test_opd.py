@@ -17,7 +17,7 @@ from thicket.methods.method import Rows
 from thicket.methods.opd import Opd, loss_of
 from thicket.models.characters import character_tokenizer
 from thicket.models.folder import load_model, save_model
-from thicket.models.teachers import Teachers
+from thicket.models.teachers import Teachers, Voice
 from thicket.sampling.rollouts import sequences
 
 PROMPTS = [[5, 6, 7], [5, 6], [8], [8, 9, 10], [4]]
@@ -41,6 +41,10 @@ SIGNALS = [
     {"type": "sampled_token", "clip": 1.0},
     {"type": "top1"},
 ]
+
+
+def teachers_of(folders: dict[str, Path]) -> Teachers:
+    return Teachers({name: Voice(folder) for name, folder in folders.items()})
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +100,7 @@ def naive(made: Config, student: PreTrainedModel, folders: dict[str, Path]) -> T
 
 def found(made: Config, student: PreTrainedModel, folders: dict[str, Path], micro_batch: int) -> float:
     """The loss through the method, whose gradients are added to the student's."""
-    method = Opd(made, TEACHERS, Teachers(folders), WORDS)
+    method = Opd(made, TEACHERS, teachers_of(folders), WORDS)
     whole = method.prepare(rows(), micro_batch)
     weights_BK, total = method.weights(whole), 0.0
     for part in parts(len(DOMAINS), micro_batch):
@@ -140,7 +144,7 @@ def test_micro_batches_and_chunks_change_nothing(student: PreTrainedModel, folde
 
 def test_domains_in_balance_count_alike(folders: dict[str, Path]) -> None:
     """Tokens: sort 7, reverse 4, odd 1."""
-    method = Opd(config(balance="domains"), TEACHERS, Teachers(folders), WORDS)
+    method = Opd(config(balance="domains"), TEACHERS, teachers_of(folders), WORDS)
     ordered = method.prepare(rows(), 5)
     assert ordered.domains == ["odd", "reverse", "reverse", "sort", "sort"]
     weights_B = method.weights(ordered).sum(dim=1)
@@ -149,18 +153,18 @@ def test_domains_in_balance_count_alike(folders: dict[str, Path]) -> None:
         for domain in DOMAINS
     }
     assert of == pytest.approx({"sort": 1 / 3, "reverse": 1 / 3, "odd": 1 / 3})
-    plain = Opd(config(), TEACHERS, Teachers(folders), WORDS).weights(ordered)
+    plain = Opd(config(), TEACHERS, teachers_of(folders), WORDS).weights(ordered)
     assert float(plain.sum()) == pytest.approx(1.0)
     assert plain[plain > 0].tolist() == pytest.approx([1 / TOKENS] * TOKENS)
 
 
 @pytest.mark.parametrize(("routing", "passes"), [("domain", 4 / 3), ("all", 4.0)])
 def test_the_teachers_passes_are_counted(folders: dict[str, Path], routing: str, passes: float) -> None:
-    assert Opd(config(routing=routing), TEACHERS, Teachers(folders), WORDS).passes.prepared == pytest.approx(passes)
+    assert Opd(config(routing=routing), TEACHERS, teachers_of(folders), WORDS).passes.prepared == pytest.approx(passes)
 
 
 def test_figures_are_those_of_the_tokens(student: PreTrainedModel, folders: dict[str, Path]) -> None:
-    method = Opd(config(), TEACHERS, Teachers(folders), WORDS)
+    method = Opd(config(), TEACHERS, teachers_of(folders), WORDS)
     whole = method.prepare(rows(), 5)
     updated = method.update(student, whole, method.weights(whole))
     assert float((updated.figures["kl"] * updated.mask_BK).sum() / TOKENS) == pytest.approx(

@@ -9,9 +9,13 @@ from small_models import random_llama
 from thicket.models.characters import character_tokenizer
 from thicket.models.folder import load_model, save_model
 from thicket.models.head import head_of, hidden_states
-from thicket.models.teachers import Teachers
+from thicket.models.teachers import Teachers, Voice
 
 IDS = torch.tensor([[1, 5, 9, 3], [1, 7, 2, 0]])
+
+
+def teachers_of(folders: dict[str, Path]) -> Teachers:
+    return Teachers({name: Voice(folder) for name, folder in folders.items()})
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +36,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 def test_each_is_the_model_of_its_folder(folders: dict[str, Path]) -> None:
-    teachers = Teachers(folders)
+    teachers = teachers_of(folders)
     for _ in range(2):
         seen = {name: hidden_states(model, IDS).clone() for name, model in teachers.in_turn(list(folders))}
         assert set(seen) == set(folders)
@@ -41,7 +45,7 @@ def test_each_is_the_model_of_its_folder(folders: dict[str, Path]) -> None:
 
 
 def test_a_head_is_read_whoever_is_in_memory(folders: dict[str, Path]) -> None:
-    teachers = Teachers(folders)
+    teachers = teachers_of(folders)
     for present in ("a", "b"):
         for name, _ in teachers.in_turn(["a", "b", "c"]):
             if name == present:
@@ -52,14 +56,14 @@ def test_a_head_is_read_whoever_is_in_memory(folders: dict[str, Path]) -> None:
 
 
 def test_memory_holds_an_architecture_once(folders: dict[str, Path]) -> None:
-    teachers = Teachers({name: folders[name] for name in ("a", "b", "c")})
+    teachers = teachers_of({name: folders[name] for name in ("a", "b", "c")})
     assert len(teachers.models) == 1
-    assert len(Teachers(folders).models) == 3
-    assert [teachers.width("a"), Teachers(folders).width("wide")] == [16, 32]
+    assert len(teachers_of(folders).models) == 3
+    assert [teachers.width("a"), teachers_of(folders).width("wide")] == [16, 32]
 
 
 def test_the_one_in_memory_comes_first(folders: dict[str, Path]) -> None:
-    teachers = Teachers({name: folders[name] for name in ("a", "b", "c")})
+    teachers = teachers_of({name: folders[name] for name in ("a", "b", "c")})
     assert [name for name, _ in teachers.in_turn(["c", "b", "a"])] == ["a", "c", "b"]
     assert [name for name, _ in teachers.in_turn(["c", "b", "a"])] == ["b", "c", "a"]
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 
 from thicket.config.base import Base, PretrainedBase
+from thicket.config.distillation import Opd
 from thicket.config.domain import Domain
 from thicket.config.graph import Graph
 from thicket.config.imitation import Rft, Sampled
@@ -103,9 +104,12 @@ def _voices(of_base: object) -> int:
 
 
 def check_whole(graph: Graph, name: str, methods: Mapping[str, object]) -> None:
-    """A student's start and teachers are models with weights of their own."""
+    """A student's start is a model with weights of its own; a teacher may be an ensemble, where nothing is merged."""
+    node, learns = graph.nodes[name], isinstance(methods.get(name), Opd | Rft)
     for at, other in graph.references(name):
-        if isinstance(methods.get(other), WEIGHTLESS):
+        made_by = methods.get(other)
+        teaches = isinstance(node, StudentNode) and other != node.base and learns and isinstance(made_by, Randopt)
+        if isinstance(made_by, WEIGHTLESS) and not teaches:
             graph.problem(at, other, "has no weights of its own, so that no student can learn from it or start there")
 
 
@@ -125,8 +129,9 @@ def check_student(
         graph.problem(graph.at(name, "teachers"), None, "all weights are 0: nothing is learnt from anyone")
     elif isinstance(method, Merging):
         _check_merge(graph, name, node, method, domains)
-    elif method.routing == "all":
+    elif isinstance(method, Opd) and method.routing == "all":
         _check_everyone(graph, name, node, domains)
+        _check_writers(graph, name, method, teachers, domains)
     else:
         _check_routes(graph, name, teachers, domains)
 
@@ -148,6 +153,14 @@ def _check_everyone(graph: Graph, name: str, node: StudentNode, domains: list[st
     check_twice(graph, graph.at(name, "teachers"), [teacher.model for teacher in node.teachers])
     if not domains:
         graph.problem(graph.at(name, "domains"), None, "which domains? no teacher is a specialist of one")
+
+
+def _check_writers(graph: Graph, name: str, method: Opd, teachers: list[Teacher], domains: list[str]) -> None:
+    """Where teachers answer some prompts, each domain has one that does."""
+    own = {teacher.domain for teacher in teachers if teacher.weight > 0}
+    for domain in sorted(set(domains) - own if method.on_policy < 1 else ()):
+        wrong = f"with `on_policy` {method.on_policy} a teacher answers some of its prompts, and none is its own"
+        graph.problem(graph.at(name, "domains"), domain, wrong, {one for one in own if one})
 
 
 def _check_routes(graph: Graph, name: str, teachers: list[Teacher], domains: list[str]) -> None:

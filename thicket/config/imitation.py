@@ -31,9 +31,9 @@ class Sampled(Imitation):
     """Supervised fine-tuning on samples of the frozen start."""
 
     samples: Positive = 1
-    """Responses sampled for each train prompt; of an ensemble, shared out among its members."""
+    """Responses sampled for each train prompt of a domain; of an ensemble, shared out among its members."""
     prompts: Positive | None = None
-    """Train prompts that are sampled, the first of them; null: all."""
+    """Train prompts of a domain that are sampled, the first of them; null: all."""
     temperature: NonNegative = 1.0
     """Sampling temperature, T_train; 0: greedy."""
     top_k: Count = 0
@@ -45,7 +45,8 @@ class Sampled(Imitation):
 class Rft(Sampled):
     """Rejection-sampling fine-tuning (Yuan et al. 2023, arXiv 2308.01825): verified samples of the start itself.
 
-    From an ensemble, its members' samples teach the model that they are perturbations of (arXiv 2603.12228 §6).
+    From an ensemble, its members' samples teach the model that they are perturbations of (arXiv 2603.12228 §6). A
+    student imitates its teachers instead: verified samples of each on the prompts of its domain.
     """
 
     type: Literal["rft"]

@@ -129,7 +129,7 @@ class Parts:
         own, other = tags(SpecialistMethod), tags(StudentMethod)
         if isinstance(node, StudentNode):
             own, other = other, own
-        if library.option("method", node.method).value.get("type") in other:
+        if (kind := library.option("method", node.method).value.get("type")) in other and kind not in own:
             kinds = {option: library.option("method", option).value.get("type") for option in library.options("method")}
             known = [option for option, kind in kinds.items() if kind in own]
             wrong = f"this method doesn't make a {self.graph.kind(name)}"

@@ -197,6 +197,9 @@ class Mixed(StandardisedGradient):
     budget: Literal["whole", "teachers"] = "whole"
     """What may be spent: `whole`, all training that the other student rests on and its own; `teachers`, that of its
     teachers alone."""
+    order: Literal["together", "sequence"] = "together"
+    """`together`: every batch has prompts of all domains; `sequence`: one domain after the other, in the order in which
+    they are named, each for an equal share of the budget (sequential fine-tuning, which forgets)."""
 
     def spendable(self, cost: Mapping[str, float], student: str) -> float:
         """FLOPs, out of what a student and all that it rests on took, by model."""

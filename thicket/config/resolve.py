@@ -214,6 +214,7 @@ class Resolver:
             trainer=parts.trainer,
         )
         needed = [node.base, *(teacher.name for teacher in teachers), *([node.budget_of] if node.budget_of else [])]
+        needed += [under for teacher in teachers for under in self._under(teacher.name)]
         names = tuple(domain.name for domain in used)
         layers.note(origins.of_model(self.graph, name) | self._domain_origins(names))
         return Resolved(stage, layers, models=tuple(dict.fromkeys(needed)), domains=names)
@@ -229,6 +230,12 @@ class Resolver:
         return (
             (node.base,) if isinstance(self._methods.get(name), WEIGHTLESS) and not isinstance(node, BaseNode) else ()
         )
+
+    def _under(self, name: str) -> tuple[str, ...]:
+        """The model whose weights a teacher is read with: an ensemble's, or those that adapters go over."""
+        node = self.graph.nodes[name]
+        over = not isinstance(node, BaseNode) and getattr(self._methods.get(name), "lora", None) is not None
+        return (node.base,) if over and not isinstance(node, BaseNode) else self._weights_of(name)
 
     def _teachers(self, node: StudentNode) -> list[Teacher]:
         """The teachers, each with the domain that it judges: the declared one, or the one that made it a specialist."""

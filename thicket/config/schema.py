@@ -90,7 +90,7 @@ def for_editors(union: Any, options: bool) -> Node:
     `options`: the file is an option of conf/, which may take what it leaves out from those of its `defaults` list.
     """
     whole = TypeAdapter(union).json_schema()
-    for model in members(union) if options else ():
+    for model in dict.fromkeys(members(union)) if options else ():
         node = whole["$defs"].get(model.__name__, whole) if "$defs" in whole else whole
         node["properties"] = {"defaults": DEFAULTS, **node["properties"]}
         node["anyOf"] = [{"required": node.pop("required", [])}, {"required": ["defaults"]}]

@@ -7,7 +7,9 @@ from pydantic import Field, model_validator
 
 from thicket.config.fields import Positive, Strict
 
-TaskName = Literal["sort", "reverse", "add", "count", "odd", "shift"]
+TaskName = Literal[
+    "sort", "reverse", "add", "count", "odd", "shift", "swap", "double", "unique", "largest", "nines", "mirror"
+]
 
 
 class ProceduralSource(Strict):

@@ -1,9 +1,11 @@
 """Low-rank adapters over a model (Hu et al. 2021, arXiv 2106.09685), by the package peft."""
 
 import warnings
+from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import safe_open
 from torch import nn
 from transformers import PreTrainedModel
 
@@ -13,6 +15,9 @@ from thicket.models.size import is_expert
 
 ALL = "all-linear"
 """What `targets` says for every linear layer."""
+ADAPTER = "adapter"
+"""The folder of adapters within that of the model that they are merged into."""
+ADAPTERS = "adapter_model.safetensors"
 
 
 def adapt(model: PreTrainedModel, lora: Lora, seed: int) -> PreTrainedModel:
@@ -53,6 +58,36 @@ def _check(model: PreTrainedModel, lora: Lora) -> None:
             raise ValueError(f"method.lora.targets = {target}: the model has no such linear layer; allowed: {allowed}")
     if lora.dropout > 0 and any(is_expert(name) for name, _ in model.named_parameters()):
         raise ValueError("method.lora.dropout: it has to be 0 on a mixture of experts, whose weights are one tensor")
+
+
+def save_adapter(model: Any, start: str, folder: Path) -> None:
+    """Writes a model's adapters, where it has any, as peft does; `start` is the name of what they go over."""
+    if not hasattr(model, "merge_and_unload"):
+        return
+    for config in model.peft_config.values():
+        config.base_model_name_or_path = start
+    model.save_pretrained(folder, save_embedding_layers=False)
+    (folder / "README.md").unlink(missing_ok=True)  # a form to fill in
+
+
+def touches_head(folder: Path) -> bool:
+    """Whether adapters of a folder go over the last layer too."""
+    with safe_open(folder / ADAPTERS, framework="pt") as file:
+        return any("lm_head" in key or "embed" in key for key in file.keys())  # noqa: SIM118
+
+
+def with_adapter(model: Any, folder: Path, name: str) -> Any:
+    """The model with the adapters of a folder at work, in the place of any others that it has."""
+    from peft import PeftModel
+
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*is_gradient_checkpointing.*", FutureWarning)
+        if not isinstance(model, PeftModel):
+            return PeftModel.from_pretrained(model, folder, adapter_name=name)
+        if name not in model.peft_config:
+            model.load_adapter(folder, adapter_name=name)
+    model.set_adapter(name)
+    return model
 
 
 def merged(model: Any) -> PreTrainedModel:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -10,29 +11,47 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from thicket.models.folder import WEIGHTS, load_model
-from thicket.models.head import head_of
+from thicket.models.head import head_of, plain
+from thicket.models.lora import with_adapter
+from thicket.models.perturb import Direction, move, shift
 from thicket.ops.head import Head
 
 State = dict[str, Tensor]
 
 
+@dataclass(frozen=True)
+class Voice:
+    """A model that teaches: the weights of a folder, a neighbour of them, or adapters over them."""
+
+    folder: Path
+    direction: Direction | None = None
+    """From those weights: of a member of an ensemble."""
+    adapter: Path | None = None
+    """A folder of low-rank adapters; the weights stay in memory for all adapters over them."""
+
+
 class Teachers:
     """Models by name. Those of one architecture take turns in one model's place, so that memory holds it once."""
 
-    def __init__(self, folders: Mapping[str, Path]):
+    def __init__(self, voices: Mapping[str, Voice]):
         """Raises: ValueError where a folder holds no model."""
-        self.folders = dict(folders)
+        self.voices = dict(voices)
         self._places: dict[str, PreTrainedModel] = {}
         self._in_place: dict[str, str] = {}
-        self._kinds = {name: _architecture(folder) for name, folder in folders.items()}
-        for name, folder in folders.items():
+        self._kinds = {name: _kind(voice) for name, voice in voices.items()}
+        for name, voice in voices.items():
             if self._kinds[name] not in self._places:
-                self._places[self._kinds[name]] = load_model(folder).requires_grad_(False).eval()
+                model = load_model(voice.folder)
+                if voice.adapter is not None:
+                    model = with_adapter(model, voice.adapter, _key(name))
+                model = model.requires_grad_(False).eval()
+                move(model, [voice.direction] if voice.direction else [])
+                self._places[self._kinds[name]] = model
                 self._in_place[self._kinds[name]] = name
 
     def width(self, name: str) -> int:
         """Of a model's last hidden states."""
-        return self._places[self._kinds[name]].config.get_text_config().hidden_size
+        return plain(self._places[self._kinds[name]]).config.get_text_config().hidden_size
 
     @property
     def models(self) -> list[PreTrainedModel]:
@@ -53,45 +72,65 @@ class Teachers:
         """A model's last layer, which is read from its files where another is in its place."""
         kind = self._kinds[name]
         found = head_of(self._places[kind])
-        if self._in_place[kind] != name:
+        if self._in_place[kind] != name and self.voices[name].adapter is None:
             wanted = {key for key, tensor in self._places[kind].state_dict().items() if _same(tensor, found)}
             state = self._read(name, wanted)
             weight = next(tensor for tensor in state.values() if tensor.dim() == found.weight_VH.dim())
             bias = next((tensor for tensor in state.values() if tensor.dim() == 1), None)
+            direction = self.voices[name].direction
+            for own, parameter in self._places[kind].named_parameters() if direction else ():
+                if direction and _same(parameter, found):
+                    shift(state.get(own, weight), own, [direction])
             found = Head(weight, bias, found.scale, found.cap)
         bias = None if found.bias_V is None else found.bias_V.to(device)
         return Head(found.weight_VH.to(device, dtype), bias, found.scale, found.cap)
 
     def _read(self, name: str, wanted: set[str] | None = None) -> State:
         """Tensors of a model's files, all or some; none, where the model is in its place already."""
-        if wanted is None and self._in_place[self._kinds[name]] == name:
+        if wanted is None and (self.voices[name].adapter or self._in_place[self._kinds[name]] == name):
             return {}
         state: State = {}
-        for path in sorted(self.folders[name].glob(WEIGHTS)):
+        for path in sorted(self.voices[name].folder.glob(WEIGHTS)):
             with safe_open(path, framework="pt") as file:
                 state |= {key: file.get_tensor(key) for key in file.keys() if wanted is None or key in wanted}  # noqa: SIM118
         own = self._places[self._kinds[name]].state_dict()
         if state.keys() <= own.keys() and state:
             return state
         # Some architectures' files name and shape weights otherwise than their models do.
-        whole = load_model(self.folders[name]).state_dict()
+        whole = load_model(self.voices[name].folder).state_dict()
         return {key: tensor for key, tensor in whole.items() if wanted is None or key in wanted}
 
     @torch.no_grad()
     def _put(self, name: str, state: State) -> PreTrainedModel:
         model, kind = self._places[self._kinds[name]], self._kinds[name]
-        if self._in_place[kind] != name:
+        if self._in_place[kind] == name:
+            return model
+        adapter, direction = self.voices[name].adapter, self.voices[name].direction
+        if adapter is not None:
+            with_adapter(model, adapter, _key(name)).requires_grad_(False)
+        else:
             assert state, "it was read while another was in place"
             own = model.state_dict()
             for key, tensor in state.items():
                 own[key].copy_(tensor)
-            self._in_place[kind] = name
+            move(model, [direction] if direction else [])
+        self._in_place[kind] = name
         return model
 
 
 def _same(tensor: Tensor, head: Head) -> bool:
     parts = [head.weight_VH] if head.bias_V is None else [head.weight_VH, head.bias_V]
     return any(tensor.data_ptr() == part.data_ptr() and tensor.shape == part.shape for part in parts)
+
+
+def _key(name: str) -> str:
+    """A name as peft takes it, whose names are those of modules."""
+    return name.replace(".", "_")
+
+
+def _kind(voice: Voice) -> str:
+    """Where a model takes its turns: with those of its architecture, or with the other adapters over its weights."""
+    return f"adapters over {voice.folder}" if voice.adapter is not None else _architecture(voice.folder)
 
 
 def _architecture(folder: Path) -> str:

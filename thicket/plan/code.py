@@ -38,9 +38,16 @@ SPECIALISTS = {
 STUDENTS = {
     "opd": "thicket.stages.distil",
     "mixed": "thicket.stages.mix",
+    "rft": "thicket.stages.imitate_teachers",
     **dict.fromkeys(tags(Merging), "thicket.stages.merge"),
 }
-KERNELS = {"opd": ("thicket.ops.kernels.divergence",)}
+KERNELS = {
+    "opd": (
+        "thicket.ops.kernels.divergence",
+        "thicket.ops.kernels.reverse_kl",
+        "thicket.ops.kernels.long_sum",
+    )
+}
 """Method → what it runs on a GPU."""
 CHOICE = "thicket.stages.choice"
 """What a merge runs that has a choice, and so a domain to choose on."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from thicket.config.base import Corpus, PretrainedBase
 from thicket.config.domain import ScoredDomain
 from thicket.config.imitation import Imitation
-from thicket.config.merging import Chosen, WeightSpace
+from thicket.config.merging import Chosen
 from thicket.config.on_policy import OnPolicy, Trained
 from thicket.config.policy_gradient import Mixed, PolicyGradient
 from thicket.config.resolve import Resolved
@@ -108,8 +108,8 @@ class Estimator:
             self.votes[stage.name] = method.members, method.members
         elif isinstance(method, SelfConsistency):
             self.votes[stage.name] = method.votes, 1
-        # A merge reads its teachers a tensor at a time; its own tensors are copied once, into a model.
-        frozen = 1 if isinstance(method, WeightSpace) else len(teachers)
+        # A merge reads its teachers a tensor at a time, into a model; other teachers take turns in one's place.
+        frozen = min(1, len(teachers))
         if isinstance(method, PolicyGradient):
             frozen += (method.start_readings > 0) + (method.old_readings > 0)
         spends = isinstance(method, Trained | Search) or (isinstance(method, Chosen) and domains)
@@ -136,12 +136,15 @@ class Estimator:
             return None
         prompt = sum(domain.window.prompt for domain in domains) / len(domains)
         response = sum(domain.window.response for domain in domains) / len(domains)
+        taught = stage.teachers if isinstance(stage, StudentStage) else []
+        voices = sum(self._members(teacher.name) for teacher in taught)
         if isinstance(method, OnPolicy):
             steps: int = getattr(method, "steps")  # noqa: B009  (all but mixed RL, which has a budget)
-            judges = teachers if getattr(method, "routing", "") == "all" else teachers / len(domains)
+            judges = voices if getattr(method, "routing", "") == "all" else voices / len(domains)
             flops = steps * rollout_flops(method, prompt, response, judges)
         elif isinstance(method, Imitation):
-            flops = imitation_flops(method, prompt, response, self.train[domains[0].name], self._members(stage.base))
+            items = [self.train[domain.name] for domain in domains]
+            flops = imitation_flops(method, prompt, response, items, voices or self._members(stage.base))
         elif isinstance(method, Search):
             flops = search_flops(method, prompt, response, self.selection[domains[0].name])
         elif isinstance(method, Chosen):

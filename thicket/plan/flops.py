@@ -1,5 +1,7 @@
 """Planned floating-point operations of each method, a parameter of the model, counted as the ledger counts them."""
 
+from collections.abc import Sequence
+
 from thicket.config.imitation import Imitation, Sampled
 from thicket.config.merging import Chosen
 from thicket.config.on_policy import OnPolicy
@@ -20,9 +22,12 @@ def rollout_flops(method: OnPolicy, prompt: float, response: float, teachers: fl
     return method.prompts * (rollout + read * method.group * (prompt + response))
 
 
-def imitation_flops(method: Imitation, prompt: float, response: float, items: int, members: int) -> float:
-    """FLOPs a parameter of sampling, where a method does, and of training; an ensemble's members share the samples."""
-    sampled = min(method.prompts or items, items) if isinstance(method, Sampled) else 0
+def imitation_flops(method: Imitation, prompt: float, response: float, items: Sequence[int], members: int) -> float:
+    """FLOPs a parameter of sampling, where a method does, and of training; an ensemble's members share the samples.
+
+    `items`: train items of each domain.
+    """
+    sampled = sum(min(method.prompts or count, count) for count in items) if isinstance(method, Sampled) else 0
     samples = method.samples if isinstance(method, Sampled) else 0
     sampling = FORWARD * sampled * (min(members, samples) * prompt + samples * response)
     return sampling + (FORWARD + BACKWARD) * method.steps * method.batch * (prompt + response)

@@ -13,7 +13,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from thicket.config.base import Optimizer
-from thicket.config.distillation import Signal
+from thicket.config.distillation import Gap, Reward, Signal
 from thicket.config.domain import Domain, Effort, Prompt, Splits, Window
 from thicket.config.imitation import Imitation, Sampled
 from thicket.config.library import Library
@@ -49,15 +49,20 @@ def pages(library: Library) -> dict[str, str]:
 def _methods(library: Library) -> str:
     options = {name: library.option("method", name).value for name in library.options("method")}
     parts = [HEADER, "# Methods", "A method is an option of `conf/method`; its `type` says which of these it is."]
+    shown = set[str]()
     for title, union in (("Ways to a specialist", SpecialistMethod), ("Ways to a student", StudentMethod)):
         parts.append(f"## {title}")
         for model in members(union):
             (tag,) = tags(model)
+            if tag in shown:
+                parts.append(f"[`{tag}`](#{tag}), of its teachers' texts: as above.")
+                continue
+            shown.add(tag)
             named = [name for name, value in options.items() if value.get("type") == tag]
             parts += [f"### `{tag}`", docstring(f"thicket.methods.{tag}"), f"Options: {_code(named)}."]
             parts += [*_table(model, own=True), *_inherited(model)]
     parts.append("## What methods share")
-    for model in (*SHARED, Optimizer, Weighting, TopShare, Lora, *members(Signal)):
+    for model in (*SHARED, Optimizer, Weighting, TopShare, Lora, *members(Signal), Gap, Reward):
         parts += [f"### {model.__name__}", _text(model), *_table(model, own=True), *_inherited(model)]
     return "\n\n".join(parts) + "\n"
 

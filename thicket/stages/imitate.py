@@ -1,19 +1,21 @@
 """A specialist that imitates texts: given demonstrations, or samples of the model that it starts from."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from transformers import PreTrainedModel
 
 from thicket.config.answering import Answering
 from thicket.config.imitation import Imitated, Sampled, Sft, Ssd
-from thicket.config.stages import SpecialistStage
+from thicket.config.stages import SpecialistStage, StudentStage
 from thicket.evaluation.way import weights_folder
 from thicket.methods.texts import Sample, Text
 from thicket.models.answering import read_answering, write_answering
 from thicket.models.folder import load_model, load_tokenizer, save_model
-from thicket.models.lora import adapt, merged
+from thicket.models.lora import ADAPTER, adapt, merged, save_adapter
 from thicket.progress import Progress
 from thicket.sampling.environment import Environment, load_environment
 from thicket.sampling.judging import with_judge
@@ -24,7 +26,7 @@ from thicket.training.ledger import Ledger
 from thicket.training.loop import fit
 from thicket.training.samples import Sampling, sample
 
-Kept = Callable[[Sampled, list[Sample]], list[Sample]]
+Kept = Callable[[Any, list[Sample]], list[Sample]]
 """(method, samples of a prompt) → those that are imitated."""
 
 
@@ -43,15 +45,17 @@ def imitate(config: SpecialistStage, method: Imitated, places: Places) -> Outcom
         texts, spent, seconds = code.demonstrations(tokenizer, train), Ledger(), 0.0
     else:
         asked = with_judge(train, model, tokenizer, batch)
-        drawn = _sample(config, method, code.JUDGED, model, tokenizer, asked, start, places)
-        texts, spent, seconds = _kept(method, code.kept, train, drawn), drawn.ledger, drawn.seconds
+        sampler, folder = Sampler(model, tokenizer, start), places.resume / "samples"
+        drawn = sampled(config, method, code.JUDGED, sampler, asked, folder)
+        texts, spent, seconds = kept(method, code.kept, train, drawn), drawn.ledger, drawn.seconds
     print(f"specialist {config.name}: {len(texts)} texts to imitate, of {len(train.items)} train items", flush=True)
     if method.lora is not None:
         model = adapt(model, method.lora, config.seed)
     module = ImitationTraining(
-        model, tokenizer, texts, selection, method, method.select_temperature, config.seed, config.sampler.batch, spent
+        model, tokenizer, texts, [selection], method, method.select_temperature, config.seed, batch, spent
     )
     fit(module, config.trainer, places.resume, Progress(f"specialist {config.name}"))
+    save_adapter(module.model, weights.name, places.out / ADAPTER)
     save_model(merged(module.model), tokenizer, places.out)
     if isinstance(method, Ssd):
         write_answering(places.out, Answering(temperature=method.answer_temperature))
@@ -67,29 +71,37 @@ def imitate(config: SpecialistStage, method: Imitated, places: Places) -> Outcom
     )
 
 
-def _sample(
-    config: SpecialistStage,
+@dataclass(frozen=True)
+class Sampler:
+    """A model that texts are sampled from."""
+
+    model: PreTrainedModel
+    tokenizer: Tokenizer
+    answering: Answering
+    """Its members answer, where it is an ensemble."""
+
+
+def sampled(
+    config: SpecialistStage | StudentStage,
     method: Sampled,
     judged: bool,
-    model: PreTrainedModel,
-    tokenizer: Tokenizer,
+    sampler: Sampler,
     asked: Environment,
-    start: Answering,
-    places: Places,
+    folder: Path,
 ) -> Sampling:
-    """The start's samples; its members', where it is an ensemble."""
-    seed, batch, folder = config.seed, config.sampler.batch, places.resume / "samples"
-    module = Sampling(model, tokenizer, asked, start.members, method, judged, seed, batch, folder)
-    sample(module, config.trainer, Progress(f"specialist {config.name}"))
+    """Samples of a model, which `folder` keeps as they come."""
+    seed, batch, members = config.seed, config.sampler.batch, sampler.answering.members
+    module = Sampling(sampler.model, sampler.tokenizer, asked, members, method, judged, seed, batch, folder)
+    sample(module, config.trainer, Progress(f"{config.stage} {config.name}"))
     return module
 
 
-def _kept(method: Sampled, kept: Kept, train: Environment, drawn: Sampling) -> list[Text]:
-    """The samples that the method keeps, each after its prompt."""
+def kept(method: Sampled, chosen: Kept, train: Environment, drawn: Sampling) -> list[Text]:
+    """The samples that the method keeps, each after its prompt. Raises: ValueError where there are none."""
     texts = [
-        Text(prompt, chosen.tokens)
+        Text(prompt, one.tokens)
         for prompt, samples in zip(train.prompts[: method.prompts], drawn.drawn, strict=True)
-        for chosen in kept(method, samples)
+        for one in chosen(method, samples)
     ]
     if not texts:
         raise ValueError(

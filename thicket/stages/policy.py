@@ -10,7 +10,7 @@ from thicket.config.stages import SpecialistStage, StudentStage
 from thicket.domains.item import SplitName
 from thicket.methods.method import Method
 from thicket.models.folder import load_model, load_tokenizer, save_model
-from thicket.models.lora import adapt, merged
+from thicket.models.lora import ADAPTER, adapt, merged, save_adapter
 from thicket.progress import Progress
 from thicket.sampling.environment import Environment, load_environment
 from thicket.sampling.judging import with_judge
@@ -46,6 +46,7 @@ def train_policy(
     module = PolicyTraining(policy, tokenizer, arenas, config, method, budget, seed, sampler.batch)
     fit(module, stage.trainer, places.resume, Progress(title))
     selection = module.finish()
+    save_adapter(module.model, start, places.out / ADAPTER)
     save_model(merged(module.model), tokenizer, places.out)
     return Outcome(
         parents=(start, *teachers),

@@ -1,6 +1,7 @@
 """Stage *student*: several specialists, or several domains, folded into one model."""
 
 from thicket.config.distillation import Opd
+from thicket.config.imitation import Rft
 from thicket.config.policy_gradient import Mixed
 from thicket.config.stages import StudentStage
 from thicket.stages.outcome import Outcome, Places
@@ -16,6 +17,10 @@ def make_student(config: StudentStage, places: Places) -> Outcome:
         from thicket.stages.mix import mix
 
         return mix(config, config.method, places)
+    if isinstance(config.method, Rft):
+        from thicket.stages.imitate_teachers import imitate_teachers
+
+        return imitate_teachers(config, config.method, places)
     from thicket.stages.merge import merge
 
     return merge(config, config.method, places)

@@ -31,14 +31,15 @@ class ImitationTraining(Steps):
         model: PreTrainedModel,
         tokenizer: Tokenizer,
         texts: list[Text],
-        selection: Environment,
+        selection: list[Environment],
         config: Imitation,
         temperature: float,
         seed: int,
         sampler_batch: int,
         spent: Ledger,
     ):
-        """`temperature` is that of the responses that are scored in the end; `spent` is what the texts have cost."""
+        """`temperature` is that of the responses that are scored in the end, on the selection items of each domain;
+        `spent` is what the texts have cost."""
         super().__init__(model)
         assert texts, "methods raise where there is nothing to imitate"
         self.tokenizer, self.texts, self.selection = tokenizer, texts, selection
@@ -90,4 +91,4 @@ class ImitationTraining(Steps):
 
     def _score(self) -> float:
         samples, batch = self.config.select_samples, self.sampler_batch
-        return score(self.model, self.tokenizer, [self.selection], self.temperature, self.seed, samples, batch)
+        return score(self.model, self.tokenizer, self.selection, self.temperature, self.seed, samples, batch)

@@ -38,6 +38,12 @@ class Ledger:
         self.tokens_trained += tokens
         self.flops += (FORWARD + BACKWARD) * self.parameters * tokens * models
 
+    def with_other(self, other: "Ledger") -> "Ledger":
+        """Both together, with the parameters of this one."""
+        generated = self.tokens_generated + other.tokens_generated
+        trained = self.tokens_trained + other.tokens_trained
+        return Ledger(self.parameters, generated, trained, self.flops + other.flops)
+
     def counts(self) -> dict[str, float]:
         """The figures that the seed fixes."""
         return asdict(self)

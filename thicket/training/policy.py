@@ -83,6 +83,7 @@ class PolicyTraining(Steps):
         self.critic = method.critic
         self.updates, self.passes = getattr(config, "updates", 1), getattr(config, "passes", 1)
         self.dealt = 0  # batches of prompts that were sampled
+        self.dealt_to = [0] * len(arenas)  # prompts
         self.best: tuple[float, dict[str, Tensor]] | None = None
 
     @property
@@ -152,14 +153,15 @@ class PolicyTraining(Steps):
         """The next batch of prompts, with the responses to each."""
         config = self.config
         rollouts: list[Rollout] = []
-        for index, arena in enumerate(self.arenas):
-            chosen = self._chosen(index)
+        for index, (arena, places) in enumerate(zip(self.arenas, self._deal(), strict=True)):
+            # Each pass over an arena's items is in a new order.
+            chosen = in_order(places, len(arena.train.items), self.seed, ORDER, index)
             prompts = [arena.train.prompts[item] for item in chosen]
             requests = [
                 Request(prompt, draws.key(self.seed, ROLLOUT, self.dealt, index, place), config.group)
                 for place, prompt in enumerate(prompts)
             ]
-            writers = self.method.answers(arena.domain.name, self._positions(index))
+            writers = self.method.answers(arena.domain.name, places)
             groups = self._answered(arena.train, requests, writers)
             answered = [(r.text, arena.train.items[i]) for i, group in zip(chosen, groups, strict=True) for r in group]
             # An unjudged response counts as wrong; nobody asks.
@@ -170,22 +172,21 @@ class PolicyTraining(Steps):
                 own = writer is None
                 rollouts += [Rollout(prompt, response, arena, next(correct, False), own) for response in group]
             self.ledger.forward(sum(map(len, prompts)))
+            self.dealt_to[index] += len(places)
         self.ledger.generated(sum(len(rollout.response.tokens) for rollout in rollouts))
         self.dealt += 1
         return rollouts
 
-    def _chosen(self, index: int) -> list[int]:
-        """Items of this batch for an arena.
-
-        Prompts are dealt to the arenas in turn, batch after batch; each pass over an arena's items is in a new order.
-        """
-        positions, items = self._positions(index), len(self.arenas[index].train.items)
-        return in_order(positions, items, self.seed, ORDER, index)
-
-    def _positions(self, index: int) -> list[int]:
-        """Places of this batch's prompts among all that are dealt to an arena."""
-        first, arenas = self.dealt * self.config.prompts, len(self.arenas)
-        return [n // arenas for n in range(first, first + self.config.prompts) if n % arenas == index]
+    def _deal(self) -> list[range]:
+        """Places of this batch's prompts among all that each arena gets: dealt in turn, or to one arena at a time."""
+        prompts, arenas = self.config.prompts, len(self.arenas)
+        if getattr(self.config, "order", "together") == "sequence":
+            current = min(int(self.share_done * arenas), arenas - 1)
+            shares = [prompts * (index == current) for index in range(arenas)]
+        else:
+            first = sum(self.dealt_to)
+            shares = [len([n for n in range(first, first + prompts) if n % arenas == i]) for i in range(arenas)]
+        return [range(before, before + share) for before, share in zip(self.dealt_to, shares, strict=True)]
 
     def _answered(
         self, environment: Environment, requests: list[Request], writers: list[str | None]
@@ -313,11 +314,11 @@ class PolicyTraining(Steps):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         super().on_save_checkpoint(checkpoint)
         checkpoint["thicket"] |= {"best": list(self.best) if self.best else None, "dealt": self.dealt}
-        checkpoint["thicket"]["method"] = self.method.state
+        checkpoint["thicket"] |= {"dealt_to": self.dealt_to, "method": self.method.state}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         super().on_load_checkpoint(checkpoint)
         best = checkpoint["thicket"]["best"]
         self.best = (best[0], best[1]) if best else None
         self.dealt = checkpoint["thicket"]["dealt"]
-        self.method.state = checkpoint["thicket"]["method"]
+        self.dealt_to, self.method.state = checkpoint["thicket"]["dealt_to"], checkpoint["thicket"]["method"]

@@ -35,6 +35,11 @@ def _letters(rng: random.Random, level: int) -> str:
     return "".join(rng.choices(LETTERS, k=level))
 
 
+def _few_letters(rng: random.Random, level: int) -> str:
+    """Letters out of three, so that some come again."""
+    return "".join(rng.choices(rng.sample(LETTERS, 3), k=level))
+
+
 def _digits_one_odd(rng: random.Random, level: int) -> str:
     """Digits of which at least one is odd, so that no answer is empty."""
     digits = [*rng.choices(DIGITS, k=level - 1), rng.choice(DIGITS[1::2])]
@@ -87,6 +92,16 @@ def _shift(text: str, by: int) -> str:
     return "".join(LETTERS[(LETTERS.index(letter) + by) % len(LETTERS)] for letter in text)
 
 
+def _swap(text: str) -> str:
+    """Neighbours change places, two by two."""
+    return "".join(text[i : i + 2][::-1] for i in range(0, len(text), 2))
+
+
+def _plus(digits: str, sign: int, more: int) -> str:
+    """`more` plus or less each digit, without carrying."""
+    return "".join(str((sign * int(digit) + more) % 10) for digit in digits)
+
+
 TASKS: dict[str, Task] = {
     "sort": Task(
         _digits,
@@ -102,6 +117,14 @@ TASKS: dict[str, Task] = {
         wrong=(lambda s: "".join(d for d in s if not int(d) % 2), lambda s: s),
     ),
     "shift": Task(_letters, solve=lambda s: _shift(s, 1), wrong=(lambda s: _shift(s, -1), lambda s: _shift(s, 2))),
+    "swap": Task(_letters, solve=_swap, wrong=(lambda s: s, lambda s: s[:1] + _swap(s[1:]))),
+    "double": Task(_letters, solve=lambda s: "".join(c + c for c in s), wrong=(lambda s: s + s, lambda s: s)),
+    "unique": Task(
+        _few_letters, solve=lambda s: "".join(dict.fromkeys(s)), wrong=(lambda s: s, lambda s: "".join(sorted(set(s))))
+    ),
+    "largest": Task(_digits, solve=max, wrong=(min, lambda s: s[:1])),
+    "nines": Task(_digits, solve=lambda s: _plus(s, -1, 9), wrong=(lambda s: s, lambda s: _plus(s, 1, 1))),
+    "mirror": Task(_letters, solve=lambda s: s + s[::-1], wrong=(lambda s: s + s, lambda s: s[::-1])),
 }
 
 
