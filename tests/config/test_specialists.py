@@ -86,10 +86,25 @@ def test_what_a_method_can_start_from(tmp_path: Path, methods: list[str], messag
     assert message in wrong(tmp_path, **product(methods))
 
 
-def test_no_student_of_an_ensemble(tmp_path: Path) -> None:
-    student = {"opd": {"base": "tiny", "method": "opd", "teachers": ["sort-randopt"]}}
+@pytest.mark.parametrize("method", ["soup", "ties"])
+def test_no_merge_of_an_ensemble(tmp_path: Path, method: str) -> None:
+    student = {"merge": {"base": "tiny", "method": method, "teachers": ["sort-randopt"]}}
     said = wrong(tmp_path, **product("randopt"), students=student)
-    assert "students.opd.teachers[0] = 'sort-randopt': has no weights of its own" in said
+    assert "students.merge.teachers[0] = 'sort-randopt': has no weights of its own" in said
+
+
+@pytest.mark.parametrize("method", ["opd", "rft"])
+def test_an_ensemble_teaches(tmp_path: Path, method: str) -> None:
+    student = {"taught": {"base": "tiny", "method": method, "teachers": ["sort-randopt"]}}
+    made = resolved(tmp_path, **product("randopt"), students=student)
+    assert set(made["student-taught"].models) == {"tiny", "sort-randopt"}
+
+
+@pytest.mark.parametrize("method", ["opd", "rft"])
+def test_a_control_does_not_teach(tmp_path: Path, method: str) -> None:
+    student = {"taught": {"base": "tiny", "method": method, "teachers": ["sort-self-consistency"]}}
+    said = wrong(tmp_path, **product("self-consistency"), students=student)
+    assert "students.taught.teachers[0] = 'sort-self-consistency': has no weights of its own" in said
 
 
 def of_effort(root: Path, effort: str) -> dict[str, Any]:

@@ -173,3 +173,79 @@ def test_figures_are_those_of_the_tokens(student: PreTrainedModel, folders: dict
     own_TV = log_probs(student, 3, 1.0).detach()
     place = whole.sequences.mask_BK[0].nonzero()[0]
     assert float(updated.figures["entropy"][0, place]) == pytest.approx(float(-(own_TV.exp() * own_TV).sum()), rel=1e-5)
+
+
+def test_a_reward_is_a_policy_gradient_beside_the_divergence(
+    student: PreTrainedModel, folders: dict[str, Path]
+) -> None:
+    """Two prompts of two responses; the last response is a teacher's, and no reward is in its gradient."""
+    made = config(prompts=2, group=2, reward={"weight": 0.5})
+    batch = sequences(PROMPTS[:4], RESPONSES[:4], "cpu")
+    rewards_B, own_B = torch.tensor([1.0, 0.0, 0.0, 1.0]), torch.tensor([1.0, 1.0, 1.0, 0.0])
+    given = Rows(batch, ["sort"] * 4, rewards_B, rewards_B, torch.zeros_like(batch.mask_BK), own_B=own_B)
+    advantage = 0.5 / 2**-0.5
+    expected = torch.zeros((), dtype=torch.float64)
+    tokens = sum(map(len, RESPONSES[:4]))
+    models = {name: load_model(folder).eval() for name, folder in folders.items()}
+    for row, sign in enumerate((1, -1, -1, 0)):
+        own_TV = log_probs(student, row, 1.0)
+        for teacher in TEACHERS[:2]:
+            with torch.no_grad():
+                other_TV = log_probs(models[teacher.name], row, 1.0)
+            expected = expected + teacher.weight * (own_TV.exp() * (own_TV - other_TV)).sum() / tokens
+        taken_T = own_TV.gather(1, torch.tensor(RESPONSES[row]).unsqueeze(1)).squeeze(1)
+        expected = expected - 0.5 * sign * advantage * taken_T.sum() / tokens
+    expected.backward()
+    gradients = {name: parameter.grad.clone() for name, parameter in student.named_parameters()}
+    student.zero_grad()
+    method = Opd(made, TEACHERS, teachers_of(folders), WORDS)
+    assert method.needs_rewards
+    whole = method.prepare(given, 4)
+    method.update(student, whole, method.weights(whole)).loss.backward()
+    for name, parameter in student.named_parameters():
+        torch.testing.assert_close(parameter.grad, gradients[name], rtol=1e-4, atol=1e-6)
+
+
+def test_domains_further_from_their_teachers_weigh_more(student: PreTrainedModel, folders: dict[str, Path]) -> None:
+    method = Opd(config(gap={"high": 1.5}), TEACHERS, teachers_of(folders), WORDS)
+    whole = method.prepare(rows(), 5)
+    first_BK = method.weights(whole)
+    assert float(first_BK.sum()) == pytest.approx(1.0), "nothing is known yet"
+    kl_BK = method.update(student, whole, first_BK).figures["kl"]
+    means = {}
+    for domain in set(DOMAINS):
+        of_B = torch.tensor([one == domain for one in whole.domains])
+        means[domain] = float((kl_BK[of_B]).sum() / whole.sequences.mask_BK[of_B].sum())
+    saved = dict(method.state)
+    second_BK = method.weights(whole)
+    for row, domain in enumerate(whole.domains):
+        factor = min(1.5, means[domain] / (sum(means.values()) / 3))
+        torch.testing.assert_close(second_BK[row], first_BK[row] * factor, rtol=1e-4, atol=1e-7)
+    again = Opd(config(gap={"high": 1.5}), TEACHERS, teachers_of(folders), WORDS)
+    again.state = saved
+    assert again.weights(whole).equal(second_BK)
+
+
+def test_the_students_share_of_the_answers_is_exact(folders: dict[str, Path]) -> None:
+    method = Opd(config(on_policy=0.75), TEACHERS, teachers_of(folders), WORDS)
+    answers = method.answers("sort", range(400))
+    assert answers.count(None) == 300
+    assert set(answers) == {None, "a", "wide"}
+    assert answers[40:80] == method.answers("sort", range(40, 80))
+    assert set(method.answers("odd", range(40))) == {None, "a"}, "a weight of 0 is no voice"
+    assert Opd(config(), TEACHERS, teachers_of(folders), WORDS).answers("sort", range(9)) == [None] * 9
+    model = method.reader("b")
+    assert model.get_output_embeddings().weight.equal(load_model(folders["b"]).get_output_embeddings().weight)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"reward": {"weight": 1.0}}, "`group` of at least 2"),
+        ({"reward": {"weight": 1.0}, "group": 2, "prompts": 4, "updates": 2}, "`updates: 1`"),
+        ({"gap": {"low": 2.0, "high": 1.0}}, "can't be above"),
+    ],
+)
+def test_what_does_not_go_together(values: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        config(**values)

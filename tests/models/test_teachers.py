@@ -6,9 +6,12 @@ import pytest
 import torch
 from small_models import random_llama
 
+from thicket.config.on_policy import Lora
 from thicket.models.characters import character_tokenizer
 from thicket.models.folder import load_model, save_model
 from thicket.models.head import head_of, hidden_states
+from thicket.models.lora import adapt, merged, save_adapter, touches_head
+from thicket.models.perturb import Direction, move
 from thicket.models.teachers import Teachers, Voice
 
 IDS = torch.tensor([[1, 5, 9, 3], [1, 7, 2, 0]])
@@ -66,6 +69,46 @@ def test_the_one_in_memory_comes_first(folders: dict[str, Path]) -> None:
     teachers = teachers_of({name: folders[name] for name in ("a", "b", "c")})
     assert [name for name, _ in teachers.in_turn(["c", "b", "a"])] == ["a", "c", "b"]
     assert [name for name, _ in teachers.in_turn(["c", "b", "a"])] == ["b", "c", "a"]
+
+
+@pytest.mark.parametrize("name", ["a", "tied"])
+def test_members_of_an_ensemble_are_neighbours_of_its_weights(folders: dict[str, Path], name: str) -> None:
+    directions = {"first": Direction(7, 0.1), "second": Direction(8, 0.2)}
+    voices = {member: Voice(folders[name], direction) for member, direction in directions.items()}
+    teachers = Teachers({**voices, "itself": Voice(folders[name])})
+    assert len(teachers.models) == 1
+    seen = {one: hidden_states(model, IDS).clone() for one, model in teachers.in_turn(["second", "itself", "first"])}
+    for member, direction in directions.items():
+        moved = load_model(folders[name]).eval()
+        move(moved, [direction])
+        assert seen[member].equal(hidden_states(moved, IDS))
+        head = teachers.head(member, torch.device("cpu"), torch.float32)
+        assert head.weight_VH.equal(head_of(moved).weight_VH), member
+    assert seen["itself"].equal(hidden_states(load_model(folders[name]).eval(), IDS))
+
+
+def test_adapters_go_over_weights_that_stay(folders: dict[str, Path], tmp_path: Path) -> None:
+    expected = {}
+    for seed, name in enumerate(("first", "second.one")):
+        adapted = adapt(load_model(folders["a"]), Lora(rank=2, alpha=4.0), seed)
+        with torch.no_grad():
+            for parameter_name, parameter in adapted.named_parameters():
+                if "lora_B" in parameter_name:
+                    parameter.normal_(generator=torch.Generator().manual_seed(seed))
+        save_adapter(adapted, "a", tmp_path / name)
+        assert '"base_model_name_or_path": "a"' in (tmp_path / name / "adapter_config.json").read_text()
+        assert not touches_head(tmp_path / name)
+        expected[name] = hidden_states(merged(adapted).eval(), IDS)
+    teachers = Teachers({name: Voice(folders["a"], adapter=tmp_path / name) for name in expected})
+    assert len(teachers.models) == 1
+    assert teachers.width("first") == 16
+    for _ in range(2):
+        for name, model in teachers.in_turn(list(expected)):
+            torch.testing.assert_close(hidden_states(model, IDS), expected[name], rtol=1e-5, atol=1e-5)
+            assert teachers.head(name, torch.device("cpu"), torch.float32).weight_VH.equal(
+                head_of(load_model(folders["a"])).weight_VH
+            )
+    assert not expected["first"].allclose(expected["second.one"], atol=1e-2)
 
 
 def test_nothing_in_turn_is_nothing(folders: dict[str, Path]) -> None:

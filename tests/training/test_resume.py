@@ -7,6 +7,7 @@ import pytest
 from breaking import End, break_step, check_resumed, either_way, make
 from toys import changed, stages
 
+from thicket.config.distillation import Gap
 from thicket.config.on_policy import Lora
 
 STAGES = {
@@ -21,6 +22,7 @@ STAGES = {
     "adapters": ("specialist-sort-grpo", {"method.lora": Lora(rank=2, alpha=4.0)}),
     "opd": ("student-opd", {}),
     "opd, two updates": ("student-opd", {"method.updates": 2}),
+    "opd, weights by gap, half of it by teachers": ("student-opd", {"method.gap": Gap(), "method.on_policy": 0.5}),
 }
 
 

@@ -69,8 +69,10 @@ class Opd(OnRollouts):
 
     def answers(self, domain: str, places: Sequence[int]) -> list[str | None]:
         share, own = self.config.on_policy, [teacher.name for teacher in self.teachers if teacher.domain == domain]
-        alone = [math.floor((place + 1) * share) > math.floor(place * share) for place in places]
-        return [None if student else own[place % len(own)] for student, place in zip(alone, places, strict=True)]
+        before = [math.floor(place * share) for place in places]  # answered by the student itself
+        alone = [math.floor((place + 1) * share) > done for place, done in zip(places, before, strict=True)]
+        turns = [(place - done) % max(1, len(own)) for place, done in zip(places, before, strict=True)]
+        return [None if student else own[turn] for student, turn in zip(alone, turns, strict=True)]
 
     def reader(self, name: str) -> PreTrainedModel:
         ((_, model),) = self.models.in_turn([name])

@@ -1,0 +1,108 @@
+"""Students that are trained, on the toy project: of their teachers' texts, of ensembles, of adapters, in sequence."""
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from safetensors.torch import load_file
+from toys import DECLARED, ON_POLICY, VALUES, run, stages, toy_project
+
+# A verifier that random text passes now and then, so that there is something to keep.
+DOMAIN = {**VALUES["domain"]["sort"], "verifier": {"type": "number", "tolerance": 1e9}}
+TEACHERS = ["sort-randopt", "odd-adapted"]
+STUDENTS: dict[str, Any] = {
+    "opd": {"base": "tiny", "method": "opd", "teachers": TEACHERS},
+    "texts": {"base": "tiny", "method": "rft", "teachers": TEACHERS},
+    "mixed": {"base": "tiny", "method": "mixed", "domains": ["sort", "odd"], "budget_of": "opd"},
+    "sequential": {"base": "tiny", "method": "sequential", "domains": ["sort", "odd"], "budget_of": "opd"},
+}
+DECLARED_HERE: dict[str, Any] = {
+    **DECLARED,
+    "domains": ["sort", "odd"],
+    "specialists": {
+        "sort-randopt": {"base": "tiny", "domain": "sort", "method": "randopt"},
+        "odd-adapted": {
+            "base": "tiny",
+            "domain": "odd",
+            "method": "grpo",
+            "set": {"method.lora": {"rank": 2}, "method.optimizer.lr": 1e-2},
+        },
+    },
+    "students": STUDENTS,
+    "values": {
+        **VALUES,
+        "domain": dict.fromkeys(("sort", "odd"), DOMAIN),
+        "method": {
+            **VALUES["method"],
+            "randopt": {"items": 6, "perturbations": 8, "members": 3, "sigmas": [0.5]},
+            "rft": {"steps": 3, "batch": 4, "micro_batch": 4, "select_samples": 1},
+            "sequential": {**ON_POLICY, "group": 4},
+        },
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = toy_project(tmp_path_factory.mktemp("students") / "project", DECLARED_HERE)
+    run(root, "data-sort", "data-odd", "base-tiny", *(f"specialist-{name}" for name in TEACHERS))
+    run(root, "student-opd", "student-texts", "student-mixed", "student-sequential")
+    return root
+
+
+def ledger(root: Path, name: str) -> dict[str, Any]:
+    return json.loads((root / f"build/metrics/{name}.json").read_text())
+
+
+def curve(root: Path, name: str) -> list[dict[str, str]]:
+    with (root / f"build/curves/{name}.csv").open(encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def test_they_read_what_they_need(made: Path) -> None:
+    """An ensemble and adapters are read with the weights that they go over."""
+    from thicket.config.project import Project
+    from thicket.plan.pipeline import pipeline
+
+    planned = {one.resolved.id: one.resolved for one in pipeline(Project(made))}
+    assert set(planned["student-texts"].models) == {"tiny", *TEACHERS}
+    assert (made / "build/models/odd-adapted/adapter/adapter_model.safetensors").is_file()
+    assert not (made / "build/models/sort-randopt/model.safetensors").exists()
+
+
+@pytest.mark.parametrize("name", STUDENTS)
+def test_equal_runs_give_equal_weights(made: Path, name: str) -> None:
+    before = load_file(made / f"build/models/{name}/model.safetensors")
+    start = load_file(made / "build/models/tiny/model.safetensors")
+    assert any(not before[key].equal(start[key]) for key in start)
+    run(made, f"student-{name}")
+    after = load_file(made / f"build/models/{name}/model.safetensors")
+    assert all(before[key].equal(after[key]) for key in before)
+
+
+def test_an_ensemble_and_adapters_teach(made: Path) -> None:
+    rows = curve(made, "opd")
+    assert float(rows[-1]["kl"]) > 0
+    assert all(float(row["gradient_norm"]) > 0 for row in rows)
+    parents = json.loads((made / "build/models/opd/provenance.json").read_text())["parents"]
+    assert list(parents) == ["tiny", *TEACHERS]
+
+
+def test_texts_are_paid_for(made: Path) -> None:
+    found = ledger(made, "texts")
+    assert found["tokens_generated"] > 0
+    assert found["flops"] > 6 * found["tokens_trained"]
+    assert set(found["phase_seconds"]) == {"sampling", "training"}
+
+
+def test_a_sequence_spends_what_the_mixture_spends(made: Path) -> None:
+    """Both stop with the step in which the budget ends."""
+    budget = sum(json.loads((made / "build/models/opd/provenance.json").read_text())["cost"].values())
+    for name in ("mixed", "sequential"):
+        assert ledger(made, name)["flops"] >= budget
+        assert float(curve(made, name)[-2]["flops"]) < budget
+    first, second = (load_file(made / f"build/models/{name}/model.safetensors") for name in ("mixed", "sequential"))
+    assert any(not first[key].equal(second[key]) for key in first)
+    assert stages(made)["student-sequential"].method.order == "sequence"
