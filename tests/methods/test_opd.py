@@ -249,3 +249,30 @@ def test_the_students_share_of_the_answers_is_exact(folders: dict[str, Path]) ->
 def test_what_does_not_go_together(values: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         config(**values)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("routing", ["domain", "all"])
+def test_a_gpu_in_bfloat16_gives_what_the_cpu_gives(
+    student: PreTrainedModel, folders: dict[str, Path], routing: str
+) -> None:
+    made = config(routing=routing)
+    expected = found(made, student, folders, micro_batch=5)
+    gradients = {name: parameter.grad.clone() for name, parameter in student.named_parameters()}
+    student.zero_grad()
+    student.cuda()
+    method = Opd(made, TEACHERS, teachers_of(folders), WORDS)
+    for model in method.frozen:
+        model.cuda()
+    given = rows()
+    batch = sequences(PROMPTS, RESPONSES, "cuda")
+    zeros_B = torch.zeros(len(PROMPTS), device="cuda")
+    with torch.autocast("cuda", torch.bfloat16):
+        whole = method.prepare(Rows(batch, given.domains, zeros_B, zeros_B, torch.zeros_like(batch.mask_BK)), 5)
+        updated = method.update(student, whole, method.weights(whole))
+    updated.loss.backward()
+    assert float(updated.loss.detach()) == pytest.approx(expected, rel=2e-2)
+    for name, parameter in student.named_parameters():
+        error = (parameter.grad.cpu() - gradients[name]).norm() / gradients[name].norm()
+        assert error < 5e-2, name

@@ -14,6 +14,7 @@ from transformers import (
     Qwen3Config,
 )
 
+from thicket.models.pooled import Pooled
 from thicket.ops import draws
 from thicket.sampling.decode import Decoding, decode
 from thicket.sampling.prompts import Prompts, left_pad
@@ -152,3 +153,26 @@ def test_under_autocast_log_probs_are_those_of_a_forward_pass_under_autocast() -
             expected_T = log_probs_TV.gather(1, tokens.unsqueeze(1)).squeeze(1)
             # bfloat16 has eight bits of mantissa: sums in another order differ in the second decimal.
             torch.testing.assert_close(found.log_probs_BT[row, : len(tokens)], expected_T, rtol=0, atol=0.1)
+
+
+def test_models_that_are_pooled_choose_by_the_product_of_their_distributions() -> None:
+    """Against a plain forward pass of each over the whole sequence."""
+    models = [small_model(), small_model("qwen2", spread=5.0)]
+    together = Pooled(models, [0.7, 0.3])
+    prompts = padded(PROMPTS)
+    found = decode(together, prompts, keys(8), Decoding(1.0, most=6), stop_ids=[2])
+    for row in range(8):
+        prompt, length = PROMPTS[row // 2], int(found.lengths_B[row])
+        ids = torch.tensor([prompt + found.tokens_BT[row, :length].tolist()])
+        with torch.no_grad():
+            each = [model(ids).logits[0, len(prompt) - 1 : -1].double().log_softmax(-1) for model in models]
+        expected = (0.7 * each[0] + 0.3 * each[1]).log_softmax(-1).gather(1, ids[0, len(prompt) :].unsqueeze(1))
+        torch.testing.assert_close(found.log_probs_BT[row, :length], expected[:, 0].float(), rtol=1e-4, atol=1e-4)
+
+
+def test_a_single_model_is_not_changed_by_being_pooled() -> None:
+    model, prompts = small_model(), padded(PROMPTS)
+    alone = decode(model, prompts, keys(4), Decoding(1.0, most=6), stop_ids=[2])
+    pooled = decode(Pooled([model], [1.0]), prompts, keys(4), Decoding(1.0, most=6), stop_ids=[2])
+    assert pooled.tokens_BT.equal(alone.tokens_BT)
+    assert pooled.log_probs_BT.equal(alone.log_probs_BT)

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +10,19 @@ import pytest
 from safetensors.torch import load_file
 from toys import DECLARED, ON_POLICY, VALUES, run, stages, toy_project
 
+from thicket.models.folder import load_model
+
 # A verifier that random text passes now and then, so that there is something to keep.
 DOMAIN = {**VALUES["domain"]["sort"], "verifier": {"type": "number", "tolerance": 1e9}}
 TEACHERS = ["sort-randopt", "odd-adapted"]
 STUDENTS: dict[str, Any] = {
     "opd": {"base": "tiny", "method": "opd", "teachers": TEACHERS},
     "texts": {"base": "tiny", "method": "rft", "teachers": TEACHERS},
+    "together": {
+        "base": "tiny",
+        "method": "ensemble",
+        "teachers": [{"model": "odd-adapted", "weight": 3.0}, {"model": "tiny", "weight": 1.0}],
+    },
     "mixed": {"base": "tiny", "method": "mixed", "domains": ["sort", "odd"], "budget_of": "opd"},
     "sequential": {"base": "tiny", "method": "sequential", "domains": ["sort", "odd"], "budget_of": "opd"},
 }
@@ -48,7 +56,7 @@ DECLARED_HERE: dict[str, Any] = {
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = toy_project(tmp_path_factory.mktemp("students") / "project", DECLARED_HERE)
     run(root, "data-sort", "data-odd", "base-tiny", *(f"specialist-{name}" for name in TEACHERS))
-    run(root, "student-opd", "student-texts", "student-mixed", "student-sequential")
+    run(root, *(f"student-{name}" for name in STUDENTS), "evaluate-together", "evaluate-tiny")
     return root
 
 
@@ -72,7 +80,7 @@ def test_they_read_what_they_need(made: Path) -> None:
     assert not (made / "build/models/sort-randopt/model.safetensors").exists()
 
 
-@pytest.mark.parametrize("name", STUDENTS)
+@pytest.mark.parametrize("name", [name for name in STUDENTS if name != "together"])
 def test_equal_runs_give_equal_weights(made: Path, name: str) -> None:
     before = load_file(made / f"build/models/{name}/model.safetensors")
     start = load_file(made / "build/models/tiny/model.safetensors")
@@ -106,3 +114,24 @@ def test_a_sequence_spends_what_the_mixture_spends(made: Path) -> None:
     first, second = (load_file(made / f"build/models/{name}/model.safetensors") for name in ("mixed", "sequential"))
     assert any(not first[key].equal(second[key]) for key in first)
     assert stages(made)["student-sequential"].method.order == "sequence"
+
+
+def test_an_ensemble_is_its_teachers_together(made: Path) -> None:
+    metrics = {
+        name: json.loads((made / f"build/evaluation/{name}/metrics.json").read_text()) for name in ("together", "tiny")
+    }
+    assert [metrics[name]["answering"]["pooled"] for name in metrics] == [2, 0]
+    cost = {name: found["domains"]["sort"]["flops"] for name, found in metrics.items()}
+    taken = {
+        name: found["domains"]["sort"]["prompt"] + found["domains"]["sort"]["tokens"] for name, found in metrics.items()
+    }
+    assert cost["together"] / taken["together"] == pytest.approx(2 * cost["tiny"] / taken["tiny"], rel=1e-3)
+    with pytest.raises(ValueError, match="odd-adapted, tiny, without weights of its own"):
+        load_model(made / "build/models/together")
+
+
+def test_an_ensemble_of_other_weights_is_refused(made: Path, tmp_path: Path) -> None:
+    root = Path(shutil.copytree(made, tmp_path / "project"))
+    shutil.copy(root / "build/models/opd/model.safetensors", root / "build/models/odd-adapted/model.safetensors")
+    with pytest.raises(ValueError, match="it was made for other weights than those that odd-adapted has now"):
+        run(root, "evaluate-together")

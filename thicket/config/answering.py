@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from thicket.config.fields import Count, Name, NonNegative, Positive, Seed, Strict
+from thicket.config.fields import Count, Name, NonNegative, Positive, PositiveFloat, Seed, Strict
 
 FILE = "answering.json"
 """In a model's folder."""
@@ -25,6 +25,17 @@ class Perturbation(Strict):
     """Mean reward on the items that it was chosen by."""
 
 
+class Voice(Strict):
+    """A model whose next-token distribution is pooled with others'."""
+
+    model: Name
+    """The model."""
+    weights: str
+    """Hash of its weights."""
+    share: PositiveFloat
+    """Of its log-probabilities in the pooled ones."""
+
+
 class Answering(Strict):
     """A model's own way to answer."""
 
@@ -34,6 +45,8 @@ class Answering(Strict):
     """Hash of those weights, where they are another folder's."""
     members: list[Perturbation] = []
     """The ensemble, best first: each member gives one response, and they vote."""
+    pooled: list[Voice] = []
+    """Models that choose every token together: softmax(Σ share · log p). Empty: one model answers."""
     votes: Positive = 1
     """Responses that vote on an answer, where no members do."""
     temperature: NonNegative | None = None

@@ -8,7 +8,7 @@ from thicket.config.domain import Domain
 from thicket.config.graph import Graph
 from thicket.config.imitation import Rft, Sampled
 from thicket.config.layers import Layered, Path_
-from thicket.config.merging import Merging
+from thicket.config.merging import Ensemble, Merging
 from thicket.config.method import SpecialistMethod, StudentMethod
 from thicket.config.params import StudentNode
 from thicket.config.policy_gradient import Mixed
@@ -87,6 +87,8 @@ def check_start(graph: Graph, name: str, base: str, method: SpecialistMethod, of
         graph.problem(at, base, "not an ensemble: `member` takes the best member of a `randopt` specialist")
     elif isinstance(of_base, SelfConsistency | BestPrompt):
         graph.problem(at, base, f"a control without weights of its own: start from {graph.start_of(base)}")
+    elif isinstance(of_base, Ensemble):
+        graph.problem(at, base, "several models together, without weights of its own: start from one of them")
     elif isinstance(method, Sampled) and method.temperature == 0 and method.samples > _voices(of_base):
         wrong = (
             f"`samples` ({method.samples}) at temperature 0 are more than {_voices(of_base)}: greedy samples of one "
@@ -109,7 +111,7 @@ def check_whole(graph: Graph, name: str, methods: Mapping[str, object]) -> None:
     for at, other in graph.references(name):
         made_by = methods.get(other)
         teaches = isinstance(node, StudentNode) and other != node.base and learns and isinstance(made_by, Randopt)
-        if isinstance(made_by, WEIGHTLESS) and not teaches:
+        if isinstance(made_by, WEIGHTLESS | Ensemble) and not teaches:
             graph.problem(at, other, "has no weights of its own, so that no student can learn from it or start there")
 
 
@@ -127,6 +129,8 @@ def check_student(
         graph.problem(graph.at(name, "teachers"), None, f"the method `{method.type}` needs at least one teacher")
     elif not any(teacher.weight > 0 for teacher in teachers):
         graph.problem(graph.at(name, "teachers"), None, "all weights are 0: nothing is learnt from anyone")
+    elif isinstance(method, Ensemble):
+        _check_ensemble(graph, name, node)
     elif isinstance(method, Merging):
         _check_merge(graph, name, node, method, domains)
     elif isinstance(method, Opd) and method.routing == "all":
@@ -146,6 +150,13 @@ def _check_merge(graph: Graph, name: str, node: StudentNode, method: Merging, do
     if chooses and not domains:
         wrong = f"`{method.type}` needs domains to choose on: its teachers are specialists of none"
         graph.problem(graph.at(name, "domains"), None, wrong)
+
+
+def _check_ensemble(graph: Graph, name: str, node: StudentNode) -> None:
+    """Its teachers answer, each once, whatever the domain."""
+    check_twice(graph, graph.at(name, "teachers"), [teacher.model for teacher in node.teachers])
+    if node.domains:
+        graph.problem(graph.at(name, "domains"), node.domains, "`ensemble` trains nothing: it uses no domain")
 
 
 def _check_everyone(graph: Graph, name: str, node: StudentNode, domains: list[str]) -> None:

@@ -73,5 +73,15 @@ class Dare(TaskVectors):
     """How the rest is merged: all of it added up, or with elected signs and no further trimming."""
 
 
+class Ensemble(Strict):
+    """The teachers' next-token distributions pooled at every token, as an upper reference: nothing is trained, and an
+    answer costs all teachers.
+
+    Their product Π q_i^{w_i} is the distribution that Σ w_i KL(π ‖ q_i) is least for (arXiv 2606.19348 eq. 29).
+    """
+
+    type: Literal["ensemble"]
+
+
 Merging = Soup | GreedySoup | TaskArithmetic | Ties | Dare
 """Ways to a student by weights alone."""

@@ -6,9 +6,9 @@ from pydantic import Field
 
 from thicket.config.distillation import Opd
 from thicket.config.imitation import Imitated, Rft
-from thicket.config.merging import Merging
+from thicket.config.merging import Ensemble, Merging
 from thicket.config.policy_gradient import Mixed, Reinforced
 from thicket.config.search import Searched
 
 SpecialistMethod = Annotated[Reinforced | Imitated | Searched, Field(discriminator="type")]
-StudentMethod = Annotated[Opd | Merging | Mixed | Rft, Field(discriminator="type")]
+StudentMethod = Annotated[Opd | Merging | Mixed | Rft | Ensemble, Field(discriminator="type")]

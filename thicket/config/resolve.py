@@ -25,7 +25,7 @@ from thicket.config.domain import Domain
 from thicket.config.fields import SEEDS
 from thicket.config.graph import Graph, Node
 from thicket.config.layers import Layered, Path_
-from thicket.config.merging import WeightSpace
+from thicket.config.merging import Ensemble, WeightSpace
 from thicket.config.params import BaseNode, SpecialistNode, StudentNode
 from thicket.config.parts import BaseParts, EvaluateParts, KnownDomain, Parts, SpecialistParts, StudentParts
 from thicket.config.problems import ConfigError
@@ -194,7 +194,8 @@ class Resolver:
         self._methods[name] = parts.method
         check_whole(self.graph, name, self._methods)
         check_student(self.graph, name, node, parts.method, teachers, list(asked))
-        idle = isinstance(parts.method, WeightSpace) and not parts.method.scored(len(teachers))
+        chooses = isinstance(parts.method, WeightSpace) and parts.method.scored(len(teachers)) > 0
+        idle = isinstance(parts.method, WeightSpace | Ensemble) and not chooses
         used = [domain for domain in domains if domain and not idle]
         for domain in used:
             self._check_window(user, domain, name)
@@ -225,11 +226,11 @@ class Resolver:
         return 1 + self._steps_before(base) if self.graph.kind(base) == "specialist" else 0
 
     def _weights_of(self, name: str) -> tuple[str, ...]:
-        """The model whose weights answer for one that has none of its own."""
-        node = self.graph.nodes[name]
-        return (
-            (node.base,) if isinstance(self._methods.get(name), WEIGHTLESS) and not isinstance(node, BaseNode) else ()
-        )
+        """The models whose weights answer for one that has none of its own."""
+        node, method = self.graph.nodes[name], self._methods.get(name)
+        if isinstance(node, StudentNode) and isinstance(method, Ensemble):
+            return tuple(teacher.model for teacher in node.teachers)
+        return (node.base,) if isinstance(method, WEIGHTLESS) and not isinstance(node, BaseNode) else ()
 
     def _under(self, name: str) -> tuple[str, ...]:
         """The model whose weights a teacher is read with: an ensemble's, or those that adapters go over."""

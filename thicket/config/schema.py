@@ -94,4 +94,14 @@ def for_editors(union: Any, options: bool) -> Node:
         node = whole["$defs"].get(model.__name__, whole) if "$defs" in whole else whole
         node["properties"] = {"defaults": DEFAULTS, **node["properties"]}
         node["anyOf"] = [{"required": node.pop("required", [])}, {"required": ["defaults"]}]
+    if options:
+        _any_of(whole)  # what leaves its type to its defaults may fit several
     return {"$schema": DIALECT, **whole}
+
+
+def _any_of(node: Node) -> None:
+    """Lets a union's value fit several of its members."""
+    for inner in node.get("anyOf", []):
+        _any_of(inner)
+    if "oneOf" in node:
+        node["anyOf"] = node.pop("oneOf")

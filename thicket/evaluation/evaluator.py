@@ -11,6 +11,7 @@ from thicket.engine import ctrl_c_passes, make_trainer
 from thicket.evaluation.scores import Groups, ItemScore, sampled_scores, vote_scores
 from thicket.evaluation.way import Way
 from thicket.models.perturb import Direction, Neighbourhood
+from thicket.models.pooled import Pooled
 from thicket.ops import draws
 from thicket.progress import Progress
 from thicket.sampling.decode import Decoding
@@ -26,7 +27,7 @@ class Evaluator(pl.LightningModule):
 
     def __init__(
         self,
-        model: PreTrainedModel,
+        model: PreTrainedModel | Pooled,
         tokenizer: Tokenizer,
         environments: list[Environment],
         way: Way,

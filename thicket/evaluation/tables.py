@@ -31,6 +31,7 @@ def summary(scores: Scores, settings: Evaluation, seed: int, way: Way, flops_a_t
         "settings": shown,
         "answering": {
             "members": len(way.members),
+            "pooled": len(way.shares),
             "votes": way.votes,
             "temperature": way.decoding.temperature,
             "top_k": way.decoding.top_k,

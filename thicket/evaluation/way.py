@@ -21,6 +21,8 @@ class Way:
     """Responses that vote on an answer, where no members do; 1: a response is the answer."""
     members: tuple[Perturbation, ...]
     """The ensemble, best first; each gives a greedy response, and they vote."""
+    shares: tuple[float, ...] = ()
+    """Of models that choose every token together; empty: one model does."""
 
     @property
     def is_vote(self) -> bool:
@@ -37,6 +39,7 @@ def way_of(answering: Answering, evaluation: Evaluation) -> Way:
         template=answering.template,
         votes=answering.votes,
         members=tuple(answering.members),
+        shares=tuple(voice.share for voice in answering.pooled),
     )
 
 
@@ -45,13 +48,23 @@ def weights_folder(folder: Path, answering: Answering, models: Path) -> Path:
 
     Raises: ValueError where the other model is not there, or has other weights than those that the way was made for.
     """
-    if answering.weights_of is None:
-        return folder
-    other = models / answering.weights_of
+    return folder if answering.weights_of is None else _other(folder, models, answering.weights_of, answering.weights)
+
+
+def weights_folders(folder: Path, answering: Answering, models: Path) -> list[Path]:
+    """The folders of all models that answer together: one, or those that are pooled.
+
+    Raises: as `weights_folder`.
+    """
+    if not answering.pooled:
+        return [weights_folder(folder, answering, models)]
+    return [_other(folder, models, voice.model, voice.weights) for voice in answering.pooled]
+
+
+def _other(folder: Path, models: Path, name: str, weights: str | None) -> Path:
+    other = models / name
     if not other.is_dir():
-        raise ValueError(f"{folder}: it answers with the weights of {answering.weights_of}, and {other} is not there")
-    if weights_hash(other) != answering.weights:
-        raise ValueError(
-            f"{folder}: it was made for other weights than those that {answering.weights_of} has now; make it again"
-        )
+        raise ValueError(f"{folder}: it answers with the weights of {name}, and {other} is not there")
+    if weights_hash(other) != weights:
+        raise ValueError(f"{folder}: it was made for other weights than those that {name} has now; make it again")
     return other

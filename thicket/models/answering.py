@@ -28,10 +28,11 @@ def write_answering(folder: Path, answering: Answering) -> None:
 def check_own_weights(folder: Path) -> None:
     """Raises: ValueError where a folder answers with another model's weights: it can be scored, and that is all."""
     answering = read_answering(folder)
-    if answering is None or answering.weights_of is None:
+    if answering is None or (answering.weights_of is None and not answering.pooled):
         return
     how = f"a vote of {len(answering.members)} perturbations" if answering.members else "a way to answer"
+    of = answering.weights_of or ", ".join(voice.model for voice in answering.pooled)
     raise ValueError(
-        f"{folder}: {how} of {answering.weights_of}, without weights of its own: it can be evaluated, "
+        f"{folder}: {how} of {of}, without weights of its own: it can be evaluated, "
         "but nothing can start from it, learn from it or be averaged with it"
     )

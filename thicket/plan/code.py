@@ -39,6 +39,7 @@ STUDENTS = {
     "opd": "thicket.stages.distil",
     "mixed": "thicket.stages.mix",
     "rft": "thicket.stages.imitate_teachers",
+    "ensemble": "thicket.stages.pool",
     **dict.fromkeys(tags(Merging), "thicket.stages.merge"),
 }
 KERNELS = {

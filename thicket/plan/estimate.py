@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from thicket.config.base import Corpus, PretrainedBase
 from thicket.config.domain import ScoredDomain
 from thicket.config.imitation import Imitation
-from thicket.config.merging import Chosen
+from thicket.config.merging import Chosen, Ensemble
 from thicket.config.on_policy import OnPolicy, Trained
 from thicket.config.policy_gradient import Mixed, PolicyGradient
 from thicket.config.resolve import Resolved
@@ -65,6 +65,8 @@ class Estimator:
         """Domain → test items."""
         self.votes: dict[str, tuple[int, int]] = {}
         """Model that answers by a vote → responses an answer, and times that it reads the prompt."""
+        self.together: dict[str, int] = {}
+        """Model → models that choose each of its tokens together."""
         self.train: dict[str, int] = {}
         self.selection: dict[str, int] = {}
 
@@ -108,6 +110,8 @@ class Estimator:
             self.votes[stage.name] = method.members, method.members
         elif isinstance(method, SelfConsistency):
             self.votes[stage.name] = method.votes, 1
+        elif isinstance(method, Ensemble):
+            self.together[stage.name] = len(teachers)
         # A merge reads its teachers a tensor at a time, into a model; other teachers take turns in one's place.
         frozen = min(1, len(teachers))
         if isinstance(method, PolicyGradient):
@@ -117,7 +121,7 @@ class Estimator:
         self.costs[stage.name] = _together([*parents, None if flops is None else {stage.name: flops}])
         copies = frozen + (TRAINING_COPIES * (1 + critics(method)) if trained else 1)
         logits = self._logits(method, domains) if trained else 0.0
-        disk = 0.0 if isinstance(method, WEIGHTLESS) else None
+        disk = 0.0 if isinstance(method, WEIGHTLESS | Ensemble) else None
         return _figures(shape, flops, copies, logits, disk)
 
     def _flops(
@@ -170,9 +174,10 @@ class Estimator:
         # Else samples, and a greedy answer besides; either reads the prompt.
         rows, reads = votes or (stage.evaluation.samples + 1, 2)
         tokens = sum(self.items[d.name] * (reads * d.window.prompt + rows * d.window.response) for d in stage.domains)
-        flops = None if shape is None else FORWARD * shape.active * tokens
+        models = self.together.get(stage.name, 1)
+        flops = None if shape is None else FORWARD * shape.active * models * tokens
         disk = ITEM_BYTES * sum(self.items[domain.name] for domain in stage.domains)
-        found = _figures(shape, flops, copies=1, logits=stage.sampler.batch)
+        found = _figures(shape, flops, copies=models, logits=stage.sampler.batch)
         return Estimate(found.seconds, found.memory_bytes, disk)
 
 

@@ -25,6 +25,7 @@ def way(taken: Answers) -> str:
         *([f"top-p {taken.top_p:g}"] if taken.top_p < 1 else []),
     ]
     voters = f"vote of {taken.votes} samples" if taken.votes > 1 else "one sample"
+    voters += f" of {taken.pooled} models together" if taken.pooled else ""
     return ", ".join([voters, f"temperature {taken.temperature:g}", *cuts]) if taken.temperature else "greedy"
 
 

@@ -97,6 +97,8 @@ class Answers:
     flops: float
     times: float
     """FLOPs over those of the base."""
+    pooled: int = 0
+    """Models that choose every token together; 0: one model does."""
 
 
 @dataclass(frozen=True)

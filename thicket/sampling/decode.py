@@ -14,6 +14,7 @@ from transformers import PreTrainedModel, StaticCache
 from transformers.cache_utils import StaticLayer
 
 from thicket.models.head import plain
+from thicket.models.pooled import Pooled, pooled, voices
 from thicket.ops import draws
 from thicket.ops.sampling import gather, inverse_cdf, warped_log_probs
 from thicket.sampling.prompts import Prompts
@@ -55,18 +56,21 @@ class _Cache(StaticCache):
 
 @torch.no_grad()
 def decode(
-    model: PreTrainedModel, prompts: Prompts, keys_B: Tensor, decoding: Decoding, stop_ids: list[int]
+    model: PreTrainedModel | Pooled, prompts: Prompts, keys_B: Tensor, decoding: Decoding, stop_ids: list[int]
 ) -> Decoded:
     """Continues each of U prompts G = B/U times; row b continues prompt b // G with the draws of keys_B[b].
 
-    Prompts are read once and their cache is shared out to the G rows. The loop ends when all rows have stopped.
+    Of several models that are pooled, each reads everything. Prompts are read once and their cache is shared out to the
+    G rows. The loop ends when all rows have stopped.
     """
     rows, device = keys_B.shape[0], prompts.ids_BP.device
     group = rows // prompts.ids_BP.shape[0]
     width = prompts.ids_BP.shape[1]
-    cache = _Cache(config=model.config, max_cache_len=width + decoding.most)
-    logits_BV = _prefill(model, prompts, cache, decoding.most).repeat_interleave(group, dim=0)
-    _share(cache, group)
+    readers = [_Reader(one, width + decoding.most) for one, _ in voices(model)]
+    shares = [share for _, share in voices(model)]
+    logits_BV = _prefill(readers, shares, prompts, decoding.most).repeat_interleave(group, dim=0)
+    for reader in readers:
+        reader.share(group)
 
     visible_B11L = _visible(prompts.mask_BP.repeat_interleave(group, dim=0), decoding.most)
     positions_B = prompts.mask_BP.sum(dim=1).repeat_interleave(group)
@@ -84,49 +88,52 @@ def decode(
         if step + 1 == decoding.most or not running_B.any():
             break
         visible_B11L[..., width + step] = True
-        logits_BV = model(
-            input_ids=tokens_BT[:, step : step + 1],
-            attention_mask=visible_B11L,
-            position_ids=(positions_B + step).unsqueeze(-1),
-            use_cache=True,
-            **{cache_keyword(model): cache},
-        ).logits[:, -1]
+        given = {"attention_mask": visible_B11L, "position_ids": (positions_B + step).unsqueeze(-1)}
+        logits_BV = pooled([reader.read(tokens_BT[:, step : step + 1], **given) for reader in readers], shares)
     longest = int(lengths_B.max())
     return Decoded(tokens_BT[:, :longest], log_probs_BT[:, :longest], lengths_B, ~running_B)
 
 
-def _prefill(model: PreTrainedModel, prompts: Prompts, cache: StaticCache, most: int) -> Tensor:
-    """Reads the prompts into the cache; logits_UV of the first response token."""
+class _Reader:
+    """A model with what it has read."""
+
+    def __init__(self, model: Any, length: int):
+        self.model = model
+        self.cache = _Cache(config=model.config, max_cache_len=length)
+
+    def read(self, ids_BL: Tensor, **given: Any) -> Tensor:
+        """Reads on; logits_BV after the last position."""
+        keyword = {cache_keyword(self.model): self.cache}
+        return self.model(input_ids=ids_BL, use_cache=True, **given, **keyword).logits[:, -1]
+
+    def share(self, group: int) -> None:
+        """Repeats each prompt's cache for the rows of its group."""
+        for layer in self.cache.layers if group > 1 else ():
+            assert isinstance(layer, StaticLayer)
+            assert layer.keys is not None
+            assert layer.values is not None
+            layer.keys = layer.keys.repeat_interleave(group, dim=0)
+            layer.values = layer.values.repeat_interleave(group, dim=0)
+
+
+def _prefill(readers: list[_Reader], shares: list[float], prompts: Prompts, most: int) -> Tensor:
+    """Reads the prompts; logits_UV of the first response token."""
     length = prompts.ids_BP.shape[1]
     causal_PP = torch.ones((length, length), dtype=torch.bool, device=prompts.ids_BP.device).tril()
     # A padding position sees itself: a row that sees nothing would be NaN, and spread through its values.
     itself_PP = torch.eye(length, dtype=torch.bool, device=prompts.ids_BP.device)
     seen_U1PP = (causal_PP & prompts.mask_BP[:, None, None, :]) | itself_PP
-    return model(
-        input_ids=prompts.ids_BP,
-        attention_mask=torch.nn.functional.pad(seen_U1PP, (0, most)),
-        position_ids=(prompts.mask_BP.cumsum(dim=1) - 1).clamp(min=0),
-        use_cache=True,
-        logits_to_keep=1,
-        **{cache_keyword(model): cache},
-    ).logits[:, -1]
+    given = {
+        "attention_mask": torch.nn.functional.pad(seen_U1PP, (0, most)),
+        "position_ids": (prompts.mask_BP.cumsum(dim=1) - 1).clamp(min=0),
+        "logits_to_keep": 1,
+    }
+    return pooled([reader.read(prompts.ids_BP, **given) for reader in readers], shares)
 
 
 def cache_keyword(model: Any) -> str:
     """What a model calls its cache: `cache` in most of transformers since 5.24, `past_key_values` before."""
     return "cache" if "cache" in signature(type(plain(model)).forward).parameters else "past_key_values"
-
-
-def _share(cache: StaticCache, group: int) -> None:
-    """Repeats each prompt's cache for the rows of its group."""
-    if group == 1:
-        return
-    for layer in cache.layers:
-        assert isinstance(layer, StaticLayer)
-        assert layer.keys is not None
-        assert layer.values is not None
-        layer.keys = layer.keys.repeat_interleave(group, dim=0)
-        layer.values = layer.values.repeat_interleave(group, dim=0)
 
 
 def _visible(mask_BP: Tensor, most: int) -> Tensor:

@@ -14,6 +14,7 @@ from thicket.domains.registry import Answered, Judge
 from thicket.domains.verdict import Verdict
 from thicket.models.flops import FORWARD
 from thicket.models.folder import load_model, load_tokenizer
+from thicket.models.pooled import Pooled
 from thicket.models.size import active_parameters
 from thicket.sampling.decode import Decoding
 from thicket.sampling.environment import Environment
@@ -30,7 +31,9 @@ def judges_itself(environment: Environment) -> bool:
     return config is not None and config.folder is None
 
 
-def with_judge(environment: Environment, model: PreTrainedModel, tokenizer: Tokenizer, batch: int) -> Environment:
+def with_judge(
+    environment: Environment, model: PreTrainedModel | Pooled, tokenizer: Tokenizer, batch: int
+) -> Environment:
     """The environment, with a model's verdict on what passes its checks, where its verifier wants one.
 
     `model` is the one that answers; it judges itself, as it is at that moment, where the config names no other.
@@ -50,7 +53,9 @@ def _judge_of(folder: Path) -> tuple[PreTrainedModel, Tokenizer]:
 class ModelJudge:
     """Checks first; what passes them is put to the model, which answers greedily."""
 
-    def __init__(self, checks: Judge, config: JudgeModel, policy: PreTrainedModel, tokenizer: Tokenizer, batch: int):
+    def __init__(
+        self, checks: Judge, config: JudgeModel, policy: PreTrainedModel | Pooled, tokenizer: Tokenizer, batch: int
+    ):
         self.checks, self.config, self.batch = checks, config, batch
         self.model, self.tokenizer = policy, tokenizer
         if config.folder is not None:

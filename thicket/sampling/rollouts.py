@@ -11,6 +11,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from thicket.models.head import head_logits, hidden_states
+from thicket.models.pooled import Pooled
 from thicket.ops import draws
 from thicket.sampling.decode import Decoding, decode
 from thicket.sampling.prompts import Tokenizer, left_pad
@@ -42,7 +43,7 @@ class Response:
 
 @torch.no_grad()
 def respond(
-    model: PreTrainedModel,
+    model: PreTrainedModel | Pooled,
     tokenizer: Tokenizer,
     requests: list[Request],
     decoding: Decoding,

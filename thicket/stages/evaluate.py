@@ -9,9 +9,10 @@ from thicket.evaluation.cache import ScoreCache
 from thicket.evaluation.evaluator import Evaluator, score
 from thicket.evaluation.scores import ItemScore
 from thicket.evaluation.tables import summary, write_items_csv, write_scores_csv
-from thicket.evaluation.way import Way, way_of, weights_folder
+from thicket.evaluation.way import Way, way_of, weights_folders
 from thicket.models.answering import read_answering
 from thicket.models.folder import active_parameter_count, load_model, load_tokenizer, weights_hash
+from thicket.models.pooled import Pooled
 from thicket.sampling.environment import Environment, load_environment
 from thicket.sampling.prompts import Tokenizer
 from thicket.stages.outcome import Places
@@ -22,13 +23,13 @@ def evaluate(config: EvaluateStage, places: Places) -> None:
     """Writes metrics.json, scores.csv and items.csv; scores of equal weights, data and settings come from a cache."""
     folder = places.models / config.name
     answering = read_answering(folder) or Answering()
-    weights, way = weights_folder(folder, answering, places.models), way_of(answering, config.evaluation)
-    tokenizer = load_tokenizer(weights)
+    weights, way = weights_folders(folder, answering, places.models), way_of(answering, config.evaluation)
+    tokenizer = load_tokenizer(weights[0])
     environments = [
         load_environment(domain, places.data / domain.name, config.evaluation.split, tokenizer, way.template)
         for domain in config.domains
     ]
-    cache = ScoreCache(places.resume.parent / "scores", weights_hash(weights), way, config)
+    cache = ScoreCache(places.resume.parent / "scores", " ".join(map(weights_hash, weights)), way, config)
     known = {environment.domain.name: cache.get(environment) for environment in environments}
     missing = [environment for environment in environments if known[environment.domain.name] is None]
     if missing:
@@ -47,15 +48,16 @@ def evaluate(config: EvaluateStage, places: Places) -> None:
 
 
 def _score(
-    config: EvaluateStage, weights: Path, way: Way, tokenizer: Tokenizer, environments: list[Environment]
+    config: EvaluateStage, weights: list[Path], way: Way, tokenizer: Tokenizer, environments: list[Environment]
 ) -> dict[str, list[ItemScore]]:
-    model, samples = load_model(weights), config.evaluation.samples
+    models, samples = [load_model(folder) for folder in weights], config.evaluation.samples
+    model = Pooled(models, way.shares) if way.shares else models[0]
     module = Evaluator(model, tokenizer, environments, way, samples, True, config.seed, config.sampler.batch)
     return score(module, config.trainer, f"evaluate {config.name}")
 
 
-def _flops_a_token(weights: Path) -> float:
+def _flops_a_token(weights: list[Path]) -> float:
     """Of a token that is read or generated, as the ledgers count it."""
-    ledger = Ledger(active_parameter_count(weights))
+    ledger = Ledger(sum(map(active_parameter_count, weights)))
     ledger.forward(tokens=1)
     return ledger.flops
