@@ -15,8 +15,9 @@ from thicket.progress import Progress
 from thicket.sampling.environment import Environment, load_environment
 from thicket.sampling.judging import with_judge
 from thicket.stages.outcome import Outcome, Places
+from thicket.training.asking import Arena
 from thicket.training.loop import fit
-from thicket.training.policy import Arena, Budget, PolicyTraining
+from thicket.training.policy import Budget, PolicyTraining
 
 MakeMethod = Callable[[Callable[[], PreTrainedModel]], Method]
 """Makes a method, given what loads the model that training starts from."""

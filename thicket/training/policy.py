@@ -14,15 +14,13 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from thicket.config.domain import TrainedDomain
 from thicket.config.on_policy import OnPolicy
 from thicket.methods.method import Method, Rows, stacked
 from thicket.ops import draws
 from thicket.ops.log_probs import token_log_probs
-from thicket.sampling.decode import Decoding
-from thicket.sampling.environment import Environment
 from thicket.sampling.prompts import Tokenizer
-from thicket.sampling.rollouts import Request, Response, logits_of, respond, sequences
+from thicket.sampling.rollouts import Request, Response, logits_of, sequences
+from thicket.training.asking import Arena, Asked, answered, in_sequence, in_turn
 from thicket.training.curves import Row
 from thicket.training.loop import Steps, chunks
 from thicket.training.optimizer import adamw, learning_rate
@@ -32,15 +30,6 @@ from thicket.training.selecting import score as selection_score
 
 ORDER, ROLLOUT = 1, 2
 """Streams of draws that must not meet: the order of prompts, and rollouts."""
-
-
-@dataclass(frozen=True)
-class Arena:
-    """A domain to train on."""
-
-    domain: TrainedDomain
-    train: Environment
-    selection: Environment
 
 
 @dataclass(frozen=True)
@@ -150,63 +139,46 @@ class PolicyTraining(Steps):
         return kept[: wanted * group], row
 
     def _sample(self) -> list[Rollout]:
-        """The next batch of prompts, with the responses to each."""
-        config = self.config
+        """The next batch of prompts, with the responses to each, those of an arena together."""
+        asked = self._ask()
+        settings = self.config.temperature, self.config.top_k, self.config.top_p
+        groups = answered(asked, self._model, self.tokenizer, settings, self.sampler_batch)
         rollouts: list[Rollout] = []
-        for index, (arena, places) in enumerate(zip(self.arenas, self._deal(), strict=True)):
-            # Each pass over an arena's items is in a new order.
-            chosen = in_order(places, len(arena.train.items), self.seed, ORDER, index)
-            prompts = [arena.train.prompts[item] for item in chosen]
-            requests = [
-                Request(prompt, draws.key(self.seed, ROLLOUT, self.dealt, index, place), config.group)
-                for place, prompt in enumerate(prompts)
-            ]
-            writers = self.method.answers(arena.domain.name, places)
-            groups = self._answered(arena.train, requests, writers)
-            answered = [(r.text, arena.train.items[i]) for i, group in zip(chosen, groups, strict=True) for r in group]
+        for index, arena in enumerate(self.arenas):
+            here = [(one, group) for one, group in zip(asked, groups, strict=True) if one.arena is arena]
+            given = [(response.text, arena.train.items[one.item]) for one, group in here for response in group]
             # An unjudged response counts as wrong; nobody asks.
-            verdicts = arena.train.judge(answered) if self.method.needs_rewards else []
+            verdicts = arena.train.judge(given) if self.method.needs_rewards else []
             self.ledger.judged(verdicts)
             correct = iter([verdict.correct for verdict in verdicts])
-            for prompt, group, writer in zip(prompts, groups, writers, strict=True):
-                own = writer is None
+            for one, group in here:
+                own, prompt = one.writer is None, one.request.prompt
                 rollouts += [Rollout(prompt, response, arena, next(correct, False), own) for response in group]
-            self.ledger.forward(sum(map(len, prompts)))
-            self.dealt_to[index] += len(places)
+            self.dealt_to[index] += len(here)
+        self.ledger.forward(sum(len(one.request.prompt) for one in asked))
         self.ledger.generated(sum(len(rollout.response.tokens) for rollout in rollouts))
         self.dealt += 1
         return rollouts
 
-    def _deal(self) -> list[range]:
-        """Places of this batch's prompts among all that each arena gets: dealt in turn, or to one arena at a time."""
-        prompts, arenas = self.config.prompts, len(self.arenas)
+    def _ask(self) -> list[Asked]:
+        """The prompts of the next batch; each pass over an arena's items is in a new order."""
+        asked: list[Asked] = []
+        for index, (arena, places) in enumerate(zip(self.arenas, self._dealt(), strict=True)):
+            chosen = in_order(places, len(arena.train.items), self.seed, ORDER, index)
+            writers = self.method.answers(arena.domain.name, places)
+            for place, (item, writer) in enumerate(zip(chosen, writers, strict=True)):
+                key = draws.key(self.seed, ROLLOUT, self.dealt, index, place)
+                request = Request(arena.train.prompts[item], key, self.config.group)
+                asked.append(Asked(arena, item, request, writer))
+        return asked
+
+    def _dealt(self) -> list[range]:
         if getattr(self.config, "order", "together") == "sequence":
-            current = min(int(self.share_done * arenas), arenas - 1)
-            shares = [prompts * (index == current) for index in range(arenas)]
-        else:
-            first = sum(self.dealt_to)
-            shares = [len([n for n in range(first, first + prompts) if n % arenas == i]) for i in range(arenas)]
-        return [range(before, before + share) for before, share in zip(self.dealt_to, shares, strict=True)]
+            return in_sequence(self.config.prompts, self.dealt_to, self.share_done)
+        return in_turn(self.config.prompts, self.dealt_to)
 
-    def _answered(
-        self, environment: Environment, requests: list[Request], writers: list[str | None]
-    ) -> list[list[Response]]:
-        """Responses to each prompt, of the policy or of the model that answers it in its place."""
-        groups: dict[int, list[Response]] = {}
-        for writer in dict.fromkeys(writers):
-            places = [place for place, one in enumerate(writers) if one == writer]
-            model = self.model if writer is None else self.method.reader(writer)
-            made = self._respond(model, environment, [requests[place] for place in places])
-            groups |= dict(zip(places, made, strict=True))
-        return [groups[place] for place in range(len(requests))]
-
-    def _respond(
-        self, model: PreTrainedModel, environment: Environment, requests: list[Request]
-    ) -> list[list[Response]]:
-        domain, config = environment.domain, self.config
-        decoding = Decoding(config.temperature, config.top_k, config.top_p, most=domain.window.response)
-        batch, tokenizer = self.sampler_batch, self.tokenizer
-        return list(respond(model, tokenizer, requests, decoding, environment.stop_ids, domain.stop, batch))
+    def _model(self, writer: str | None) -> PreTrainedModel:
+        return self.model if writer is None else self.method.reader(writer)
 
     def _reward(self, rollout: Rollout) -> float:
         tokens, cache = len(rollout.response.tokens), getattr(self.config, "overlong_cache", 0)
