@@ -100,6 +100,12 @@ def test_an_ensemble_teaches(tmp_path: Path, method: str) -> None:
     assert set(made["student-taught"].models) == {"tiny", "sort-randopt"}
 
 
+def test_greedy_samples_of_a_teacher_are_equal(tmp_path: Path) -> None:
+    student = {"base": "tiny", "method": "rft", "teachers": ["sort-grpo"], "set": {"method.temperature": 0.0}}
+    said = wrong(tmp_path, **product("grpo"), students={"taught": student})
+    assert "students.taught.teachers[0] = 'sort-grpo': `samples` (4) at temperature 0 are more than 1" in said
+
+
 @pytest.mark.parametrize("method", ["opd", "rft"])
 def test_a_control_does_not_teach(tmp_path: Path, method: str) -> None:
     student = {"taught": {"base": "tiny", "method": method, "teachers": ["sort-self-consistency"]}}

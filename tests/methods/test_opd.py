@@ -246,6 +246,10 @@ def test_the_students_share_of_the_answers_is_exact(folders: dict[str, Path]) ->
         ({"reward": {"weight": 1.0}}, "`group` of at least 2"),
         ({"reward": {"weight": 1.0}, "group": 2, "prompts": 4, "updates": 2}, "`updates: 1`"),
         ({"gap": {"low": 2.0, "high": 1.0}}, "can't be above"),
+        ({"reward": {"weight": 1.0}, "group": 2, "on_policy": 0}, "has no effect"),
+        ({"signal": {"type": "sampled_token"}, "on_policy": 0.5}, "of that moment"),
+        ({"signal": {"type": "sampled_token"}, "updates": 5}, "of that moment"),
+        ({"signal": {"type": "sampled_token"}, "gap": {}}, "needs a divergence"),
     ],
 )
 def test_what_does_not_go_together(values: dict[str, Any], message: str) -> None:

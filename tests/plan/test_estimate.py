@@ -142,9 +142,9 @@ def test_flops_of_searches_and_samples_by_hand() -> None:
     optimizer: dict[str, Any] = {"lr": 1e-4}
     rft = Rft.model_validate({"type": "rft", "samples": 5, "steps": 2, "batch": 4, "optimizer": optimizer})
     trained = 6 * 2 * 4 * (10 + 6)
-    assert imitation_flops(rft, 10, 6, items=[12, 8], members=1) == trained + 2 * 20 * (10 + 5 * 6)
+    assert imitation_flops(rft, 10, 6, [(12, 1), (8, 1)]) == trained + 2 * 20 * (10 + 5 * 6)
     # Each member reads the prompt that it answers.
-    assert imitation_flops(rft, 10, 6, items=[12, 8], members=3) == trained + 2 * 20 * (3 * 10 + 5 * 6)
+    assert imitation_flops(rft, 10, 6, [(20, 3)]) == trained + 2 * 20 * (3 * 10 + 5 * 6)
 
 
 def test_memory_and_disk(estimates: Callable[..., dict[str, Estimate]]) -> None:

@@ -156,16 +156,19 @@ def test_under_autocast_log_probs_are_those_of_a_forward_pass_under_autocast() -
 
 
 def test_models_that_are_pooled_choose_by_the_product_of_their_distributions() -> None:
-    """Against a plain forward pass of each over the whole sequence."""
+    """Against a plain forward pass of each over the whole sequence; the last four words are padding."""
     models = [small_model(), small_model("qwen2", spread=5.0)]
-    together = Pooled(models, [0.7, 0.3])
+    together = Pooled(models, [0.7, 0.3], VOCABULARY - 4)
     prompts = padded(PROMPTS)
     found = decode(together, prompts, keys(8), Decoding(1.0, most=6), stop_ids=[2])
     for row in range(8):
         prompt, length = PROMPTS[row // 2], int(found.lengths_B[row])
         ids = torch.tensor([prompt + found.tokens_BT[row, :length].tolist()])
         with torch.no_grad():
-            each = [model(ids).logits[0, len(prompt) - 1 : -1].double().log_softmax(-1) for model in models]
+            each = [
+                model(ids).logits[0, len(prompt) - 1 : -1, : VOCABULARY - 4].double().log_softmax(-1)
+                for model in models
+            ]
         expected = (0.7 * each[0] + 0.3 * each[1]).log_softmax(-1).gather(1, ids[0, len(prompt) :].unsqueeze(1))
         torch.testing.assert_close(found.log_probs_BT[row, :length], expected[:, 0].float(), rtol=1e-4, atol=1e-4)
 
@@ -173,6 +176,6 @@ def test_models_that_are_pooled_choose_by_the_product_of_their_distributions() -
 def test_a_single_model_is_not_changed_by_being_pooled() -> None:
     model, prompts = small_model(), padded(PROMPTS)
     alone = decode(model, prompts, keys(4), Decoding(1.0, most=6), stop_ids=[2])
-    pooled = decode(Pooled([model], [1.0]), prompts, keys(4), Decoding(1.0, most=6), stop_ids=[2])
+    pooled = decode(Pooled([model], [1.0], VOCABULARY), prompts, keys(4), Decoding(1.0, most=6), stop_ids=[2])
     assert pooled.tokens_BT.equal(alone.tokens_BT)
     assert pooled.log_probs_BT.equal(alone.log_probs_BT)

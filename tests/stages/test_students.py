@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 from safetensors.torch import load_file
-from toys import DECLARED, ON_POLICY, VALUES, run, stages, toy_project
+from toys import DECLARED, ON_POLICY, VALUES, changed, run, stages, toy_project
 
 from thicket.models.folder import load_model
+from thicket.stages.run import in_pipeline, run_stage
 
 # A verifier that random text passes now and then, so that there is something to keep.
 DOMAIN = {**VALUES["domain"]["sort"], "verifier": {"type": "number", "tolerance": 1e9}}
@@ -135,3 +136,25 @@ def test_an_ensemble_of_other_weights_is_refused(made: Path, tmp_path: Path) -> 
     shutil.copy(root / "build/models/opd/model.safetensors", root / "build/models/odd-adapted/model.safetensors")
     with pytest.raises(ValueError, match="it was made for other weights than those that odd-adapted has now"):
         run(root, "evaluate-together")
+
+
+def test_other_shares_are_another_ensemble(made: Path, tmp_path: Path) -> None:
+    """Their scores are not taken from those of the first, which are known by the weights of its teachers."""
+    root = Path(shutil.copytree(made, tmp_path / "project"))
+    before = (root / "build/evaluation/together/items.csv").read_text()
+    path = root / "build/models/together/answering.json"
+    answering = json.loads(path.read_text())
+    for voice, share in zip(answering["pooled"], (0.0001, 0.9999), strict=True):
+        voice["share"] = share
+    path.write_text(json.dumps(answering))
+    run(root, "evaluate-together")
+    assert (root / "build/evaluation/together/items.csv").read_text() != before
+
+
+def test_a_budget_that_the_teachers_use_up_is_an_error(made: Path) -> None:
+    """Each of them alone stays below it."""
+    stage = stages(made)["student-texts"]
+    cost = ledger(made, "texts")["flops"] - 6 * ledger(made, "texts")["tokens_trained"] * 2_000
+    short = changed(stage, "method.flops", 0.7 * cost)
+    with pytest.raises(ValueError, match=r"method\.flops"):
+        run_stage(made, short, in_pipeline(made, short))

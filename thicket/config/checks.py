@@ -90,14 +90,17 @@ def check_start(graph: Graph, name: str, base: str, method: SpecialistMethod, of
     elif isinstance(of_base, Ensemble):
         graph.problem(at, base, "several models together, without weights of its own: start from one of them")
     elif isinstance(method, Sampled) and method.temperature == 0 and method.samples > _voices(of_base):
-        wrong = (
-            f"`samples` ({method.samples}) at temperature 0 are more than {_voices(of_base)}: greedy samples of one "
-            "model are equal (each member of a `randopt` ensemble gives one)"
-        )
-        graph.problem(at, base, wrong)
+        graph.problem(at, base, _equal_samples(method, _voices(of_base)))
     elif isinstance(of_base, Randopt) and not isinstance(method, Member | Rft):
         wrong = "an ensemble, which is not one model: `member` and `rft` can start from it"
         graph.problem(at, base, wrong)
+
+
+def _equal_samples(method: Sampled, voices: int) -> str:
+    return (
+        f"`samples` ({method.samples}) at temperature 0 are more than {voices}: greedy samples of one model are equal "
+        "(each member of a `randopt` ensemble gives one)"
+    )
 
 
 def _voices(of_base: object) -> int:
@@ -111,8 +114,19 @@ def check_whole(graph: Graph, name: str, methods: Mapping[str, object]) -> None:
     for at, other in graph.references(name):
         made_by = methods.get(other)
         teaches = isinstance(node, StudentNode) and other != node.base and learns and isinstance(made_by, Randopt)
-        if isinstance(made_by, WEIGHTLESS | Ensemble) and not teaches:
-            graph.problem(at, other, "has no weights of its own, so that no student can learn from it or start there")
+        paid = isinstance(node, StudentNode) and other == node.budget_of
+        if isinstance(made_by, WEIGHTLESS | Ensemble) and not teaches and not paid:
+            able = " (`opd` and `rft` can learn from it)" if isinstance(made_by, Randopt) else ""
+            graph.problem(at, other, f"has no weights of its own: nothing starts there, or is merged from it{able}")
+
+
+def check_samples(graph: Graph, name: str, node: StudentNode, methods: Mapping[str, object]) -> None:
+    """Greedy samples of a teacher are equal."""
+    method = methods.get(name)
+    for index, teacher in enumerate(node.teachers if isinstance(method, Rft) else ()):
+        voices = _voices(methods.get(teacher.model))
+        if isinstance(method, Rft) and method.temperature == 0 and method.samples > voices:
+            graph.problem(graph.at(name, "teachers", index), teacher.model, _equal_samples(method, voices))
 
 
 def check_student(

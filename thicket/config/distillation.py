@@ -49,8 +49,8 @@ Signal = Annotated[FullVocab | TopK | SampledToken | Top1, Field(discriminator="
 
 class Gap(Strict):
     """Domains weigh more that are further from their teachers: c_d = clip((m_d / m̄)^power, low, high), with m_d the
-    mean divergence of the domain's tokens in the update before, and m̄ the mean over domains (Open-MOPD, arXiv
-    2608.19098)."""
+    mean divergence of the domain's tokens when they were last trained on, and m̄ the mean over domains (Open-MOPD, arXiv
+    2608.19098). It scales the whole loss of the domain's tokens."""
 
     power: float = 1.0
     """The paper's is 1; its inverse diverged there."""
@@ -121,4 +121,19 @@ class Opd(OnPolicy):
             raise ValueError("`reward` needs a `group` of at least 2: the baseline is the mean over a group")
         if self.reward is not None and self.updates > 1:
             raise ValueError("`reward` needs `updates: 1`: its policy gradient is that of the policy that answered")
+        if self.reward is not None and self.on_policy == 0:
+            raise ValueError("`reward` has no effect with `on_policy: 0`: it acts on the student's own responses")
+        return self
+
+    @model_validator(mode="after")
+    def _sampled_by_itself(self) -> "Opd":
+        if not isinstance(self.signal, SampledToken):
+            return self
+        if self.on_policy < 1 or self.updates > 1:
+            raise ValueError(
+                "`signal: sampled_token` estimates with tokens of the student of that moment: it needs `on_policy: 1` "
+                "and `updates: 1`"
+            )
+        if self.gap is not None:
+            raise ValueError("`gap` needs a divergence: that of `sampled_token` is an estimate, which may be negative")
         return self

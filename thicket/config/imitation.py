@@ -46,7 +46,8 @@ class Rft(Sampled):
     """Rejection-sampling fine-tuning (Yuan et al. 2023, arXiv 2308.01825): verified samples of the start itself.
 
     From an ensemble, its members' samples teach the model that they are perturbations of (arXiv 2603.12228 §6). A
-    student imitates its teachers instead: verified samples of each on the prompts of its domain.
+    student imitates its teachers instead: verified samples of each on the prompts of its domain; a teacher with a
+    weight of 0 is not asked, and other weights say nothing.
     """
 
     type: Literal["rft"]

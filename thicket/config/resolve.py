@@ -14,6 +14,7 @@ from thicket.config.checks import (
     LongestQuestion,
     cache_problems,
     check_architectures,
+    check_samples,
     check_start,
     check_student,
     check_twice,
@@ -193,6 +194,7 @@ class Resolver:
         parts, layers = found
         self._methods[name] = parts.method
         check_whole(self.graph, name, self._methods)
+        check_samples(self.graph, name, node, self._methods)
         check_student(self.graph, name, node, parts.method, teachers, list(asked))
         chooses = isinstance(parts.method, WeightSpace) and parts.method.scored(len(teachers)) > 0
         idle = isinstance(parts.method, WeightSpace | Ensemble) and not chooses
@@ -235,8 +237,9 @@ class Resolver:
     def _under(self, name: str) -> tuple[str, ...]:
         """The model whose weights a teacher is read with: an ensemble's, or those that adapters go over."""
         node = self.graph.nodes[name]
-        over = not isinstance(node, BaseNode) and getattr(self._methods.get(name), "lora", None) is not None
-        return (node.base,) if over and not isinstance(node, BaseNode) else self._weights_of(name)
+        if not isinstance(node, BaseNode) and getattr(self._methods.get(name), "lora", None) is not None:
+            return (node.base,)
+        return self._weights_of(name)
 
     def _teachers(self, node: StudentNode) -> list[Teacher]:
         """The teachers, each with the domain that it judges: the declared one, or the one that made it a specialist."""

@@ -29,6 +29,7 @@ class ScoreCache:
             asdict(self.way.decoding),
             self.way.votes,
             members,
+            self.way.shares,
             self.config.evaluation.samples,
             self.config.seed,
             self.config.code,

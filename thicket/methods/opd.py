@@ -32,6 +32,8 @@ from thicket.ops.head import Head
 from thicket.ops.policy_gradient import group_advantages, token_mean_weights
 
 MIB = 2**20
+SMALLEST = 1e-12
+"""Of a ratio of mean divergences, which rounding may bring to 0 or below."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,8 @@ class Opd(OnRollouts):
         super().__init__()
         self.config, self.models = config, models
         self.needs_rewards = config.reward is not None
+        self._noted: set[str] = set()
+        """Domains whose divergences of this update are in the state already."""
         self.frozen = models.models
         self.teachers = [teacher for teacher in teachers if teacher.weight > 0]
         judged = 1 if config.routing == "all" else len({teacher.domain for teacher in self.teachers})
@@ -117,16 +121,16 @@ class Opd(OnRollouts):
             tokens_D = torch.zeros(len(domains), device=mask_BK.device).index_add(0, of_B, mask_BK.sum(dim=1))
             weights_BK = mask_BK / (len(domains) * tokens_D[of_B].clamp(min=1)).unsqueeze(1)
         factors_D = torch.tensor([self._factor(domain) for domain in domains], device=mask_BK.device)
-        self.state.clear()
+        self._noted.clear()
         return weights_BK * factors_D[of_B].unsqueeze(1)
 
     def _factor(self, domain: str) -> float:
-        """By the divergences of the update before; 1 where there was none."""
+        """By the divergences of the domain's last tokens; 1 where there were none."""
         gap, means = self.config.gap, {name: total / count for name, (total, count) in self.state.items() if count}
         mean = sum(means.values()) / max(1, len(means))
         if gap is None or domain not in means or mean <= 0:
             return 1.0
-        return min(gap.high, max(gap.low, max(0.0, means[domain] / mean) ** gap.power))
+        return min(gap.high, max(gap.low, max(SMALLEST, means[domain] / mean) ** gap.power))
 
     def update(self, policy: PreTrainedModel, rows: Rows, weights_BK: Tensor) -> Updated:
         hidden_BLH, sequences = hidden_states(policy, rows.sequences.ids_BL), rows.sequences
@@ -160,7 +164,8 @@ class Opd(OnRollouts):
         for domain in dict.fromkeys(rows.domains):
             of_B = torch.tensor([one == domain for one in rows.domains], device=rows_N.device)
             of_N = of_B[rows_N]
-            total, count = self.state.get(domain, [0.0, 0.0])
+            total, count = self.state[domain] if domain in self._noted else (0.0, 0.0)
+            self._noted.add(domain)
             self.state[domain] = [total + float(divergence_N[of_N].sum()), count + float(of_N.sum())]
 
     def _taught(self, rows: Rows) -> tuple[Tensor, Tensor, list[Teaching]]:

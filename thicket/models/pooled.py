@@ -11,9 +11,10 @@ from transformers import PreTrainedModel
 class Pooled(nn.Module):
     """Models of one vocabulary, with the share of each in the pooled log-probabilities."""
 
-    def __init__(self, models: Sequence[PreTrainedModel], shares: Sequence[float]):
+    def __init__(self, models: Sequence[PreTrainedModel], shares: Sequence[float], words: int):
+        """`words`: tokens of the tokenizer; logits beyond are padding, and not equally wide in all models."""
         super().__init__()
-        self.models, self.shares = nn.ModuleList(models), list(shares)
+        self.models, self.shares, self.words = nn.ModuleList(models), list(shares), words
 
     @property
     def first(self) -> Any:

@@ -38,12 +38,13 @@ class Teachers:
         self.voices = dict(voices)
         self._places: dict[str, PreTrainedModel] = {}
         self._in_place: dict[str, str] = {}
+        self._neighbours: dict[str, Head] = {}
         self._kinds = {name: _kind(voice) for name, voice in voices.items()}
         for name, voice in voices.items():
             if self._kinds[name] not in self._places:
                 model = load_model(voice.folder)
                 if voice.adapter is not None:
-                    model = with_adapter(model, voice.adapter, _key(name))
+                    model = with_adapter(model, voice.adapter, name)
                 model = model.requires_grad_(False).eval()
                 move(model, [voice.direction] if voice.direction else [])
                 self._places[self._kinds[name]] = model
@@ -73,17 +74,25 @@ class Teachers:
         kind = self._kinds[name]
         found = head_of(self._places[kind])
         if self._in_place[kind] != name and self.voices[name].adapter is None:
-            wanted = {key for key, tensor in self._places[kind].state_dict().items() if _same(tensor, found)}
-            state = self._read(name, wanted)
-            weight = next(tensor for tensor in state.values() if tensor.dim() == found.weight_VH.dim())
-            bias = next((tensor for tensor in state.values() if tensor.dim() == 1), None)
-            direction = self.voices[name].direction
-            for own, parameter in self._places[kind].named_parameters() if direction else ():
-                if direction and _same(parameter, found):
-                    shift(state.get(own, weight), own, [direction])
-            found = Head(weight, bias, found.scale, found.cap)
+            found = self._neighbours.get(name) or self._read_head(name, found)
         bias = None if found.bias_V is None else found.bias_V.to(device)
         return Head(found.weight_VH.to(device, dtype), bias, found.scale, found.cap)
+
+    def _read_head(self, name: str, like: Head) -> Head:
+        """A last layer from files; that of an ensemble's member is kept, for it takes longer to make than to read."""
+        place, direction = self._places[self._kinds[name]], self.voices[name].direction
+        wanted = {key for key, tensor in place.state_dict().items() if _same(tensor, like)}
+        # In the precision of what is in place, so that a neighbour is the same wherever it is made.
+        state = {key: tensor.to(like.weight_VH.dtype) for key, tensor in self._read(name, wanted).items()}
+        weight = next(tensor for tensor in state.values() if tensor.dim() == like.weight_VH.dim())
+        bias = next((tensor for tensor in state.values() if tensor.dim() == 1), None)
+        found = Head(weight, bias, like.scale, like.cap)
+        if direction is not None:
+            for own, parameter in place.named_parameters():
+                if _same(parameter, like):
+                    shift(state.get(own, weight), own, [direction])
+            self._neighbours[name] = found
+        return found
 
     def _read(self, name: str, wanted: set[str] | None = None) -> State:
         """Tensors of a model's files, all or some; none, where the model is in its place already."""
@@ -107,7 +116,7 @@ class Teachers:
             return model
         adapter, direction = self.voices[name].adapter, self.voices[name].direction
         if adapter is not None:
-            with_adapter(model, adapter, _key(name)).requires_grad_(False)
+            with_adapter(model, adapter, name).requires_grad_(False)
         else:
             assert state, "it was read while another was in place"
             own = model.state_dict()
@@ -121,11 +130,6 @@ class Teachers:
 def _same(tensor: Tensor, head: Head) -> bool:
     parts = [head.weight_VH] if head.bias_V is None else [head.weight_VH, head.bias_V]
     return any(tensor.data_ptr() == part.data_ptr() and tensor.shape == part.shape for part in parts)
-
-
-def _key(name: str) -> str:
-    """A name as peft takes it, whose names are those of modules."""
-    return name.replace(".", "_")
 
 
 def _kind(voice: Voice) -> str:

@@ -5,23 +5,20 @@ from collections.abc import Iterator
 import torch
 
 from thicket.ops.chunks import TILE, Given, Setting, Student, Teaching, parts
+from thicket.ops.copy_engine import movable
 
 HALVES = 4
 """Bytes that a logit leaves behind."""
 POOLED = 4
 """Bytes more where several teachers are pooled."""
-ALIGNED = 8
-"""Elements of a row that the GPU's copy engine moves are a multiple of this many."""
 
 
 def can_read(student: Student, taught: Teaching, setting: Setting) -> bool:
     """Whether the kernel takes such hidden states and such a loss."""
     if setting.fused is None or setting.fused.mode != "reverse_kl":
         return False
-    if not student.hidden_NH.is_cuda or student.bonus_N is not None:
-        return False
     read = [student.hidden_NH, student.head.weight_VH, *taught.hidden_NH, *(head.weight_VH for head in taught.heads)]
-    return all(one.dtype == torch.bfloat16 and one.shape[1] % ALIGNED == 0 for one in read)
+    return student.bonus_N is None and movable(*read)
 
 
 def from_hidden(student: Student, taught: Teaching, setting: Setting) -> Iterator[Given]:

@@ -8,8 +8,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-ALIGNED = 16
-"""Elements of a row that the GPU's copy engine moves are a multiple of this many."""
+from thicket.ops.copy_engine import ALIGNED, movable
 
 
 class ProductSum(Protocol):
@@ -26,8 +25,7 @@ class ProductSum(Protocol):
 
 def product_sum(like_RC: Tensor, factors: Tensor) -> ProductSum:
     """A sum of the shape of `like_RC`, for factors in the precision of `factors`."""
-    aligned = like_RC.shape[0] % ALIGNED == 0 and like_RC.shape[1] % ALIGNED == 0
-    if like_RC.is_cuda and like_RC.dtype == factors.dtype == torch.bfloat16 and aligned:
+    if factors.dtype == torch.bfloat16 and like_RC.shape[0] % ALIGNED == 0 and movable(like_RC):
         from thicket.ops.kernels.long_sum import LongSum
 
         return LongSum(like_RC)

@@ -112,7 +112,7 @@ class Estimator:
             self.votes[stage.name] = method.votes, 1
         elif isinstance(method, Ensemble):
             self.together[stage.name] = len(teachers)
-        # A merge reads its teachers a tensor at a time, into a model; other teachers take turns in one's place.
+        # A merge reads its teachers a tensor at a time, into a model; other teachers of one architecture take turns.
         frozen = min(1, len(teachers))
         if isinstance(method, PolicyGradient):
             frozen += (method.start_readings > 0) + (method.old_readings > 0)
@@ -147,8 +147,9 @@ class Estimator:
             judges = voices if getattr(method, "routing", "") == "all" else voices / len(domains)
             flops = steps * rollout_flops(method, prompt, response, judges)
         elif isinstance(method, Imitation):
-            items = [self.train[domain.name] for domain in domains]
-            flops = imitation_flops(method, prompt, response, items, voices or self._members(stage.base))
+            by_teachers = [(self.train[t.domain or ""], self._members(t.name)) for t in taught if t.weight > 0]
+            asked = by_teachers or [(self.train[domains[0].name], self._members(stage.base))]
+            flops = imitation_flops(method, prompt, response, asked)
         elif isinstance(method, Search):
             flops = search_flops(method, prompt, response, self.selection[domains[0].name])
         elif isinstance(method, Chosen):

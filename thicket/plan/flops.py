@@ -22,14 +22,17 @@ def rollout_flops(method: OnPolicy, prompt: float, response: float, teachers: fl
     return method.prompts * (rollout + read * method.group * (prompt + response))
 
 
-def imitation_flops(method: Imitation, prompt: float, response: float, items: Sequence[int], members: int) -> float:
-    """FLOPs a parameter of sampling, where a method does, and of training; an ensemble's members share the samples.
+def imitation_flops(method: Imitation, prompt: float, response: float, asked: Sequence[tuple[int, int]]) -> float:
+    """FLOPs a parameter of sampling, where a method does, and of training.
 
-    `items`: train items of each domain.
+    `asked`: for each model that is sampled, its train items, and its members, which share the samples.
     """
-    sampled = sum(min(method.prompts or count, count) for count in items) if isinstance(method, Sampled) else 0
-    samples = method.samples if isinstance(method, Sampled) else 0
-    sampling = FORWARD * sampled * (min(members, samples) * prompt + samples * response)
+    sampling = 0.0
+    for items, members in asked:
+        if not isinstance(method, Sampled):
+            break
+        readings = min(members, method.samples) * prompt + method.samples * response
+        sampling += FORWARD * min(method.prompts or items, items) * readings
     return sampling + (FORWARD + BACKWARD) * method.steps * method.batch * (prompt + response)
 
 

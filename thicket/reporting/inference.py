@@ -26,7 +26,9 @@ def way(taken: Answers) -> str:
     ]
     voters = f"vote of {taken.votes} samples" if taken.votes > 1 else "one sample"
     voters += f" of {taken.pooled} models together" if taken.pooled else ""
-    return ", ".join([voters, f"temperature {taken.temperature:g}", *cuts]) if taken.temperature else "greedy"
+    if not taken.temperature:
+        return f"greedy, {taken.pooled} models together" if taken.pooled else "greedy"
+    return ", ".join([voters, f"temperature {taken.temperature:g}", *cuts])
 
 
 def _answer(taken: Answers) -> tuple[Entry, ...]:

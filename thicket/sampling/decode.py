@@ -66,7 +66,7 @@ def decode(
     rows, device = keys_B.shape[0], prompts.ids_BP.device
     group = rows // prompts.ids_BP.shape[0]
     width = prompts.ids_BP.shape[1]
-    readers = [_Reader(one, width + decoding.most) for one, _ in voices(model)]
+    readers = [_Reader(one, width + decoding.most, getattr(model, "words", None)) for one, _ in voices(model)]
     shares = [share for _, share in voices(model)]
     logits_BV = _prefill(readers, shares, prompts, decoding.most).repeat_interleave(group, dim=0)
     for reader in readers:
@@ -97,14 +97,15 @@ def decode(
 class _Reader:
     """A model with what it has read."""
 
-    def __init__(self, model: Any, length: int):
-        self.model = model
+    def __init__(self, model: Any, length: int, words: int | None):
+        """`words`: of the vocabulary, those that count; None: all."""
+        self.model, self.words = model, words
         self.cache = _Cache(config=model.config, max_cache_len=length)
 
     def read(self, ids_BL: Tensor, **given: Any) -> Tensor:
         """Reads on; logits_BV after the last position."""
         keyword = {cache_keyword(self.model): self.cache}
-        return self.model(input_ids=ids_BL, use_cache=True, **given, **keyword).logits[:, -1]
+        return self.model(input_ids=ids_BL, use_cache=True, **given, **keyword).logits[:, -1, : self.words]
 
     def share(self, group: int) -> None:
         """Repeats each prompt's cache for the rows of its group."""

@@ -14,7 +14,7 @@ from thicket.domains.registry import Answered, Judge
 from thicket.domains.verdict import Verdict
 from thicket.models.flops import FORWARD
 from thicket.models.folder import load_model, load_tokenizer
-from thicket.models.pooled import Pooled
+from thicket.models.pooled import Pooled, voices
 from thicket.models.size import active_parameters
 from thicket.sampling.decode import Decoding
 from thicket.sampling.environment import Environment
@@ -70,7 +70,7 @@ class ModelJudge:
         return verdicts
 
     def _verdict(self, reply: str, tokens: int) -> Verdict:
-        flops = FORWARD * active_parameters(self.model) * tokens
+        flops = FORWARD * sum(active_parameters(one) for one, _ in voices(self.model)) * tokens
         found = _SCORE.search(reply)
         if found is None:
             return Verdict(False, "the judge gave no score", flops)

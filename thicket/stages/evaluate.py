@@ -51,7 +51,7 @@ def _score(
     config: EvaluateStage, weights: list[Path], way: Way, tokenizer: Tokenizer, environments: list[Environment]
 ) -> dict[str, list[ItemScore]]:
     models, samples = [load_model(folder) for folder in weights], config.evaluation.samples
-    model = Pooled(models, way.shares) if way.shares else models[0]
+    model = Pooled(models, way.shares, len(tokenizer)) if way.shares else models[0]
     module = Evaluator(model, tokenizer, environments, way, samples, True, config.seed, config.sampler.batch)
     return score(module, config.trainer, f"evaluate {config.name}")
 

@@ -29,6 +29,9 @@ def imitate_teachers(config: StudentStage, method: Rft, places: Places) -> Outco
     for of_teacher, ledger, took in _answers(config, method, places):
         texts += of_teacher
         spent, seconds = spent.with_other(ledger), seconds + took
+    if method.flops is not None and spent.flops >= method.flops:
+        cost = f"the teachers' samples cost {spent.flops:.3g} FLOPs of `method.flops` ({method.flops:.3g})"
+        raise ValueError(f"student {config.name}: {cost}: nothing is left to train with")
     model, tokenizer = load_model(folder), load_tokenizer(folder)
     scored = [load_environment(one, places.data / one.name, "selection", tokenizer) for one in config.domains]
     selection = [with_judge(one, model, tokenizer, batch) for one in scored]
@@ -72,7 +75,9 @@ def _texts(
     asked = with_judge(train, model, tokenizer, config.sampler.batch)
     samples = places.resume / "samples" / f"{teacher}-{domain.name}"
     drawn = sampled(config, method, rft.JUDGED, Sampler(model, tokenizer, answering), asked, samples)
-    found = kept(method, rft.kept, train, drawn)
+    # What the student reads is its own prompt, whatever the teacher's template made of it.
+    own = load_environment(domain, places.data / domain.name, "train", load_tokenizer(places.models / config.base))
+    found = kept(method, rft.kept, own, drawn)
     of = f"{len(found)} texts of {teacher} to imitate"
     print(f"student {config.name}: {of}, of {len(train.items)} train items of {domain.name}", flush=True)
     return found, drawn.ledger, drawn.seconds

@@ -131,9 +131,10 @@ class PolicyTraining(Steps):
             kept += [rollout for place, rollout in enumerate(batch) if useful[place // group]]
             if len(kept) >= wanted * group:
                 break
-        row: Row = {"length": sum(len(rollout.response.tokens) for rollout in sampled) / len(sampled)}
+        own = [rollout for rollout in sampled if rollout.own] or sampled
+        row: Row = {"length": sum(len(rollout.response.tokens) for rollout in own) / len(own)}
         if self.method.needs_rewards:
-            row["reward"] = sum(map(self._reward, sampled)) / len(sampled)
+            row["reward"] = sum(map(self._reward, own)) / len(own)
         if self.method.rounds > 1:
             row["useful"] = len(kept) / len(sampled)
         return kept[: wanted * group], row

@@ -2,7 +2,8 @@
 
 A tile's logits (some tokens, some of the vocabulary) are made of student and teacher in registers, and leave them as
 two halves: e^(s − the tile's maximum), and s − t less its mean over the tile. Both keep 11 bits of what the gradient is
-made of, p ⊙ (log p − log q − KL), whatever the size of the logits themselves. Then the tiles' sums give each token's
+made of, p ⊙ (log p − log q − KL), whatever the size of the logits themselves (fewer of p where it is below 1/16,000 of
+the tile's largest). Then the tiles' sums give each token's
 normaliser and divergence, and one pass over the halves writes the gradient in the place of the first.
 
 Further teachers come before, one at a time, and add to a pooled sum: Σ_k w_k KL(p ‖ q_k) needs no more of them, beside
@@ -159,8 +160,8 @@ def _gradient(
     HAS_CAP: tl.constexpr, TILES: tl.constexpr, WORDS: tl.constexpr,
 ):  # fmt: skip
     """Writes the gradient over the first half."""
-    row = tl.program_id(1)
-    tile = tl.program_id(0) * TILES + tl.arange(0, TILES)
+    row = tl.program_id(0)
+    tile = tl.program_id(1) * TILES + tl.arange(0, TILES)
     at, size, real = figures + row * tiles + tile, rows * tiles, tile < tiles
     unit = tl.load(at + size, mask=real, other=0.0)[:, None]
     shift = tl.load(at + 2 * size, mask=real, other=0.0)[:, None]
@@ -222,7 +223,7 @@ def reverse_kl_gradient(
         figures, figures[STUDENT], shares_K, values_N, entropies_N, rows, tiles, pool_tiles, count,
         TILES=triton.next_power_of_2(tiles),
     )  # fmt: skip
-    gradient[(triton.cdiv(width, WRITTEN * TILE["WORDS"]), rows)](
+    gradient[(rows, triton.cdiv(width, WRITTEN * TILE["WORDS"]))](
         exps_NV, gaps_NV, stride, figures, weights_N, rows, tiles, words, width, head.scale, head.cap or 1.0,
         HAS_CAP=head.cap is not None, TILES=WRITTEN, WORDS=TILE["WORDS"],
     )  # fmt: skip
