@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from thicket.config.stages import ReportedModel, ReportStage
+from thicket.reporting.consolidation import Held, by_students
 from thicket.reporting.inputs import PASS_AT_1, Inputs, interval_of
 from thicket.reporting.methods import by_method, root_of
 from thicket.reporting.results import (
@@ -39,6 +40,7 @@ def compare(stage: ReportStage, inputs: dict[str, Inputs]) -> Results:
         settings=settings,
         models={model.name: comparison.result(model) for model in stage.models},
         ways=by_method(inputs, comparison.domains, settings),
+        consolidations=by_students(inputs, comparison.domains, settings, comparison.difference, comparison.held),
         maps=ssd_maps(inputs, comparison.domains),
     )
 
@@ -51,7 +53,7 @@ class _Comparison:
         name, root = model.name, root_of(model, self.inputs)
         is_base, count = model.kind == "base", len(self.domains)
         values = [self._values(name, domain) / count for domain in self.domains]
-        differences = [self._difference(name, domain) / count for domain in self.domains]
+        differences = [self.difference(name, domain) / count for domain in self.domains]
         return ModelResult(
             model=model,
             root=root,
@@ -68,7 +70,7 @@ class _Comparison:
     def _values(self, name: str, domain: str) -> NDArray[np.float64]:
         return self.inputs[name].items[domain].pass_at_1_N
 
-    def _difference(self, name: str, domain: str) -> NDArray[np.float64]:
+    def difference(self, name: str, domain: str) -> NDArray[np.float64]:
         """Each item's difference to the model's base."""
         return self._values(name, domain) - self._values(root_of(self.inputs[name].model, self.inputs), domain)
 
@@ -97,23 +99,28 @@ class _Comparison:
         return difference_interval(self._values(name, domain), reference, *self.settings.bootstrap)
 
     def _recovered(self, model: ReportedModel) -> Recovered | None:
-        if model.kind != "student":
+        found = self.held(model.name) if model.kind == "student" else None
+        if found is None:
             return None
-        pairs = self._teachers(model.name)
-        specialists = {
-            domain: tuple(name for name, judged in pairs if judged == domain)
-            for domain in self.domains
-            if any(judged == domain for _, judged in pairs)
-        }
+        shared = recovery(found.student_DN, found.specialist_DN, *self.settings.bootstrap)
+        return Recovered(shared, self._specialists(model.name))
+
+    def held(self, name: str) -> Held | None:
+        """A student against the specialists of its domains; None where it has none."""
+        specialists, root = self._specialists(name), root_of(self.inputs[name].model, self.inputs)
         if not specialists:
             return None
-        student = [self._difference(model.name, domain) for domain in specialists]
-        root = root_of(model, self.inputs)
         gains = [
-            np.mean([self._values(name, domain) - self._values(root, domain) for name in names], axis=0)
+            np.mean([self._values(one, domain) - self._values(root, domain) for one in names], axis=0)
             for domain, names in specialists.items()
         ]
-        return Recovered(recovery(student, gains, *self.settings.bootstrap), specialists)
+        return Held(tuple(specialists), [self.difference(name, domain) for domain in specialists], gains)
+
+    def _specialists(self, name: str) -> dict[str, tuple[str, ...]]:
+        """Domain → the models that a student is held against."""
+        pairs = self._teachers(name)
+        found = {domain: tuple(one for one, judged in pairs if judged == domain) for domain in self.domains}
+        return {domain: names for domain, names in found.items() if names}
 
     def _teachers(self, name: str) -> list[tuple[str, str]]:
         """(teacher, domain) of a student; for one without teachers, those of the model whose cost it may spend."""

@@ -11,6 +11,8 @@ SHARE_NOTE = (
     "divided by the sum of the specialists' gains, each on its own domain. A student without teachers is held against "
     "the specialists of the student whose cost it may spend; several teachers of a domain count by their mean."
 )
+MOST = 6
+"""Students that are told one by one."""
 SEED_NOTE = "An interval speaks of the choice of items, not of the training: another seed makes other models."
 
 
@@ -78,10 +80,20 @@ def _base(result: ModelResult) -> str:
 
 def _students(results: Results) -> str:
     held = [(result, result.recovered.recovery) for result in results.of_kind("student") if result.recovered]
-    shares = [f"{result.model.name} recovers {_share(found.share)}" for result, found in held if found.share]
+    named = [(found.share, result.model.name) for result, found in held if found.share]
     unclear = [result for result, found in held if not found.share]
-    sentences = [f"Of the specialists' gain {joined(shares)}."] if shares else []
+    if len(named) > MOST:
+        ends = min(named, key=_value), max(named, key=_value)
+        least, most = (f"{_share(share)} ({name})" for share, name in ends)
+        sentences = [f"Of the specialists' gain {len(named)} students recover between {least} and {most}."]
+    else:
+        shares = [f"{name} recovers {_share(share)}" for share, name in named]
+        sentences = [f"Of the specialists' gain {joined(shares)}."] if shares else []
     return " ".join([*sentences, *map(_no_share, unclear)])
+
+
+def _value(named: tuple[Interval, str]) -> float:
+    return named[0].value
 
 
 def _share(share: Interval) -> str:

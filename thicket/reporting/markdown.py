@@ -14,6 +14,7 @@ SPECIAL = re.compile(r"([\\`*_<>|#\[\]&])")
 def markdown(results: Results) -> str:
     """The whole text, with a newline at its end."""
     all_tables = [
+        ways.consolidated(results),
         costs.students(results),
         tables.scores(results),
         ways.deployed(results),

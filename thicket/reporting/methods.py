@@ -93,10 +93,10 @@ def _result(
         base=base,
         models=tuple(one.model.name for one in made),
         example=made[0].model,
-        sampled={domain: _gain(values_SN, settings) for domain, values_SN in sampled.items()},
-        greedy={domain: _gain(values_SN, settings) for domain, values_SN in greedy.items()},
-        sampled_mean=_mean(list(sampled.values()), settings),
-        greedy_mean=_mean(list(greedy.values()), settings),
+        sampled={domain: gain_of(values_SN, settings) for domain, values_SN in sampled.items()},
+        greedy={domain: gain_of(values_SN, settings) for domain, values_SN in greedy.items()},
+        sampled_mean=mean_gain(list(sampled.values()), settings),
+        greedy_mean=mean_gain(list(greedy.values()), settings),
         flops=float(np.mean(costs)),
         times=float(np.mean([_per_answer(one) / _per_answer(inputs[base]) for one in made])),
     )
@@ -116,14 +116,14 @@ def _deployed(items: Items) -> NDArray[np.float64]:
     return items.pass_at_1_N if items.greedy_N is None else items.greedy_N
 
 
-def _gain(values_SN: NDArray[np.float64], settings: Settings) -> Gain:
+def gain_of(values_SN: NDArray[np.float64], settings: Settings) -> Gain:
     return Gain(
         gain=mean_interval(values_SN.mean(axis=0), *settings.bootstrap),
         of_seeds=tuple(float(value) for value in values_SN.mean(axis=1)),
     )
 
 
-def _mean(values: list[NDArray[np.float64]], settings: Settings) -> Gain:
+def mean_gain(values: list[NDArray[np.float64]], settings: Settings) -> Gain:
     """The mean over domains; of the seeds, those that every domain has, in their order."""
     seeds = zip(*(values_SN.mean(axis=1) for values_SN in values), strict=False)
     return Gain(

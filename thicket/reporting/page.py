@@ -74,6 +74,7 @@ def _top(results: Results) -> str:
             f'<p class="lead">{escaped(findings(results))}</p>',
             f'<div class="wide">{"".join(panels)}</div>',
             f'<p class="legend">{legend} <span>axis: sampled pass@1, %</span></p>',
+            _table(ways.consolidated(results)),
             _table(costs.students(results)),
         ]
     )

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from thicket.config.stages import ReportedModel
+from thicket.reporting.consolidation import Consolidation
 from thicket.reporting.inputs import PASS_AT_1, Curve
 from thicket.reporting.methods import MethodResult
 from thicket.reporting.settings import Settings
@@ -159,6 +160,8 @@ class Results:
     models: dict[str, ModelResult]
     ways: tuple[MethodResult, ...] = ()
     """Every way to a specialist, over its seeds."""
+    consolidations: tuple[Consolidation, ...] = ()
+    """Ways to one model that have students of several seeds."""
     maps: tuple[SsdMap, ...] = ()
     """Self-distillation by its two temperatures, where several were measured."""
 

@@ -1,16 +1,22 @@
 """Tables of the ways to a specialist: who wins where, at what price."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import takewhile
 
+from thicket.reporting.consolidation import Consolidation
 from thicket.reporting.methods import Gain, MethodResult
 from thicket.reporting.results import Results
 from thicket.reporting.tables import MEAN, Entry, Row, Table, marked
-from thicket.reporting.text import NONE, points, points_interval, si, times
+from thicket.reporting.text import NONE, percent, percent_interval, points, points_interval, si, times
 
 SEEDS_NOTE = (
     "A cell is the mean over the seeds of each specialist's gain on its own domain, percentage points, with the "
     "interval over items of that mean. Seeds: the mean over domains of each. FLOPs: of a specialist with all steps "
     "before it, the base left out. An answer: its FLOPs, times the base's."
+)
+CONSOLIDATION_NOTE = (
+    "Students that differ in nothing but the seed. A cell is the mean over seeds of their gain on the base, percentage "
+    "points, with the interval over items of that mean. Recovered: of the specialists' mean gain; and each seed's own."
 )
 EFFORTS_NOTE = " A model of an effort answers with the effort's prefix and in its window, the base without."
 
@@ -25,6 +31,40 @@ def deployed(results: Results) -> Table:
     """What each method gains where every model answers greedily, or by its vote."""
     title = "Ways to a specialist: one greedy answer or one vote, against the greedy base"
     return _table(results, title, lambda way: way.greedy, lambda way: way.greedy_mean)
+
+
+def consolidated(results: Results) -> Table:
+    """What each way to one model comes to, over its seeds."""
+    head = (*results.domains, MEAN, "recovered, %", "total FLOPs")
+    rows = [
+        Row(
+            way.example,
+            (
+                *map(_gain, way.gains.values()),
+                _gain(way.mean),
+                _share(way),
+                Entry(si(way.flops)),
+            ),
+            label=_suffix(way.models),
+        )
+        for way in results.consolidations
+    ]
+    return Table("Ways to one model, means over seeds", head, tuple(rows), CONSOLIDATION_NOTE)
+
+
+def _share(way: Consolidation) -> Entry:
+    share = way.recovered and way.recovered.share
+    if share is None:
+        return Entry(NONE)
+    of_seeds = ", ".join(NONE if one is None else percent(one) for one in way.shares)
+    return Entry(percent(share.value), f"{percent_interval(share)} seeds {of_seeds}")
+
+
+def _suffix(names: Sequence[str]) -> str:
+    """What is common to the names of models, from the end: s0-opd, s1-opd → opd."""
+    parts = zip(*(reversed(name.split("-")) for name in names), strict=False)
+    common = [same[0] for same in takewhile(lambda same: len(set(same)) == 1, parts)]
+    return "-".join(reversed(common)) or names[0]
 
 
 def _table(

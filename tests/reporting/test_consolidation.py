@@ -1,0 +1,60 @@
+"""Ways to one model, over seeds."""
+
+from pathlib import Path
+
+import pytest
+from reporting_run import WriteRun, base, results_of, specialist, student
+
+from thicket.reporting import ways
+from thicket.reporting.findings import findings
+
+SEEDS = ("s0", "s1")
+MODELS = [
+    base("tiny"),
+    *(specialist(f"{seed}-{domain}-grpo", "tiny", domain) for seed in SEEDS for domain in ("sort", "reverse")),
+    *(
+        student(f"{seed}-{name}", "tiny", [f"{seed}-sort-grpo", f"{seed}-reverse-grpo"], name)
+        for name in ("opd", "soup")
+        for seed in SEEDS
+    ),
+    student("s0-ties", "tiny", ["s0-sort-grpo", "s0-reverse-grpo"], "ties"),
+]
+EMPTY, HALF, FULL = [0, 0, 0, 0], [2, 2, 2, 2], [4, 4, 4, 4]
+CORRECT = {
+    "tiny": {"sort": EMPTY, "reverse": EMPTY},
+    **{f"{seed}-{domain}-grpo": {"sort": FULL, "reverse": FULL} for seed in SEEDS for domain in ("sort", "reverse")},
+    "s0-opd": {"sort": FULL, "reverse": FULL},
+    "s1-opd": {"sort": FULL, "reverse": HALF},
+    "s0-soup": {"sort": HALF, "reverse": HALF},
+    "s1-soup": {"sort": HALF, "reverse": EMPTY},
+    "s0-ties": {"sort": EMPTY, "reverse": EMPTY},
+}
+
+
+def test_students_of_several_seeds_are_one_row(run: WriteRun, tmp_path: Path) -> None:
+    results = results_of(run(MODELS, CORRECT), tmp_path)
+    opd, soup = results.consolidations
+    assert [opd.models, soup.models] == [("s0-opd", "s1-opd"), ("s0-soup", "s1-soup")], "ties has one seed"
+    assert [opd.gains[domain].gain.value for domain in ("sort", "reverse")] == [1.0, 0.75]
+    assert opd.mean.of_seeds == (1.0, 0.75)
+    assert opd.shares == pytest.approx((1.0, 0.75))
+    assert opd.recovered is not None
+    assert opd.recovered.share is not None
+    assert opd.recovered.share.value == pytest.approx(0.875)
+    assert opd.flops == pytest.approx(3e9)
+    assert soup.flops == pytest.approx(2e9)
+    table = ways.consolidated(results)
+    assert [row.name for row in table.rows] == ["opd", "soup"]
+    assert [entry.text for entry in table.rows[1].entries] == ["+50.0", "+25.0", "+37.5", "37.5", "2.00 G"]
+
+
+def test_without_seeds_there_is_no_such_table(run: WriteRun, tmp_path: Path) -> None:
+    models = [model for model in MODELS if not model.name.startswith("s1")]
+    assert ways.consolidated(results_of(run(models, CORRECT), tmp_path)).rows == ()
+
+
+def test_many_students_are_told_by_the_least_and_the_most(run: WriteRun, tmp_path: Path) -> None:
+    more = [student(f"s0-{name}", "tiny", ["s0-sort-grpo", "s0-reverse-grpo"], name) for name in ("dare", "mixed")]
+    correct = {**CORRECT, "s0-dare": CORRECT["s0-soup"], "s0-mixed": CORRECT["s0-opd"]}
+    said = findings(results_of(run([*MODELS, *more], correct), tmp_path)).replace("\u00a0", " ").replace("\u202f", " ")
+    assert "7 students recover between 0.0 % [0.0, 0.0] (s0-ties) and 100.0 % [100.0, 100.0] (s0-opd)." in said
