@@ -45,7 +45,7 @@ def test_students_of_several_seeds_are_one_row(run: WriteRun, tmp_path: Path) ->
     assert soup.flops == pytest.approx(2e9)
     table = ways.consolidated(results)
     assert [row.name for row in table.rows] == ["opd", "soup"]
-    assert [entry.text for entry in table.rows[1].entries] == ["+50.0", "+25.0", "+37.5", "37.5", "2.00 G"]
+    assert [entry.text for entry in table.rows[1].entries] == ["+50.0", "+25.0", "+37.5", "37.5", "2.00\u00a0G"]
 
 
 def test_without_seeds_there_is_no_such_table(run: WriteRun, tmp_path: Path) -> None:

@@ -72,9 +72,9 @@ def _top(results: Results) -> str:
         [
             f"<h1>{escaped(results.experiment)} <small>results</small></h1>",
             f'<p class="lead">{escaped(findings(results))}</p>',
+            _table(ways.consolidated(results)),
             f'<div class="wide">{"".join(panels)}</div>',
             f'<p class="legend">{legend} <span>axis: sampled pass@1, %</span></p>',
-            _table(ways.consolidated(results)),
             _table(costs.students(results)),
         ]
     )
