@@ -9,6 +9,8 @@ from thicket.ops.copy_engine import movable
 
 HALVES = 4
 """Bytes that a logit leaves behind."""
+MOST = 2**15
+"""Tokens of a chunk: a grid of programs is at most 65,535 wide."""
 POOLED = 4
 """Bytes more where several teachers are pooled."""
 
@@ -27,7 +29,7 @@ def from_hidden(student: Student, taught: Teaching, setting: Setting) -> Iterato
 
     several, width = len(taught.heads) > 1, len(student.head.weight_VH)
     rows = setting.chunk_bytes // ((HALVES + POOLED * several) * width)
-    rows = min(max(1, rows // TILE) * TILE, taught.tokens.stop - taught.tokens.start)
+    rows = min(max(1, rows // TILE) * TILE, MOST, taught.tokens.stop - taught.tokens.start)
     room = halves(rows, width, student.hidden_NH.device)
     pooled_NV = torch.empty(room[0].shape, device=room[0].device) if several else None
     total = float(taught.weights_K.sum())

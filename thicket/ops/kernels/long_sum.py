@@ -33,7 +33,6 @@ def _add_product(
         upper, lower = high.load([row, column]).to(tl.int32) << 16, low.load([row, column]).to(tl.int32) << 8
         made += (upper | lower).to(tl.float32, bitcast=True)
     bits = made.to(tl.int32, bitcast=True) + 128  # to the nearest of 24 bits
-    bits = tl.where(made != made, 0x7FC00000, bits)  # what is no number stays none
     high.store([row, column], (bits >> 16).to(tl.int16))
     low.store([row, column], ((bits >> 8) & 255).to(tl.uint8))
 

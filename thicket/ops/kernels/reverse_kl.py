@@ -160,8 +160,8 @@ def _gradient(
     HAS_CAP: tl.constexpr, TILES: tl.constexpr, WORDS: tl.constexpr,
 ):  # fmt: skip
     """Writes the gradient over the first half."""
-    row = tl.program_id(0)
-    tile = tl.program_id(1) * TILES + tl.arange(0, TILES)
+    row = tl.program_id(1)
+    tile = tl.program_id(0) * TILES + tl.arange(0, TILES)
     at, size, real = figures + row * tiles + tile, rows * tiles, tile < tiles
     unit = tl.load(at + size, mask=real, other=0.0)[:, None]
     shift = tl.load(at + 2 * size, mask=real, other=0.0)[:, None]
@@ -223,7 +223,7 @@ def reverse_kl_gradient(
         figures, figures[STUDENT], shares_K, values_N, entropies_N, rows, tiles, pool_tiles, count,
         TILES=triton.next_power_of_2(tiles),
     )  # fmt: skip
-    gradient[(rows, triton.cdiv(width, WRITTEN * TILE["WORDS"]))](
+    gradient[(triton.cdiv(width, WRITTEN * TILE["WORDS"]), rows)](
         exps_NV, gaps_NV, stride, figures, weights_N, rows, tiles, words, width, head.scale, head.cap or 1.0,
         HAS_CAP=head.cap is not None, TILES=WRITTEN, WORDS=TILE["WORDS"],
     )  # fmt: skip
