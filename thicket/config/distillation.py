@@ -68,7 +68,8 @@ class Gap(Strict):
 
 class Reward(Strict):
     """A verifier's reward beside the teachers: −weight·Â·log π_θ(y) is added at each token of the student's own
-    responses, Â = (R − mean)/(std + ε) over the responses to a prompt (MiMo-V2-Flash, arXiv 2601.02780)."""
+    responses, Â = (R − mean)/(std + ε) over the responses to a prompt (MiMo-V2-Flash, arXiv 2601.02780). On a GPU the
+    loss then goes by plain torch, which takes several times as long as the kernels."""
 
     weight: PositiveFloat
     """α, in nats of divergence for an advantage of 1."""
