@@ -42,29 +42,54 @@ def imitate(config: SpecialistStage, method: Imitated, places: Places) -> Outcom
     selection = with_judge(load_environment(config.domain, data, "selection", tokenizer), model, tokenizer, batch)
     code: Any = import_module(f"thicket.methods.{method.type}")  # One type, one module.
     if isinstance(method, Sft):
-        texts, spent, seconds = code.demonstrations(tokenizer, train), Ledger(), 0.0
+        gathered = Gathered(code.demonstrations(tokenizer, train), Ledger(), 0.0)
     else:
         asked = with_judge(train, model, tokenizer, batch)
-        sampler, folder = Sampler(model, tokenizer, start), places.resume / "samples"
-        drawn = sampled(config, method, code.JUDGED, sampler, asked, folder)
-        texts, spent, seconds = kept(method, code.kept, train, drawn), drawn.ledger, drawn.seconds
-    print(f"specialist {config.name}: {len(texts)} texts to imitate, of {len(train.items)} train items", flush=True)
-    if method.lora is not None:
-        model = adapt(model, method.lora, config.seed)
-    module = ImitationTraining(
-        model, tokenizer, texts, [selection], method, method.select_temperature, config.seed, batch, spent
-    )
-    fit(module, config.trainer, places.resume, Progress(f"specialist {config.name}"))
-    save_adapter(module.model, weights.name, places.out / ADAPTER)
-    save_model(merged(module.model), tokenizer, places.out)
+        drawn = sampled(config, method, code.JUDGED, Sampler(model, tokenizer, start), asked, places.resume / "samples")
+        gathered = Gathered(kept(method, code.kept, train, drawn), drawn.ledger, drawn.seconds)
+    count = len(gathered.texts)
+    print(f"specialist {config.name}: {count} texts to imitate, of {len(train.items)} train items", flush=True)
+    outcome = train_on(gathered, config, method, model, tokenizer, [selection], places, (config.base,), weights.name)
     if isinstance(method, Ssd):
         write_answering(places.out, Answering(temperature=method.answer_temperature))
+    return outcome
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """Texts to imitate, and what they cost."""
+
+    texts: list[Text]
+    ledger: Ledger
+    seconds: float
+
+
+def train_on(
+    gathered: Gathered,
+    config: SpecialistStage | StudentStage,
+    method: Imitated,
+    model: PreTrainedModel,
+    tokenizer: Tokenizer,
+    selection: list[Environment],
+    places: Places,
+    parents: tuple[str, ...],
+    over: str,
+) -> Outcome:
+    """Trains a model on texts and writes the result; `over` names the weights that adapters go over, if it has any."""
+    if method.lora is not None:
+        model = adapt(model, method.lora, config.seed)
+    temperature, batch = method.select_temperature, config.sampler.batch
+    texts, spent = gathered.texts, gathered.ledger
+    module = ImitationTraining(model, tokenizer, texts, selection, method, temperature, config.seed, batch, spent)
+    fit(module, config.trainer, places.resume, Progress(f"{config.stage} {config.name}"))
+    save_adapter(module.model, over, places.out / ADAPTER)
+    save_model(merged(module.model), tokenizer, places.out)
     return Outcome(
-        parents=(config.base,),
-        domains=[config.domain.name],
+        parents=parents,
+        domains=[environment.domain.name for environment in selection],
         ledger=module.ledger,
-        seconds=seconds + module.seconds,
-        phases={"sampling": seconds, "training": module.seconds},
+        seconds=gathered.seconds + module.seconds,
+        phases={"sampling": gathered.seconds, "training": module.seconds},
         steps=module.step,
         selection=module.rows[-1]["selection"],
         rows=module.rows,
