@@ -49,7 +49,7 @@ def measured(mode: str, width: int, teachers: int, cap: float | None, device: st
     [
         ("reverse_kl", 1000, 1, None),
         ("reverse_kl", 9001, 1, 3.0),
-        ("reverse_kl", 4096, 3, None),
+        ("reverse_kl", 4096, 6, None),
         ("reverse_kl", 50000, 4, 5.0),
         ("forward_kl", 9001, 1, None),
         ("forward_kl", 4101, 1, 3.0),

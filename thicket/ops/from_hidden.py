@@ -12,7 +12,7 @@ HALVES = 4
 MOST = 2**15
 """Tokens of a chunk: a grid of programs is at most 65,535 wide."""
 POOLED = 4
-"""Bytes more where several teachers are pooled."""
+"""Bytes more where teachers are pooled in memory."""
 
 
 def can_read(student: Student, taught: Teaching, setting: Setting) -> bool:
@@ -25,13 +25,13 @@ def can_read(student: Student, taught: Teaching, setting: Setting) -> bool:
 
 def from_hidden(student: Student, taught: Teaching, setting: Setting) -> Iterator[Given]:
     """Chunk by chunk; each has what room it needs in one piece of memory."""
-    from thicket.ops.kernels.reverse_kl import halves, reverse_kl_gradient
+    from thicket.ops.kernels.reverse_kl import TOGETHER, halves, reverse_kl_gradient
 
-    several, width = len(taught.heads) > 1, len(student.head.weight_VH)
-    rows = setting.chunk_bytes // ((HALVES + POOLED * several) * width)
+    pooled, width = len(taught.heads) > TOGETHER, len(student.head.weight_VH)
+    rows = setting.chunk_bytes // ((HALVES + POOLED * pooled) * width)
     rows = min(max(1, rows // TILE) * TILE, MOST, taught.tokens.stop - taught.tokens.start)
     room = halves(rows, width, student.hidden_NH.device)
-    pooled_NV = torch.empty(room[0].shape, device=room[0].device) if several else None
+    pooled_NV = torch.empty(room[0].shape, device=room[0].device) if pooled else None
     total = float(taught.weights_K.sum())
     shares = (taught.weights_K.double() / total).tolist()
     shares_K = torch.tensor(shares, device=room[0].device)

@@ -6,11 +6,12 @@ made of, p ⊙ (log p − log q − KL), whatever the size of the logits themsel
 the tile's largest). Then the tiles' sums give each token's
 normaliser and divergence, and one pass over the halves writes the gradient in the place of the first.
 
-Further teachers come before, one at a time, and add to a pooled sum: Σ_k w_k KL(p ‖ q_k) needs no more of them, beside
-what normalises each.
+Up to four teachers are summed in registers beside that, for Σ_k w_k KL(p ‖ q_k) needs no more of them than their
+weighted sum and what normalises each. More of them come before, four at a time, through a sum in memory.
 """
 
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any
 
 import torch
@@ -22,9 +23,9 @@ from triton.tools.tensor_descriptor import TensorDescriptor  # pyright: ignore[r
 from thicket.ops.head import Head
 
 TILE = {"TOKENS": 128, "WORDS": 128, "INNER": 64, "num_stages": 5, "num_warps": 8}
-"""A tile of the products of student and last teacher: tokens, vocabulary, steps along the hidden width."""
-POOL_TILE = {"TOKENS": 128, "WORDS": 256, "INNER": 64, "num_stages": 4, "num_warps": 8}
-"""The same for a teacher that is pooled."""
+"""A tile of a matrix product: tokens, vocabulary, steps along the hidden width."""
+TOGETHER = 4
+"""Teachers that one launch reads."""
 WRITTEN = 16
 """Tiles of a token's gradient that are written at once."""
 STUDENT = 4
@@ -43,18 +44,18 @@ def halves(tokens: int, words: int, device: torch.device) -> tuple[Tensor, Tenso
 
 @triton.jit
 def _logits(
-    hidden, weight, bias, row, column, width, words, scale, cap,
-    HAS_BIAS: tl.constexpr, HAS_CAP: tl.constexpr, TOKENS: tl.constexpr, WORDS: tl.constexpr, INNER: tl.constexpr,
+    hidden, weight, bias, width, scale, cap, row, column, words,
+    TOKENS: tl.constexpr, WORDS: tl.constexpr, INNER: tl.constexpr,
 ):  # fmt: skip
     """A tile of logits as the model gives them, −∞ beyond the words."""
     made = tl.zeros([TOKENS, WORDS], tl.float32)
     for h in range(0, width, INNER):
         made = tl.dot(hidden.load([row, h]), weight.load([column, h]).T, made)
     v = column + tl.arange(0, WORDS)
-    if HAS_BIAS:
+    if bias is not None:
         made += tl.load(bias + v, mask=v < words, other=0.0).to(tl.float32)[None, :]
     made *= scale
-    if HAS_CAP:
+    if cap is not None:
         made = cap * (2 * tl.sigmoid(2 * made / cap) - 1)
     return tl.where(v[None, :] < words, made, float("-inf"))
 
@@ -71,47 +72,98 @@ def _normaliser(logits, figures, at, size, mask):
 
 
 @triton.jit
-def _pool(
-    hidden, weight, bias, pooled, figures, rows, tiles, width, words, share, scale, cap,
-    FIRST: tl.constexpr, HAS_BIAS: tl.constexpr, HAS_CAP: tl.constexpr,
+def _teacher(
+    hidden, weight, bias, width, scale, cap, share, row, column, words, figures, at, size, real,
     TOKENS: tl.constexpr, WORDS: tl.constexpr, INNER: tl.constexpr,
 ):  # fmt: skip
-    """Adds a teacher's logits to the pooled ones."""
+    """A tile of a teacher's logits times its share; what normalises them goes to its figures."""
+    logits = _logits(hidden, weight, bias, width, scale, cap, row, column, words, TOKENS, WORDS, INNER)
+    _normaliser(logits, figures, at, size, real)
+    return logits * share
+
+
+@triton.jit
+def _taught(
+    hidden_a, weight_a, bias_a, width_a, scale_a, cap_a, share_a,
+    hidden_b, weight_b, bias_b, width_b, scale_b, cap_b, share_b,
+    hidden_c, weight_c, bias_c, width_c, scale_c, cap_c, share_c,
+    hidden_d, weight_d, bias_d, width_d, scale_d, cap_d, share_d,
+    row, column, words, of_teachers, at, size, real, TOKENS: tl.constexpr, WORDS: tl.constexpr, INNER: tl.constexpr,
+):  # fmt: skip
+    """A tile of the weighted sum of up to four teachers' logits. The copy engine's descriptors fit in no tuple."""
+    t = _teacher(
+        hidden_a, weight_a, bias_a, width_a, scale_a, cap_a, share_a, row, column, words, of_teachers, at, size, real,
+        TOKENS, WORDS, INNER,
+    )  # fmt: skip
+    if hidden_b is not None:
+        t += _teacher(
+            hidden_b, weight_b, bias_b, width_b, scale_b, cap_b, share_b, row, column, words,
+            of_teachers + 2 * size, at, size, real, TOKENS, WORDS, INNER,
+        )  # fmt: skip
+    if hidden_c is not None:
+        t += _teacher(
+            hidden_c, weight_c, bias_c, width_c, scale_c, cap_c, share_c, row, column, words,
+            of_teachers + 4 * size, at, size, real, TOKENS, WORDS, INNER,
+        )  # fmt: skip
+    if hidden_d is not None:
+        t += _teacher(
+            hidden_d, weight_d, bias_d, width_d, scale_d, cap_d, share_d, row, column, words,
+            of_teachers + 6 * size, at, size, real, TOKENS, WORDS, INNER,
+        )  # fmt: skip
+    return t
+
+
+@triton.jit
+def _pool(
+    hidden_a, weight_a, bias_a, width_a, scale_a, cap_a, share_a,
+    hidden_b, weight_b, bias_b, width_b, scale_b, cap_b, share_b,
+    hidden_c, weight_c, bias_c, width_c, scale_c, cap_c, share_c,
+    hidden_d, weight_d, bias_d, width_d, scale_d, cap_d, share_d,
+    pooled, of_teachers, rows, tiles, words, FIRST: tl.constexpr,
+    TOKENS: tl.constexpr, WORDS: tl.constexpr, INNER: tl.constexpr,
+):  # fmt: skip
+    """Adds up to four teachers' logits to the pooled ones."""
     row, tile = tl.program_id(0) % tl.cdiv(rows, TOKENS) * TOKENS, tl.program_id(0) // tl.cdiv(rows, TOKENS)
-    column = tile * WORDS
-    logits = _logits(
-        hidden, weight, bias, row, column, width, words, scale, cap, HAS_BIAS, HAS_CAP, TOKENS, WORDS, INNER
-    )
-    n = row + tl.arange(0, TOKENS)
-    _normaliser(logits, figures, n * tiles + tile, rows * tiles, n < rows)
-    given = tl.where((column + tl.arange(0, WORDS) < words)[None, :], logits * share, 0.0)
+    column, n = tile * WORDS, row + tl.arange(0, TOKENS)
+    t = _taught(
+        hidden_a, weight_a, bias_a, width_a, scale_a, cap_a, share_a,
+        hidden_b, weight_b, bias_b, width_b, scale_b, cap_b, share_b,
+        hidden_c, weight_c, bias_c, width_c, scale_c, cap_c, share_c,
+        hidden_d, weight_d, bias_d, width_d, scale_d, cap_d, share_d,
+        row, column, words, of_teachers, n * tiles + tile, rows * tiles, n < rows, TOKENS, WORDS, INNER,
+    )  # fmt: skip
+    t = tl.where((column + tl.arange(0, WORDS) < words)[None, :], t, 0.0)
     if FIRST:
-        pooled.store([row, column], given)
+        pooled.store([row, column], t)
     else:
-        pooled.atomic_add([row, column], given)
+        pooled.atomic_add([row, column], t)
 
 
 @triton.jit
 def _compare(
-    hidden, weight, bias, teacher_hidden, teacher_weight, teacher_bias, pooled, exps_out, gaps_out, figures,
-    of_teacher, rows, tiles, width, teacher_width, words, share, scale, cap, teacher_scale, teacher_cap,
-    POOLED: tl.constexpr, HAS_BIAS: tl.constexpr, HAS_CAP: tl.constexpr, TEACHER_HAS_BIAS: tl.constexpr,
-    TEACHER_HAS_CAP: tl.constexpr, TOKENS: tl.constexpr, WORDS: tl.constexpr, INNER: tl.constexpr,
+    hidden_a, weight_a, bias_a, width_a, scale_a, cap_a, share_a,
+    hidden_b, weight_b, bias_b, width_b, scale_b, cap_b, share_b,
+    hidden_c, weight_c, bias_c, width_c, scale_c, cap_c, share_c,
+    hidden_d, weight_d, bias_d, width_d, scale_d, cap_d, share_d,
+    hidden, weight, bias, width, scale, cap, pooled, exps_out, gaps_out, figures, of_teachers, rows, tiles, words,
+    TOKENS: tl.constexpr, WORDS: tl.constexpr, INNER: tl.constexpr,
 ):  # fmt: skip
-    """The halves of a tile of the student beside the teachers, of which the last is read here."""
+    """The halves of a tile of the student beside the teachers, of which the last ones are read here."""
     row, tile = tl.program_id(0) % tl.cdiv(rows, TOKENS) * TOKENS, tl.program_id(0) // tl.cdiv(rows, TOKENS)
     column = tile * WORDS
-    t = _logits(
-        teacher_hidden, teacher_weight, teacher_bias, row, column, teacher_width, words, teacher_scale, teacher_cap,
-        TEACHER_HAS_BIAS, TEACHER_HAS_CAP, TOKENS, WORDS, INNER,
-    )  # fmt: skip
-    s = _logits(hidden, weight, bias, row, column, width, words, scale, cap, HAS_BIAS, HAS_CAP, TOKENS, WORDS, INNER)
     n, v = tl.arange(0, TOKENS), tl.arange(0, WORDS)
     real, inside = row + n < rows, (column + v < words)[None, :]
     at, size = (row + n) * tiles + tile, rows * tiles
-    _normaliser(t, of_teacher, at, size, real)
-    if POOLED:
-        t = t * share + pooled.load([row, column])
+    t = _taught(
+        hidden_a, weight_a, bias_a, width_a, scale_a, cap_a, share_a,
+        hidden_b, weight_b, bias_b, width_b, scale_b, cap_b, share_b,
+        hidden_c, weight_c, bias_c, width_c, scale_c, cap_c, share_c,
+        hidden_d, weight_d, bias_d, width_d, scale_d, cap_d, share_d,
+        row, column, words, of_teachers, at, size, real, TOKENS, WORDS, INNER,
+    )  # fmt: skip
+    s = _logits(hidden, weight, bias, width, scale, cap, row, column, words, TOKENS, WORDS, INNER)
+    if pooled is not None:
+        t += pooled.load([row, column])
     exps, total = _normaliser(s, figures, at, size, real)
     gap = tl.where(inside, s - t, 0.0)
     mean = tl.sum(exps * gap, axis=1) / total
@@ -124,7 +176,7 @@ def _compare(
 
 @triton.jit
 def _merge(
-    figures, teachers, shares, values, entropies, rows, tiles, pool_tiles, count, TILES: tl.constexpr
+    figures, teachers, shares, values, entropies, rows, tiles, count, TILES: tl.constexpr
 ):  # fmt: skip
     """From the tiles of a token to its divergence, and to what scales and shifts each tile of the gradient."""
     row = tl.program_id(0)
@@ -143,11 +195,10 @@ def _merge(
     tl.store(entropies + row, log_z - tl.sum(of_s_T * in_units_T, axis=0) / total)
     value = gap - log_z
     for k in range(0, count):
-        own = tl.where(k < count - 1, pool_tiles, tiles)
-        teacher = teachers + 2 * k * size + row * own + t
-        top_T = tl.load(teacher, mask=t < own, other=float("-inf"))
+        teacher = teachers + 2 * k * size + row * tiles + t
+        top_T = tl.load(teacher, mask=real, other=float("-inf"))
         top_k = tl.max(top_T, axis=0)
-        sum_k = tl.sum(tl.load(teacher + rows * own, mask=t < own, other=0.0) * tl.exp(top_T - top_k), axis=0)
+        sum_k = tl.sum(tl.load(teacher + size, mask=real, other=0.0) * tl.exp(top_T - top_k), axis=0)
         value += tl.load(shares + k) * (top_k + tl.log(sum_k))
     tl.store(values + row, value)
     tl.store(at + size, in_units_T / total, mask=real)
@@ -196,31 +247,27 @@ def reverse_kl_gradient(
     `teachers`: last hidden states of the same tokens, each with its head. `shares_K` are the shares on the device. The
     gradient, gradient_NV in bfloat16, takes the place of the first half of the room, for the head as it is before scale
     and cap; columns from `words` on are padding, and zero. `pooled_NV`, float32 with rows as long as the room's, is
-    wanted where there are several teachers.
+    wanted where there are more teachers than one launch reads.
     """
     exps_NV, gaps_NV = (half[: len(hidden_NH)] for half in room)
-    pooled_NV = None if pooled_NV is None else pooled_NV[: len(hidden_NH)]
+    pooled = None if pooled_NV is None else _tiled(pooled_NV[: len(hidden_NH)])
     rows, width, stride, count = len(hidden_NH), len(head.weight_VH), exps_NV.stride(0), len(teachers)
-    tiles, pool_tiles = (triton.cdiv(words, tile["WORDS"]) for tile in (TILE, POOL_TILE))
-    figures = torch.empty((STUDENT + 2 * count, rows, tiles), device=hidden_NH.device)
-    values_N, entropies_N = (torch.empty(rows, device=hidden_NH.device) for _ in range(2))
+    tiles, device = triton.cdiv(words, TILE["WORDS"]), hidden_NH.device
+    figures = torch.empty((STUDENT + 2 * count, rows, tiles), device=device)
+    values_N, entropies_N = (torch.empty(rows, device=device) for _ in range(2))
     pool, compare, merge, gradient = _KERNELS
-    for k, (other_NH, other) in enumerate(teachers[:-1]):
-        pool[(triton.cdiv(rows, POOL_TILE["TOKENS"]) * pool_tiles,)](
-            *_read(other_NH, other, POOL_TILE), _tiled(pooled_NV, POOL_TILE), figures[STUDENT + 2 * k], rows,
-            pool_tiles, other_NH.shape[1], words, shares[k], other.scale, other.cap or 1.0,
-            FIRST=k == 0, HAS_BIAS=other.bias_V is not None, HAS_CAP=other.cap is not None, **POOL_TILE,
-        )  # fmt: skip
-    last_NH, last = teachers[-1]
-    compare[(triton.cdiv(rows, TILE["TOKENS"]) * tiles,)](
-        *_read(hidden_NH, head, TILE), *_read(last_NH, last, TILE), _tiled(pooled_NV, TILE), _tiled(exps_NV, TILE),
-        _tiled(gaps_NV, TILE), figures, figures[-2], rows, tiles, hidden_NH.shape[1], last_NH.shape[1], words,
-        shares[-1], head.scale, head.cap or 1.0, last.scale, last.cap or 1.0,
-        POOLED=count > 1, HAS_BIAS=head.bias_V is not None, HAS_CAP=head.cap is not None,
-        TEACHER_HAS_BIAS=last.bias_V is not None, TEACHER_HAS_CAP=last.cap is not None, **TILE,
+    asked = [(*_read(*teacher), share) for teacher, share in zip(teachers, shares, strict=True)]
+    grid, last = (triton.cdiv(rows, TILE["TOKENS"]) * tiles,), (count - 1) // TOGETHER * TOGETHER
+    for k in range(0, last, TOGETHER):
+        pool[grid](
+            *_slots(asked[k : k + TOGETHER]), pooled, figures[STUDENT + 2 * k], rows, tiles, words, k == 0, **TILE
+        )
+    compare[grid](
+        *_slots(asked[last:]), *_read(hidden_NH, head), pooled, _tiled(exps_NV), _tiled(gaps_NV), figures,
+        figures[STUDENT + 2 * last], rows, tiles, words, **TILE,
     )  # fmt: skip
     merge[(rows,)](
-        figures, figures[STUDENT], shares_K, values_N, entropies_N, rows, tiles, pool_tiles, count,
+        figures, figures[STUDENT], shares_K, values_N, entropies_N, rows, tiles, count,
         TILES=triton.next_power_of_2(tiles),
     )  # fmt: skip
     gradient[(triton.cdiv(width, WRITTEN * TILE["WORDS"]), rows)](
@@ -230,13 +277,19 @@ def reverse_kl_gradient(
     return values_N, entropies_N, exps_NV.view(torch.bfloat16)[:, :width]
 
 
-def _read(hidden_NH: Tensor, head: Head, tile: dict[str, int]) -> tuple[Any, Any, Tensor | None]:
-    """Hidden states and head as the copy engine takes them, and the bias."""
-    hidden = TensorDescriptor.from_tensor(hidden_NH, [tile["TOKENS"], tile["INNER"]])
-    weight = TensorDescriptor.from_tensor(head.weight_VH, [tile["WORDS"], tile["INNER"]])
-    return hidden, weight, head.bias_V
+def _read(hidden_NH: Tensor, head: Head) -> tuple[Any, ...]:
+    """Hidden states and head as the copy engine takes them, and what else makes logits of them."""
+    hidden = TensorDescriptor.from_tensor(hidden_NH, [TILE["TOKENS"], TILE["INNER"]])
+    weight = TensorDescriptor.from_tensor(head.weight_VH, [TILE["WORDS"], TILE["INNER"]])
+    return hidden, weight, head.bias_V, hidden_NH.shape[1], head.scale, head.cap
 
 
-def _tiled(logits_NV: Tensor | None, tile: dict[str, int]) -> Any:
+def _slots(teachers: Sequence[tuple[Any, ...]]) -> tuple[Any, ...]:
+    """The teachers of a launch as its arguments, None for those that are not there."""
+    given = tuple(chain.from_iterable(teachers))
+    return given + (None,) * (len(given) // len(teachers) * TOGETHER - len(given))
+
+
+def _tiled(logits_NV: Tensor) -> Any:
     """What the copy engine writes a tile to."""
-    return None if logits_NV is None else TensorDescriptor.from_tensor(logits_NV, [tile["TOKENS"], tile["WORDS"]])
+    return TensorDescriptor.from_tensor(logits_NV, [TILE["TOKENS"], TILE["WORDS"]])
