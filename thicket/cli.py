@@ -52,6 +52,14 @@ def parser() -> argparse.ArgumentParser:
     )
     materialize.add_argument("--member", type=int, metavar="K", help="just this one: 1 is the best (default: all)")
     materialize.add_argument("--out", type=_from_here, metavar="FOLDER", help="member K goes to FOLDER/K")
+    analyze = commands.add_parser("analyze", help="look at models: divergence, barriers, density, …")
+    analyze.add_argument("analysis", help="an option of conf/analysis, or an analysis that params.yaml declares")
+    analyze.add_argument(
+        "overrides",
+        nargs="*",
+        metavar="KEY=VALUE",
+        help="model_a=… model_b=… (names, folders, ids of the hub), domain=…, seed=…, analysis.samples=…",
+    )
     for stage in STAGES:
         one = commands.add_parser(stage, help=f"run the stage {stage} by itself, or a sweep of it")
         one.add_argument("-m", "--multirun", action="store_true", help="sweep over comma-separated values")
@@ -62,6 +70,12 @@ def parser() -> argparse.ArgumentParser:
 def _from_here(path: str) -> Path:
     """A path that is relative to the folder of the call, before the command goes to the project's."""
     return Path(os.path.abspath(path))
+
+
+def _folder_from_here(override: str) -> str:
+    """`model_a=FOLDER` with the folder's whole path, before the command goes to the project's."""
+    key, _, value = override.partition("=")
+    return f"{key}={_from_here(value)}" if key.startswith("model") and os.path.isdir(value) else override
 
 
 def _name_or_folder(text: str) -> str | Path:
@@ -85,6 +99,8 @@ def main(argv: list[str] | None = None) -> int:
     root = project_root(Path.cwd())
     if arguments.command == "run":
         arguments.config = Path(os.path.relpath(arguments.config, root))
+    if arguments.command == "analyze":
+        arguments.overrides = [_folder_from_here(text) for text in arguments.overrides]
     os.chdir(root)  # what a config names is relative to it
     try:
         return _dispatch(arguments, root)
@@ -133,6 +149,10 @@ def _dispatch(arguments: argparse.Namespace, root: Path) -> int:
 
     if command == "run":
         return launch.run_config(root, arguments.config)
+    if command == "analyze":
+        from thicket.plan import analyses
+
+        return analyses.run(root, arguments.analysis, arguments.overrides)
     from thicket.plan import sweep
 
     return sweep.run(root, command, arguments.overrides, arguments.multirun)

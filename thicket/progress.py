@@ -27,6 +27,37 @@ class Shown(Protocol):
         ...
 
 
+class Teller:
+    """The same for work outside a trainer: call it with the share that is done and the figure that matters."""
+
+    def __init__(self, title: str, clock: Callable[[], float] = time.monotonic):
+        self.title, self.clock = title, clock
+        self.started = self.said = clock()
+        self.live: Live | None = None
+
+    def __enter__(self) -> "Teller":
+        console = Console(file=sys.stdout)
+        if console.is_terminal:
+            self.live = Live(Text(self.title), console=console, refresh_per_second=4)
+            self.live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.live:
+            self.live.stop()
+            self.live = None
+
+    def __call__(self, share: float, figure: str) -> None:
+        elapsed = self.clock() - self.started
+        left = f"{elapsed / share * max(0.0, 1 - share):.0f} s left" if share > 0 else ""
+        line = f"{self.title}  {min(1.0, share):4.0%}  {figure}  {left}"
+        if self.live:
+            self.live.update(Text(line))
+        elif self.clock() - self.said >= EVERY_SECONDS:
+            self.said = self.clock()
+            print(line, flush=True)
+
+
 class Progress(pl.Callback):
     """What runs, how far it is, the figures that matter, how long is left. The module is `Shown`."""
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from thicket.config.analysis import Analysis
 from thicket.config.base import Base
 from thicket.config.domain import Domain
 from thicket.config.fields import Strict
@@ -44,6 +45,7 @@ class OfRun(Strict):
     sampler: Sampler | None = None
     trainer: Trainer | None = None
     evaluation: Evaluation | None = None
+    analysis: Analysis | None = None
 
 
 def problems(group: str, name: str) -> list[Problem]:

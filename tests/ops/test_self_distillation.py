@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from thicket.ops.sampling import warped_log_probs
-from thicket.ops.self_distillation import expected_loss, parts
+from thicket.ops.self_distillation import expected_loss, parts, start_log_probs
 
 
 def random_logits(seed: int) -> Tensor:
@@ -70,15 +70,22 @@ def test_a_value_by_hand() -> None:
 def test_the_gradient_at_the_start(temperature: float, top_k: int, top_p: float, moves: bool) -> None:
     """Zero with T = 1 and nothing cut off: exact soft targets teach the model nothing that it doesn't know."""
     logits_BV = random_logits(2).requires_grad_()
-    # In float64 throughout, so that zero means zero: what is cut off comes from the sampler's own function.
-    outside_BV = target(logits_BV.detach(), temperature, top_k, top_p).isneginf()
-    target_BV = (logits_BV.detach() / temperature).masked_fill(outside_BV, float("-inf")).log_softmax(dim=-1)
+    target_BV = start_log_probs(logits_BV.detach(), temperature, top_k, top_p)  # float64: zero means zero
     expected_loss(logits_BV.log_softmax(dim=-1), target_BV).sum().backward()
     assert logits_BV.grad is not None
     expected_BV = logits_BV.detach().softmax(dim=-1) - target_BV.exp()
     torch.testing.assert_close(logits_BV.grad, expected_BV, rtol=0, atol=1e-14)
     assert (float(logits_BV.grad.abs().max()) > 1e-2) == moves
     assert moves or float(logits_BV.grad.abs().max()) < 1e-14
+
+
+@pytest.mark.parametrize(("temperature", "top_k", "top_p"), [(1.0, 0, 1.0), (1.6, 3, 1.0), (0.7, 5, 0.8)])
+def test_the_target_is_what_the_sampler_draws_from(temperature: float, top_k: int, top_p: float) -> None:
+    found_BV = start_log_probs(random_logits(3), temperature, top_k, top_p)
+    drawn_BV = target(random_logits(3), temperature, top_k, top_p)
+    torch.testing.assert_close(found_BV, drawn_BV, rtol=0, atol=1e-5)
+    assert (found_BV.isneginf().sum(dim=-1) > 0).all() == (top_k > 0)
+    torch.testing.assert_close(found_BV.exp().sum(dim=-1), torch.ones(4, dtype=torch.float64), rtol=0, atol=1e-14)
 
 
 def test_temperature_above_one_rewards_a_flat_head() -> None:

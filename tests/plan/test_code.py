@@ -9,12 +9,23 @@ from typing import Any
 
 import pytest
 
+from thicket.config.analysis import Analysis
 from thicket.config.base import Base
 from thicket.config.method import SpecialistMethod, StudentMethod
 from thicket.config.project import Project
 from thicket.config.schema import members, tags
 from thicket.config.source import Source
-from thicket.config.stages import BaseStage, DataStage, EvaluateStage, ReportStage, SpecialistStage, Stage, StudentStage
+from thicket.config.stages import (
+    AnalyzeStage,
+    BaseStage,
+    ClaimsStage,
+    DataStage,
+    EvaluateStage,
+    ReportStage,
+    SpecialistStage,
+    Stage,
+    StudentStage,
+)
 from thicket.config.verifier import Verifier
 from thicket.plan import source
 from thicket.plan.code import TRACELESS, modules
@@ -42,7 +53,10 @@ def variants() -> Iterator[Stage]:
         yield StudentStage.model_construct(method=method, domains=[domain])
     for domain in judged:
         yield EvaluateStage.model_construct(domains=[domain])
+    for analysis, domain in product(some(Analysis), judged):
+        yield AnalyzeStage.model_construct(analysis=analysis, domains=[domain])
     yield ReportStage.model_construct()
+    yield ClaimsStage.model_construct()
 
 
 VARIANTS = list(variants())
@@ -73,7 +87,7 @@ def test_all_that_a_stage_may_run_counts_but_for_what_leaves_no_trace() -> None:
     assert reached - RUN == set(TRACELESS)
 
 
-@pytest.mark.parametrize("package", ["methods", "domains/sources", "domains/verifiers"])
+@pytest.mark.parametrize("package", ["methods", "domains/sources", "domains/verifiers", "reporting/pictures"])
 def test_modules_that_are_imported_by_name(package: str) -> None:
     """`import_module` finds them by their type: one type, one module."""
     names = {f"thicket.{package.replace('/', '.')}.{path.stem}" for path in (ROOT / package).glob("[!_]*.py")}

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 
+from thicket.config.analysis import Asked
 from thicket.config.base import Base, PretrainedBase
 from thicket.config.distillation import Opd
 from thicket.config.domain import Domain
@@ -10,7 +11,7 @@ from thicket.config.imitation import Rft, Sampled
 from thicket.config.layers import Layered, Path_
 from thicket.config.merging import Ensemble, Merging
 from thicket.config.method import SpecialistMethod, StudentMethod
-from thicket.config.params import StudentNode
+from thicket.config.params import AnalysisNode, StudentNode
 from thicket.config.policy_gradient import Mixed
 from thicket.config.problems import Problem
 from thicket.config.search import WEIGHTLESS, BestPrompt, Member, Randopt, SelfConsistency
@@ -218,6 +219,29 @@ def _check_mixed(graph: Graph, name: str, node: StudentNode) -> None:
         graph.problem(
             graph.at(name, "budget_of"), node.budget_of, "starts from another base: the costs can't be compared"
         )
+
+
+def wrong_count(name: str, analysis: Asked, count: int) -> str:
+    """What is wrong with a number of models; empty: nothing."""
+    least, most = analysis.fewest_models, analysis.most_models
+    if least <= count and (most is None or count <= most):
+        return ""
+    wanted = str(least) if least == most else f"{least} to {most}" if most else f"at least {least}"
+    return f"`{name}` takes {wanted} model{'' if wanted == '1' else 's'}, not {count}"
+
+
+def check_analysis(graph: Graph, name: str, node: AnalysisNode, analysis: Asked, methods: Mapping[str, object]) -> None:
+    """An analysis has as many models as it takes, each declared and with weights of its own."""
+    at = ("analyses", name, "models")
+    if wrong := wrong_count(node.analysis, analysis, len(node.models)):
+        graph.problem(at, node.models, wrong)
+    check_twice(graph, at, node.models)
+    check_twice(graph, ("analyses", name, "domains"), node.domains)
+    for index, model in enumerate(node.models):
+        if model not in graph.nodes:
+            graph.unknown((*at, index), model)
+        elif isinstance(methods.get(model), WEIGHTLESS | Ensemble):
+            graph.problem((*at, index), model, "has no weights of its own: of an ensemble, look at a `member`")
 
 
 def check_architectures(graph: Graph, name: str, method: object, bases: dict[str, Base]) -> None:

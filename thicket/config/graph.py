@@ -150,13 +150,13 @@ class Graph:
                 circle = [*visiting[visiting.index(other) :], other]
                 self.problem(at, other, f"the graph goes in a circle: {' → '.join(circle)}")
                 return False
-            return visit(other) if other in self.nodes else self._unknown(at, other)
+            return visit(other) if other in self.nodes else self.unknown(at, other)
 
         for name in self.nodes:
             visit(name)
         return order
 
-    def _unknown(self, at: Path_, other: str) -> Literal[False]:
+    def unknown(self, at: Path_, other: str) -> Literal[False]:
         """Notes a reference to no model, unless it means one whose declaration is at fault."""
         known = {*self.nodes, *self.broken} - {SOME_PRODUCT}
         close = nearest(other, sorted(known))

@@ -12,7 +12,7 @@ from thicket.config.layers import Layered
 from thicket.config.problems import ConfigError, Problem, nearest, shown
 from thicket.config.yamlfile import YamlFile, read_yaml
 
-GROUPS = ("base", "domain", "method", "sampler", "trainer", "evaluation")
+GROUPS = ("base", "domain", "method", "sampler", "trainer", "evaluation", "analysis")
 """The groups whose options make up a stage's config."""
 EXPERIMENTS = "experiment"
 """The group whose options are whole files params.yaml."""

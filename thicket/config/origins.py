@@ -4,8 +4,8 @@ from collections.abc import Iterable
 
 from thicket.config.graph import Graph
 from thicket.config.layers import Layered, Path_
-from thicket.config.params import BaseNode, StudentNode
-from thicket.config.stages import ReportedModel
+from thicket.config.params import AnalysisNode, BaseNode, StudentNode
+from thicket.config.stages import ReportedAnalysis, ReportedModel
 
 
 def of_model(graph: Graph, name: str) -> dict[Path_, str]:
@@ -40,6 +40,25 @@ def of_domains(domains: Iterable[Layered]) -> dict[Path_, str]:
         for index, layers in enumerate(domains)
         for path, where in layers.origins.items()
     }
+
+
+def of_analysis(graph: Graph, name: str, node: AnalysisNode) -> dict[Path_, str]:
+    """Origins of an analysis's name, seed and models."""
+    at, origin = ("analyses", name), graph.layers.origin
+    seed: dict[Path_, str] = of_seed(graph) if node.seed is None else {("seed",): origin((*at, "seed"))}
+    found: dict[Path_, str] = {("name",): origin(at), **seed}
+    for index in range(len(node.models)):
+        found["models", index, "name"] = origin((*at, "models", index))
+    return found
+
+
+def of_claims(graph: Graph, models: list[str], analyses: Iterable[str]) -> dict[Path_, str]:
+    """Origins of what the claims are judged by."""
+    found = of_report(graph, models)
+    for index, name in enumerate(analyses):
+        where = graph.layers.origin(("analyses", name))
+        found |= {("analyses", index, key): where for key in ReportedAnalysis.model_fields}
+    return found
 
 
 def of_report(graph: Graph, models: list[str]) -> dict[Path_, str]:

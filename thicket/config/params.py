@@ -82,6 +82,17 @@ Sequence = Annotated[list[str], Field(min_length=1)]
 """Methods one after the other, each starting from what the one before made."""
 
 
+class AnalysisNode(Declared):
+    """A measurement on models, beside their scores."""
+
+    analysis: str
+    """Option of conf/analysis."""
+    models: Annotated[list[Name], Field(min_length=1)]
+    """The models, in the order that the analysis gives a meaning: the base first, mostly."""
+    domains: list[str] = []
+    """Options of conf/domain; empty: those of the experiment."""
+
+
 class Product(Strict):
     """Shorthand for the specialists DOMAIN-METHOD of every pair; each step of a sequence of methods is one."""
 
@@ -117,6 +128,8 @@ class Params(Strict):
     """Name → a model trained on one domain."""
     students: dict[Name, StudentNode] = {}
     """Name → a model that several models or domains are folded into."""
+    analyses: dict[Name, AnalysisNode] = {}
+    """Name → a measurement on models; the claims are judged by them."""
     sampler: str = "torch"
     """Option of conf/sampler."""
     trainer: str = "default"

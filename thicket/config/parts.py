@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from thicket.config.analysis import Analysis
 from thicket.config.base import Base
 from thicket.config.compose import Choice, Composer
 from thicket.config.domain import Domain
@@ -10,7 +11,7 @@ from thicket.config.fields import Strict
 from thicket.config.graph import Graph, Node
 from thicket.config.layers import Layered, Path_
 from thicket.config.method import SpecialistMethod, StudentMethod
-from thicket.config.params import BaseNode, Params, SpecialistNode, StudentNode
+from thicket.config.params import AnalysisNode, BaseNode, Params, SpecialistNode, StudentNode
 from thicket.config.problems import ConfigError, Problem, dotted, nearest, shown
 from thicket.config.project import Project
 from thicket.config.run import Evaluation, Sampler, Trainer
@@ -45,6 +46,15 @@ class SpecialistParts(Strict):
 class EvaluateParts(Strict):
     """Of a stage that scores a model."""
 
+    evaluation: Evaluation
+    sampler: Sampler
+    trainer: Trainer
+
+
+class AnalyzeParts(Strict):
+    """Of a stage that looks at models."""
+
+    analysis: Analysis
     evaluation: Evaluation
     sampler: Sampler
     trainer: Trainer
@@ -91,6 +101,14 @@ class Parts:
         node, user, at = self.graph.nodes[name], self.user(name), self.graph.at(name, "set")
         choices = {**self._choices(name, node), **self.composer.shared(*shared)}
         return self._validated(model, user, lambda: self.composer.parts(choices, user, node.set, at))
+
+    def of_analysis(self, name: str, node: AnalysisNode) -> tuple[AnalyzeParts, Layered] | None:
+        """The parts of an analysis."""
+        user, at = f"analyze {name}", ("analyses", name)
+        choices = {"analysis": (node.analysis, (*at, "analysis"))}
+        choices |= self.composer.shared("sampler", "trainer", "evaluation")
+        compose = lambda: self.composer.parts(choices, user, node.set, (*at, "set"))  # noqa: E731
+        return self._validated(AnalyzeParts, user, compose)
 
     def of_project(self, model: type[Model], user: str, *shared: str) -> tuple[Model, Layered] | None:
         """Parts that are the same for every model."""

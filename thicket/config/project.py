@@ -17,6 +17,9 @@ PARAMS = "params.yaml"
 BUILD = Path("build")
 CONFIG, DATA, MODELS = BUILD / "config", BUILD / "data", BUILD / "models"
 METRICS, CURVES, EVALUATION, REPORT = BUILD / "metrics", BUILD / "curves", BUILD / "evaluation", BUILD / "report"
+ANALYSIS = BUILD / "analysis"
+REPORT_FILES = ("index.html", "results.md", "results.json")
+CLAIMS_FILES = ("claims.html", "claims.md", "claims.json")
 RESUME, RUNS, MEMBERS = BUILD / "resume", BUILD / "runs", BUILD / "members"
 
 

@@ -13,6 +13,7 @@ from thicket.config.base import Base
 from thicket.config.checks import (
     LongestQuestion,
     cache_problems,
+    check_analysis,
     check_architectures,
     check_samples,
     check_start,
@@ -27,15 +28,19 @@ from thicket.config.fields import SEEDS
 from thicket.config.graph import Graph, Node
 from thicket.config.layers import Layered, Path_
 from thicket.config.merging import Ensemble, WeightSpace
-from thicket.config.params import BaseNode, SpecialistNode, StudentNode
+from thicket.config.params import AnalysisNode, BaseNode, SpecialistNode, StudentNode
 from thicket.config.parts import BaseParts, EvaluateParts, KnownDomain, Parts, SpecialistParts, StudentParts
 from thicket.config.problems import ConfigError
 from thicket.config.project import Project
 from thicket.config.search import WEIGHTLESS
 from thicket.config.stages import (
+    AnalysedModel,
+    AnalyzeStage,
     BaseStage,
+    ClaimsStage,
     DataStage,
     EvaluateStage,
+    ReportedAnalysis,
     ReportedModel,
     ReportStage,
     SpecialistStage,
@@ -64,7 +69,7 @@ class Resolved:
     @property
     def id(self) -> str:
         """The stage's name in the DAG."""
-        return "report" if self.kind == "report" else f"{self.kind}-{self.stage.name}"
+        return self.kind if self.kind in ("report", "claims") else f"{self.kind}-{self.stage.name}"
 
 
 class Resolver:
@@ -96,10 +101,13 @@ class Resolver:
             check_architectures(self.graph, name, self._methods.get(name), self._bases)
         data = [self._data(name, domain) for name, domain in self.parts.domains.items() if domain.value]
         evaluations = [made for made in map(self._evaluate, order) if made]
+        analyses = [self._analyze(name, node) for name, node in self.params.analyses.items()]
         problems = [*self.parts.problems, *self.graph.problems]
         if problems:
             raise ConfigError(problems)
-        return [*data, *models, *evaluations, self._report(order)]
+        looked = [made for made in analyses if made]
+        claims = [self._claims(order, looked)] if looked else []
+        return [*data, *models, *evaluations, *looked, *claims, self._report(order)]
 
     def data(self, name: str, at: Path_) -> Resolved:
         """The data of a single domain, whatever the models are; `at` asks for it. Raises: ConfigError."""
@@ -281,6 +289,51 @@ class Resolver:
         layers.note(name_origin | origins.of_seed(self.graph) | self._domain_origins(domain.name for domain in domains))
         return Resolved(stage, layers, models=(name, *self._weights_of(name)), domains=tuple(self.params.domains))
 
+    def _analyze(self, name: str, node: AnalysisNode) -> Resolved | None:
+        user = f"analyze {name}"
+        found = self.parts.of_analysis(name, node)
+        asked = {domain: ("analyses", name, "domains", i) for i, domain in enumerate(node.domains)}
+        asked = asked or {domain: ("domains", i) for i, domain in enumerate(self.params.domains)}
+        domains = [self.parts.domain(domain, at, user) for domain, at in asked.items()]
+        if found:
+            check_analysis(self.graph, name, node, found[0].analysis, self._methods)
+        if not found or None in domains or any(model not in self.graph.nodes for model in node.models):
+            return None
+        for domain in domains:
+            for model in node.models:
+                self._check_window(user, domain, model)  # type: ignore[arg-type]
+        parts, layers = found
+        stage = AnalyzeStage(
+            name=name,
+            seed=self.params.seed if node.seed is None else node.seed,
+            analysis=parts.analysis,
+            models=[AnalysedModel(name=model) for model in node.models],
+            domains=[domain.scored_part() for domain in domains if domain],
+            evaluation=parts.evaluation,
+            sampler=parts.sampler,
+            trainer=parts.trainer,
+        )
+        layers.note(origins.of_analysis(self.graph, name, node) | self._domain_origins(asked))
+        return Resolved(stage, layers, models=tuple(node.models), domains=tuple(asked))
+
+    def _claims(self, order: list[str], analyses: list[Resolved]) -> Resolved:
+        stages: list[Any] = [made.stage for made in analyses]
+        stage = ClaimsStage(
+            name="claims",
+            seed=self.params.seed,
+            experiment=self.params.experiment,
+            domains=self.params.domains,
+            models=[self._row(name) for name in order],
+            analyses=[
+                ReportedAnalysis(
+                    name=made.name, type=made.analysis.type, models=[one.name for one in made.models], seed=made.seed
+                )
+                for made in stages
+            ],
+        )
+        names = [made.name for made in stages]
+        return Resolved(stage, Layered().note(origins.of_claims(self.graph, order, names)), models=tuple(order))
+
     def _domain_origins(self, names: Iterable[str]) -> dict[Path_, str]:
         return origins.of_domains(self.parts.domains[name].layers for name in names)
 
@@ -299,8 +352,8 @@ class Resolver:
         node = self.graph.nodes[name]
         if isinstance(node, BaseNode):
             source = self._bases[name].type
-            return ReportedModel(name=name, kind="base", method=source, type=source)
-        made_by = {"method": node.method, "type": self._methods[name].type, "base": node.base}
+            return ReportedModel(name=name, kind="base", method=source, type=source, seed=self._seed(node))
+        made_by = {"method": node.method, "type": self._methods[name].type, "base": node.base, "seed": self._seed(node)}
         if isinstance(node, SpecialistNode):
             return ReportedModel(name=name, kind="specialist", domain=node.domain, effort=node.effort, **made_by)
         taught = [teacher.model for teacher in node.teachers]

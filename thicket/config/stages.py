@@ -9,9 +9,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from thicket.config.analysis import Analysis
 from thicket.config.base import Base
 from thicket.config.domain import DataDomain, ScoredDomain, TrainedDomain
-from thicket.config.fields import Name, NonNegative, Seed, Strict
+from thicket.config.fields import Name, NonNegative, Positive, Seed, Share, Strict
 from thicket.config.method import SpecialistMethod, StudentMethod
 from thicket.config.run import Evaluation, Sampler, Trainer
 
@@ -95,6 +96,30 @@ class EvaluateStage(Stage):
     trainer: Trainer
 
 
+class AnalysedModel(Strict):
+    """A model that is looked at."""
+
+    name: Name
+    """The model, or a name for it."""
+    source: str | None = None
+    """A folder, or the id of a model of the hub; null: the model of this name in the project."""
+
+
+class AnalyzeStage(Stage):
+    """A measurement on models."""
+
+    stage: Literal["analyze"] = "analyze"
+    analysis: Analysis
+    models: Annotated[list[AnalysedModel], Field(min_length=1)]
+    """In the order that the analysis gives a meaning."""
+    domains: Annotated[list[ScoredDomain], Field(min_length=1)]
+    """Domains whose items the models are asked."""
+    evaluation: Evaluation
+    """The intervals' resamples and coverage."""
+    sampler: Sampler
+    trainer: Trainer
+
+
 class ReportedModel(Strict):
     """A row of the report."""
 
@@ -114,6 +139,41 @@ class ReportedModel(Strict):
     """The mode of answering that a specialist was made in."""
     teachers: list[Name] = []
     """The models that a student learns from."""
+    seed: Seed = 0
+    """What fixed everything random in its making."""
+
+
+class ReportedAnalysis(Strict):
+    """An analysis that claims are judged by."""
+
+    name: Name
+    """The analysis."""
+    type: str
+    """What was measured."""
+    models: list[Name]
+    """On which models."""
+    seed: Seed
+    """What fixed its draws."""
+
+
+class ClaimsStage(Stage):
+    """The verdicts on the claims, by what the experiment measured."""
+
+    stage: Literal["claims"] = "claims"
+    experiment: str
+    """The experiment's name, for the title."""
+    domains: list[Name]
+    """Domains that all models are scored on."""
+    models: list[ReportedModel]
+    """All models."""
+    analyses: list[ReportedAnalysis]
+    """All analyses."""
+    resamples: Positive = 2000
+    """Bootstrap resamples, over seeds and within each over prompts (or what else an analysis resamples)."""
+    level: Share = 0.05
+    """Of the tests over the whole table, by Holm's procedure."""
+    seeds_needed: Positive = 3
+    """With fewer, a claim stays undecided."""
 
 
 class ReportStage(Stage):
@@ -129,7 +189,8 @@ class ReportStage(Stage):
 
 
 AnyStage = Annotated[
-    DataStage | BaseStage | SpecialistStage | StudentStage | EvaluateStage | ReportStage, Field(discriminator="stage")
+    DataStage | BaseStage | SpecialistStage | StudentStage | EvaluateStage | ReportStage | AnalyzeStage | ClaimsStage,
+    Field(discriminator="stage"),
 ]
 STAGE_TYPES: dict[str, type[Stage]] = {
     "data": DataStage,
@@ -138,13 +199,15 @@ STAGE_TYPES: dict[str, type[Stage]] = {
     "student": StudentStage,
     "evaluate": EvaluateStage,
     "report": ReportStage,
+    "analyze": AnalyzeStage,
+    "claims": ClaimsStage,
 }
 
 
 class _SomeStage(Strict, extra="ignore"):
     """What every file of a stage says."""
 
-    stage: Literal["data", "base", "specialist", "student", "evaluate", "report"]
+    stage: Literal["data", "base", "specialist", "student", "evaluate", "report", "analyze", "claims"]
 
 
 def write_stage(path: Path, stage: Stage) -> None:

@@ -2,11 +2,28 @@
 
 from pathlib import Path
 
+from huggingface_hub import snapshot_download
 from transformers import AutoTokenizer, PreTrainedModel
 
 from thicket.config.base import FolderBase, HubBase
 from thicket.models.folder import causal_model, explained, load_model, load_tokenizer
 from thicket.sampling.prompts import Tokenizer
+
+FILES = ("*.json", "*.safetensors", "*.txt", "*.model", "*.jinja")
+"""What is fetched of a repository: no code and no pickles."""
+
+
+def fetched(source: str) -> Path:
+    """The folder of a model: the source itself where it is one, else what the hub has under this id.
+
+    `id@revision` names a commit, a branch or a tag; without one it is the main branch.
+    Raises: ValueError where there is no such folder, and the hub has none or can't be reached.
+    """
+    if Path(source).is_dir():
+        return Path(source)
+    name, _, revision = source.partition("@")
+    with explained(f"{source}: no folder here, and the hub's model"):
+        return Path(snapshot_download(name, revision=revision or None, allow_patterns=list(FILES)))
 
 
 def load_elsewhere(base: FolderBase | HubBase, root: Path) -> tuple[PreTrainedModel, Tokenizer]:

@@ -165,10 +165,15 @@ def active_parameter_count(folder: Path) -> int:
 
 def check_same_vocabulary(student: Path, teacher: Path) -> None:
     """Raises: ValueError where two folders' tokenizers give tokens different ids."""
-    own, other = load_tokenizer(student).get_vocab(), load_tokenizer(teacher).get_vocab()
-    if own != other:
-        differing = sorted(token for token in {*own, *other} if own.get(token) != other.get(token))
-        raise ValueError(
-            f"{teacher.name} can't teach {student.name}: their vocabularies differ "
-            f"({len(own)} and {len(other)} tokens; {len(differing)} differ, for instance {differing[0]!r})"
-        )
+    if difference := vocabulary_difference(student, teacher):
+        raise ValueError(f"{teacher.name} can't teach {student.name}: {difference}")
+
+
+def vocabulary_difference(one: Path, another: Path) -> str:
+    """In which tokens the tokenizers of two folders differ, for a message; empty: in none."""
+    own, other = load_tokenizer(one).get_vocab(), load_tokenizer(another).get_vocab()
+    differing = sorted(token for token in {*own, *other} if own.get(token) != other.get(token))
+    if not differing:
+        return ""
+    counts = f"{len(own)} and {len(other)} tokens; {len(differing)} differ, for instance {differing[0]!r}"
+    return f"their vocabularies differ ({counts})"

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from thicket.ops.sampling import warped_log_probs
+
 
 @dataclass(frozen=True)
 class Parts:
@@ -22,6 +24,12 @@ class Parts:
     """T·KL(q ‖ p_θ,T|S), the anchor: at the start it is 0, and so is its gradient."""
     constant_B: Tensor
     """T·H(q)."""
+
+
+def start_log_probs(logits_BV: Tensor, temperature: float, top_k: int, top_p: float) -> Tensor:
+    """log q of the start's logits, log_probs_BV in float64: what the sampler keeps, at T; −inf outside S."""
+    outside_BV = warped_log_probs(logits_BV, temperature, top_k, top_p).isneginf()
+    return (logits_BV.double() / temperature).masked_fill(outside_BV, float("-inf")).log_softmax(dim=-1)
 
 
 def expected_loss(log_probs_BV: Tensor, target_log_probs_BV: Tensor) -> Tensor:

@@ -11,7 +11,17 @@ from thicket.config.base import PretrainedBase
 from thicket.config.domain import ScoredDomain
 from thicket.config.merging import Chosen, Merging
 from thicket.config.schema import tags
-from thicket.config.stages import BaseStage, Code, DataStage, EvaluateStage, SpecialistStage, Stage, StudentStage
+from thicket.config.stages import (
+    AnalyzeStage,
+    BaseStage,
+    ClaimsStage,
+    Code,
+    DataStage,
+    EvaluateStage,
+    SpecialistStage,
+    Stage,
+    StudentStage,
+)
 from thicket.domains.registry import module_of
 from thicket.plan.source import closure, hash_of
 
@@ -86,6 +96,11 @@ def roots(stage: Stage) -> tuple[str, ...]:
         made_by = (*made_by, *KERNELS.get(stage.method.type, ()))
         chosen = (CHOICE,) if isinstance(stage.method, Chosen) and stage.domains else ()
         return "thicket.stages.student", PROVENANCE, *made_by, *chosen, *_verifiers(stage.domains)
+    if isinstance(stage, AnalyzeStage):
+        looked = f"thicket.analysis.{stage.analysis.type}", f"thicket.reporting.pictures.{stage.analysis.type}"
+        return "thicket.stages.analyze", *looked, *_verifiers(stage.domains)
+    if isinstance(stage, ClaimsStage):
+        return ("thicket.reporting.claims.page",)
     if isinstance(stage, EvaluateStage):
         return "thicket.stages.evaluate", *_verifiers(stage.domains)
     return ("thicket.reporting.report",)

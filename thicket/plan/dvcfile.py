@@ -22,7 +22,9 @@ def dvcfile(root: Path, stages: list[Planned]) -> str:
         document["stages"][planned.resolved.id] = _stage(planned)
     metrics = [path.as_posix() for planned in stages for path in planned.metrics]
     scores = [f"{p.artifact.as_posix()}/metrics.json" for p in stages if p.resolved.kind == "evaluate"]
-    document["metrics"] = [*scores, *metrics]
+    looked = [f"{p.artifact.as_posix()}/metrics.json" for p in stages if p.resolved.kind == "analyze"]
+    claims = [f"{p.artifact.as_posix()}/claims.json" for p in stages if p.resolved.kind == "claims"]
+    document["metrics"] = [*scores, *metrics, *looked, *claims]
     document["plots"] = _plots(stages)
     document["artifacts"] = {name: entry for planned in stages for name, entry in _artifact(planned).items()}
     return HEADER + to_yaml(document)
@@ -41,7 +43,8 @@ def _compose(root: Path) -> dict[str, Any]:
 
 def _stage(planned: Planned) -> dict[str, Any]:
     config = planned.config.as_posix()
-    outs = [path.as_posix() for path in (planned.artifact, *planned.metrics, *planned.plots)]
+    made = [planned.artifact / name for name in planned.files] or [planned.artifact]
+    outs = [path.as_posix() for path in (*made, *planned.metrics, *planned.plots)]
     deps = [path.as_posix() for path in planned.reads]
     # `exec`: some shells would stay between DVC and the stage, which then would not notice that DVC is gone.
     stage: dict[str, Any] = {"cmd": f"exec thicket run {config}"}
@@ -50,11 +53,13 @@ def _stage(planned: Planned) -> dict[str, Any]:
     return {**stage, "params": [{config: None}], "outs": outs}
 
 
-def _plots(stages: list[Planned]) -> list[dict[str, Any]]:
-    """Learning curves of the policies, and the scores of all models."""
+def _plots(stages: list[Planned]) -> list[dict[str, Any] | str]:
+    """Learning curves of the policies, the scores of all models, and the analyses' pictures."""
     curves = [path.as_posix() for p in stages for path in p.plots if not isinstance(p.resolved.stage, BaseStage)]
     scores = [f"{p.artifact.as_posix()}/scores.csv" for p in stages if p.resolved.kind == "evaluate"]
-    plots: list[dict[str, Any]] = []
+    plots: list[dict[str, Any] | str] = [
+        f"{p.artifact.as_posix()}/picture.png" for p in stages if p.resolved.kind == "analyze"
+    ]
     if curves:
         learning = {"x": "step", "y": dict.fromkeys(curves, "selection"), "title": "Selection items: sampled pass@1"}
         plots.append({"selection": learning})

@@ -15,7 +15,14 @@ from thicket.config.on_policy import OnPolicy, Trained
 from thicket.config.policy_gradient import Mixed, PolicyGradient
 from thicket.config.resolve import Resolved
 from thicket.config.search import WEIGHTLESS, Randopt, Search, SelfConsistency
-from thicket.config.stages import BaseStage, DataStage, EvaluateStage, SpecialistStage, StudentStage
+from thicket.config.stages import (
+    AnalyzeStage,
+    BaseStage,
+    DataStage,
+    EvaluateStage,
+    SpecialistStage,
+    StudentStage,
+)
 from thicket.domains.sources.procedural import longest_question
 from thicket.models.flops import BACKWARD, FORWARD
 from thicket.plan.flops import choice_flops, critics, imitation_flops, rollout_flops, search_flops
@@ -83,11 +90,11 @@ class Estimator:
             return self._base(stage)
         if isinstance(stage, SpecialistStage | StudentStage):
             return self._made(stage)
-        return (
-            self._evaluate(stage)
-            if isinstance(stage, EvaluateStage)
-            else Estimate(LIGHT_SECONDS, LIGHT_BYTES, REPORT_BYTES)
-        )
+        if isinstance(stage, AnalyzeStage):
+            return Estimate()
+        if isinstance(stage, EvaluateStage):
+            return self._evaluate(stage)
+        return Estimate(LIGHT_SECONDS, LIGHT_BYTES, REPORT_BYTES)
 
     def _base(self, stage: BaseStage) -> Estimate:
         base = stage.base

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from thicket.config.analysis import Analysis
 from thicket.config.base import Base
 from thicket.config.domain import Domain
 from thicket.config.layers import Path_
@@ -32,6 +33,7 @@ SCHEMAS: dict[str, Any] = {
     "sampler": Sampler,
     "trainer": Trainer,
     "evaluation": Evaluation,
+    "analysis": Analysis,
 }
 
 

@@ -1,4 +1,4 @@
-"""The pages of docs/ on methods and domains, made of the schema's and the methods' own docstrings.
+"""The pages of docs/ on methods, domains and analyses, made of the schema's and the methods' own docstrings.
 
 `thicket config pages` writes them; a test holds the committed ones to what it would write.
 """
@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from thicket.config.analysis import Analysis
 from thicket.config.base import Optimizer
 from thicket.config.distillation import Gap, Reward, Signal
 from thicket.config.domain import Domain, Effort, Prompt, Splits, Window
@@ -31,9 +32,17 @@ SHARED = (Trained, OnPolicy, PolicyGradient, GroupGradient, Imitation, Sampled, 
 """What several methods have in common."""
 HEADER = "<!-- Written by `thicket config pages` from the docstrings of thicket/. Change those, then run it again. -->"
 
+ANALYSES = (
+    "An analysis measures something about models beside their scores. `analyses` of params.yaml declares those of the "
+    "pipeline (`NAME: {analysis: OPTION, models: […], domains: […]}`; the claims are judged by them), and `thicket "
+    "analyze OPTION model_a=… model_b=… domain=…` runs one on any models: names of the project, folders, or ids of the "
+    "hub. Each writes `result.json` (every statistic with its interval), `units.json` (what can be resampled), a CSV "
+    "of each table, and its picture."
+)
+
 
 def write_pages(root: Path, library: Library) -> int:
-    """Writes docs/methods.md and docs/domains.md."""
+    """Writes docs/methods.md, docs/domains.md and docs/analyses.md."""
     (root / "docs").mkdir(exist_ok=True)
     for name, text in pages(library).items():
         (root / "docs" / name).write_text(text, encoding="utf-8")
@@ -43,7 +52,7 @@ def write_pages(root: Path, library: Library) -> int:
 
 def pages(library: Library) -> dict[str, str]:
     """File → text of each page."""
-    return {"methods.md": _methods(library), "domains.md": _domains(library)}
+    return {"methods.md": _methods(library), "domains.md": _domains(library), "analyses.md": _analyses(library)}
 
 
 def _methods(library: Library) -> str:
@@ -78,6 +87,17 @@ def _domains(library: Library) -> str:
             (tag,) = tags(model)
             module = f"thicket.domains.{kind}.{tag.replace('-', '_')}"
             parts += [f"### `{tag}`", docstring(module) or _text(model), *_table(model)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _analyses(library: Library) -> str:
+    parts = [HEADER, "# Analyses", ANALYSES]
+    options = {name: library.option("analysis", name).value for name in library.options("analysis")}
+    for model in members(Analysis):
+        (tag,) = tags(model)
+        named = [name for name, value in options.items() if value["type"] == tag]
+        parts += [f"## `{tag}`", _text(model), docstring(f"thicket.analysis.{tag}"), f"Options: {_code(named)}."]
+        parts += [*_table(model)]
     return "\n\n".join(parts) + "\n"
 
 

@@ -2,16 +2,31 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 from thicket.config.base import PretrainedBase
 from thicket.config.layers import Path_
 from thicket.config.named_files import named_files
-from thicket.config.project import CONFIG, CURVES, DATA, EVALUATION, METRICS, MODELS, REPORT, Project
+from thicket.config.project import (
+    ANALYSIS,
+    CLAIMS_FILES,
+    CONFIG,
+    CURVES,
+    DATA,
+    EVALUATION,
+    METRICS,
+    MODELS,
+    REPORT,
+    REPORT_FILES,
+    Project,
+)
 from thicket.config.resolve import Resolved, Resolver
 from thicket.config.search import Member
-from thicket.config.stages import BaseStage, Stage, StudentStage
+from thicket.config.stages import BaseStage, ClaimsStage, ReportStage, Stage, StudentStage
 from thicket.domains.sources.procedural import longest_question
 from thicket.plan.code import code_of
+
+SomeStage = TypeVar("SomeStage", bound=Stage)
 
 
 @dataclass(frozen=True)
@@ -26,6 +41,8 @@ class Planned:
     artifact: Path
     metrics: tuple[Path, ...] = ()
     plots: tuple[Path, ...] = ()
+    files: tuple[str, ...] = ()
+    """Of the artifact's folder, where another stage's files lie beside them; empty: the folder is the artifact."""
 
 
 def resolve(project: Project) -> list[Resolved]:
@@ -39,13 +56,18 @@ def resolve_data(project: Project, domain: str, at: Path_) -> Resolved:
 
 
 def _with_code(made: Resolved) -> Resolved:
-    return replace(made, stage=made.stage.model_copy(update={"code": code_of(made.stage)}))
+    return replace(made, stage=hashed(made.stage))
+
+
+def hashed(stage: SomeStage) -> SomeStage:
+    """The stage with the hashes of its code."""
+    return stage.model_copy(update={"code": code_of(stage)})
 
 
 def pipeline(project: Project) -> list[Planned]:
     """The whole DAG, in an order in which it can be run. Raises: ConfigError."""
     *stages, report = [_planned(resolved) for resolved in resolve(project)]
-    curves = tuple(path for planned in stages for path in planned.plots)
+    curves = tuple(path for planned in stages for path in planned.plots if planned.resolved.kind != "analyze")
     return [*stages, replace(report, reads=(*report.reads, *curves))]
 
 
@@ -58,10 +80,14 @@ def _planned(resolved: Resolved) -> Planned:
         return Planned(resolved, CONFIG / "data" / f"{name}.yaml", reads, DATA / name)
     if kind == "evaluate":
         return Planned(resolved, CONFIG / "evaluate" / f"{name}.yaml", reads, EVALUATION / name)
-    if kind == "report":
+    if kind == "analyze":
+        return Planned(resolved, CONFIG / "analyze" / f"{name}.yaml", reads, ANALYSIS / name)
+    if isinstance(stage, ReportStage | ClaimsStage):
         scored = tuple(EVALUATION / model for model in resolved.models)
         ledgers = tuple(METRICS / f"{model}.json" for model in resolved.models)
-        return Planned(resolved, CONFIG / "report.yaml", (*models, *scored, *ledgers), REPORT)
+        looked = tuple(ANALYSIS / one.name for one in stage.analyses) if isinstance(stage, ClaimsStage) else ()
+        files = CLAIMS_FILES if isinstance(stage, ClaimsStage) else REPORT_FILES
+        return Planned(resolved, CONFIG / f"{kind}.yaml", (*models, *scored, *ledgers, *looked), REPORT, files=files)
     curves = (CURVES / f"{name}.csv",) if _is_trained(stage) else ()
     config = CONFIG / "models" / f"{name}.yaml"
     return Planned(resolved, config, reads, MODELS / name, (METRICS / f"{name}.json",), curves)

@@ -1,5 +1,7 @@
 """`results.json`: the results for programs."""
 
+import math
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -13,7 +15,7 @@ def to_json(results: Results, findings: str) -> dict[str, Any]:
     """The content of results.json: everything but the learning curves, which have files of their own."""
     head = {name: getattr(results, name) for name in ("experiment", "domains", "items")}
     models = {name: _model_json(result) for name, result in results.models.items()}
-    return _rounded({**head, "settings": asdict(results.settings), "findings": findings, "models": models})
+    return plain({**head, "settings": asdict(results.settings), "findings": findings, "models": models})
 
 
 def _model_json(result: ModelResult) -> dict[str, Any]:
@@ -22,11 +24,14 @@ def _model_json(result: ModelResult) -> dict[str, Any]:
     return {**result.model.model_dump(mode="json"), "root": result.root, **values}
 
 
-def _rounded(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """The same of JSON's own types, with rounded numbers; what is not finite is null."""
     if hasattr(value, "__dataclass_fields__"):
-        return _rounded(asdict(value))
-    if isinstance(value, dict):
-        return {name: _rounded(part) for name, part in value.items()}
+        return plain(asdict(value))
+    if isinstance(value, Mapping):
+        return {name: plain(part) for name, part in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_rounded(part) for part in value]
-    return round(value, DIGITS) if isinstance(value, float) else value
+        return [plain(part) for part in value]
+    if isinstance(value, float):
+        return round(value, DIGITS) if math.isfinite(value) else None
+    return value

@@ -50,6 +50,9 @@ td.gain { background: rgb(var(--gain) / var(--heat)); } td.loss { background: rg
 td.gain small, td.loss small { color: var(--ink); opacity: .8; }
 tr:target th, tr:target td { background-color: var(--soft); }
 @media (max-width: 700px) { th, td { padding: .3rem .4rem; } main { padding: 1.25rem 1rem; } }
+table.claims td { white-space: normal; min-width: 5.5rem; }
+table.claims th[scope=row] { font-weight: 400; white-space: normal; min-width: 20rem; max-width: 28rem; }
+summary { cursor: pointer; }
 .lineage path { fill: none; stroke: var(--muted); stroke-width: 1.2; }
 .lineage path.teacher { stroke: var(--student); stroke-dasharray: 4 3; opacity: .75; }
 .lineage rect { fill: var(--soft); stroke: var(--muted); }

@@ -4,6 +4,7 @@ It serves rollouts, evaluation, votes and cross-sampling. Legend: U distinct pro
 rows, P prompt tokens, T response tokens, L = P + T cache positions, V vocabulary.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from inspect import signature
 from typing import Any
@@ -17,7 +18,7 @@ from thicket.models.head import plain
 from thicket.models.pooled import Pooled, pooled, voices
 from thicket.ops import draws
 from thicket.ops.sampling import gather, inverse_cdf, warped_log_probs
-from thicket.sampling.prompts import Prompts
+from thicket.sampling.prompts import Prompts, Tokenizer
 
 
 @dataclass(frozen=True)
@@ -54,51 +55,88 @@ class _Cache(StaticCache):
         return super().update(key_states.to(value_states.dtype), value_states, layer_idx, *args, **kwargs)
 
 
+Choose = Callable[[list[Tensor], int], tuple[Tensor, Tensor]]
+"""(logits_BV of each model, step) → the rows' next tokens and their behaviour log-probabilities, both of shape B."""
+
+
 @torch.no_grad()
 def decode(
     model: PreTrainedModel | Pooled, prompts: Prompts, keys_B: Tensor, decoding: Decoding, stop_ids: list[int]
 ) -> Decoded:
-    """Continues each of U prompts G = B/U times; row b continues prompt b // G with the draws of keys_B[b].
+    """Continues each of U prompts G = B/U times; row b continues prompt b // G with the draws of keys_B[b]."""
+    shares = [share for _, share in voices(model)]
 
-    Of several models that are pooled, each reads everything. Prompts are read once and their cache is shared out to the
+    def choose(logits: list[Tensor], step: int) -> tuple[Tensor, Tensor]:
+        return draw(pooled(logits, shares), keys_B, step, decoding)
+
+    models, words = [one for one, _ in voices(model)], getattr(model, "words", None)
+    return lockstep(models, words, prompts, len(keys_B), decoding.most, stop_ids, choose)
+
+
+@torch.no_grad()
+def lockstep(
+    models: Sequence[Any],
+    words: int | None,
+    prompts: Prompts,
+    rows: int,
+    most: int,
+    stop_ids: list[int],
+    choose: Choose,
+) -> Decoded:
+    """Continues each of U prompts G = rows/U times, by at most so many tokens; each model reads all that is chosen.
+
+    `words`: of the vocabulary, those that count; None: all. Prompts are read once and their cache is shared out to the
     G rows. The loop ends when all rows have stopped.
     """
-    rows, device = keys_B.shape[0], prompts.ids_BP.device
-    group = rows // prompts.ids_BP.shape[0]
-    width = prompts.ids_BP.shape[1]
-    readers = [_Reader(one, width + decoding.most, getattr(model, "words", None)) for one, _ in voices(model)]
-    shares = [share for _, share in voices(model)]
-    logits_BV = _prefill(readers, shares, prompts, decoding.most).repeat_interleave(group, dim=0)
+    device = prompts.ids_BP.device
+    group, width = rows // prompts.ids_BP.shape[0], prompts.ids_BP.shape[1]
+    readers = [_Reader(model, width + most, words) for model in models]
+    logits = [one_UV.repeat_interleave(group, dim=0) for one_UV in _prefill(readers, prompts, most)]
     for reader in readers:
         reader.share(group)
 
-    visible_B11L = _visible(prompts.mask_BP.repeat_interleave(group, dim=0), decoding.most)
+    visible_B11L = _visible(prompts.mask_BP.repeat_interleave(group, dim=0), most)
     positions_B = prompts.mask_BP.sum(dim=1).repeat_interleave(group)
     stops = torch.tensor(stop_ids, device=device)
-    tokens_BT = torch.zeros((rows, decoding.most), dtype=torch.long, device=device)
-    log_probs_BT = torch.zeros((rows, decoding.most), device=device)
+    tokens_BT = torch.zeros((rows, most), dtype=torch.long, device=device)
+    log_probs_BT = torch.zeros((rows, most), device=device)
     lengths_B = torch.zeros(rows, dtype=torch.long, device=device)
     running_B = torch.ones(rows, dtype=torch.bool, device=device)
-    for step in range(decoding.most):
-        token_B, log_prob_B = _draw(logits_BV, keys_B, step, decoding)
+    for step in range(most):
+        token_B, log_prob_B = choose(logits, step)
         tokens_BT[:, step] = token_B * running_B
         log_probs_BT[:, step] = log_prob_B * running_B
         lengths_B += running_B
         running_B = running_B & ~torch.isin(token_B, stops)
-        if step + 1 == decoding.most or not running_B.any():
+        if step + 1 == most or not running_B.any():
             break
         visible_B11L[..., width + step] = True
         given = {"attention_mask": visible_B11L, "position_ids": (positions_B + step).unsqueeze(-1)}
-        logits_BV = pooled([reader.read(tokens_BT[:, step : step + 1], **given) for reader in readers], shares)
+        logits = [reader.read(tokens_BT[:, step : step + 1], **given) for reader in readers]
     longest = int(lengths_B.max())
     return Decoded(tokens_BT[:, :longest], log_probs_BT[:, :longest], lengths_B, ~running_B)
+
+
+def ends(models: Sequence[Any], stop_ids: Sequence[int]) -> list[int]:
+    """Tokens that end a response: `stop_ids`, and the ends of a text that the models themselves declare."""
+    found = set(stop_ids)
+    for model in models:
+        declared = getattr(model.generation_config, "eos_token_id", None)
+        found |= set() if declared is None else {declared} if isinstance(declared, int) else set(declared)
+    return sorted(found)
+
+
+def texts(decoded: Decoded, tokenizer: Tokenizer, stop: str | None) -> list[str]:
+    """The responses as text, up to the stop character."""
+    rows = zip(decoded.tokens_BT.tolist(), decoded.lengths_B.tolist(), strict=True)
+    whole = tokenizer.batch_decode([tokens[:length] for tokens, length in rows], skip_special_tokens=True)
+    return [text.split(stop)[0] if stop else text for text in whole]
 
 
 class _Reader:
     """A model with what it has read."""
 
     def __init__(self, model: Any, length: int, words: int | None):
-        """`words`: of the vocabulary, those that count; None: all."""
         self.model, self.words = model, words
         self.cache = _Cache(config=model.config, max_cache_len=length)
 
@@ -117,8 +155,8 @@ class _Reader:
             layer.values = layer.values.repeat_interleave(group, dim=0)
 
 
-def _prefill(readers: list[_Reader], shares: list[float], prompts: Prompts, most: int) -> Tensor:
-    """Reads the prompts; logits_UV of the first response token."""
+def _prefill(readers: list[_Reader], prompts: Prompts, most: int) -> list[Tensor]:
+    """Reads the prompts; each model's logits_UV of the first response token."""
     length = prompts.ids_BP.shape[1]
     causal_PP = torch.ones((length, length), dtype=torch.bool, device=prompts.ids_BP.device).tril()
     # A padding position sees itself: a row that sees nothing would be NaN, and spread through its values.
@@ -129,7 +167,7 @@ def _prefill(readers: list[_Reader], shares: list[float], prompts: Prompts, most
         "position_ids": (prompts.mask_BP.cumsum(dim=1) - 1).clamp(min=0),
         "logits_to_keep": 1,
     }
-    return pooled([reader.read(prompts.ids_BP, **given) for reader in readers], shares)
+    return [reader.read(prompts.ids_BP, **given) for reader in readers]
 
 
 def cache_keyword(model: Any) -> str:
@@ -142,7 +180,7 @@ def _visible(mask_BP: Tensor, most: int) -> Tensor:
     return torch.nn.functional.pad(mask_BP, (0, most))[:, None, None, :]
 
 
-def _draw(logits_BV: Tensor, keys_B: Tensor, step: int, decoding: Decoding) -> tuple[Tensor, Tensor]:
+def draw(logits_BV: Tensor, keys_B: Tensor, step: int, decoding: Decoding) -> tuple[Tensor, Tensor]:
     """Tokens and their behaviour log-probabilities, both of shape B; greedy decoding has log-probability 0."""
     if decoding.temperature == 0:
         token_B = logits_BV.argmax(dim=-1)

@@ -13,7 +13,7 @@ from transformers import PreTrainedModel
 from thicket.models.head import head_logits, hidden_states
 from thicket.models.pooled import Pooled
 from thicket.ops import draws
-from thicket.sampling.decode import Decoding, decode
+from thicket.sampling.decode import Decoding, decode, ends, texts
 from thicket.sampling.prompts import Tokenizer, left_pad
 
 
@@ -56,19 +56,16 @@ def respond(
     A response ends at one of `stop_ids`, and at the ends of a text that the model itself declares.
     """
     model.eval()
-    declared = getattr(model.generation_config, "eos_token_id", None)
-    own = [] if declared is None else [declared] if isinstance(declared, int) else declared
-    ends = sorted({*stop_ids, *own})
+    stops = ends([model], stop_ids)
     for chunk in _chunks(requests, batch):
         keys = [draws.key(request.key, g) for request in chunk for g in range(request.responses)]
         prompts = left_pad([request.prompt for request in chunk], tokenizer.pad_token_id or 0, model.device)
-        decoded = decode(model, prompts, draws.keys_tensor(keys, model.device), decoding, ends)
+        decoded = decode(model, prompts, draws.keys_tensor(keys, model.device), decoding, stops)
         lengths, stopped = decoded.lengths_B.tolist(), decoded.stopped_B.tolist()
         tokens, log_probs = decoded.tokens_BT.tolist(), decoded.log_probs_BT.tolist()
         rows = [(tokens[row][:length], log_probs[row][:length], stopped[row]) for row, length in enumerate(lengths)]
-        texts = tokenizer.batch_decode([row[0] for row in rows], skip_special_tokens=True)
-        cut = [text.split(stop)[0] if stop else text for text in texts]
-        responses = iter([Response(*row, text) for row, text in zip(rows, cut, strict=True)])
+        given = zip(rows, texts(decoded, tokenizer, stop), strict=True)
+        responses = iter([Response(*row, text) for row, text in given])
         for request in chunk:
             yield [next(responses) for _ in range(request.responses)]
 

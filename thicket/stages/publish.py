@@ -42,12 +42,22 @@ def locked(path: Path, what: str) -> Iterator[None]:
 
 
 @contextmanager
-def whole(target: Path) -> Iterator[Path]:
-    """An empty folder beside `target` that takes its place if the block succeeds; leftovers are cleared next time."""
-    partial = target.with_name(f".{target.name}.partial")
+def whole(target: Path, beside: str | None = None) -> Iterator[Path]:
+    """An empty folder next to `target` that takes its place if the block succeeds; leftovers are cleared next time.
+
+    `beside`: a name that tells it from others who write to `target`: their files stay there, and those of the new
+    folder join them, each in one piece.
+    """
+    partial = target.with_name(f".{beside or target.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     yield partial
+    if beside is not None:
+        target.mkdir(parents=True, exist_ok=True)
+        for path in partial.iterdir():
+            os.replace(path, target / path.name)
+        partial.rmdir()
+        return
     shutil.rmtree(target, ignore_errors=True)
     os.replace(partial, target)
 

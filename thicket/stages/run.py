@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from thicket.config.named_files import named_files
-from thicket.config.project import CURVES, DATA, EVALUATION, METRICS, MODELS, REPORT, RESUME, RUNS
+from thicket.config.project import ANALYSIS, CURVES, DATA, EVALUATION, METRICS, MODELS, REPORT, RESUME, RUNS
 from thicket.config.stages import (
+    AnalyzeStage,
     AnyStage,
     BaseStage,
+    ClaimsStage,
     DataStage,
     EvaluateStage,
     ReportStage,
@@ -39,9 +41,8 @@ class Targets:
 
 def in_pipeline(root: Path, stage: AnyStage) -> Targets:
     """The places that dvc.yaml names."""
-    folder = {"data": DATA / stage.name, "evaluate": EVALUATION / stage.name, "report": REPORT}.get(
-        stage.stage, MODELS / stage.name
-    )
+    places = {"data": DATA / stage.name, "evaluate": EVALUATION / stage.name, "analyze": ANALYSIS / stage.name}
+    folder = places.get(stage.stage, REPORT if stage.stage in ("report", "claims") else MODELS / stage.name)
     return Targets(root / folder, root / METRICS / f"{stage.name}.json", root / CURVES / f"{stage.name}.csv")
 
 
@@ -53,7 +54,7 @@ def on_its_own(root: Path, stage: AnyStage) -> Targets:
 
 def made_before(stage: AnyStage, targets: Targets) -> bool:
     """Whether an equal run is there; a report reads everything, and is made anew."""
-    return targets.artifact.is_dir() and not isinstance(stage, ReportStage)
+    return targets.artifact.is_dir() and not isinstance(stage, ReportStage | ClaimsStage)
 
 
 def run_stage(root: Path, stage: AnyStage, targets: Targets) -> None:
@@ -66,7 +67,9 @@ def run_stage(root: Path, stage: AnyStage, targets: Targets) -> None:
     with locked(
         root / RESUME / f"{targets.artifact.parent.name}-{stage.stage}-{stage.name}.lock", str(targets.artifact)
     ):
-        with whole(targets.artifact) as out:
+        with whole(
+            targets.artifact, beside=stage.name if isinstance(stage, ReportStage | ClaimsStage) else None
+        ) as out:
             places = Places(root, root / MODELS, root / DATA, out, resume)
             if isinstance(stage, DataStage):
                 from thicket.stages.data import make_data
@@ -76,6 +79,14 @@ def run_stage(root: Path, stage: AnyStage, targets: Targets) -> None:
                 from thicket.stages.evaluate import evaluate
 
                 evaluate(stage, places)
+            elif isinstance(stage, AnalyzeStage):
+                from thicket.stages.analyze import analyze
+
+                analyze(stage, places)
+            elif isinstance(stage, ClaimsStage):
+                from thicket.reporting.claims.page import build_claims
+
+                build_claims(stage, root, out)
             elif isinstance(stage, ReportStage):
                 from thicket.reporting.report import build_report
 
@@ -90,15 +101,17 @@ def _identity(stage: Stage, root: Path) -> str:
 
     Of large files that the config names, their sizes and times stand for their contents.
     """
-    if isinstance(stage, ReportStage):
+    if isinstance(stage, ReportStage | ClaimsStage):
         return config_hash(stage)
     scores = isinstance(stage, EvaluateStage)
     start = stage.name if scores else getattr(stage, "base", None)
     parents = [start] if isinstance(start, str) else []
+    parents += [model.name for model in stage.models] if isinstance(stage, AnalyzeStage) else []
     parents += [teacher.name for teacher in getattr(stage, "teachers", [])]
     parents += [stage.budget_of] if isinstance(stage, StudentStage) and stage.budget_of else []
     domains = [*getattr(stage, "domains", []), *([stage.domain] if isinstance(stage, SpecialistStage) else [])]
     splits = [stage.evaluation.split] if scores else ["train", "selection"]
+    splits = [stage.analysis.split] if isinstance(stage, AnalyzeStage) else splits
     read = [root / MODELS / name / "provenance.json" for name in parents]
     read += [root / DATA / domain.name / f"{split}.jsonl" for domain in domains for split in splits]
     digest = hashlib.sha256(config_hash(stage).encode())

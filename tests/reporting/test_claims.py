@@ -1,0 +1,169 @@
+"""The table of claims, from made-up runs: verdicts by seeds and effects, rows without a measurement, the page."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from reporting_run import Correct, base, specialist, student, write_run
+
+from thicket.config.stages import ClaimsStage, ReportedAnalysis, ReportedModel
+from thicket.reporting.claims.claim import Row, judge
+from thicket.reporting.claims.consolidation import CLAIMS as CONSOLIDATION
+from thicket.reporting.claims.critical import CLAIMS as CRITICAL
+from thicket.reporting.claims.evidence import Evidence
+from thicket.reporting.claims.geometry import CLAIMS as GEOMETRY
+from thicket.reporting.claims.page import SECTIONS, build_claims
+from thicket.reporting.claims.self_distillation import CLAIMS as SELF_DISTILLATION
+
+ITEMS = 60
+Scores = dict[str, tuple[float, float]]
+"""Way → share of correct samples on sort and on odd."""
+USUAL: Scores = {"base": (0.3, 0.3), "sort": (0.9, 0.3), "odd": (0.3, 0.9), "opd": (0.85, 0.85), "soup": (0.5, 0.5)}
+
+
+def counts(share: float, seed: int) -> list[int]:
+    return [int(n) for n in np.random.default_rng(seed).binomial(4, share, ITEMS)]
+
+
+def consolidated(root: Path, seeds: int, scores: Scores) -> ClaimsStage:
+    """A base, two specialists, a student by opd and a soup for each seed."""
+    models: list[ReportedModel] = [base("tiny")]
+    correct: Correct = {"tiny": {"sort": counts(scores["base"][0], 1), "odd": counts(scores["base"][1], 2)}}
+    for seed in range(seeds):
+        names = [f"s{seed}-sort", f"s{seed}-odd"]
+        own = [specialist(name, "tiny", name.partition("-")[2]) for name in names]
+        own += [student(f"s{seed}-{way}", "tiny", names, way) for way in ("opd", "soup")]
+        models += [one.model_copy(update={"seed": seed}) for one in own]
+        for place, way in enumerate(("sort", "odd", "opd", "soup")):
+            keys = [100 * seed + 10 * place + at for at in range(2)]
+            correct[f"s{seed}-{way}"] = {
+                domain: counts(share, key)
+                for domain, share, key in zip(("sort", "odd"), scores[way], keys, strict=True)
+            }
+    write_run(root, models, correct, {})
+    return ClaimsStage(
+        name="claims", experiment="toy <b>", domains=["sort", "odd"], models=models, analyses=[], resamples=1000
+    )
+
+
+def add_analysis(
+    root: Path, stage: ClaimsStage, made: ReportedAnalysis, statistics: Sequence[dict[str, Any]]
+) -> ClaimsStage:
+    """Writes an analysis's files, and names it in the stage."""
+    folder = root / "build/analysis" / made.name
+    folder.mkdir(parents=True)
+    sizes = {name: 1000 * (1 + place) for place, name in enumerate(made.models)}
+    (folder / "result.json").write_text(json.dumps({"parameters": sizes, "figures": {}}), encoding="utf-8")
+    (folder / "units.json").write_text(json.dumps(statistics), encoding="utf-8")
+    (folder / "picture.svg").write_text("<svg>drawn</svg>", encoding="utf-8")
+    return stage.model_copy(update={"analyses": [*stage.analyses, made]})
+
+
+def row_of(name: str, stage: ClaimsStage, root: Path) -> Row:
+    rows = judge([*CONSOLIDATION, *CRITICAL, *GEOMETRY, *SELF_DISTILLATION], Evidence(stage, root))
+    return next(row for row in rows if row.claim.name == name)
+
+
+def test_a_clear_effect_on_three_seeds_is_supported(tmp_path: Path) -> None:
+    row = row_of("opd-beats-soups", consolidated(tmp_path, 3, USUAL), tmp_path)
+    assert row.verdict == "supported"
+    assert row.seeds == [0, 1, 2]
+    assert row.value is not None
+    assert row.control is not None
+    assert row.value.value == pytest.approx(0.85, abs=0.03)
+    assert row.control.value == pytest.approx(0.5, abs=0.04)
+    assert row.effect is not None
+    assert row.effect.low > 0.25
+    assert row.adjusted is not None
+    assert row.p is not None
+    assert row.p <= row.adjusted < 0.05
+
+
+def test_the_other_way_round_is_not_supported(tmp_path: Path) -> None:
+    scores = {**USUAL, "opd": USUAL["soup"], "soup": USUAL["opd"]}
+    row = row_of("opd-beats-soups", consolidated(tmp_path, 3, scores), tmp_path)
+    assert row.verdict == "not supported"
+
+
+def test_no_effect_is_undecided(tmp_path: Path) -> None:
+    row = row_of("opd-beats-soups", consolidated(tmp_path, 3, {**USUAL, "soup": USUAL["opd"]}), tmp_path)
+    assert (row.verdict, len(row.seeds)) == ("undecided at this scale", 3)
+    assert "not told from 0" in row.why
+
+
+def test_two_seeds_decide_nothing(tmp_path: Path) -> None:
+    row = row_of("opd-beats-soups", consolidated(tmp_path, 2, USUAL), tmp_path)
+    assert row.verdict == "undecided at this scale"
+    assert "2 of 3 seeds" in row.why
+    assert row.value is not None
+
+
+def test_what_was_not_measured_says_what_it_needs(tmp_path: Path) -> None:
+    row = row_of("specialists-beat-mixed", consolidated(tmp_path, 3, USUAL), tmp_path)
+    assert (row.verdict, row.value, row.p) == ("undecided at this scale", None, None)
+    assert "not measured" in row.why
+    assert "budget_of" in row.why
+
+
+def sparse(root: Path, rl: float, sft: float) -> Row:
+    """The claim on sparsity, where these shares of positions have no divergence."""
+    stage = consolidated(root, 3, USUAL)
+    for seed in range(3):
+        imitator = specialist(f"s{seed}-sft", "tiny", "sort", "sft").model_copy(update={"seed": seed})
+        models, correct = [*stage.models, imitator], {"sort": counts(0.5, 7), "odd": counts(0.5, 8)}
+        write_run(root, [models[0], imitator], {"tiny": correct, imitator.name: correct}, {})
+        stage = stage.model_copy(update={"models": models})
+        for other, share in ((f"s{seed}-sort", rl), (imitator.name, sft)):
+            hits = np.random.default_rng(seed).binomial(8, share, ITEMS).astype(float).tolist()
+            about = {"name": "js_below_0.01", "domain": "sort", "unit": "item", "of": "along-other"}
+            made = ReportedAnalysis(name=f"d-{other}", type="divergence", models=["tiny", other], seed=seed)
+            stage = add_analysis(root, stage, made, [{**about, "amounts_U": hits, "weights_U": [8.0] * ITEMS}])
+    return row_of("sparse-under-rl", stage, root)
+
+
+def test_both_halves_of_a_claim_have_to_hold(tmp_path: Path) -> None:
+    assert sparse(tmp_path / "a", rl=0.95, sft=0.5).verdict == "supported"
+    assert sparse(tmp_path / "b", rl=0.95, sft=0.99).verdict == "not supported"
+    assert sparse(tmp_path / "c", rl=0.6, sft=0.3).verdict == "not supported"
+
+
+def test_one_statement_has_one_verdict_in_every_form(tmp_path: Path) -> None:
+    stage = consolidated(tmp_path, 3, USUAL)
+    made = ReportedAnalysis(name="look", type="density", models=["tiny"], seed=0)
+    stage = add_analysis(tmp_path, stage, made, [])
+    out = tmp_path / "out"
+    out.mkdir()
+    build_claims(stage, tmp_path, out)
+    names = [claim.name for claims in SECTIONS.values() for claim in claims]
+    assert len(set(names)) == len(names)
+    content = json.loads((out / "claims.json").read_text(encoding="utf-8"))
+    assert list(content["claims"]) == names
+    assert sum(content["verdicts"].values()) == len(names)
+    assert content["claims"]["opd-beats-soups"]["verdict"] == "supported"
+    page, text = ((out / name).read_text(encoding="utf-8") for name in ("claims.html", "claims.md"))
+    assert "toy &lt;b&gt;" in page
+    assert "<b>toy" not in page
+    assert "<svg>drawn</svg>" in page
+    for claims in SECTIONS.values():
+        for claim in claims:
+            assert page.count(f'id="{claim.name}"') == 1
+            assert claim.statement.split("@")[0][:30].split("*")[0] in text.replace("\\", "")
+
+
+def test_equal_inputs_give_equal_bytes(tmp_path: Path) -> None:
+    stage = consolidated(tmp_path, 3, USUAL)
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        build_claims(stage, tmp_path, tmp_path / name)
+    for file in ("claims.json", "claims.md", "claims.html"):
+        assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes()
+
+
+def test_a_missing_analysis_is_named(tmp_path: Path) -> None:
+    stage = consolidated(tmp_path, 1, USUAL)
+    made = ReportedAnalysis(name="gone", type="density", models=["tiny"], seed=0)
+    with pytest.raises(ValueError, match=r"result\.json: there is no such file; `dvc repro analyze-gone`"):
+        _ = Evidence(stage.model_copy(update={"analyses": [made]}), tmp_path).analyses

@@ -1,0 +1,122 @@
+"""Two models' next-token distributions at every position of responses, a chunk of positions at a time.
+
+Legend: B responses, L tokens of prompt and response together, N positions, H hidden width, V vocabulary.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from thicket.analysis.case import Case
+from thicket.models.head import head_logits, head_of, hidden_states
+from thicket.ops import draws
+from thicket.ops.token_divergence import TokenDivergence, token_divergence
+from thicket.sampling.decode import Decoding
+from thicket.sampling.environment import Environment
+from thicket.sampling.rollouts import Request, respond, sequences
+
+ELEMENTS = 2**24
+"""Most numbers in a batch's hidden states, and in a model's logits of a chunk of positions."""
+
+
+@dataclass(frozen=True)
+class Written:
+    """A response to an item."""
+
+    item: int
+    """Its place among the items."""
+    prompt: list[int]
+    tokens: list[int]
+    """At least one."""
+
+
+@dataclass(frozen=True)
+class Positions:
+    """Every token of some responses, and what the two models make of its place."""
+
+    item_N: NDArray[np.int64]
+    """Place of the item among the items."""
+    token_N: NDArray[np.int64]
+    """The token that was written."""
+    place_N: NDArray[np.int64]
+    """Of the token in its response, from 0."""
+    length_N: NDArray[np.int64]
+    """Tokens of that response."""
+    figures: TokenDivergence
+    """On the CPU."""
+
+    def figure(self, name: str) -> NDArray[np.float64]:
+        """One of the figures, by its name without the suffix."""
+        return getattr(self.figures, f"{name}_N").double().numpy()
+
+
+def written(case: Case, author: Any, environment: Environment, samples: int, decoding: Decoding) -> Iterator[Written]:
+    """A model's responses, item by item, as long as the domain allows.
+
+    The draws are those of an evaluation of this seed, the same for every author: equal models write equal responses.
+    """
+    domain, items, prompts = environment.domain, environment.items, environment.prompts
+    requests = [
+        Request(prompt, draws.key(case.seed, int(item.id, 16)), samples)
+        for prompt, item in zip(prompts, items, strict=True)
+    ]
+    decoding = replace(decoding, most=domain.window.response)
+    groups = respond(author, case.tokenizer, requests, decoding, environment.stop_ids, domain.stop, case.batch)
+    for place, group in enumerate(groups):
+        yield from (Written(place, prompts[place], response.tokens) for response in group)
+
+
+@torch.no_grad()
+def measure(base: Any, other: Any, responses: Sequence[Written], words: int, candidates: int, batch: int) -> Positions:
+    """The figures at every token of the responses, in order; those of at most `batch` responses are read at once.
+
+    words: tokens of the tokenizer; columns beyond are padding, and take no probability.
+    """
+    width = max(model.config.get_text_config().hidden_size for model in (base, other))
+    parts = [
+        part for rows in _batches(responses, width, batch) for part in _figures(base, other, rows, words, candidates)
+    ]
+    lengths_B = [len(one.tokens) for one in responses]
+    joined = {one.name: torch.cat([getattr(part, one.name) for part in parts]) for one in fields(TokenDivergence)}
+    return Positions(
+        item_N=np.repeat([one.item for one in responses], lengths_B),
+        token_N=np.concatenate([one.tokens for one in responses]),
+        place_N=np.concatenate([np.arange(length) for length in lengths_B]),
+        length_N=np.repeat(lengths_B, lengths_B),
+        figures=TokenDivergence(**joined),
+    )
+
+
+def _batches(responses: Sequence[Written], width: int, most: int) -> Iterator[list[Written]]:
+    """Runs of at most so many responses whose hidden states fit in a chunk, or of one."""
+    rows: list[Written] = []
+    longest = 0
+    for one in responses:
+        longest = max(longest, len(one.prompt) + len(one.tokens))
+        if rows and (len(rows) == most or (len(rows) + 1) * longest * width > ELEMENTS):
+            yield rows
+            rows, longest = [], len(one.prompt) + len(one.tokens)
+        rows.append(one)
+    if rows:
+        yield rows
+
+
+def _figures(base: Any, other: Any, rows: list[Written], words: int, candidates: int) -> Iterator[TokenDivergence]:
+    """The figures of a batch's tokens, chunk by chunk."""
+    batch = sequences([one.prompt for one in rows], [one.tokens for one in rows], base.device)
+    of_response_BK = batch.mask_BK.bool()
+    states = [hidden_states(model, batch.ids_BL)[:, batch.positions_K][of_response_BK] for model in (base, other)]
+    size = max(1, ELEMENTS // max(len(head_of(model).weight_VH) for model in (base, other)))
+    for of_base_NH, of_other_NH in zip(*(hidden_NH.split(size) for hidden_NH in states), strict=True):
+        log_base_NV, log_other_NV = _log_probs(base, of_base_NH, words), _log_probs(other, of_other_NH, words)
+        chunk = token_divergence(log_base_NV, log_other_NV, candidates)
+        yield TokenDivergence(**{name: value_N.cpu() for name, value_N in vars(chunk).items()})
+
+
+def _log_probs(model: Any, hidden_NH: Tensor, words: int) -> Tensor:
+    return head_logits(model, hidden_NH)[:, :words].float().log_softmax(dim=-1)

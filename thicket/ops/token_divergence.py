@@ -1,0 +1,96 @@
+"""How two models' next-token distributions differ at each position, over the full vocabulary, in nats.
+
+Made for measuring, not for training: exact zeros of probability are allowed, and nearly equal distributions keep their
+digits. Legend: N positions, V vocabulary, K candidates.
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class TokenDivergence:
+    """Figures of N positions. The base is one model, and what was made of it the other (arXiv 2603.22446)."""
+
+    js_N: Tensor
+    """Jensen–Shannon divergence."""
+    kl_other_base_N: Tensor
+    """KL(other ‖ base)."""
+    kl_base_other_N: Tensor
+    """KL(base ‖ other)."""
+    entropy_base_N: Tensor
+    entropy_other_N: Tensor
+    rank_N: Tensor
+    """Of the other's likeliest token among the base's, from 1."""
+    base_probability_N: Tensor
+    """That token's in the base."""
+    overlap_N: Tensor
+    """Share of the base's K likeliest tokens that are among the other's K likeliest."""
+    same_N: Tensor
+    """Whether both have one likeliest token; that is where the rank is 1."""
+
+
+def token_divergence(log_base_NV: Tensor, log_other_NV: Tensor, candidates: int) -> TokenDivergence:
+    """All figures, from log-probabilities.
+
+    Of tokens with equal probability the first in the vocabulary is the likelier; which of those that tie for the last
+    of K places is counted in the overlap is torch's choice. K is at most V.
+    """
+    first_N1 = log_other_NV.argmax(dim=-1, keepdim=True)
+    reached_N1 = log_base_NV.gather(-1, first_N1)
+    before_V = torch.arange(log_base_NV.shape[-1], device=log_base_NV.device)
+    ahead_NV = (log_base_NV > reached_N1) | ((log_base_NV == reached_N1) & (before_V < first_N1))
+    rank_N = 1 + ahead_NV.sum(dim=-1)
+    return TokenDivergence(
+        js_N=jensen_shannon(log_base_NV, log_other_NV),
+        kl_other_base_N=kl(log_other_NV, log_base_NV),
+        kl_base_other_N=kl(log_base_NV, log_other_NV),
+        entropy_base_N=torch.special.entr(log_base_NV.exp()).sum(dim=-1),
+        entropy_other_N=torch.special.entr(log_other_NV.exp()).sum(dim=-1),
+        rank_N=rank_N,
+        base_probability_N=reached_N1.squeeze(-1).exp(),
+        overlap_N=_overlap(log_base_NV, log_other_NV, candidates),
+        same_N=rank_N == 1,
+    )
+
+
+def jensen_shannon(log_p_NV: Tensor, log_q_NV: Tensor) -> Tensor:
+    """½KL(p ‖ m) + ½KL(q ‖ m) with m = (p + q)/2, js_N: between 0 and log 2 (Lin 1991).
+
+    As Σ_v m f(x) with x = ½ log(p/q) and f(x) = x tanh x − log cosh x, the same sum in other words: p = m (1 + tanh x)
+    and q = m (1 − tanh x). No term is below 0, in floating point too, so none is raised to 0; equal distributions give
+    exactly 0, and nearly equal ones some 1e-14, where the difference of two KLs would be rounding alone.
+    """
+    half_NV = _log_ratio(log_p_NV, log_q_NV) / 2
+    # Far beyond where f is log 2 to the last digit, and where sinh² would overflow.
+    reach = -math.log(torch.finfo(half_NV.dtype).eps)
+    half_NV = half_NV.clamp(-reach, reach)
+    log_cosh_NV = half_NV.sinh().square().log1p() / 2
+    m_NV = (log_p_NV.exp() + log_q_NV.exp()) / 2
+    return (m_NV * (half_NV * half_NV.tanh() - log_cosh_NV)).sum(dim=-1)
+
+
+def kl(log_p_NV: Tensor, log_q_NV: Tensor) -> Tensor:
+    """KL(p ‖ q) as Σ_v p log(p/q) − p + q, kl_N; infinite where q lacks a token of p.
+
+    The last two terms sum to 0 but for rounding, and take that of the normalisation away. What rounding is left, some
+    1e-8 and of either sign, stays in the figure.
+    """
+    p_NV, q_NV = log_p_NV.exp(), log_q_NV.exp()
+    weighted_NV = p_NV * _log_ratio(log_p_NV, log_q_NV)
+    return (torch.where(p_NV > 0, weighted_NV, 0.0) - p_NV + q_NV).sum(dim=-1)
+
+
+def _log_ratio(log_p_NV: Tensor, log_q_NV: Tensor) -> Tensor:
+    """log(p/q), and 0 where neither has the token."""
+    return torch.where(log_p_NV == log_q_NV, 0.0, log_p_NV - log_q_NV)
+
+
+def _overlap(log_p_NV: Tensor, log_q_NV: Tensor, candidates: int) -> Tensor:
+    k = min(candidates, log_p_NV.shape[-1])
+    of_p_NK, of_q_NK = (one.topk(k, dim=-1).indices for one in (log_p_NV, log_q_NV))
+    shared_NK = (of_p_NK.unsqueeze(-1) == of_q_NK.unsqueeze(-2)).any(dim=-1)
+    return shared_NK.to(log_p_NV.dtype).mean(dim=-1)

@@ -1,0 +1,115 @@
+"""A claim, what was measured for it, and the rule that makes a verdict of that."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from thicket.reporting.claims.evidence import Evidence
+from thicket.statistics.intervals import Interval
+from thicket.statistics.resampled import Resampled, holm, over_seeds, p_value
+
+Verdict = Literal["supported", "not supported", "undecided at this scale"]
+CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What one seed says."""
+
+    seed: int
+    value: Resampled
+    """What the statement is about."""
+    control: Resampled | None
+    """What it is held against: another method, another size, a threshold; None: 0."""
+    effect: Resampled
+    """Above 0 where the statement holds on this seed."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A statement, and how it is measured."""
+
+    name: str
+    statement: str
+    figure: str
+    """What the text or its sources give for it."""
+    value: str
+    """What is measured, with its unit."""
+    control: str
+    """What it is held against."""
+    rule: str
+    """When the effect is above 0."""
+    needs: str
+    """What an experiment has to declare for it."""
+    decides: str
+    """The base and command that would decide it at the scale of its source."""
+    measure: Callable[[Evidence], Iterable[Measured]]
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of the table."""
+
+    claim: Claim
+    seeds: Sequence[int]
+    value: Interval | None
+    control: Interval | None
+    effect: Interval | None
+    p: float | None
+    """Two-sided, of the effect."""
+    adjusted: float | None
+    """The same by Holm's procedure over all rows that were measured."""
+    verdict: Verdict
+    why: str
+
+
+def judge(claims: Sequence[Claim], evidence: Evidence) -> list[Row]:
+    """The table. A claim is supported where Holm's procedure rejects an effect of 0 and the effect is above it, not
+    supported where it rejects and the effect is below; else, and with too few seeds, undecided."""
+    found = [_kept(claim.measure(evidence)) for claim in claims]
+    effects = [over_seeds([one.effect for one in part], evidence.stage.seed) if part else None for part in found]
+    tested = [place for place, effect in enumerate(effects) if effect is not None]
+    adjusted = dict(zip(tested, holm([p_value(effects[place]) for place in tested]), strict=True))  # type: ignore[arg-type]
+    return [
+        _row(claim, part, effect, adjusted.get(place), evidence)
+        for place, (claim, part, effect) in enumerate(zip(claims, found, effects, strict=True))
+    ]
+
+
+def _kept(measured: Iterable[Measured]) -> list[Measured]:
+    """Those that have a value."""
+    return [one for one in measured if np.isfinite(one.effect.value)]
+
+
+def _row(
+    claim: Claim, measured: list[Measured], effect: Resampled | None, adjusted: float | None, evidence: Evidence
+) -> Row:
+    if effect is None or adjusted is None:
+        return Row(claim, [], None, None, None, None, None, "undecided at this scale", f"not measured: {claim.needs}")
+    seed, needed = evidence.stage.seed, evidence.stage.seeds_needed
+    controls = [one.control for one in measured if one.control is not None]
+    verdict, why = _verdict(effect, adjusted, len({one.seed for one in measured}), needed, evidence.stage.level)
+    return Row(
+        claim=claim,
+        seeds=sorted({one.seed for one in measured}),
+        value=over_seeds([one.value for one in measured], seed).interval(CONFIDENCE),
+        control=over_seeds(controls, seed).interval(CONFIDENCE) if controls else None,
+        effect=effect.interval(CONFIDENCE),
+        p=p_value(effect),
+        adjusted=adjusted,
+        verdict=verdict,
+        why=why,
+    )
+
+
+def _verdict(effect: Resampled, adjusted: float, seeds: int, needed: int, level: float) -> tuple[Verdict, str]:
+    side = "above" if effect.value > 0 else "below"
+    if seeds < needed:
+        return "undecided at this scale", f"{seeds} of {needed} seeds; the effect is {side} 0 on average"
+    if adjusted > level:
+        return "undecided at this scale", f"the effect is not told from 0 (p {adjusted:.3g} after Holm)"
+    return (
+        "supported" if effect.value > 0 else "not supported"
+    ), f"the effect is {side} 0 (p {adjusted:.3g} after Holm)"

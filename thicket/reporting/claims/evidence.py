@@ -1,0 +1,186 @@
+"""What an experiment measured, as figures with resamples: scores of models by item, costs, and analyses."""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from thicket.config.project import ANALYSIS
+from thicket.config.stages import ClaimsStage, ReportedAnalysis, ReportedModel, ReportStage
+from thicket.reporting.inputs import Inputs, read_inputs
+from thicket.statistics.intervals import bootstrap_means
+from thicket.statistics.ratios import bootstrap_ratios, ratio
+from thicket.statistics.resampled import Resampled, constant, mean
+
+RL = ("grpo", "simplerl", "dapo", "dr_grpo", "gspo", "ppo")
+"""Methods that reinforce."""
+ALL = "all"
+
+
+@dataclass(frozen=True)
+class Looked:
+    """An analysis and what it found."""
+
+    made: ReportedAnalysis
+    result: dict[str, Any]
+    units: list[dict[str, Any]]
+    resamples: int
+    streams: dict[str, int]
+    """Domain → the seed of its draws, the same for models' scores and for every analysis."""
+
+    def names(self, prefix: str) -> list[str]:
+        """Statistics whose names begin so."""
+        return list(dict.fromkeys(one["name"] for one in self.units if one["name"].startswith(prefix)))
+
+    def statistic(self, name: str, domain: str | None = None, of: str = "") -> Resampled | None:
+        """A statistic of a domain; None: the mean over domains. None where there is none with a value."""
+        found = [
+            self._resampled(one)
+            for one in self.units
+            if one["name"] == name and one["of"] == of and domain in (None, one["domain"])
+        ]
+        known = [one for one in found if one is not None]
+        return mean(known) if known else None
+
+    def half(self, name: str, which: int) -> Resampled | None:
+        """A statistic over every second unit, from the first (0) or the second (1) on: the mean over domains."""
+        found = [
+            self._resampled({**one, **{key: one[key] and one[key][which::2] for key in ("amounts_U", "weights_U")}})
+            for one in self.units
+            if one["name"] == name
+        ]
+        known = [one for one in found if one is not None]
+        return mean(known) if known else None
+
+    def domains(self, name: str, of: str = "") -> list[str]:
+        """Domains, or what stands for them, that a statistic was measured on."""
+        return [one["domain"] for one in self.units if one["name"] == name and one["of"] == of]
+
+    def replicates(self, key: str) -> Resampled | None:
+        """A figure that came with resamples of its own; None where there is none with a value."""
+        given = self.result["figures"].get("replicates", {}).get(key)
+        drawn = np.array([value for value in given or [] if value is not None], dtype=np.float64)
+        if not drawn.size:
+            return None
+        value = self.result["figures"].get("values", {}).get(key)
+        chosen = np.random.default_rng(self.streams[ALL]).integers(0, drawn.size, size=self.resamples)
+        return Resampled(float(np.median(drawn)) if value is None else float(value), drawn[chosen])
+
+    def keys(self, prefix: str) -> list[str]:
+        """Figures with resamples whose keys begin so."""
+        return [key for key in self.result["figures"].get("replicates", {}) if key.startswith(prefix)]
+
+    def parameters(self, model: str) -> int:
+        return int(self.result["parameters"][model])
+
+    def _resampled(self, one: dict[str, Any]) -> Resampled | None:
+        value = ratio(one["amounts_U"], one["weights_U"])
+        if value is None:
+            return None
+        stream = self.streams.get(one["domain"], self.streams[ALL])
+        return Resampled(value, bootstrap_ratios(one["amounts_U"], one["weights_U"], self.resamples, stream))
+
+
+class Evidence:
+    """The artifacts of an experiment. Raises: ValueError where one is missing or broken."""
+
+    def __init__(self, stage: ClaimsStage, root: Path):
+        self.stage, self.root = stage, root
+        self.inputs: dict[str, Inputs] = read_inputs(
+            ReportStage(name="report", experiment=stage.experiment, domains=stage.domains, models=stage.models), root
+        )
+        self.models = {model.name: model for model in stage.models}
+        places = enumerate([*stage.domains, ALL])
+        self.streams = {
+            name: int(np.random.SeedSequence([stage.seed, place]).generate_state(1)[0]) for place, name in places
+        }
+
+    @cached_property
+    def analyses(self) -> list[Looked]:
+        return [
+            Looked(made, self._json(made, "result"), self._json(made, "units"), self.stage.resamples, self.streams)
+            for made in self.stage.analyses
+        ]
+
+    def _json(self, made: ReportedAnalysis, name: str) -> Any:
+        path = self.root / ANALYSIS / made.name / f"{name}.json"
+        if not path.is_file():
+            raise ValueError(f"{path}: there is no such file; `dvc repro analyze-{made.name}` makes it")
+        return json.loads(path.read_text(encoding="utf-8"))
+
+    def of_type(self, kind: str) -> list[Looked]:
+        """Analyses of a type."""
+        return [one for one in self.analyses if one.made.type == kind]
+
+    # -- models --------------------------------------------------------------------------------------------------------
+
+    @property
+    def seeds(self) -> list[int]:
+        """The seeds that models were made with, bases aside."""
+        return sorted({model.seed for model in self.models.values() if model.kind != "base"})
+
+    def select(self, **wanted: Any) -> list[ReportedModel]:
+        """Models with these values; of a tuple, one of them."""
+        return [
+            model
+            for model in self.models.values()
+            if all(
+                getattr(model, key) in value if isinstance(value, tuple) else getattr(model, key) == value
+                for key, value in wanted.items()
+            )
+        ]
+
+    def root_of(self, name: str) -> str:
+        """The base that a model goes back to."""
+        base = self.models[name].base
+        return name if base is None else self.root_of(base)
+
+    def score(self, name: str, domain: str) -> Resampled:
+        """Sampled pass@1 on the test items, or of the vote."""
+        items = self.inputs[name].items[domain].pass_at_1_N
+        return Resampled(float(items.mean()), bootstrap_means(items, self.stage.resamples, self.streams[domain]))
+
+    def mean_score(self, name: str, domains: Sequence[str] | None = None) -> Resampled:
+        """The mean over domains; None: over all."""
+        return mean([self.score(name, domain) for domain in domains or self.stage.domains])
+
+    def gain(self, name: str, domain: str) -> Resampled:
+        """Against the base that it goes back to."""
+        return self.score(name, domain) - self.score(self.root_of(name), domain)
+
+    def own_gain(self, model: ReportedModel) -> Resampled:
+        """A specialist's, on its own domain."""
+        assert model.domain is not None
+        return self.gain(model.name, model.domain)
+
+    def gain_elsewhere(self, model: ReportedModel) -> Resampled | None:
+        """A specialist's, on the others; None where there are none."""
+        others = [domain for domain in self.stage.domains if domain != model.domain]
+        return mean([self.gain(model.name, domain) for domain in others]) if others else None
+
+    def flops(self, name: str) -> float:
+        """Of its own training and of that of every model that it rests on, the bases left out."""
+        return float(sum(self.inputs[name].provenance["cost"].values()))
+
+    def size(self, base: str) -> int:
+        """A base's weights that a token meets: as an analysis counted them, else as its own making did."""
+        counted = [look.parameters(base) for look in self.analyses if base in look.made.models]
+        return counted[0] if counted else int(self.inputs[base].provenance.get("spent", {}).get("parameters", 0))
+
+    def curve(self, name: str, column: str) -> list[float]:
+        """A column of a learning curve; empty where there is none."""
+        return [row[column] for row in self.inputs[name].curve if column in row]
+
+    def constant(self, value: float) -> Resampled:
+        """A figure without resamples of its own."""
+        return constant(value, self.stage.resamples)
+
+    def by_seed(self, models: Sequence[ReportedModel]) -> Iterator[tuple[int, list[ReportedModel]]]:
+        """Models of one seed together."""
+        for seed in self.seeds:
+            if found := [model for model in models if model.seed == seed]:
+                yield seed, found
