@@ -28,6 +28,14 @@ def test_every_part_has_its_layer() -> None:
     assert parts == layers
 
 
+def test_every_package_is_installed() -> None:
+    """What setuptools is not told of is missing from a wheel, though an editable install has it."""
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    folders = {path.parent.relative_to(ROOT) for path in (ROOT / "thicket").rglob("__init__.py")}
+    packages = {".".join(folder.parts) for folder in folders}
+    assert set(declared["tool"]["setuptools"]["packages"]) == {*packages, "thicket.conf"}
+
+
 def loaded(code: str, folder: Path = ROOT) -> set[str]:
     """The heavy packages that a piece of code loads in a process of its own."""
     tell = f"{code}\nimport sys; print('loaded', *sorted({set(HEAVY)} & set(sys.modules)))"

@@ -36,14 +36,14 @@ def test_each_element_goes_to_one_bucket_with_a_sign() -> None:
 def test_products_are_kept(kind: str) -> None:
     """Unbiased, and within the stated bound: of even vectors, of some with a few heavy elements, and of a matrix whose
     mass is in one column, which a map without turns would put into few buckets."""
-    x, y = random(40 * SIZE, 1), random(40 * SIZE, 2) + 0.5 * random(40 * SIZE, 1)
+    x, y = random(16 * SIZE, 1), random(16 * SIZE, 2) + 0.5 * random(16 * SIZE, 1)
     if kind == "heavy":
         x, y = x.pow(5), y.pow(5)
     if kind == "columns":
         x, y = (torch.where(torch.arange(len(one)) % 16 == 3, one, 0.01 * one) for one in (x, y))
-    found = [float(sketched(x, key) @ sketched(y, key)) for key in range(2000)]
+    found = [float(sketched(x, key) @ sketched(y, key)) for key in range(800)]
     length, exact = float(x.norm() * y.norm()), float(x @ y)
-    assert np.std(found) < math.sqrt(2 / SIZE) * length * 1.05
+    assert np.std(found) < math.sqrt(2 / SIZE) * length * 1.1
     assert abs(np.mean(found) - exact) < 4 * np.std(found) / math.sqrt(len(found))
     assert np.std(found) > 0.1 * length * math.sqrt(1 / SIZE)
 

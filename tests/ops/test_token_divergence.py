@@ -9,7 +9,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from thicket.ops.token_divergence import jensen_shannon, kl, token_divergence
+from thicket.ops.divergence import jensen_shannon
+from thicket.ops.token_divergence import kl, token_divergence
 
 HALF_TO_ONE = 0.2157615543388357
 """JS of (½, ½) and (1, 0): ½ (½ log(½/¾) + ½ log(½/¼)) + ½ log(1/¾) = ¾ log(4/3)."""

@@ -142,7 +142,9 @@ def test_one_statement_has_one_verdict_in_every_form(tmp_path: Path) -> None:
     content = json.loads((out / "claims.json").read_text(encoding="utf-8"))
     assert list(content["claims"]) == names
     assert sum(content["verdicts"].values()) == len(names)
-    assert content["claims"]["opd-beats-soups"]["verdict"] == "supported"
+    row = content["claims"]["opd-beats-soups"]
+    assert (row["verdict"], row["measured"]) == ("supported", "mean pass@1 of the student by opd")
+    assert row["value"]["low"] < row["value"]["value"] < row["value"]["high"]
     page, text = ((out / name).read_text(encoding="utf-8") for name in ("claims.html", "claims.md"))
     assert "toy &lt;b&gt;" in page
     assert "<b>toy" not in page

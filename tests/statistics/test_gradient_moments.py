@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from thicket.statistics.discordance import resamples, whole
 from thicket.statistics.gradient_moments import part_norm, product, quotient, squared_norm, variance
@@ -9,7 +10,7 @@ from thicket.statistics.gradient_moments import part_norm, product, quotient, sq
 ROUNDING = 1e-12
 
 
-def random(prompts: int, width: int, seed: int) -> np.ndarray:
+def random(prompts: int, width: int, seed: int) -> NDArray[np.float64]:
     return np.random.default_rng(seed).normal(size=(prompts, width))
 
 
@@ -27,7 +28,7 @@ def test_against_loops_over_the_resample() -> None:
     found = product(one @ other.T, times_A[None], times_B[None], same_AB)
     assert found[0] == pytest.approx(crossed, abs=ROUNDING)
     spread = np.mean([one[i] @ one[i] for i in list_A]) - expected
-    found = variance((one**2).sum(axis=1), np.array([expected]), times_A[None])
+    found = variance((one**2).sum(axis=1), np.array([float(expected)]), times_A[None])
     assert found[0] == pytest.approx(spread, abs=ROUNDING)
 
 

@@ -7,10 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from thicket.analysis.case import Case
+from thicket.analysis.sampled import judged
 from thicket.ops import draws
 from thicket.sampling.decode import Decoding
 from thicket.sampling.environment import Environment
-from thicket.sampling.judging import with_judge
 from thicket.sampling.rollouts import Request, Response, respond
 
 
@@ -34,15 +34,11 @@ class Answers:
 
 def answers(case: Case, model: Any, environment: Environment, samples: int = 1, temperature: float = 0.0) -> Answers:
     """G = `samples` answers to each item: greedy at temperature 0, else with an evaluation's draws."""
-    domain, asked = environment.domain, with_judge(environment, model, case.tokenizer, case.batch)
+    domain = environment.domain
     decoding = Decoding(temperature, most=domain.window.response)
     requests = [
         Request(prompt, draws.key(case.seed, int(item.id, 16)), samples)
         for prompt, item in zip(environment.prompts, environment.items, strict=True)
     ]
     responses = list(respond(model, case.tokenizer, requests, decoding, environment.stop_ids, domain.stop, case.batch))
-    verdicts = asked.judge(
-        [(one.text, item) for group, item in zip(responses, environment.items, strict=True) for one in group]
-    )
-    correct = np.array([verdict.correct for verdict in verdicts], dtype=bool)
-    return Answers(responses, correct.reshape(len(environment.items), samples))
+    return Answers(responses, judged(case, model, environment, responses))

@@ -43,7 +43,7 @@ def analyze(config: Connectivity, case: Case) -> Found:
     """Raises: ValueError where models have not the same tensors, which names both."""
     seeds = [draws.key(case.seed, RANDOM, number) for number in range(config.random_directions)]
     with opened(case.models) as weights:
-        changed = changes(weights, seeds, case.device)
+        changed = changes(weights, seeds, case.device, lambda share: case.tell(0.0, f"weights {share:.0%}"))
         asked = Asking(config, case, weights).ask(changed, seeds)
     names = [subject.name for subject in case.models]
     lines = list(_lines(config, case, names, asked))

@@ -7,11 +7,12 @@ takes the teacher's likeliest token as the label. The last two have no noise of 
 
 Variances are those of one prompt's gradient, E|g − E g|² over |E g|²: a batch of n prompts has an n-th. By the law of
 total variance the sampled token's is that of the whole vocabulary over prompts, which is the floor, and the noise of
-its draws. Legend: N prompts, T tokens of a prompt's responses, D draws, V vocabulary, M numbers of a sketch, R resamples.
+its draws. Gradients are sketches (`thicket.analysis.gradients`), of which the mean over draws is kept for each prompt.
+Legend: N prompts, T tokens of a prompt's responses, V vocabulary, M numbers of a sketch, R resamples.
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import Any
 
@@ -22,7 +23,7 @@ from torch import Tensor
 
 from thicket.analysis.case import Case
 from thicket.analysis.found import Found, Row, Statistic
-from thicket.analysis.gradients import Reader, Reading
+from thicket.analysis.gradients import SKETCH, Reader, Reading
 from thicket.analysis.sampled import plain, sampled
 from thicket.config.analysis import Estimators
 from thicket.ops import distillation, draws
@@ -39,6 +40,7 @@ UNTOLD = 1e-12
 """KL in nats a token below which student and teacher are one model, and nothing is relative to their gradient. (Equal
 ones have exactly 0; in float64 rounding gives less than this to any.)"""
 FULL, DRAWN = "full_vocab", "sampled_token"
+ESTIMATORS = (FULL, "top_k", "top1", DRAWN)
 Floats = NDArray[np.float64]
 
 
@@ -87,35 +89,10 @@ class Domain:
 
 def analyze(config: Estimators, case: Case) -> Found:
     """Figures `variance`, `noise` (of draws alone), `bias` (|ḡ − ḡ_full| / |ḡ_full|) and `cosine`, both of the batch of
-    all prompts, for `ESTIMATOR:DOMAIN`; `bias_noise` is the bias that draws alone would give on average."""
-    student, teacher = (Reader(one.load(case.device), len(case.tokenizer), case.seed) for one in case.models)
-    found = list[Domain]()
-    for place, environment in enumerate(case.environments):
-
-        def tell(share: float, place: int = place, name: str = environment.domain.name) -> None:
-            case.tell((place + share) / len(case.environments), f"{name}: gradients")
-
-        prompts = list(_prompts(config, case, student, teacher, environment, tell))
-        count = len(prompts)
-        names = prompts[0].means
-        found.append(
-            Domain(
-                name=environment.domain.name,
-                estimates={
-                    name: Estimate(
-                        torch.stack([one.means[name] for one in prompts]).double().numpy(),
-                        np.array([one.squares[name] for one in prompts]),
-                        config.resamples if name == DRAWN else 1,
-                    )
-                    for name in names
-                },
-                kl_N=np.array([one.kl for one in prompts]),
-                tokens_N=np.array([one.tokens for one in prompts], dtype=np.float64),
-                times_RN=np.concatenate(
-                    [whole(count), resamples(count, REPLICATES, [draws.key(case.seed, place)])]
-                ),
-            )
-        )
+    all prompts and, of the sampled token, of the mean over its draws, for `ESTIMATOR:DOMAIN`; `bias_noise` is the bias
+    that draws alone would give on average."""
+    readers = [Reader(one.load(case.device), len(case.tokenizer), case.seed) for one in case.models]
+    found = [_domain(config, case, readers[0], readers[1], place) for place in range(len(case.environments))]
     figures = {key: values_R for one in found for key, values_R in _figures(one)}
     return Found(
         [statistic for one in found for statistic in _statistics(one)],
@@ -127,38 +104,67 @@ def analyze(config: Estimators, case: Case) -> Found:
     )
 
 
+def _domain(config: Estimators, case: Case, student: Reader, teacher: Reader, place: int) -> Domain:
+    environment, prompts = case.environments[place], list[_Prompt]()
+    name, count = environment.domain.name, len(environment.items)
+    for one in _prompts(config, case, student, teacher, environment):
+        prompts.append(one)
+        done = (place + len(prompts) / count) / len(case.environments)
+        case.tell(done, f"{name} KL {sum(each.kl for each in prompts) / sum(each.tokens for each in prompts):.4f}")
+    estimates = {
+        estimator: Estimate(
+            torch.stack([one.means[estimator] for one in prompts]).double().numpy(),
+            np.array([one.squares[estimator] for one in prompts]),
+            config.resamples if estimator == DRAWN else 1,
+        )
+        for estimator in ESTIMATORS
+    }
+    times_RN = np.concatenate([whole(count), resamples(count, REPLICATES, [draws.key(case.seed, place)])])
+    kl_N, tokens_N = (np.array([getattr(one, key) for one in prompts], dtype=np.float64) for key in ("kl", "tokens"))
+    return Domain(name, estimates, kl_N, tokens_N, times_RN)
+
+
 @dataclass
 class _Prompt:
-    """Estimates of one prompt."""
+    """The gradients of one prompt, by estimator."""
 
-    means: dict[str, Tensor]
-    squares: dict[str, float]
-    kl: float
     tokens: int
+    kl: float = 0.0
+    """Sum over the tokens."""
+    means: dict[str, Tensor] = field(default_factory=dict)
+    """Sketches_M of the mean over draws."""
+    squares: dict[str, float] = field(default_factory=dict)
+    """Mean over draws of the squared length."""
+
+    def take(self, estimator: str, sketches: Iterable[Tensor]) -> None:
+        """One sketch for each draw."""
+        total_M, square, count = torch.zeros(SKETCH, dtype=torch.float64), 0.0, 0
+        for sketch_M in sketches:
+            total_M += sketch_M
+            square += float(sketch_M.double().square().sum())
+            count += 1
+        self.means[estimator], self.squares[estimator] = total_M / count, square / count
 
 
 def _prompts(
-    config: Estimators, case: Case, student: Reader, teacher: Reader, environment: Environment, tell: Any
+    config: Estimators, case: Case, student: Reader, teacher: Reader, environment: Environment
 ) -> Iterator[_Prompt]:
     groups = sampled(case, student.model, environment, plain(environment), config.samples, RESPONSES)
-    losses = {FULL: distillation.reverse_kl, "top_k": distillation.top_k_with_tail(config.k), "top1": distillation.top1}
-    for place, (prompt, group) in enumerate(zip(environment.prompts, groups, strict=True)):
+    losses = {"top_k": distillation.top_k_with_tail(config.k), "top1": distillation.top1}
+    for item, prompt, group in zip(environment.items, environment.prompts, groups, strict=True):
         responses = [response.tokens for response in group]
         reading = student.read(prompt, responses)
         with torch.no_grad():
             judged = teacher.read(prompt, responses)
         gradient = partial(_gradient, student, reading, teacher, judged)
-        made, drawn = _Prompt({}, {}, 0.0, len(reading.tokens_N)), list[Tensor]()
+        made = _Prompt(len(reading.tokens_N))
+        exact_M, kl_T = gradient(distillation.reverse_kl, reading.tokens_N)
+        made.kl = float(kl_T.sum())
+        made.take(FULL, [exact_M])
         for name, loss in losses.items():
-            made.means[name], values_T = gradient(loss, reading.tokens_N)
-            made.squares[name] = float(made.means[name].double().square().sum())
-            made.kl = float(values_T.sum()) if name == FULL else made.kl
-        key = draws.key(case.seed, TOKENS, int(environment.items[place].id, 16))
-        for tokens_T in _drawn(student, reading, key, config.resamples):
-            drawn.append(gradient(distillation.sampled_token(None), tokens_T)[0].double())
-        made.means[DRAWN] = sum(drawn, torch.zeros(())) / len(drawn)
-        made.squares[DRAWN] = sum(float(one_M.square().sum()) for one_M in drawn) / len(drawn)
-        tell((place + 1) / len(groups))
+            made.take(name, [gradient(loss, reading.tokens_N)[0]])
+        drawn = _drawn(student, reading, draws.key(case.seed, TOKENS, int(item.id, 16)), config.resamples)
+        made.take(DRAWN, (gradient(distillation.sampled_token(None), tokens_T)[0] for tokens_T in drawn))
         yield made
 
 
@@ -223,8 +229,8 @@ def _length(products_NN: Floats, times_RN: Floats) -> Floats:
 
 
 def _statistics(one: Domain) -> Iterator[Statistic]:
-    """Over prompts: `kl` a token; `token_noise`, the variance of draws over the squared length of the prompt's gradient;
-    `item_bias`, the distance from it over its length. Without weights where the models are equal."""
+    """Over prompts: `kl` a token; `token_noise`, the draws' variance over the squared length of the exact gradient;
+    `item_bias`, the distance from that gradient over its length. Without weights where the models are equal."""
     yield Statistic("kl", one.name, "item", one.kl_N.tolist(), one.tokens_N.tolist())
     known = float(one.told)
     squares_N = one.full.products_NN.diagonal() * known

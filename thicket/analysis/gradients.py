@@ -71,7 +71,10 @@ class Reader:
         return self.logits(hidden_NH).double().log_softmax(dim=-1)
 
     def gradient(self, reading: Reading, objective: Objective) -> tuple[Tensor, Tensor]:
-        """The sketch_M of the gradient of the objective's sum over all N tokens, and value_N; asked any number of times."""
+        """The sketch_M of the gradient of the objective's sum over all N tokens, and value_N.
+
+        A reading can be asked any number of times. The model's own gradients are empty before and after.
+        """
         leaf_NH, values = reading.hidden_NH.detach().requires_grad_(), list[Tensor]()
         for part in self.chunks(len(leaf_NH)):
             value_N = objective(self.log_probs(leaf_NH[part]), part)

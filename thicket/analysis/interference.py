@@ -76,7 +76,8 @@ class Gradients:
     @property
     def useful_N(self) -> NDArray[np.bool_]:
         """Whether a prompt's responses differ in reward: the others have no gradient."""
-        return self.correct_NG.any(axis=1) & ~self.correct_NG.all(axis=1)
+        rate_N = self.correct_NG.mean(axis=1)
+        return (rate_N > 0) & (rate_N < 1)
 
 
 @dataclass(frozen=True)
@@ -154,7 +155,9 @@ def _times(environment: Environment, seed: int) -> Floats:
     return np.concatenate([whole(count), resamples(count, REPLICATES, [seed])])
 
 
-def _prompt(reader: Reader, prompt: list[int], responses: list[list[int]], correct_G: NDArray[np.bool_]) -> torch.Tensor:
+def _prompt(
+    reader: Reader, prompt: list[int], responses: list[list[int]], correct_G: NDArray[np.bool_]
+) -> torch.Tensor:
     """The sketch of a prompt's gradient; of equal rewards it is 0, and nothing is read."""
     if correct_G.all() or not correct_G.any():
         return torch.zeros(SKETCH)

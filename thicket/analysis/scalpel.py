@@ -69,7 +69,8 @@ class Compared:
 def analyze(config: Scalpel, case: Case) -> Found:
     """Raises: ValueError where models have not the same tensors, which names both."""
     with opened(case.models) as weights:
-        groups = grouped(changes(weights, device=case.device))
+        found = changes(weights, device=case.device, tell=lambda share: case.tell(0.0, f"weights {share:.0%}"))
+        groups = grouped(found)
     base_scores, compared = _compared(config, case)
     base, *others = (subject.name for subject in case.models)
     measured = [

@@ -7,8 +7,8 @@ model, then the one that learned.
 
 Both models are scored at temperature 1 with the same draws. Which items are hard is told by other samples of the frozen
 model: those that it happens to fail in one set of samples it does better on in the next, whatever was learned, and a
-split by the scored samples would take that for a gain (regression to the mean). Legend: I items, G responses to an item,
-N positions.
+split by the scored samples would take that for a gain (regression to the mean). Legend: I items, G responses to an
+item, N positions.
 """
 
 from collections.abc import Iterator
@@ -30,7 +30,7 @@ from thicket.sampling.decode import Decoding
 from thicket.sampling.environment import Environment
 
 MODELS = ("frozen", "learned")
-TERMS = ("support", "reshaping", "anchor", "constant", "total")
+TERMS: tuple[str, ...] = ("support", "reshaping", "anchor", "constant", "total")
 """`total` is the loss itself, which the others sum to."""
 TRAINING, PLACING, SCORING = 41, 42, 43
 """Streams of draws: training samples, the samples that say how hard an item is, and those that are scored."""
@@ -92,9 +92,7 @@ def _domain(config: SelfDistillation, case: Case, readers: list[Reader], environ
         scores[name] = judged(case, reader.model, environment, scoring).mean(axis=1)
     return Domain(
         name=environment.domain.name,
-        terms={
-            model: {term: np.array([one[model][term] for one in terms]) for term in TERMS} for model in MODELS
-        },
+        terms={model: {term: np.array([one[model][term] for one in terms]) for term in TERMS} for model in MODELS},
         positions_I=np.array([sum(len(one.tokens) for one in group) for group in training], dtype=np.float64),
         unusable_I=_unusable(environment, training),
         sample_correct_I=judged(case, frozen, environment, training).sum(axis=1).astype(np.float64),
@@ -109,7 +107,7 @@ def _item(
 ) -> dict[str, dict[str, float]]:
     """Model → term → its sum over the positions of an item's training samples."""
     readings = [reader.read(prompt, [one.tokens for one in group]) for reader in readers]
-    sums = {model: dict.fromkeys(TERMS, 0.0) for model in MODELS}
+    sums: dict[str, dict[str, float]] = {model: dict.fromkeys(TERMS, 0.0) for model in MODELS}
     frozen, temperature = readers[0], config.train_temperature
     for part in frozen.chunks(len(readings[0].tokens_N)):
         logits_NV = frozen.logits(readings[0].hidden_NH[part])

@@ -4,11 +4,12 @@ Made for measuring, not for training: exact zeros of probability are allowed, an
 digits. Legend: N positions, V vocabulary, K candidates.
 """
 
-import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+
+from thicket.ops.divergence import jensen_shannon, log_ratio
 
 
 @dataclass(frozen=True)
@@ -57,22 +58,6 @@ def token_divergence(log_base_NV: Tensor, log_other_NV: Tensor, candidates: int)
     )
 
 
-def jensen_shannon(log_p_NV: Tensor, log_q_NV: Tensor) -> Tensor:
-    """½KL(p ‖ m) + ½KL(q ‖ m) with m = (p + q)/2, js_N: between 0 and log 2 (Lin 1991).
-
-    As Σ_v m f(x) with x = ½ log(p/q) and f(x) = x tanh x − log cosh x, the same sum in other words: p = m (1 + tanh x)
-    and q = m (1 − tanh x). No term is below 0, in floating point too, so none is raised to 0; equal distributions give
-    exactly 0, and nearly equal ones some 1e-14, where the difference of two KLs would be rounding alone.
-    """
-    half_NV = _log_ratio(log_p_NV, log_q_NV) / 2
-    # Far beyond where f is log 2 to the last digit, and where sinh² would overflow.
-    reach = -math.log(torch.finfo(half_NV.dtype).eps)
-    half_NV = half_NV.clamp(-reach, reach)
-    log_cosh_NV = half_NV.sinh().square().log1p() / 2
-    m_NV = (log_p_NV.exp() + log_q_NV.exp()) / 2
-    return (m_NV * (half_NV * half_NV.tanh() - log_cosh_NV)).sum(dim=-1)
-
-
 def kl(log_p_NV: Tensor, log_q_NV: Tensor) -> Tensor:
     """KL(p ‖ q) as Σ_v p log(p/q) − p + q, kl_N; infinite where q lacks a token of p.
 
@@ -80,13 +65,8 @@ def kl(log_p_NV: Tensor, log_q_NV: Tensor) -> Tensor:
     1e-8 and of either sign, stays in the figure.
     """
     p_NV, q_NV = log_p_NV.exp(), log_q_NV.exp()
-    weighted_NV = p_NV * _log_ratio(log_p_NV, log_q_NV)
+    weighted_NV = p_NV * log_ratio(log_p_NV, log_q_NV)
     return (torch.where(p_NV > 0, weighted_NV, 0.0) - p_NV + q_NV).sum(dim=-1)
-
-
-def _log_ratio(log_p_NV: Tensor, log_q_NV: Tensor) -> Tensor:
-    """log(p/q), and 0 where neither has the token."""
-    return torch.where(log_p_NV == log_q_NV, 0.0, log_p_NV - log_q_NV)
 
 
 def _overlap(log_p_NV: Tensor, log_q_NV: Tensor, candidates: int) -> Tensor:

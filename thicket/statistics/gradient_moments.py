@@ -1,8 +1,8 @@
 """Moments of gradients that are known by their products: of the prompts' gradients g_i, all ⟨g_i, g_j⟩.
 
 A mean over N prompts is not its expectation: |ḡ|² is |Eg|² and an N-th of the variance. Products of two different
-prompts have no such part (a U-statistic; Hoeffding 1948), and a bootstrap resample, which holds prompts twice, gets none
-of it either. Everything is given for R resamples at once, each by how often it holds every prompt.
+prompts have no such part (a U-statistic; Hoeffding 1948), and a bootstrap resample, which holds prompts twice, gets
+none of it either. Everything is given for R resamples at once, each by how often it holds every prompt.
 Legend: N (A, B) prompts, R resamples.
 """
 
@@ -12,10 +12,12 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 
-def product(products_AB: Floats, times_RA: Floats, times_RB: Floats, same_AB: NDArray[np.bool_] | None = None) -> Floats:
-    """⟨E g, E h⟩ from the products of g's prompts with h's, product_R; `same_AB`: pairs of one prompt, which don't count.
+def product(
+    products_AB: Floats, times_RA: Floats, times_RB: Floats, same_AB: NDArray[np.bool_] | None = None
+) -> Floats:
+    """⟨E g, E h⟩ from the products of g's prompts with h's, product_R; NaN where no two different prompts are drawn.
 
-    NaN in a resample that holds no two different prompts.
+    same_AB: pairs that are one and the same prompt, which don't count.
     """
     counted_AB = np.ones(products_AB.shape) if same_AB is None else (~same_AB).astype(np.float64)
     above_R = ((times_RA @ (products_AB * counted_AB)) * times_RB).sum(axis=1)

@@ -25,6 +25,16 @@ SECTIONS: dict[str, tuple[Claim, ...]] = {
     "What reinforcement changes": critical.CLAIMS,
     "Self-distillation, and the base": self_distillation.CLAIMS,
 }
+TEXTS = {
+    "statement": "statement",
+    "figure": "source",
+    "value": "measured",
+    "control": "held_against",
+    "rule": "holds_where",
+    "needs": "needs",
+    "decides": "would_be_decided_by",
+}
+"""Field of a claim → its key in claims.json, where `value` and `control` are the numbers."""
 HEAD = ("statement", "measured", "control", "effect", "p (Holm)", "verdict", "seeds")
 MARKS = {"supported": "✓", "not supported": "✗", "undecided at this scale": "?"}
 RULE = (
@@ -55,7 +65,7 @@ def _content(stage: ClaimsStage, rows: Sequence[Row]) -> dict[str, Any]:
     claims = {
         row.claim.name: {
             **{key: value for key, value in asdict(row).items() if key != "claim"},
-            **{key: value for key, value in vars(row.claim).items() if key not in ("name", "measure")},
+            **{TEXTS[key]: value for key, value in vars(row.claim).items() if key in TEXTS},
         }
         for row in rows
     }

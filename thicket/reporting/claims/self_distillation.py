@@ -144,7 +144,10 @@ def _amplifies(evidence: Evidence) -> Iterator[Measured]:
             reinforced = next((by_type[kind] for kind in RL if kind in by_type), None)
             if reinforced is None or "sft" not in by_type:
                 continue
-            kl = [look.statistic("kl_model_base", of=name) for name in (reinforced, by_type["sft"])]
+            kl = [
+                look.statistic("kl_model_base", look.result["domains"][0], name)
+                for name in (reinforced, by_type["sft"])
+            ]
             lost = [look.statistic("forgetting", of=name) for name in (reinforced, by_type["sft"])]
             if all(one is not None for one in (*kl, *lost)):
                 pairs.append((kl[0], kl[1]))  # type: ignore[arg-type]

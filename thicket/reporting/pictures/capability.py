@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from thicket.reporting.svg import ROLES
 from thicket.reporting.text import PERCENT
 
-PANEL_WIDTH, HEIGHT = 2.6, 2.5
+PANEL_WIDTH, HEIGHT = 2.9, 2.6
 """Inches."""
 
 
@@ -22,8 +22,11 @@ def picture(result: Mapping[str, Any], tables: Mapping[str, list[dict[str, str]]
         for model, (colour, marker, line) in zip(result["models"], ways, strict=True):
             own = [row for row in rows if row["model"] == model and row["domain"] == domain]
             k, share = [float(row["k"]) for row in own], [float(row["pass_at_k"]) * PERCENT for row in own]
-            axes.plot(k, share, line, color=colour, marker=marker, markersize=4, label=model)
+            axes.plot(k, share, line, color=colour, marker=marker, markersize=4, label=model, clip_on=False)
         axes.set(title=domain, xscale="log", ylim=(0, PERCENT), xlabel="k (log scale)")
+        ks = sorted({int(row["k"]) for row in rows})
+        axes.set_xticks(ks, list(map(str, ks)), minor=False)
+        axes.minorticks_off()
         if place == 0:
             axes.set_ylabel("pass@k, %")
             axes.legend(loc="lower right")

@@ -148,7 +148,7 @@ def _explained(axes: Axes, result: Mapping[str, Any], domains: list[str]) -> Non
             axes.hlines(place + side, low, high, color=style["color"], linewidth=line["linewidth"])
             axes.plot(figures["values"][key] * PERCENT, place + side, **style)
     axes.set(yticks=[], ylim=(len(domains) - 0.5, -0.5))
-    axes.set_xlim(right=PERCENT)
+    axes.set_xlim(min(0.0, axes.get_xlim()[0]), PERCENT)
     axes.axvline(0, color=ROLES["muted"], linewidth=0.8)
 
 
