@@ -12,7 +12,7 @@ from matplotlib.patches import Rectangle
 from thicket.analysis.case import Case
 from thicket.analysis.found import Found, Statistic
 from thicket.analysis.sampled import plain, sampled
-from thicket.analysis.self_distillation import PLACED, PLACING, SCORED, SCORING, TERMS, TRAINING, analyze, harder
+from thicket.analysis.self_distillation import PLACING, SCORING, TERMS, TRAINING, analyze, harder
 from thicket.config.analysis import SelfDistillation
 from thicket.ops.self_distillation import expected_loss, start_log_probs
 from thicket.reporting.pictures.self_distillation import picture
@@ -120,7 +120,7 @@ def test_gains_are_of_samples_that_placed_no_item() -> None:
         groups = sampled(case, model(seed), asked, plain(asked), samples, stream)
         return np.array([np.mean([late(one.text) for one in group]) for group in groups])
 
-    placed, frozen, learned = rates(0, PLACED, PLACING), rates(0, SCORED, SCORING), rates(1, SCORED, SCORING)
+    placed, frozen, learned = rates(0, 4, PLACING), rates(0, 4, SCORING), rates(1, 4, SCORING)
     assert not np.array_equal(placed, frozen)
     hard = harder(placed)
     assert hard is not None

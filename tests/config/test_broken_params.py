@@ -97,7 +97,7 @@ CASES = [
         edited("values:\n  method:", "values:\n  methods:"),
         """
         params.yaml:17: values.methods: there is no such group of values
-            allowed: base, domain, evaluation, method, sampler, trainer
+            allowed: analysis, base, domain, evaluation, method, sampler, trainer
             did you mean: method
         """,
     ),

@@ -16,7 +16,7 @@ from thicket.config.problems import ConfigError, Problem
 from thicket.config.project import Project
 from thicket.config.run import Evaluation, Sampler, Trainer
 from thicket.config.schema import tags
-from thicket.config.stages import DataStage, Stage, read_stage, write_stage
+from thicket.config.stages import STAGE_TYPES, DataStage, Stage, read_stage, write_stage
 from thicket.config.validate import validate
 from thicket.plan.pipeline import resolve
 
@@ -78,7 +78,7 @@ def configs() -> list[Stage]:
 
 def test_a_config_is_read_as_it_was_written(tmp_path: Path) -> None:
     stages: list[Any] = configs()
-    assert {stage.stage for stage in stages} == {"data", "base", "specialist", "student", "evaluate", "report"}
+    assert {stage.stage for stage in stages} == set(STAGE_TYPES)
     for stage in stages:
         write_stage(tmp_path / "stage.yaml", stage)
         assert read_stage(tmp_path / "stage.yaml") == stage

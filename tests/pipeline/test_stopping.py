@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from lab import Lab
+from lab import Lab, new_lab
 
 STEPS = 400
 """So many that a signal arrives in the middle of the training."""
@@ -63,9 +63,10 @@ def wait_until_gone(lab: Lab) -> None:
 
 
 @pytest.fixture(scope="module")
-def unbroken(built_lab: tuple[Lab, set[str]], tmp_path_factory: pytest.TempPathFactory) -> tuple[Lab, bytes]:
+def unbroken(tmp_path_factory: pytest.TempPathFactory) -> tuple[Lab, bytes]:
     """The project before the longer training, and the weights that this makes when nobody disturbs it."""
-    before = built_lab[0].copy(tmp_path_factory.mktemp("longer") / "project")
+    before = new_lab(tmp_path_factory.mktemp("longer") / "project")
+    before.repro(f"specialist-{NAME}")
     before.edit(longer)
     whole = before.copy(tmp_path_factory.mktemp("unbroken") / "project")
     whole.repro(f"specialist-{NAME}")

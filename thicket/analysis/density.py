@@ -20,13 +20,14 @@ DECIMALS = 9
 
 def analyze(config: Density, case: Case) -> Found:
     """The density, and the picture of a plane where one is asked for."""
-    points = config.slice**2
+    points = (config.slice or 0) ** 2
     whole = 1 + config.perturbations * len(set(config.sigmas)) + points
     first = 1 - points / whole
     found = of_bank(config, make_bank(config, _part(case, 0.0, first)))
-    if not points:
+    if config.slice is None:
         return found
-    return replace(found, tables={**found.tables, "slice": _slice(config, _part(case, first, 1.0))})
+    plane = _slice(config, config.slice, _part(case, first, 1.0))
+    return replace(found, tables={**found.tables, "slice": plane})
 
 
 def of_bank(config: Density, bank: Bank) -> Found:
@@ -58,10 +59,10 @@ def of_bank(config: Density, bank: Bank) -> Found:
     return Found(statistics, {"density": rows})
 
 
-def _slice(config: Density, case: Case) -> list[Row]:
-    """Scores on the plane θ + x σ ε_1 + y σ ε_2, σ the largest one: of the bank, the first two perturbations."""
+def _slice(config: Density, points: int, case: Case) -> list[Row]:
+    """Scores on points × points of the plane θ + x σ ε_1 + y σ ε_2: σ the largest, ε the bank's first two."""
     sigma = max(config.sigmas)
-    steps = np.linspace(-config.slice_reach, config.slice_reach, config.slice).tolist()
+    steps = np.linspace(-config.slice_reach, config.slice_reach, points).tolist()
     places = [(x, y) for y in steps for x in steps]
     plane: list[Neighbour] = [
         (perturbation(case.seed, 0, x * sigma), perturbation(case.seed, 1, y * sigma)) for x, y in places

@@ -34,10 +34,6 @@ TERMS: tuple[str, ...] = ("support", "reshaping", "anchor", "constant", "total")
 """`total` is the loss itself, which the others sum to."""
 TRAINING, PLACING, SCORING = 41, 42, 43
 """Streams of draws: training samples, the samples that say how hard an item is, and those that are scored."""
-PLACED = 4
-"""Samples of the frozen model that say how hard an item is; pass rates have one step more."""
-SCORED = 4
-"""Samples of either model that are scored."""
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
@@ -85,10 +81,10 @@ def _domain(config: SelfDistillation, case: Case, readers: list[Reader], environ
     hot = Decoding(config.train_temperature, config.top_k, config.top_p, window)
     training = sampled(case, frozen, environment, hot, config.samples, TRAINING)
     terms = [_item(config, readers, prompt, group) for prompt, group in zip(environment.prompts, training, strict=True)]
-    placing = sampled(case, frozen, environment, plain(environment), PLACED, PLACING)
+    placing = sampled(case, frozen, environment, plain(environment), config.score_samples, PLACING)
     scores = {}
     for name, reader in zip(MODELS, readers, strict=True):
-        scoring = sampled(case, reader.model, environment, plain(environment), SCORED, SCORING)
+        scoring = sampled(case, reader.model, environment, plain(environment), config.score_samples, SCORING)
         scores[name] = judged(case, reader.model, environment, scoring).mean(axis=1)
     return Domain(
         name=environment.domain.name,

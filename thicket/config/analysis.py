@@ -38,8 +38,8 @@ class Density(Neighbours):
     type: Literal["density"]
     margins: Annotated[list[Share], Field(min_length=1)] = [0.0, 0.05]
     """m, as a difference of mean scores; at 0 the strict share (>) tells ties from gains."""
-    slice: Count = 0
-    """Points on a side of a picture of the plane through two random directions; 0: no picture."""
+    slice: Annotated[int, Field(ge=2)] | None = None
+    """Points on a side of a picture of the plane through two random directions; null: no picture."""
     slice_reach: PositiveFloat = 2.0
     """Half the side of that plane, in units of the largest σ."""
 
@@ -142,6 +142,9 @@ class SelfDistillation(Asked):
     """Of the training samples."""
     samples: Positive = 2
     """Responses to an item at the training temperature."""
+    score_samples: Positive = 4
+    """Responses to an item at temperature 1 that a model is scored on; of the frozen one as many again, which tell the
+    hard items from the easy ones."""
 
 
 class Estimators(Asked):

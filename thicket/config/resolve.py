@@ -107,7 +107,7 @@ class Resolver:
             raise ConfigError(problems)
         looked = [made for made in analyses if made]
         claims = [self._claims(order, looked)] if looked else []
-        return [*data, *models, *evaluations, *looked, *claims, self._report(order)]
+        return [*data, *models, *evaluations, *looked, *claims, self._report(order, bool(claims))]
 
     def data(self, name: str, at: Path_) -> Resolved:
         """The data of a single domain, whatever the models are; `at` asks for it. Raises: ConfigError."""
@@ -337,7 +337,7 @@ class Resolver:
     def _domain_origins(self, names: Iterable[str]) -> dict[Path_, str]:
         return origins.of_domains(self.parts.domains[name].layers for name in names)
 
-    def _report(self, order: list[str]) -> Resolved:
+    def _report(self, order: list[str], claims: bool) -> Resolved:
         models = [self._row(name) for name in order]
         stage = ReportStage(
             name="report",
@@ -345,6 +345,7 @@ class Resolver:
             experiment=self.params.experiment,
             domains=self.params.domains,
             models=models,
+            claims=claims,
         )
         return Resolved(stage, Layered().note(origins.of_report(self.graph, order)), models=tuple(order))
 

@@ -168,7 +168,7 @@ class ClaimsStage(Stage):
     """All models."""
     analyses: list[ReportedAnalysis]
     """All analyses."""
-    resamples: Positive = 2000
+    resamples: Positive = 5000
     """Bootstrap resamples, over seeds and within each over prompts (or what else an analysis resamples)."""
     level: Share = 0.05
     """Of the tests over the whole table, by Holm's procedure."""
@@ -186,6 +186,8 @@ class ReportStage(Stage):
     """Domains that all models are scored on: the columns."""
     models: list[ReportedModel]
     """All models: the rows."""
+    claims: bool = False
+    """Whether a page on the claims lies beside it."""
 
 
 AnyStage = Annotated[

@@ -50,10 +50,11 @@ BUDGET_NOTE = (
 LINEAGE_NOTE = "Solid: starts from. Broken: learns from, or is a mean of. Each box leads to the model's scores."
 
 
-def page(results: Results) -> str:
-    """The whole page, with a newline at its end."""
+def page(results: Results, claims: bool = False) -> str:
+    """The whole page, with a newline at its end; `claims`: it leads to the page on them."""
     title = escaped(results.experiment)
     links = " ".join(f'<a href="#{name}">{escaped(text)}</a>' for name, text in SECTIONS.items())
+    links = f'<a href="claims.html">Claims</a> {links}' if claims else links
     body = "\n".join([_top(results), f"<nav>{links}</nav>", *_sections(results)])
     return (
         f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<title>{title}: results</title>\n'

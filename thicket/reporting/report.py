@@ -19,7 +19,7 @@ def build_report(stage: ReportStage, root: Path, out: Path) -> None:
     items in the same way.
     """
     results = compare(stage, read_inputs(stage, root))
-    (out / "index.html").write_text(page(results), encoding="utf-8")
+    (out / "index.html").write_text(page(results, stage.claims), encoding="utf-8")
     (out / "results.md").write_text(markdown(results), encoding="utf-8")
     text = json.dumps(to_json(results, findings(results)), indent=1, ensure_ascii=False)
     (out / "results.json").write_text(text + "\n", encoding="utf-8")

@@ -84,7 +84,7 @@ def _check_windows(config: AnalyzeStage, folder: Path) -> None:
         wanted = domain.window.prompt + domain.window.response
         if longest is not None and wanted > longest:
             raise ValueError(
-                f"{folder}: made for {longest} tokens, and {domain.name} takes {wanted} (its window's prompt and response)"
+                f"{folder}: made for {longest} tokens, and {domain.name} asks for {wanted} (prompt and response)"
             )
 
 
