@@ -191,7 +191,10 @@ def _statement(row: Row) -> str:
 
 
 def _cell(value: str) -> str:
-    return f"<td>{html.escape(value)}</td>"
+    """An interval goes under its value; verdicts are coloured."""
+    number, _, interval = html.escape(value).partition(" [")
+    heat = {"✓": ' class="gain" style="--heat: .3"', "✗": ' class="loss" style="--heat: .3"'}.get(value[:1], "")
+    return f"<td{heat}>{number}{f'<small>[{interval}</small>' if interval else ''}</td>"
 
 
 def _pictures(stage: ClaimsStage, root: Path) -> Iterable[str]:
