@@ -8,7 +8,8 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from thicket.config.base import FolderBase, HubBase
-from thicket.models.elsewhere import load_elsewhere
+from thicket.models import elsewhere
+from thicket.models.elsewhere import fetched, load_elsewhere
 from thicket.models.folder import load_model
 
 REVISION = "0123456789abcdef0123456789abcdef01234567"
@@ -66,3 +67,33 @@ def test_unreachable_hub(tmp_path: Path, monkeypatch):
     )
     with pytest.raises(ValueError, match=expected):
         load_elsewhere(hub_base(), tmp_path)
+
+
+def test_a_source_is_a_folder_or_an_id_of_the_hub(toy_folder: Path, monkeypatch: pytest.MonkeyPatch):
+    """The hub is asked for weights and texts alone, at the revision that is named."""
+    asked: list[tuple[str, str | None, list[str]]] = []
+
+    def download(name: str, revision: str | None, allow_patterns: list[str]) -> str:
+        asked.append((name, revision, allow_patterns))
+        return str(toy_folder)
+
+    monkeypatch.setattr(elsewhere, "snapshot_download", download)
+    assert fetched(str(toy_folder)) == toy_folder
+    assert asked == []
+    assert fetched("someone/some-model") == fetched(f"someone/some-model@{REVISION}") == toy_folder
+    assert [(name, revision) for name, revision, _ in asked] == [
+        ("someone/some-model", None),
+        ("someone/some-model", REVISION),
+    ]
+    assert not any(pattern.endswith((".py", ".bin", ".pt")) for pattern in asked[0][2])
+
+
+def test_a_hub_that_can_t_be_reached_is_named(monkeypatch: pytest.MonkeyPatch):
+    def refuse(*_: Any, **__: Any) -> str:
+        raise OSError("no route to host")
+
+    monkeypatch.setattr(elsewhere, "snapshot_download", refuse)
+    with pytest.raises(
+        ValueError, match="someone/some-model: no folder here, and the hub's model can't be loaded: no route"
+    ):
+        fetched("someone/some-model")

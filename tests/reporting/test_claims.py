@@ -56,7 +56,9 @@ def add_analysis(
     folder = root / "build/analysis" / made.name
     folder.mkdir(parents=True)
     sizes = {name: 1000 * (1 + place) for place, name in enumerate(made.models)}
-    (folder / "result.json").write_text(json.dumps({"parameters": sizes, "figures": {}}), encoding="utf-8")
+    (folder / "result.json").write_text(
+        json.dumps({"parameters": sizes, "figures": {}, "domains": ["sort"]}), encoding="utf-8"
+    )
     (folder / "units.json").write_text(json.dumps(statistics), encoding="utf-8")
     (folder / "picture.svg").write_text("<svg>drawn</svg>", encoding="utf-8")
     return stage.model_copy(update={"analyses": [*stage.analyses, made]})
@@ -169,3 +171,47 @@ def test_a_missing_analysis_is_named(tmp_path: Path) -> None:
     made = ReportedAnalysis(name="gone", type="density", models=["tiny"], seed=0)
     with pytest.raises(ValueError, match=r"result\.json: there is no such file; `dvc repro analyze-gone`"):
         _ = Evidence(stage.model_copy(update={"analyses": [made]}), tmp_path).analyses
+
+
+def sized(root: Path, order: list[str]) -> Row:
+    """Density at a small base and at three of another size, of which one has the small one's pretraining."""
+    stage = consolidated(root, 3, USUAL)
+    shares = {"small": 0.1, "quarter": 0.9, "clean": 0.9, "full": 0.4}
+    recipes = {"small": (650, "a"), "quarter": (162, "a"), "clean": (650, "b"), "full": (650, "a")}
+    for seed in range(3):
+        for kind in order:
+            name = f"{kind}-{seed}"
+            steps, corpus = recipes[kind]
+            model = base(name).model_copy(update={"seed": seed, "steps": steps, "corpus": corpus})
+            write_run(root, [model], {name: {"sort": counts(0.3, 1), "odd": counts(0.3, 2)}}, {})
+            stage = stage.model_copy(update={"models": [*stage.models, model]})
+            hits = np.random.default_rng(seed).binomial(1, shares[kind], 80).astype(float).tolist()
+            about = {"name": "density_gt_0@0.01", "domain": "sort", "unit": "perturbation", "of": "", "weights_U": None}
+            made = ReportedAnalysis(name=f"d-{name}", type="density", models=[name], seed=seed)
+            stage = add_analysis(root, stage, made, [{**about, "amounts_U": hits}])
+            path = root / f"build/analysis/d-{name}/result.json"
+            result = json.loads(path.read_text(encoding="utf-8"))
+            result["parameters"] = {name: 100 if kind == "small" else 600}
+            path.write_text(json.dumps(result), encoding="utf-8")
+    return row_of("density-grows", stage, root)
+
+
+def test_sizes_are_compared_at_one_pretraining(tmp_path: Path) -> None:
+    """Bases of another length of training or on another corpus are left out, in whatever order they stand."""
+    one = sized(tmp_path / "a", ["small", "quarter", "clean", "full"])
+    other = sized(tmp_path / "b", ["clean", "full", "quarter", "small"])
+    assert one.value is not None
+    assert one.control is not None
+    assert one.value.value == pytest.approx(0.4, abs=0.1)
+    assert one.control.value == pytest.approx(0.1, abs=0.06)
+    assert (one.value, one.control, one.verdict) == (other.value, other.control, other.verdict)
+
+
+def test_two_analyses_of_one_seed_are_one_seed(tmp_path: Path) -> None:
+    stage = consolidated(tmp_path, 1, USUAL)
+    for name, seed in (("one", 0), ("two", 1), ("three", 2)):
+        about = {"name": "reached", "domain": "sort", "unit": "item", "of": "", "weights_U": None}
+        made = ReportedAnalysis(name=name, type="capability", models=["tiny", "s0-sort"], seed=seed)
+        stage = add_analysis(tmp_path, stage, made, [{**about, "amounts_U": [1.0] * 20}])
+    row = row_of("no-new-capability", stage, tmp_path)
+    assert (row.seeds, row.verdict) == ([0], "undecided at this scale")

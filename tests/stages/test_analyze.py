@@ -116,6 +116,12 @@ def test_two_folders_and_no_project(
         ),
         (["capability", "model_a=tiny,sort-grpo", "domain=sort"], "an analysis is no sweep"),
         (["capability", "model_a=tiny", "model_b=sort-grpo", "domain=srot"], "did you mean: sort"),
+        (["capability", "model_a=tiny", "model_b=tiny", "domain=sort"], "stands here a second time"),
+        (["capability", "model_a=tiny", "model_b=sort-grpo", "domain=sort", "seed=abc"], "a whole number from 0 on"),
+        (
+            ["capability", "model_a=tiny", "model_b=sort-grpo", "domain=sort", "domain.splits.test=2"],
+            "its items are there already",
+        ),
     ],
 )
 def test_what_is_wrong(

@@ -30,6 +30,18 @@ def test_a_failed_block_leaves_what_was_there(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
 
 
+def test_two_stages_share_a_folder_file_by_file(tmp_path: Path) -> None:
+    target = tmp_path / "report"
+    for name, text in (("claims", "first"), ("report", "other"), ("claims", "second")):
+        with whole(target, beside=name) as out:
+            (out / f"{name}.json").write_text(text)
+    assert {path.name: path.read_text() for path in target.iterdir()} == {
+        "claims.json": "second",
+        "report.json": "other",
+    }
+    assert [path.name for path in tmp_path.iterdir()] == ["report"]
+
+
 def test_write_whole_replaces(tmp_path: Path) -> None:
     for text in ("first", "second"):
         write_whole(tmp_path / "deep" / "file.json", text)

@@ -4,12 +4,13 @@ A model takes its options of conf/, then params.yaml's `values` for those option
 remembers where it came from.
 """
 
+import hashlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from thicket.config import origins
-from thicket.config.base import Base
+from thicket.config.base import Base, PretrainedBase
 from thicket.config.checks import (
     LongestQuestion,
     cache_problems,
@@ -353,9 +354,17 @@ class Resolver:
         node = self.graph.nodes[name]
         if isinstance(node, BaseNode):
             source = self._bases[name].type
-            return ReportedModel(name=name, kind="base", method=source, type=source, seed=self._seed(node))
+            row = ReportedModel(name=name, kind="base", method=source, type=source, seed=self._seed(node))
+            return row.model_copy(update=_recipe(self._bases[name]))
         made_by = {"method": node.method, "type": self._methods[name].type, "base": node.base, "seed": self._seed(node)}
         if isinstance(node, SpecialistNode):
             return ReportedModel(name=name, kind="specialist", domain=node.domain, effort=node.effort, **made_by)
         taught = [teacher.model for teacher in node.teachers]
         return ReportedModel(name=name, kind="student", teachers=taught, **made_by)
+
+
+def _recipe(base: Base) -> dict[str, Any]:
+    """What tells bases of one size from one another: how long they were pretrained, and on what."""
+    if not isinstance(base, PretrainedBase):
+        return {}
+    return {"steps": base.steps, "corpus": hashlib.sha256(base.corpus.model_dump_json().encode()).hexdigest()[:16]}

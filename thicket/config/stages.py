@@ -141,6 +141,10 @@ class ReportedModel(Strict):
     """The models that a student learns from."""
     seed: Seed = 0
     """What fixed everything random in its making."""
+    steps: int | None = None
+    """A base's pretraining steps; null where it was not pretrained here."""
+    corpus: str = ""
+    """Hash of what it was pretrained on; empty where it was not pretrained here."""
 
 
 class ReportedAnalysis(Strict):

@@ -74,11 +74,15 @@ def _stage(project: Project, option: str, texts: list[str]) -> tuple[AnalyzeStag
         known = ", ".join(composer.library.options("domain"))
         raise ConfigError([Problem(COMMAND_LINE, "domain", "", "which items? say domain=NAME, or domains=[…]", known)])
     domains = [_domain(composer, name, values) for name in names]
+    _check_data(project, composer, domains)
     if wrong := wrong_count(option, parts.analysis, len(models)):
         raise ConfigError([Problem(COMMAND_LINE, "models", shown([one.source or one.name for one in models]), wrong)])
+    seed = own.get("seed", params.seed)
+    if not isinstance(seed, int) or seed < 0:
+        raise ConfigError([Problem(COMMAND_LINE, "seed", shown(seed), "not a seed", "a whole number from 0 on")])
     stage = AnalyzeStage(
         name=option.replace("_", "-").replace("/", "-"),
-        seed=int(own.get("seed", params.seed)),
+        seed=seed,
         analysis=parts.analysis,
         models=models,
         domains=[domain.scored_part() for domain in domains],
@@ -132,6 +136,17 @@ def _domain(composer: Composer, name: str, values: dict[str, Any]) -> Domain:
     return validate(Domain, layers.merge(over.value, over.origin), f"domain {name}", prefix=("domain",))
 
 
+def _check_data(project: Project, composer: Composer, domains: list[Domain]) -> None:
+    """Items that are there were made as the project says: others would take their place. Raises: ConfigError."""
+    for domain in domains:
+        there = (project.root / DATA / domain.name).is_dir()
+        if there and domain.data_part() != _domain(composer, domain.name, {}).data_part():
+            wrong = (
+                f"its items are there already, made otherwise ({DATA / domain.name}): declare a domain in conf/domain"
+            )
+            raise ConfigError([Problem(COMMAND_LINE, "domain", shown(domain.name), wrong)])
+
+
 def _by_command(_: Path_) -> str:
     return COMMAND_LINE
 
@@ -145,12 +160,15 @@ def _models(own: dict[str, Any], declared: list[str]) -> list[AnalysedModel]:
         if text in declared:
             found.append(AnalysedModel(name=text))
         elif "/" in text:
-            found.append(AnalysedModel(name=_named(text, {one.name for one in found}), source=text))
+            found.append(AnalysedModel(name=_named(text, {*declared, *(one.name for one in found)}), source=text))
         else:
             wrong = "no model of the project, no folder, and no id of the hub (OWNER/NAME)"
             problems.append(
                 Problem(COMMAND_LINE, "model", shown(text), wrong, ", ".join(declared), nearest(text, declared))
             )
+    names = [one.source or one.name for one in found]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    problems += [Problem(COMMAND_LINE, "model", shown(name), "stands here a second time") for name in twice]
     if problems:
         raise ConfigError(problems)
     return found
@@ -159,7 +177,7 @@ def _models(own: dict[str, Any], declared: list[str]) -> list[AnalysedModel]:
 def _named(source: str, taken: set[str]) -> str:
     """A name for a model from elsewhere: the end of its path or id, told from others of that end by a number."""
     plain = re.sub(r"[^a-z0-9]+", "-", source.partition("@")[0].rstrip("/").rpartition("/")[2].lower()).strip("-")
-    names = [plain or "model", *(f"{plain or 'model'}-{number}" for number in range(2, len(taken) + 2))]
+    names = [plain or "model", *(f"{plain or 'model'}-{number}" for number in range(2, len(taken) + 3))]
     return next(name for name in names if name not in taken)
 
 

@@ -68,6 +68,7 @@ def pipeline(project: Project) -> list[Planned]:
     """The whole DAG, in an order in which it can be run. Raises: ConfigError."""
     *stages, report = [_planned(resolved) for resolved in resolve(project)]
     curves = tuple(path for planned in stages for path in planned.plots if planned.resolved.kind != "analyze")
+    stages = [replace(one, reads=(*one.reads, *curves)) if one.resolved.kind == "claims" else one for one in stages]
     return [*stages, replace(report, reads=(*report.reads, *curves))]
 
 

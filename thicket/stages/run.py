@@ -117,7 +117,8 @@ def _identity(stage: Stage, root: Path) -> str:
     digest = hashlib.sha256(config_hash(stage).encode())
     for path in read:
         digest.update(path.read_bytes() if path.is_file() else b"")
-    for path in (root / named for _, named in named_files(stage)):
+    elsewhere = [Path(one.source) for one in stage.models if one.source] if isinstance(stage, AnalyzeStage) else []
+    for path in [*elsewhere, *(root / named for _, named in named_files(stage))]:
         for file in sorted(path.rglob("*")) if path.is_dir() else [path] * path.is_file():
             digest.update(f"{file} {file.stat().st_size} {file.stat().st_mtime_ns}".encode())
     return digest.hexdigest()

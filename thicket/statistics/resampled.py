@@ -59,7 +59,7 @@ class Resampled:
 def least(*figures: Resampled) -> Resampled:
     """The smallest of some figures, in each resample: above 0 where all of them are."""
     draws_R = np.minimum.reduce([one.draws_R for one in figures])
-    return Resampled(min(one.value for one in figures), draws_R)
+    return Resampled(float(np.min([one.value for one in figures])), draws_R)
 
 
 def mean(figures: Sequence[Resampled]) -> Resampled:

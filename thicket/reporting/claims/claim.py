@@ -8,7 +8,7 @@ import numpy as np
 
 from thicket.reporting.claims.evidence import Evidence
 from thicket.statistics.intervals import Interval
-from thicket.statistics.resampled import Resampled, holm, over_seeds, p_value
+from thicket.statistics.resampled import Resampled, holm, mean, over_seeds, p_value
 
 Verdict = Literal["supported", "not supported", "undecided at this scale"]
 CONFIDENCE = 0.95
@@ -79,8 +79,22 @@ def judge(claims: Sequence[Claim], evidence: Evidence) -> list[Row]:
 
 
 def _kept(measured: Iterable[Measured]) -> list[Measured]:
-    """Those that have a value."""
-    return [one for one in measured if np.isfinite(one.effect.value)]
+    """Those that have a value, the mean of those of one seed."""
+    by_seed: dict[int, list[Measured]] = {}
+    for one in measured:
+        if np.isfinite(one.effect.value):
+            by_seed.setdefault(one.seed, []).append(one)
+    return [_merged(seed, found) for seed, found in sorted(by_seed.items())]
+
+
+def _merged(seed: int, found: list[Measured]) -> Measured:
+    controls = [one.control for one in found if one.control is not None]
+    return Measured(
+        seed,
+        mean([one.value for one in found]),
+        mean(controls) if controls else None,
+        mean([one.effect for one in found]),
+    )
 
 
 def _row(

@@ -28,25 +28,17 @@ def _foreign(evidence: Evidence, student: ReportedModel) -> bool:
     return any(evidence.root_of(teacher) != root for teacher in student.teachers)
 
 
-def _specialists_gain(evidence: Evidence, student: ReportedModel) -> Resampled | None:
-    """The mean over its teachers of their gain on their own domains."""
-    taught = [evidence.models[name] for name in student.teachers]
-    gains = [evidence.own_gain(one) for one in taught if one.domain]
-    return mean(gains) if gains else None
-
-
-def _gain(evidence: Evidence, student: ReportedModel) -> Resampled:
-    """The mean over domains of a student's gain on the base that it goes back to."""
-    return mean([evidence.gain(student.name, domain) for domain in evidence.stage.domains])
-
-
 def _recovered(evidence: Evidence, student: ReportedModel) -> Resampled | None:
-    """The share of its specialists' gain that a student has, over their domains."""
-    whole = _specialists_gain(evidence, student)
-    domains = [evidence.models[name].domain for name in student.teachers]
-    if whole is None or None in domains:
-        return None
-    return mean([evidence.gain(student.name, domain) for domain in domains if domain]) / whole
+    """The share of its teachers' lead on the student's own base that a student has, over their domains."""
+    base, taught = evidence.root_of(student.name), [evidence.models[name] for name in student.teachers]
+    leads, gains = list[Resampled](), list[Resampled]()
+    for teacher in taught:
+        if teacher.domain is None:
+            return None
+        start = evidence.score(base, teacher.domain)
+        leads.append(evidence.score(teacher.name, teacher.domain) - start)
+        gains.append(evidence.score(student.name, teacher.domain) - start)
+    return mean(gains) / mean(leads) if leads else None
 
 
 def _against(better: dict[str, str], worse: dict[str, str]) -> Callable[[Evidence], Iterator[Measured]]:
@@ -84,7 +76,9 @@ def _randopt(evidence: Evidence) -> Iterator[Measured]:
     for seed, found in evidence.by_seed(evidence.select(kind="specialist", type="randopt")):
         rivals = evidence.select(kind="specialist", seed=seed, type=(*RL, "es", "self_consistency"))
         kinds = {one.type for one in rivals}
-        pairs = [(one, [other for other in rivals if other.domain == one.domain]) for one in found]
+        pairs = [
+            (one, [other for other in rivals if (other.domain, other.base) == (one.domain, one.base)]) for one in found
+        ]
         pairs = [(one, others) for one, others in pairs if {other.type for other in others} == kinds]
         if not pairs or not {"grpo", "es", "self_consistency"} <= kinds:
             continue
@@ -105,18 +99,18 @@ def _randopt(evidence: Evidence) -> Iterator[Measured]:
 
 
 def _efficiency(evidence: Evidence) -> Iterator[Measured]:
-    """Points gained a TFLOP: RandOpt, SSD, reinforcement, OPD with its specialists; the order has to rise."""
+    """Points gained a TFLOP, both summed over domains: RandOpt, SSD, reinforcement, OPD with its specialists."""
     tera = 1e-12
     for seed, opd in _students(evidence, type="opd", method="opd"):
-        price = [_gain(evidence, opd) / (evidence.flops(opd.name) * tera)]
-        root = evidence.root_of(opd.name)
+        domains = [evidence.models[name].domain for name in opd.teachers]
+        gains = [evidence.gain(opd.name, domain) for domain in domains if domain]
+        price = [mean(gains) * (len(gains) / (evidence.flops(opd.name) * tera))]
         for method in ("grpo", "ssd", "randopt"):
-            made = evidence.select(kind="specialist", seed=seed, method=method)
-            found = [one for one in made if evidence.root_of(one.name) == root]
-            if not found:
+            made = evidence.select(kind="specialist", seed=seed, method=method, base=opd.base)
+            if not made:
                 break
-            costs = sum(evidence.flops(one.name) for one in found) / len(found) * tera
-            price.append(mean([evidence.own_gain(one) for one in found]) / costs)
+            costs = sum(evidence.flops(one.name) for one in made) * tera
+            price.append(mean([evidence.own_gain(one) for one in made]) * (len(made) / costs))
         else:
             steps = [price[place] - price[place + 1] for place in range(len(price) - 1)]
             yield Measured(seed, price[0], price[-1], least(*steps))
@@ -126,7 +120,7 @@ def _interference(evidence: Evidence) -> Iterator[Measured]:
     for look in evidence.of_type("interference"):
         found = look.replicates(f"cosine:{look.made.models[0]}:mean")
         if found is not None:
-            yield Measured(look.made.seed, found, None, -found)
+            yield Measured(look.seed, found, None, -found)
 
 
 def _connected(evidence: Evidence) -> Iterator[Measured]:
@@ -144,7 +138,7 @@ def _connected(evidence: Evidence) -> Iterator[Measured]:
                 own.append(dip)
         if own and strange:
             near, far = mean(own), mean(strange)
-            yield Measured(look.made.seed, near, far, least(LINEAR - near, far - LINEAR))
+            yield Measured(look.seed, near, far, least(LINEAR - near, far - LINEAR))
 
 
 def _variance(evidence: Evidence) -> Iterator[Measured]:
@@ -160,7 +154,7 @@ def _variance(evidence: Evidence) -> Iterator[Measured]:
                 ratios.append((drawn / full).log())
         if kept:
             full, drawn = mean([pair[0] for pair in kept]), mean([pair[1] for pair in kept])
-            yield Measured(look.made.seed, full, drawn, mean(ratios))
+            yield Measured(look.seed, full, drawn, mean(ratios))
 
 
 def _steadiness(evidence: Evidence) -> Iterator[Measured]:
@@ -209,7 +203,7 @@ CLAIMS = (
         name="efficiency-order",
         statement="Each step from RandOpt to SSD to RLVR to OPD is more efficient than the last",
         figure="section 3 of the text, without a figure",
-        value="points of pass@1 a TFLOP: OPD, its specialists' training paid for",
+        value="points of pass@1 a TFLOP, summed over domains: OPD, its specialists' training paid for",
         control="the same of RandOpt",
         rule="each of the four above the one before",
         needs="specialists by randopt, ssd and grpo, and a student by opd",
@@ -275,7 +269,7 @@ CLAIMS = (
         name="same-origin",
         statement="Teachers of the same origin distil, foreign ones do not",
         figure="teachers from another origin destabilise training (arXiv 2606.30406)",
-        value="share of the specialists' gain that a student by opd has",
+        value="share of its teachers' lead on its own base that a student by opd has",
         control="the same with teachers of an independently initialised base",
         rule=f"the first above {HALF}, the second below",
         needs="a second base and a student by opd whose teachers go back to it (experiment `strangers`)",

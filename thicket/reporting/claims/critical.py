@@ -16,20 +16,25 @@ ALONG = "along-other"
 def _looks(evidence: Evidence, kind: str, types: tuple[str, ...]) -> Iterator[tuple[int, list[Looked]]]:
     """Analyses of a base and a model made by one of these methods, those of one seed together."""
     found = [look for look in evidence.of_type(kind) if evidence.models[look.made.models[1]].type in types]
-    for seed in sorted({look.made.seed for look in found}):
-        yield seed, [look for look in found if look.made.seed == seed]
+    for seed in sorted({look.seed for look in found}):
+        yield seed, [look for look in found if look.seed == seed]
 
 
-def _over(looks: list[Looked], name: str) -> Resampled | None:
+def _over(looks: list[Looked], name: str, within: set[str] | None = None) -> Resampled | None:
     """A statistic along the model's own responses: the mean over analyses of their means over domains."""
-    found = [figure for look in looks if (figure := look.statistic(name, of=ALONG)) is not None]
+    found = [figure for look in looks if (figure := look.statistic(name, of=ALONG, within=within)) is not None]
     return mean(found) if found else None
+
+
+def _domains(looks: list[Looked]) -> set[str]:
+    return {domain for look in looks for domain in look.result["domains"]}
 
 
 def _sparse(evidence: Evidence) -> Iterator[Measured]:
     imitated = dict(_looks(evidence, "divergence", ("sft",)))
     for seed, looks in _looks(evidence, "divergence", RL):
-        share, other = _over(looks, NEAR_ZERO), _over(imitated.get(seed, []), NEAR_ZERO)
+        both = _domains(looks) & _domains(imitated.get(seed, []))
+        share, other = (_over(one, NEAR_ZERO, both) for one in (looks, imitated.get(seed, [])))
         if share is not None and other is not None:
             yield Measured(seed, share, other, least(share - MANY, share - other))
 
@@ -149,8 +154,8 @@ def _ordered(evidence: Evidence, looks: list[Looked]) -> tuple[Resampled, Resamp
 
 def _capability(evidence: Evidence) -> Iterator[Measured]:
     found = [look for look in evidence.of_type("capability") if evidence.models[look.made.models[1]].type in RL]
-    for seed in sorted({look.made.seed for look in found}):
-        shares = [look.statistic("reached") for look in found if look.made.seed == seed]
+    for seed in sorted({look.seed for look in found}):
+        shares = [look.statistic("reached") for look in found if look.seed == seed]
         known = [share for share in shares if share is not None]
         if known:
             yield Measured(seed, mean(known), None, mean(known) - (1 - RARE))
@@ -162,7 +167,7 @@ def _weighted(evidence: Evidence) -> Iterator[Measured]:
         gains = list[tuple[Resampled, Resampled]]()
         for one in plain:
             ways = evidence.select(
-                kind="specialist", seed=seed, domain=one.domain, method=("dapo-high-kl", "dapo-low-kl")
+                kind="specialist", seed=seed, domain=one.domain, base=one.base, method=("dapo-high-kl", "dapo-low-kl")
             )
             gains += [
                 (evidence.score(way.name, way.domain or ""), evidence.score(one.name, one.domain or "")) for way in ways

@@ -1,7 +1,7 @@
 """What an experiment measured, as figures with resamples: scores of models by item, costs, and analyses."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -31,17 +31,24 @@ class Looked:
     resamples: int
     streams: dict[str, int]
     """Domain → the seed of its draws, the same for models' scores and for every analysis."""
+    seed: int
+    """That the model was made with which it is about: the second of its models, or the only one."""
 
     def names(self, prefix: str) -> list[str]:
         """Statistics whose names begin so."""
         return list(dict.fromkeys(one["name"] for one in self.units if one["name"].startswith(prefix)))
 
-    def statistic(self, name: str, domain: str | None = None, of: str = "") -> Resampled | None:
-        """A statistic of a domain; None: the mean over domains. None where there is none with a value."""
+    def statistic(
+        self, name: str, domain: str | None = None, of: str = "", within: Collection[str] | None = None
+    ) -> Resampled | None:
+        """A statistic of a domain; None: the mean over domains (`within` these). None: it has no value."""
         found = [
             self._resampled(one)
             for one in self.units
-            if one["name"] == name and one["of"] == of and domain in (None, one["domain"])
+            if one["name"] == name
+            and one["of"] == of
+            and domain in (None, one["domain"])
+            and (within is None or one["domain"] in within)
         ]
         known = [one for one in found if one is not None]
         return mean(known) if known else None
@@ -62,13 +69,13 @@ class Looked:
 
     def replicates(self, key: str) -> Resampled | None:
         """A figure that came with resamples of its own; None where there is none with a value."""
-        given = self.result["figures"].get("replicates", {}).get(key)
-        drawn = np.array([value for value in given or [] if value is not None], dtype=np.float64)
-        if not drawn.size:
-            return None
         value = self.result["figures"].get("values", {}).get(key)
+        if value is None:
+            return None
+        given = self.result["figures"]["replicates"][key]
+        drawn = np.array([np.nan if one is None else one for one in given], dtype=np.float64)
         chosen = np.random.default_rng(self.streams[ALL]).integers(0, drawn.size, size=self.resamples)
-        return Resampled(float(np.median(drawn)) if value is None else float(value), drawn[chosen])
+        return Resampled(float(value), drawn[chosen])
 
     def keys(self, prefix: str) -> list[str]:
         """Figures with resamples whose keys begin so."""
@@ -102,7 +109,14 @@ class Evidence:
     @cached_property
     def analyses(self) -> list[Looked]:
         return [
-            Looked(made, self._json(made, "result"), self._json(made, "units"), self.stage.resamples, self.streams)
+            Looked(
+                made,
+                self._json(made, "result"),
+                self._json(made, "units"),
+                self.stage.resamples,
+                self.streams,
+                self.models[made.models[:2][-1]].seed,
+            )
             for made in self.stage.analyses
         ]
 
@@ -170,6 +184,14 @@ class Evidence:
         """A base's weights that a token meets: as an analysis counted them, else as its own making did."""
         counted = [look.parameters(base) for look in self.analyses if base in look.made.models]
         return counted[0] if counted else int(self.inputs[base].provenance.get("spent", {}).get("parameters", 0))
+
+    def one_recipe(self, bases: Collection[str]) -> list[str]:
+        """Bases with the pretraining that most of them have, small to large; those of unknown size are left out."""
+        recipes = {base: (self.models[base].steps, self.models[base].corpus) for base in sorted(set(bases))}
+        counts = list(recipes.values())
+        usual = max(counts, key=lambda recipe: (counts.count(recipe), recipe[0] or 0), default=None)
+        kept = [base for base, recipe in recipes.items() if recipe == usual and self.size(base) > 0]
+        return sorted(kept, key=lambda base: (self.size(base), base))
 
     def curve(self, name: str, column: str) -> list[float]:
         """A column of a learning curve; empty where there is none."""

@@ -27,12 +27,13 @@ def _replicated(prefix: str) -> Figure:
 
 
 def _by_size(evidence: Evidence, kind: str, figure: Figure) -> Iterator[tuple[int, list[Resampled]]]:
-    """Of each seed: the figure at every size of base that was looked at, small to large; bases of one recipe."""
+    """Of each seed: the figure at every size of base that was looked at, small to large; bases of one pretraining."""
     known = [(look, found) for look in evidence.of_type(kind) if (found := figure(look)) is not None]
-    for seed in sorted({look.made.seed for look, _ in known}):
-        own = [(evidence.size(look.made.models[0]), found) for look, found in known if look.made.seed == seed]
-        by_size = {size: mean([found for other, found in own if other == size]) for size in {size for size, _ in own}}
-        yield seed, [by_size[size] for size in sorted(by_size)]
+    for seed in sorted({look.seed for look, _ in known}):
+        own = {look.made.models[0]: found for look, found in known if look.seed == seed}
+        bases = evidence.one_recipe(own)
+        sizes = sorted({evidence.size(base) for base in bases})
+        yield seed, [mean([own[base] for base in bases if evidence.size(base) == size]) for size in sizes]
 
 
 def _grows(kind: str, figure: Figure) -> Callable[[Evidence], Iterator[Measured]]:
@@ -46,20 +47,23 @@ def _grows(kind: str, figure: Figure) -> Callable[[Evidence], Iterator[Measured]
 
 def _specialists(evidence: Evidence) -> Iterator[Measured]:
     for seed, found in _by_size(evidence, "discordance", _replicated(CORRECTED)):
+        if not found:
+            continue
         large, small = found[-1], found[0]
         effects = [-large, *([small - large] if len(found) > 1 else [])]
         yield Measured(seed, large, small if len(found) > 1 else None, least(*effects))
 
 
 def at_stages(evidence: Evidence, figure: Figure) -> Iterator[tuple[int, Sequence[tuple[str, Resampled]]]]:
-    """Of each seed: the density's figure at bases of one size, least to most pretraining steps."""
+    """Of each seed: the density's figure at bases of one size and corpus, least to most pretraining steps."""
     known = [(look, found) for look in evidence.of_type("density") if (found := figure(look)) is not None]
-    for seed in sorted({look.made.seed for look, _ in known}):
-        own = [(look.made.models[0], found) for look, found in known if look.made.seed == seed]
-        sizes = [evidence.size(name) for name, _ in own]
-        common = max(set(sizes), key=sizes.count)
-        same = [pair for pair, size in zip(own, sizes, strict=True) if size == common]
-        yield seed, sorted(same, key=lambda pair: evidence.inputs[pair[0]].ledger["steps"])
+    for seed in sorted({look.seed for look, _ in known}):
+        own = {look.made.models[0]: found for look, found in known if look.seed == seed}
+        models = [evidence.models[name] for name in sorted(own)]
+        kinds = [(evidence.size(one.name), one.corpus) for one in models]
+        usual = max(kinds, key=lambda kind: (kinds.count(kind), kind))
+        same = [one for one, kind in zip(models, kinds, strict=True) if kind == usual and one.steps is not None]
+        yield seed, [(one.name, own[one.name]) for one in sorted(same, key=lambda one: one.steps or 0)]
 
 
 QWEN = "Qwen2.5 0.5B to 32B on GSM8K and Countdown; experiment `paper/thickets`"

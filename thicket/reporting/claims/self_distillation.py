@@ -36,7 +36,7 @@ def _improves(method: str) -> Callable[[Evidence], Iterator[Measured]]:
 
 def _hard(evidence: Evidence) -> Iterator[Measured]:
     for seed in evidence.seeds:
-        looks = [look for look in evidence.of_type("self_distillation") if look.made.seed == seed]
+        looks = [look for look in evidence.of_type("self_distillation") if look.seed == seed]
         hard = [figure for look in looks if (figure := look.statistic("gain_hard")) is not None]
         easy = [figure for look in looks if (figure := look.statistic("gain_easy")) is not None]
         if hard and easy:
@@ -44,9 +44,8 @@ def _hard(evidence: Evidence) -> Iterator[Measured]:
 
 
 def _by_base(evidence: Evidence, models: list[ReportedModel]) -> list[tuple[str, list[ReportedModel]]]:
-    """Models by the base that they go back to, the smallest base first."""
-    roots = {evidence.root_of(one.name) for one in models}
-    ordered = sorted(roots, key=evidence.size)
+    """Models by the base that they go back to, bases of one pretraining, the smallest first."""
+    ordered = evidence.one_recipe([evidence.root_of(one.name) for one in models])
     return [(root, [one for one in models if evidence.root_of(one.name) == root]) for root in ordered]
 
 
@@ -61,7 +60,8 @@ def _grows(evidence: Evidence) -> Iterator[Measured]:
 def _specialises(evidence: Evidence) -> Iterator[Measured]:
     """On the smallest base: better on its own domain, worse on the others."""
     for seed, found in evidence.by_seed(evidence.select(kind="specialist", method="ssd")):
-        small = _by_base(evidence, found)[0][1]
+        bases = _by_base(evidence, found)
+        small = bases[0][1] if bases else []
         elsewhere = [gain for one in small if (gain := evidence.gain_elsewhere(one)) is not None]
         if elsewhere:
             own, other = _gains(evidence, small), mean(elsewhere)
@@ -72,8 +72,11 @@ def _direction(evidence: Evidence) -> Iterator[Measured]:
     """The degraded run keeps half of the gain or more."""
     hot = dict(_specialists(evidence, method="ssd-hot"))
     for seed, found in _specialists(evidence, method="ssd"):
-        if seed in hot:
-            gain, degraded = _gains(evidence, found), _gains(evidence, hot[seed])
+        both = {one.domain for one in found} & {one.domain for one in hot.get(seed, [])}
+        if both:
+            gain, degraded = (
+                _gains(evidence, [one for one in models if one.domain in both]) for models in (found, hot[seed])
+            )
             yield Measured(seed, degraded, gain, degraded - HALF * gain)
 
 
@@ -81,7 +84,7 @@ def _predicts(evidence: Evidence) -> Iterator[Measured]:
     """Rank correlation, over bases and domains, of density with the gain by self-distillation."""
     for seed in evidence.seeds:
         pairs = list[tuple[Resampled, Resampled]]()
-        for look in (one for one in evidence.of_type("density") if one.made.seed == seed):
+        for look in (one for one in evidence.of_type("density") if one.seed == seed):
             (base,) = look.made.models
             for model in evidence.select(kind="specialist", method="ssd", seed=seed):
                 shares = [look.statistic(name, model.domain) for name in look.names("density_gt_0@")]
@@ -136,7 +139,7 @@ def _better_base(evidence: Evidence) -> Iterator[Measured]:
 def _amplifies(evidence: Evidence) -> Iterator[Measured]:
     """By sft the model goes further from its base and forgets more."""
     for seed in evidence.seeds:
-        looks = [look for look in evidence.of_type("scalpel") if look.made.seed == seed]
+        looks = [look for look in evidence.of_type("scalpel") if look.seed == seed]
         pairs = list[tuple[Resampled, Resampled]]()
         effects = list[Resampled]()
         for look in looks:
