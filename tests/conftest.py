@@ -31,3 +31,8 @@ def command(capsys: pytest.CaptureFixture[str]) -> Command:
         return Said(status, captured.out, captured.err)
 
     return call
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes longest comes first: workers take whole files in this order, and none is left alone at the end."""
+    items.sort(key=lambda item: "pipeline" not in item.path.parts)
