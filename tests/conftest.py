@@ -1,5 +1,6 @@
 """The sample project to edit, and the command line, called in this process."""
 
+import os
 import shutil
 from pathlib import Path
 
@@ -7,6 +8,9 @@ import pytest
 from commands import SAMPLE, Command, Said
 
 from thicket.cli import main
+
+# Two workers with a thread for every core each are in one another's way. Torch reads it when it is loaded, later on.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture
