@@ -17,7 +17,7 @@ from thicket.ops import sketch
 from thicket.reporting.jsonfile import plain
 from thicket.reporting.pictures.interference import picture
 from thicket.sampling.environment import Environment
-from thicket.statistics.discordance import resamples, whole
+from thicket.statistics.resamples import resamples, whole
 
 ITEMS = 48
 

@@ -12,8 +12,8 @@ from thicket.analysis.bank import REPLICATES, make_bank
 from thicket.analysis.found import Found
 from thicket.config.analysis import Discordance, Overlap
 from thicket.reporting.pictures.overlap import picture
-from thicket.statistics.discordance import resamples
 from thicket.statistics.ratios import ratio
+from thicket.statistics.resamples import resamples
 
 
 def value(found: Found, name: str, domain: str) -> float | None:

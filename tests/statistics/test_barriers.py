@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from thicket.statistics.barriers import above_chord, barrier, barrier_above_mean, mean_scores
-from thicket.statistics.discordance import resamples, whole
+from thicket.statistics.resamples import resamples, whole
 
 THIRDS = [0.0, 0.5, 1.0]
 

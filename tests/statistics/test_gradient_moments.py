@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from thicket.statistics.discordance import resamples, whole
 from thicket.statistics.gradient_moments import part_norm, product, quotient, squared_norm, variance
+from thicket.statistics.resamples import resamples, whole
 
 ROUNDING = 1e-12
 

@@ -13,9 +13,8 @@ from thicket.statistics.discordance import (
     permutation_null,
     rank_correlations,
     reliability,
-    resamples,
-    whole,
 )
+from thicket.statistics.resamples import resamples, whole
 
 Floats = NDArray[np.float64]
 

@@ -2,14 +2,10 @@
 
 import numpy as np
 
+from thicket.analysis.answers import answers
 from thicket.analysis.case import Case, Subject
 from thicket.analysis.found import Found, Row, Statistic
 from thicket.config.analysis import Capability
-from thicket.domains.item import Item
-from thicket.ops import draws
-from thicket.sampling.decode import Decoding
-from thicket.sampling.environment import Environment
-from thicket.sampling.rollouts import Request, respond
 from thicket.statistics.pass_at_k import pass_at_k
 
 
@@ -40,28 +36,8 @@ def analyze(config: Capability, case: Case) -> Found:
 def _correct(subject: Subject, count: int, config: Capability, case: Case) -> list[np.ndarray]:
     """Correct responses to each item of each domain, out of `count`."""
     model, found = subject.load(case.device), list[np.ndarray]()
-    for place, environment in enumerate(case.environments):
-        decoding = Decoding(config.temperature, most=environment.domain.window.response)
-        requests = [
-            Request(prompt, draws.key(case.seed, place, index), count)
-            for index, prompt in enumerate(environment.prompts)
-        ]
-        answered = respond(
-            model, case.tokenizer, requests, decoding, environment.stop_ids, environment.domain.stop, case.batch
-        )
-        rows = list[int]()
-        for item, responses in zip(environment.items, answered, strict=True):
-            rows.append(_right(environment, item, [response.text for response in responses]))
-            share = (len(rows) / len(environment.items) + place) / len(case.environments)
-            offset = case.models.index(subject) / len(case.models)
-            case.tell(offset + share / len(case.models), f"{subject.name} on {environment.domain.name}")
-        found.append(np.array(rows))
+    for environment in case.environments:
+        found.append(answers(case, model, environment, count, config.temperature).correct_IG.sum(axis=1))
+        done = case.models.index(subject) + len(found) / len(case.environments)
+        case.tell(done / len(case.models), f"{subject.name} on {environment.domain.name}")
     return found
-
-
-def _right(environment: Environment, item: Item, texts: list[str]) -> int:
-    """How many answers are correct; equal ones are judged once."""
-    distinct = list(dict.fromkeys(texts))
-    verdicts = environment.judge([(text, item) for text in distinct])
-    right = {text for text, verdict in zip(distinct, verdicts, strict=True) if verdict.correct}
-    return sum(text in right for text in texts)

@@ -29,7 +29,7 @@ from thicket.analysis.weights import ALL, Change, changes, defined, grouped, ope
 from thicket.config.analysis import Connectivity
 from thicket.ops import draws
 from thicket.statistics.barriers import barrier, barrier_above_mean, mean_scores
-from thicket.statistics.discordance import resamples, whole
+from thicket.statistics.resamples import resamples, whole
 
 REPLICATES = 500
 """Resamples of the items for a barrier (R)."""

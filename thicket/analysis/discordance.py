@@ -17,15 +17,8 @@ from thicket.analysis.bank import REPLICATES, Bank, Floats, at, make_bank
 from thicket.analysis.case import Case
 from thicket.analysis.found import Found, Row
 from thicket.config.analysis import Discordance
-from thicket.statistics.discordance import (
-    ceilings,
-    pair_mean,
-    permutation_null,
-    rank_correlations,
-    reliability,
-    resamples,
-    whole,
-)
+from thicket.statistics.discordance import ceilings, pair_mean, permutation_null, rank_correlations, reliability
+from thicket.statistics.resamples import resamples, whole
 
 NULL = {"low": 0.025, "median": 0.5, "high": 0.975}
 """Quantiles of the null."""

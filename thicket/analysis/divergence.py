@@ -21,8 +21,9 @@ from thicket.ops import draws
 from thicket.sampling.decode import Decoding
 from thicket.sampling.environment import Environment
 from thicket.sampling.prompts import Tokenizer
-from thicket.statistics.discordance import rank_correlations, whole
+from thicket.statistics.discordance import rank_correlations
 from thicket.statistics.explained import explained
+from thicket.statistics.resamples import whole
 
 LEVELS = (0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 1.0)
 """Of the quantiles of JS."""

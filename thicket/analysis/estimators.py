@@ -29,8 +29,8 @@ from thicket.config.analysis import Estimators
 from thicket.ops import distillation, draws
 from thicket.ops.sampling import inverse_cdf
 from thicket.sampling.environment import Environment
-from thicket.statistics.discordance import resamples, whole
 from thicket.statistics.gradient_moments import quotient, squared_norm, variance
+from thicket.statistics.resamples import resamples, whole
 
 RESPONSES, TOKENS = 32, 33
 """Streams of draws: the student's responses, and the tokens that are drawn anew along them."""

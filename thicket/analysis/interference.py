@@ -30,8 +30,8 @@ from thicket.ops import draws
 from thicket.ops.log_probs import token_log_probs
 from thicket.ops.policy_gradient import centred_advantages, sequence_mean_weights
 from thicket.sampling.environment import Environment
-from thicket.statistics.discordance import resamples, whole
 from thicket.statistics.gradient_moments import part_norm, product, quotient, squared_norm, variance
+from thicket.statistics.resamples import resamples, whole
 
 RESPONSES = 31
 """Stream of draws: the responses."""

@@ -15,6 +15,7 @@ from thicket.analysis.case import Case, Subject
 from thicket.analysis.moved import Moved, Place, beside, between
 from thicket.analysis.weights import Change, Weights
 from thicket.config.analysis import Connectivity
+from thicket.sampling.decode import declared_ends
 from thicket.sampling.environment import Environment
 
 MIDDLE = 0.5
@@ -102,8 +103,7 @@ def _declared(subject: Subject) -> list[int]:
         config: Any = GenerationConfig.from_pretrained(subject.folder, local_files_only=True)
     except OSError:  # without a generation config transformers makes one of the model's
         config = AutoConfig.from_pretrained(subject.folder, local_files_only=True)
-    declared = getattr(config, "eos_token_id", None)
-    return [] if declared is None else [declared] if isinstance(declared, int) else list(declared)
+    return declared_ends(config)
 
 
 def _scores(found: Sequence[Answers]) -> list[Floats]:

@@ -14,7 +14,7 @@ from thicket.analysis.case import Case
 from thicket.analysis.density import DECIMALS
 from thicket.analysis.found import Found, Row, Statistic
 from thicket.config.analysis import Overlap
-from thicket.statistics.discordance import resamples, whole
+from thicket.statistics.resamples import resamples, whole
 
 BOOTSTRAP = 1
 """Stream of draws: the discordance's, so that both have the same resamples."""

@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from thicket.analysis.case import Case
+from thicket.analysis.sampled import sampled
 from thicket.models.head import head_logits, head_of, hidden_states
-from thicket.ops import draws
 from thicket.ops.token_divergence import TokenDivergence, token_divergence
 from thicket.sampling.decode import Decoding
 from thicket.sampling.environment import Environment
-from thicket.sampling.rollouts import Request, respond, sequences
+from thicket.sampling.rollouts import sequences
 
 ELEMENTS = 2**24
 """Most numbers in a batch's hidden states, and in a model's logits of a chunk of positions."""
@@ -60,15 +60,9 @@ def written(case: Case, author: Any, environment: Environment, samples: int, dec
 
     The draws are those of an evaluation of this seed, the same for every author: equal models write equal responses.
     """
-    domain, items, prompts = environment.domain, environment.items, environment.prompts
-    requests = [
-        Request(prompt, draws.key(case.seed, int(item.id, 16)), samples)
-        for prompt, item in zip(prompts, items, strict=True)
-    ]
-    decoding = replace(decoding, most=domain.window.response)
-    groups = respond(author, case.tokenizer, requests, decoding, environment.stop_ids, domain.stop, case.batch)
-    for place, group in enumerate(groups):
-        yield from (Written(place, prompts[place], response.tokens) for response in group)
+    decoding = replace(decoding, most=environment.domain.window.response)
+    for place, group in enumerate(sampled(case, author, environment, decoding, samples)):
+        yield from (Written(place, environment.prompts[place], response.tokens) for response in group)
 
 
 @torch.no_grad()

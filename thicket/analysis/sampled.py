@@ -15,10 +15,13 @@ from thicket.sampling.rollouts import Request, Response, respond
 Groups = list[list[Response]]
 
 
-def sampled(case: Case, model: Any, environment: Environment, decoding: Decoding, samples: int, stream: int) -> Groups:
-    """G responses to each item; an item's draws depend on the item, the seed and the stream, and on no model."""
+def sampled(case: Case, model: Any, environment: Environment, decoding: Decoding, samples: int, *stream: int) -> Groups:
+    """G responses to each item; an item's draws depend on the item, the seed and the stream, and on no model.
+
+    Without a stream they are an evaluation's.
+    """
     requests = [
-        Request(prompt, draws.key(case.seed, stream, int(item.id, 16)), samples)
+        Request(prompt, draws.key(case.seed, *stream, int(item.id, 16)), samples)
         for prompt, item in zip(environment.prompts, environment.items, strict=True)
     ]
     stop = environment.domain.stop

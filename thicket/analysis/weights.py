@@ -7,16 +7,14 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, fields
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import safe_open
 from torch import Tensor
 
 from thicket.analysis.case import Subject
-from thicket.models.folder import WEIGHTS, check_weights
+from thicket.models.tensors import Tensors, check_same_shapes
 from thicket.ops import noise
 
 CHUNK = 2**22
@@ -39,23 +37,12 @@ Group = tuple[str, str]
 """Layer and kind."""
 
 
-class Weights:
-    """The tensors of a model's files, under their names there; rows of them are read when they are asked for."""
+class Weights(Tensors):
+    """The tensors of a model that is analysed."""
 
     def __init__(self, subject: Subject, stack: ExitStack):
-        """Raises: ValueError where the folder holds no weights."""
-        check_weights(subject.folder)
+        super().__init__(subject.folder, stack)
         self.subject = subject
-        opened = [stack.enter_context(safe_open(path, framework="pt")) for path in sorted(subject.folder.glob(WEIGHTS))]
-        self._files: dict[str, Any] = {name: file for file in opened for name in file.keys()}  # noqa: SIM118
-        self.shapes: dict[str, list[int]] = {
-            name: file.get_slice(name).get_shape() for name, file in sorted(self._files.items())
-        }
-
-    def read(self, name: str, rows: slice = slice(None)) -> Tensor:
-        """A tensor, or some of its rows, in its own type."""
-        whole = rows == slice(None) or not self.shapes[name]
-        return self._files[name].get_tensor(name) if whole else self._files[name].get_slice(name)[rows]
 
 
 @contextmanager
@@ -64,18 +51,9 @@ def opened(subjects: Sequence[Subject]) -> Iterator[list[Weights]]:
     with ExitStack() as stack:
         base, *others = [Weights(subject, stack) for subject in subjects]
         for other in others:
-            for name in sorted({*base.shapes, *other.shapes}):
-                own, given = base.shapes.get(name), other.shapes.get(name)
-                if own != given:
-                    raise ValueError(
-                        f"{other.subject.name} can't be compared with {base.subject.name} weight by weight: the tensor "
-                        f"{name} {_shown(given)} in {other.subject.name} and {_shown(own)} in {base.subject.name}"
-                    )
+            names = base.subject.name, other.subject.name
+            check_same_shapes(base, other, names, "can't be compared with {} weight by weight")
         yield [base, *others]
-
-
-def _shown(shape: list[int] | None) -> str:
-    return "is missing" if shape is None else f"is of the shape {shape}"
 
 
 @dataclass(frozen=True)

@@ -3,15 +3,15 @@
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from mergekit.merge_methods import merge_tensors
-from safetensors import safe_open
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from thicket.models.folder import WEIGHTS, check_weights, with_weights
+from thicket.models.folder import with_weights
+from thicket.models.tensors import Tensors, check_same_shapes
 
 Operation = Literal["linear", "task_arithmetic", "ties"]
 """mergekit's names."""
@@ -49,39 +49,11 @@ def merged(base: Path, folders: Sequence[Path], merge: Merge) -> PreTrainedModel
     Raises: ValueError where a folder holds no model, or not the tensors that the base has.
     """
     with ExitStack() as stack:
-        own, *others = [_Tensors(folder, stack) for folder in (base, *folders)]
+        own, *others = [Tensors(folder, stack) for folder in (base, *folders)]
         for other in others:
-            _check_same_shapes(own, other)
-        state = {name: merge(name, own.read(name), [one.read(name) for one in others]).float() for name in own.files}
+            check_same_shapes(own, other, (base.name, other.folder.name), "can't be merged with {}")
+        state = {
+            name: merge(name, own.read(name).double(), [one.read(name).double() for one in others]).float()
+            for name in own.shapes
+        }
     return with_weights(base, state)
-
-
-class _Tensors:
-    """The tensors of a model folder, each read when it is asked for."""
-
-    def __init__(self, folder: Path, stack: ExitStack):
-        check_weights(folder)
-        self.folder = folder
-        opened = [stack.enter_context(safe_open(path, framework="pt")) for path in sorted(folder.glob(WEIGHTS))]
-        self.files: dict[str, Any] = {name: file for file in opened for name in file.keys()}  # noqa: SIM118
-
-    def read(self, name: str) -> Tensor:
-        return self.files[name].get_tensor(name).double()
-
-    def shape(self, name: str) -> list[int] | None:
-        """None where there is no such tensor."""
-        return self.files[name].get_slice(name).get_shape() if name in self.files else None
-
-
-def _check_same_shapes(base: _Tensors, other: _Tensors) -> None:
-    for name in sorted({*base.files, *other.files}):
-        own, given = base.shape(name), other.shape(name)
-        if own != given:
-            raise ValueError(
-                f"{other.folder.name} can't be merged with {base.folder.name}: the tensor {name} "
-                f"{_shown(given)} in {other.folder.name} and {_shown(own)} in {base.folder.name}"
-            )
-
-
-def _shown(shape: list[int] | None) -> str:
-    return "is missing" if shape is None else f"is of the shape {shape}"

@@ -119,11 +119,13 @@ def lockstep(
 
 def ends(models: Sequence[Any], stop_ids: Sequence[int]) -> list[int]:
     """Tokens that end a response: `stop_ids`, and the ends of a text that the models themselves declare."""
-    found = set(stop_ids)
-    for model in models:
-        declared = getattr(model.generation_config, "eos_token_id", None)
-        found |= set() if declared is None else {declared} if isinstance(declared, int) else set(declared)
-    return sorted(found)
+    return sorted({*stop_ids, *(end for model in models for end in declared_ends(model.generation_config))})
+
+
+def declared_ends(config: Any) -> list[int]:
+    """Tokens that end a text, as a generation config says."""
+    declared = getattr(config, "eos_token_id", None)
+    return [] if declared is None else [declared] if isinstance(declared, int) else list(declared)
 
 
 def texts(decoded: Decoded, tokenizer: Tokenizer, stop: str | None) -> list[str]:

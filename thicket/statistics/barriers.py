@@ -1,7 +1,7 @@
 """Error barriers on the line between two models (Frankle et al. 2020, arXiv 1912.05671), from scores on items.
 
 At weight α the model is αW₁ + (1−α)W₂, and its error E(α) is 1 − its mean score. Everything is given for R resamples of
-the items at once, each by how often it holds every item (`thicket.statistics.discordance.resamples`, and `whole` for
+the items at once, each by how often it holds every item (`thicket.statistics.resamples.resamples`, and `whole` for
 the sample itself). Legend: A weights α, I items, R resamples.
 """
 

@@ -14,19 +14,11 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from thicket.statistics.resamples import whole
+
 CHUNK_ELEMENTS = 4_000_000
 """Most numbers in memory at once; it does not change the result."""
 Floats = NDArray[np.float64]
-
-
-def whole(count: int) -> Floats:
-    """times_1N of the sample itself: each perturbation once."""
-    return np.ones((1, count))
-
-
-def resamples(count: int, number: int, seed: Sequence[int]) -> Floats:
-    """times_RN of bootstrap resamples: how often each of them holds each perturbation."""
-    return np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), size=number).astype(np.float64)
 
 
 def percentile_ranks(scores_N: ArrayLike, times_RN: Floats) -> Floats:

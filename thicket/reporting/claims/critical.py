@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from thicket.reporting.claims.claim import Claim, Measured
-from thicket.reporting.claims.evidence import RL, Evidence, Looked
+from thicket.reporting.claims.evidence import RL, AnalysisResult, Evidence
 from thicket.statistics.resampled import Resampled, least, mean
 
 NEAR_ZERO = "js_below_0.01"
@@ -13,20 +13,20 @@ HALF = 0.5
 ALONG = "along-other"
 
 
-def _looks(evidence: Evidence, kind: str, types: tuple[str, ...]) -> Iterator[tuple[int, list[Looked]]]:
+def _looks(evidence: Evidence, kind: str, types: tuple[str, ...]) -> Iterator[tuple[int, list[AnalysisResult]]]:
     """Analyses of a base and a model made by one of these methods, those of one seed together."""
     found = [look for look in evidence.of_type(kind) if evidence.models[look.made.models[1]].type in types]
     for seed in sorted({look.seed for look in found}):
         yield seed, [look for look in found if look.seed == seed]
 
 
-def _over(looks: list[Looked], name: str, within: set[str] | None = None) -> Resampled | None:
+def _over(looks: list[AnalysisResult], name: str, within: set[str] | None = None) -> Resampled | None:
     """A statistic along the model's own responses: the mean over analyses of their means over domains."""
     found = [figure for look in looks if (figure := look.statistic(name, of=ALONG, within=within)) is not None]
     return mean(found) if found else None
 
 
-def _domains(looks: list[Looked]) -> set[str]:
+def _domains(looks: list[AnalysisResult]) -> set[str]:
     return {domain for look in looks for domain in look.result["domains"]}
 
 
@@ -63,20 +63,20 @@ def _candidates(evidence: Evidence) -> Iterator[Measured]:
             yield Measured(seed, shared, None, shared - NEARLY)
 
 
-def _sweep(look: Looked, direction: str) -> list[tuple[str, Resampled]]:
+def _sweep(look: AnalysisResult, direction: str) -> list[tuple[str, Resampled]]:
     """Thresholds of a direction with their share of swapped tokens, fewest first."""
     marks = [name.split(":")[2] for name in look.names(f"swapped_share:{direction}:") if name.count(":") == 2]
     shares = [(mark, look.statistic(f"swapped_share:{direction}:{mark}")) for mark in marks]
     return sorted(((mark, share) for mark, share in shares if share is not None), key=lambda pair: pair[1].value)
 
 
-def _within_budget(look: Looked, direction: str) -> str | None:
+def _within_budget(look: AnalysisResult, direction: str) -> str | None:
     """The threshold that swaps most tokens and yet less than a tenth of them."""
     found = [mark for mark, share in _sweep(look, direction) if 0 < share.value < FEW]
     return found[-1] if found else None
 
 
-def _recovered(looks: list[Looked], direction: str, way: str = "") -> tuple[Resampled, Resampled] | None:
+def _recovered(looks: list[AnalysisResult], direction: str, way: str = "") -> tuple[Resampled, Resampled] | None:
     """Share of the gap that is recovered under that budget, and the share of tokens that are swapped."""
     gaps, shares = list[Resampled](), list[Resampled]()
     for look in looks:
@@ -119,7 +119,7 @@ def _surpasses(evidence: Evidence) -> Iterator[Measured]:
             yield Measured(seed, best, other, best - other)
 
 
-def _best_mixture(look: Looked) -> tuple[Resampled, Resampled] | None:
+def _best_mixture(look: AnalysisResult) -> tuple[Resampled, Resampled] | None:
     marks = [mark for mark, _ in _sweep(look, "forward") if float(mark) >= 0]
     chosen = [(look.half(f"accuracy:forward:{mark}", 0), mark) for mark in marks]
     known = [(figure.value, mark) for figure, mark in chosen if figure is not None]
@@ -133,7 +133,7 @@ def _best_mixture(look: Looked) -> tuple[Resampled, Resampled] | None:
 def _stronger(evidence: Evidence) -> Iterator[Measured]:
     """Of two ways to reinforce on one domain, the one with the better score against the other, at equal threshold."""
     for seed, looks in _looks(evidence, "cross_sampling", RL):
-        by_domain: dict[str | None, list[Looked]] = {}
+        by_domain: dict[str | None, list[AnalysisResult]] = {}
         for look in looks:
             by_domain.setdefault(evidence.models[look.made.models[1]].domain, []).append(look)
         pairs = [_ordered(evidence, found) for found in by_domain.values() if len(found) > 1]
@@ -143,7 +143,7 @@ def _stronger(evidence: Evidence) -> Iterator[Measured]:
             yield Measured(seed, strong, weak, strong - weak)
 
 
-def _ordered(evidence: Evidence, looks: list[Looked]) -> tuple[Resampled, Resampled] | None:
+def _ordered(evidence: Evidence, looks: list[AnalysisResult]) -> tuple[Resampled, Resampled] | None:
     """Swapped tokens a response, of the best and of the worst model, over the thresholds that both have."""
     ranked = sorted(looks, key=lambda look: evidence.own_gain(evidence.models[look.made.models[1]]).value)
     names = [name for name in ranked[0].names("swapped_tokens:forward:") if name.count(":") == 2]

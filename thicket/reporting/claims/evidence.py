@@ -22,7 +22,7 @@ ALL = "all"
 
 
 @dataclass(frozen=True)
-class Looked:
+class AnalysisResult:
     """An analysis and what it found."""
 
     made: ReportedAnalysis
@@ -107,9 +107,9 @@ class Evidence:
         }
 
     @cached_property
-    def analyses(self) -> list[Looked]:
+    def analyses(self) -> list[AnalysisResult]:
         return [
-            Looked(
+            AnalysisResult(
                 made,
                 self._json(made, "result"),
                 self._json(made, "units"),
@@ -126,7 +126,7 @@ class Evidence:
             raise ValueError(f"{path}: there is no such file; `dvc repro analyze-{made.name}` makes it")
         return json.loads(path.read_text(encoding="utf-8"))
 
-    def of_type(self, kind: str) -> list[Looked]:
+    def of_type(self, kind: str) -> list[AnalysisResult]:
         """Analyses of a type."""
         return [one for one in self.analyses if one.made.type == kind]
 

@@ -3,14 +3,14 @@
 from collections.abc import Callable, Iterator, Sequence
 
 from thicket.reporting.claims.claim import Claim, Measured
-from thicket.reporting.claims.evidence import Evidence, Looked
+from thicket.reporting.claims.evidence import AnalysisResult, Evidence
 from thicket.statistics.resampled import Resampled, least, mean
 
-Figure = Callable[[Looked], Resampled | None]
+Figure = Callable[[AnalysisResult], Resampled | None]
 ABOVE, CORRECTED, EXCESS = "density_gt_0@", "corrected@", "excess@"
 
 
-def density(look: Looked) -> Resampled | None:
+def density(look: AnalysisResult) -> Resampled | None:
     """The share of perturbations that improve a domain's score: the mean over σ and domains."""
     found = [share for name in look.names(ABOVE) if (share := look.statistic(name)) is not None]
     return mean(found) if found else None
@@ -19,7 +19,7 @@ def density(look: Looked) -> Resampled | None:
 def _replicated(prefix: str) -> Figure:
     """The mean over σ of a figure with resamples of its own."""
 
-    def figure(look: Looked) -> Resampled | None:
+    def figure(look: AnalysisResult) -> Resampled | None:
         found = [one for key in look.keys(prefix) if (one := look.replicates(key)) is not None]
         return mean(found) if found else None
 
