@@ -10,7 +10,7 @@ from thicket.reporting.findings import findings, how_made
 from thicket.reporting.lineage import lineage
 from thicket.reporting.results import Results
 from thicket.reporting.ssd_map import ssd_map
-from thicket.reporting.style import STYLE
+from thicket.reporting.style import document
 from thicket.reporting.tables import Entry, Row, Table, brief
 
 escaped = html.escape
@@ -52,15 +52,10 @@ LINEAGE_NOTE = "Solid: starts from. Broken: learns from, or is a mean of. Each b
 
 def page(results: Results, claims: bool = False) -> str:
     """The whole page, with a newline at its end; `claims`: it leads to the page on them."""
-    title = escaped(results.experiment)
     links = " ".join(f'<a href="#{name}">{escaped(text)}</a>' for name, text in SECTIONS.items())
     links = f'<a href="claims.html">Claims</a> {links}' if claims else links
     body = "\n".join([_top(results), f"<nav>{links}</nav>", *_sections(results)])
-    return (
-        f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<title>{title}: results</title>\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<style>{STYLE}</style>\n</head>\n<body>\n<main>\n{body}\n</main>\n</body>\n</html>\n"
-    )
+    return document(f"{results.experiment}: results", body)
 
 
 def _top(results: Results) -> str:

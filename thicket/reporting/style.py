@@ -1,4 +1,6 @@
-"""The look of the page: colours as variables, for light and dark, and one column that goes down to a phone's width."""
+"""The look of the pages: colours as variables, for light and dark, and one column that goes down to a phone's width."""
+
+import html
 
 STYLE = """
 :root { color-scheme: light dark;
@@ -61,3 +63,12 @@ summary { cursor: pointer; }
 .lineage text.detail { fill: var(--muted); font-weight: 400; font-size: 11px; }
 .lineage a:hover rect { fill: var(--line); }
 """
+
+
+def document(title: str, body: str) -> str:
+    """A whole page that needs nothing else, with a newline at its end. `body` is HTML, the title is text."""
+    return (
+        f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<title>{html.escape(title)}</title>\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<style>{STYLE}</style>\n</head>\n<body>\n<main>\n{body}\n</main>\n</body>\n</html>\n"
+    )

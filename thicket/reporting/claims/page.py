@@ -15,7 +15,7 @@ from thicket.reporting.claims.claim import Claim, Row, judge
 from thicket.reporting.claims.evidence import Evidence
 from thicket.reporting.jsonfile import plain
 from thicket.reporting.markdown import escaped as marked_up
-from thicket.reporting.style import STYLE
+from thicket.reporting.style import document
 from thicket.reporting.text import NONE, joined
 from thicket.statistics.intervals import Interval
 
@@ -158,11 +158,7 @@ def _page(stage: ClaimsStage, root: Path, evidence: Evidence, rows: Sequence[Row
         "<h2>What the analyses saw</h2>",
         f'<div class="wide">{"".join(_pictures(stage, root))}</div>',
     ]
-    return (
-        f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<title>{title}: claims</title>\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<style>{STYLE}</style>\n</head>\n<body>\n<main>\n{chr(10).join(body)}\n</main>\n</body>\n</html>\n"
-    )
+    return document(f"{stage.experiment}: claims", "\n".join(body))
 
 
 def _table(title: str, rows: Sequence[Row]) -> str:
