@@ -10,6 +10,8 @@ from thicket.reporting.text import PERCENT
 
 PANEL_WIDTH, HEIGHT = 2.9, 2.6
 """Inches."""
+ROOM = 9.0
+"""Points above the axes, for markers at 100 %."""
 
 
 def picture(result: Mapping[str, Any], tables: Mapping[str, list[dict[str, str]]]) -> Figure:
@@ -23,7 +25,8 @@ def picture(result: Mapping[str, Any], tables: Mapping[str, list[dict[str, str]]
             own = [row for row in rows if row["model"] == model and row["domain"] == domain]
             k, share = [float(row["k"]) for row in own], [float(row["pass_at_k"]) * PERCENT for row in own]
             axes.plot(k, share, line, color=colour, marker=marker, markersize=4, label=model, clip_on=False)
-        axes.set(title=domain, xscale="log", ylim=(0, PERCENT), xlabel="k (log scale)")
+        axes.set_title(domain, pad=ROOM)
+        axes.set(xscale="log", ylim=(0, PERCENT), xlabel="k (log scale)")
         ks = sorted({int(row["k"]) for row in rows})
         axes.set_xticks(ks, list(map(str, ks)), minor=False)
         axes.minorticks_off()
