@@ -6,8 +6,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from thicket.statistics.intervals import Interval, percentile_interval
-
 Floats = NDArray[np.float64]
 
 
@@ -50,11 +48,6 @@ class Resampled:
             logs_R = np.log(self.draws_R)
             return Resampled(_finite(float(np.log(self.value))), np.where(np.isfinite(logs_R), logs_R, np.nan))
 
-    def interval(self, confidence: float) -> Interval:
-        """With the central share `confidence` of the resamples that have a value."""
-        known_R = self.draws_R[np.isfinite(self.draws_R)]
-        return percentile_interval(self.value, known_R if known_R.size else np.array([np.nan]), confidence)
-
 
 def least(*figures: Resampled) -> Resampled:
     """The smallest of some figures, in each resample: above 0 where all of them are."""
@@ -73,31 +66,6 @@ def mean(figures: Sequence[Resampled]) -> Resampled:
 def constant(value: float, resamples: int) -> Resampled:
     """A figure that nothing was resampled of."""
     return Resampled(value, np.full(resamples, value))
-
-
-def over_seeds(by_seed: Sequence[Resampled], seed: int) -> Resampled:
-    """The mean over seeds; each resample draws seeds with replacement, and for each a resample within it.
-
-    (Davison & Hinkley 1997, section 3.8: bootstrap of a nested sample.) With few seeds there are few ways to draw them:
-    of three, ten; intervals are then narrower than they should be. Raises: ValueError without seeds.
-    """
-    if not by_seed:
-        raise ValueError("a mean over seeds needs at least one")
-    draws_SR = np.stack([one.draws_R for one in by_seed])
-    seeds, resamples = draws_SR.shape
-    generator = np.random.default_rng(seed)
-    drawn_SR = generator.integers(0, seeds, size=(seeds, resamples))
-    within_SR = generator.integers(0, resamples, size=(seeds, resamples))
-    return Resampled(float(np.mean([one.value for one in by_seed])), draws_SR[drawn_SR, within_SR].mean(axis=0))
-
-
-def p_value(effect: Resampled) -> float:
-    """Two-sided: twice the smaller share of resamples on a side of 0, at least 2 / (R + 1); 1 where none has one."""
-    known_R = effect.draws_R[np.isfinite(effect.draws_R)]
-    if not known_R.size:
-        return 1.0
-    below, above = int((known_R <= 0).sum()), int((known_R >= 0).sum())
-    return min(1.0, 2 * (min(below, above) + 1) / (known_R.size + 1))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

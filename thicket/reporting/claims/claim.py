@@ -8,7 +8,8 @@ import numpy as np
 
 from thicket.reporting.claims.evidence import Evidence
 from thicket.statistics.intervals import Interval
-from thicket.statistics.resampled import Resampled, holm, mean, over_seeds, p_value
+from thicket.statistics.resampled import Resampled, holm, mean
+from thicket.statistics.seeds import Estimate, over_seeds
 
 Verdict = Literal["supported", "not supported", "undecided at this scale"]
 CONFIDENCE = 0.95
@@ -58,9 +59,9 @@ class Row:
     control: Interval | None
     effect: Interval | None
     p: float | None
-    """Two-sided, of the effect."""
+    """Two-sided, of the effect; None with too few seeds."""
     adjusted: float | None
-    """The same by Holm's procedure over all rows that were measured."""
+    """The same by Holm's procedure over all rows that have one."""
     verdict: Verdict
     why: str
 
@@ -69,9 +70,13 @@ def judge(claims: Sequence[Claim], evidence: Evidence) -> list[Row]:
     """The table. A claim is supported where Holm's procedure rejects an effect of 0 and the effect is above it, not
     supported where it rejects and the effect is below; else, and with too few seeds, undecided."""
     found = [_kept(claim.measure(evidence)) for claim in claims]
-    effects = [over_seeds([one.effect for one in part], evidence.stage.seed) if part else None for part in found]
-    tested = [place for place, effect in enumerate(effects) if effect is not None]
-    adjusted = dict(zip(tested, holm([p_value(effects[place]) for place in tested]), strict=True))  # type: ignore[arg-type]
+    effects = [over_seeds([one.effect for one in part]) if part else None for part in found]
+    tested = {
+        place: effect.p
+        for place, (part, effect) in enumerate(zip(found, effects, strict=True))
+        if effect is not None and len(part) >= evidence.stage.seeds_needed
+    }
+    adjusted = dict(zip(tested, holm(list(tested.values())), strict=True))
     return [
         _row(claim, part, effect, adjusted.get(place), evidence)
         for place, (claim, part, effect) in enumerate(zip(claims, found, effects, strict=True))
@@ -98,32 +103,31 @@ def _merged(seed: int, found: list[Measured]) -> Measured:
 
 
 def _row(
-    claim: Claim, measured: list[Measured], effect: Resampled | None, adjusted: float | None, evidence: Evidence
+    claim: Claim, measured: list[Measured], effect: Estimate | None, adjusted: float | None, evidence: Evidence
 ) -> Row:
-    if effect is None or adjusted is None:
+    if effect is None:
         return Row(claim, [], None, None, None, None, None, "undecided at this scale", f"not measured: {claim.needs}")
-    seed, needed = evidence.stage.seed, evidence.stage.seeds_needed
     controls = [one.control for one in measured if one.control is not None]
-    verdict, why = _verdict(effect, adjusted, len({one.seed for one in measured}), needed, evidence.stage.level)
+    verdict, why = _verdict(effect, adjusted, len(measured), evidence)
     return Row(
         claim=claim,
-        seeds=sorted({one.seed for one in measured}),
-        value=over_seeds([one.value for one in measured], seed).interval(CONFIDENCE),
-        control=over_seeds(controls, seed).interval(CONFIDENCE) if controls else None,
+        seeds=[one.seed for one in measured],
+        value=over_seeds([one.value for one in measured]).interval(CONFIDENCE),
+        control=over_seeds(controls).interval(CONFIDENCE) if controls else None,
         effect=effect.interval(CONFIDENCE),
-        p=p_value(effect),
+        p=None if adjusted is None else effect.p,
         adjusted=adjusted,
         verdict=verdict,
         why=why,
     )
 
 
-def _verdict(effect: Resampled, adjusted: float, seeds: int, needed: int, level: float) -> tuple[Verdict, str]:
+def _verdict(effect: Estimate, adjusted: float | None, seeds: int, evidence: Evidence) -> tuple[Verdict, str]:
     side = "above" if effect.value > 0 else "below"
-    if seeds < needed:
+    if adjusted is None:
+        needed = evidence.stage.seeds_needed
         return "undecided at this scale", f"{seeds} of {needed} seeds; the effect is {side} 0 on average"
-    if adjusted > level:
+    if adjusted > evidence.stage.level:
         return "undecided at this scale", f"the effect is not told from 0 (p {adjusted:.3g} after Holm)"
-    return (
-        "supported" if effect.value > 0 else "not supported"
-    ), f"the effect is {side} 0 (p {adjusted:.3g} after Holm)"
+    verdict: Verdict = "supported" if effect.value > 0 else "not supported"
+    return verdict, f"the effect is {side} 0 (p {adjusted:.3g} after Holm)"

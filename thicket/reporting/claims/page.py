@@ -40,9 +40,9 @@ MARKS = {"supported": "✓", "not supported": "✗", "undecided at this scale": 
 RULE = (
     "A statement is supported where its effect is above 0 and Holm's procedure over the whole table rejects 0 at the "
     "level {level}, not supported where it is below and rejected, else undecided, and always with fewer than {seeds} "
-    "seeds. Effects are means over seeds; resamples draw seeds, and within each prompts (or perturbations). With three "
-    "seeds there are ten ways to draw them: intervals are narrower than they should be, and where three seeds agree no "
-    "resample of them disagrees, so that a verdict speaks of these seeds; other seeds could still turn it over."
+    "seeds. Effects are means over seeds. Their errors add what resampled prompts (or perturbations) vary by to what "
+    "the seeds vary by, and Student's t is taken at as many degrees of freedom as the seeds leave: bootstrapping three "
+    "seeds themselves would take a quarter of noise for an effect."
 )
 
 
