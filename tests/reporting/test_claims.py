@@ -215,3 +215,34 @@ def test_two_analyses_of_one_seed_are_one_seed(tmp_path: Path) -> None:
         stage = add_analysis(tmp_path, stage, made, [{**about, "amounts_U": [1.0] * 20}])
     row = row_of("no-new-capability", stage, tmp_path)
     assert (row.seeds, row.verdict) == ([0], "undecided at this scale")
+
+
+def scalpel(root: Path, sft: float, sft_short: float) -> Row:
+    """GRPO reaches .6 at a KL of .2; sft .9 at this one, and `sft-short` .6 at that one, which forgets nothing."""
+    stage = consolidated(root, 3, USUAL)
+    for seed in range(3):
+        made = {"sort": (0.6, 0.2, 0.0), "sft": (0.9, sft, 0.2), "sft-short": (0.6, sft_short, 0.1)}
+        names = {way: f"s{seed}-{way}" for way in made}
+        models = [specialist(names[way], "tiny", "sort", "sft") for way in ("sft", "sft-short")]
+        models = [one.model_copy(update={"seed": seed}) for one in models]
+        same = {"sort": counts(0.5, 7), "odd": counts(0.5, 8)}
+        write_run(root, [stage.models[0], *models], {"tiny": same} | {one.name: same for one in models}, {})
+        stage = stage.model_copy(update={"models": [*stage.models, *models]})
+        noise = np.random.default_rng(seed).normal(0, 0.02, ITEMS)
+        about = {"domain": "sort", "unit": "item", "weights_U": None}
+        statistics = [{**about, "name": "score", "of": "tiny", "amounts_U": (0.3 + noise).tolist()}]
+        for way, values in made.items():
+            for name, value in zip(("score", "kl_model_base", "forgetting"), values, strict=True):
+                statistics.append({**about, "name": name, "of": names[way], "amounts_U": (value + noise).tolist()})
+        look = ReportedAnalysis(name=f"look-{seed}", type="scalpel", models=["tiny", *names.values()], seed=seed)
+        stage = add_analysis(root, stage, look, statistics)
+    return row_of("scalpel-and-hammer", stage, root)
+
+
+def test_sft_is_held_against_reinforcement_at_an_equal_score(tmp_path: Path) -> None:
+    """At .6, where GRPO ends: what `sft` is further on counts for nothing."""
+    near = scalpel(tmp_path / "a", sft=0.9, sft_short=0.1)
+    assert near.verdict == "not supported"
+    assert near.control is not None
+    assert near.control.value == pytest.approx(0.1, abs=0.02)
+    assert scalpel(tmp_path / "b", sft=0.9, sft_short=0.5).verdict == "supported"

@@ -156,6 +156,22 @@ class Graph:
             visit(name)
         return order
 
+    def reported(self, order: list[str]) -> list[str]:
+        """The report's rows out of the models in their order: those asked for and those that they are made of, or all.
+
+        A name that is no model's is noted as a problem.
+        """
+        found, left = set[str](), [name for name in self.params.report if name in self.nodes]
+        for index, name in enumerate(self.params.report):
+            if name not in self.nodes:
+                self.unknown(("report", index), name)
+        while left:
+            name = left.pop()
+            if name not in found:
+                found.add(name)
+                left += [other for _, other in self.references(name) if other in self.nodes]
+        return [name for name in order if name in found] if self.params.report else order
+
     def unknown(self, at: Path_, other: str) -> Literal[False]:
         """Notes a reference to no model, unless it means one whose declaration is at fault."""
         known = {*self.nodes, *self.broken} - {SOME_PRODUCT}

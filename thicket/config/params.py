@@ -130,6 +130,8 @@ class Params(Strict):
     """Name → a model that several models or domains are folded into."""
     analyses: dict[Name, AnalysisNode] = {}
     """Name → a measurement on models; the claims are judged by them."""
+    report: list[Name] = []
+    """Models that the report is about, beside those that they are made of; empty: all. Others are for the claims."""
     sampler: str = "torch"
     """Option of conf/sampler."""
     trainer: str = "default"

@@ -100,6 +100,8 @@ class Resolver:
         for name in order:
             check_vocabularies(self.graph, name, self._bases)
             check_architectures(self.graph, name, self._methods.get(name), self._bases)
+        rows = self.graph.reported(order)
+        check_twice(self.graph, ("report",), self.params.report)
         data = [self._data(name, domain) for name, domain in self.parts.domains.items() if domain.value]
         evaluations = [made for made in map(self._evaluate, order) if made]
         analyses = [self._analyze(name, node) for name, node in self.params.analyses.items()]
@@ -108,7 +110,7 @@ class Resolver:
             raise ConfigError(problems)
         looked = [made for made in analyses if made]
         claims = [self._claims(order, looked)] if looked else []
-        return [*data, *models, *evaluations, *looked, *claims, self._report(order, bool(claims))]
+        return [*data, *models, *evaluations, *looked, *claims, self._report(rows, bool(claims))]
 
     def data(self, name: str, at: Path_) -> Resolved:
         """The data of a single domain, whatever the models are; `at` asks for it. Raises: ConfigError."""

@@ -55,6 +55,27 @@ def least(*figures: Resampled) -> Resampled:
     return Resampled(float(np.min([one.value for one in figures])), draws_R)
 
 
+def most(*figures: Resampled) -> Resampled:
+    """The largest of some figures, in each resample."""
+    return -least(*(-one for one in figures))
+
+
+def along(xs: Sequence[Resampled], ys: Sequence[Resampled], at: Resampled) -> Resampled:
+    """y where x is `at`, in each resample, on the straight lines between points in the order of their x.
+
+    Before the first x and beyond the last it is the y of these.
+    """
+    x_PR, y_PR = (np.stack([one.draws_R for one in part]) for part in (xs, ys))
+    draws = [_interpolated(x_PR[:, place], y_PR[:, place], float(x)) for place, x in enumerate(at.draws_R)]
+    x_P, y_P = (np.array([one.value for one in part]) for part in (xs, ys))
+    return Resampled(_interpolated(x_P, y_P, at.value), np.array(draws))
+
+
+def _interpolated(x_P: Floats, y_P: Floats, x: float) -> float:
+    order_P = np.argsort(x_P, kind="stable")
+    return float(np.interp(x, x_P[order_P], y_P[order_P]))
+
+
 def mean(figures: Sequence[Resampled]) -> Resampled:
     """The mean of some figures, in each resample. Raises: ValueError without any."""
     if not figures:

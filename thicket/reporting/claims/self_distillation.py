@@ -1,14 +1,15 @@
 """Claims on self-distillation and on the base as the product (sections 3 and 4)."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
 from thicket.config.stages import ReportedModel
 from thicket.reporting.claims.claim import Claim, Measured
-from thicket.reporting.claims.evidence import RL, Evidence
+from thicket.reporting.claims.evidence import RL, AnalysisResult, Evidence
 from thicket.reporting.claims.geometry import at_stages, density
-from thicket.statistics.resampled import Resampled, least, mean
+from thicket.statistics.resampled import Resampled, along, least, mean, most
 
 HALF = 0.5
 
@@ -136,27 +137,49 @@ def _better_base(evidence: Evidence) -> Iterator[Measured]:
             yield Measured(seed, dense, sparse, least(*effects))
 
 
+@dataclass(frozen=True)
+class _Way:
+    """The base, and models that one way has made of it."""
+
+    scores: list[Resampled]
+    """On the domain."""
+    kl: list[Resampled]
+    """To the base, on the domain, nats a token."""
+    forgotten: list[Resampled]
+    """Mean loss on the other domains."""
+
+
 def _amplifies(evidence: Evidence) -> Iterator[Measured]:
-    """By sft the model goes further from its base and forgets more."""
+    """At an equal score on the domain the model by sft has gone further from its base, and forgotten more."""
     for seed in evidence.seeds:
         looks = [look for look in evidence.of_type("scalpel") if look.seed == seed]
-        pairs = list[tuple[Resampled, Resampled]]()
-        effects = list[Resampled]()
-        for look in looks:
-            by_type = {evidence.models[name].type: name for name in look.made.models[1:]}
-            reinforced = next((by_type[kind] for kind in RL if kind in by_type), None)
-            if reinforced is None or "sft" not in by_type:
-                continue
-            kl = [
-                look.statistic("kl_model_base", look.result["domains"][0], name)
-                for name in (reinforced, by_type["sft"])
-            ]
-            lost = [look.statistic("forgetting", of=name) for name in (reinforced, by_type["sft"])]
-            if all(one is not None for one in (*kl, *lost)):
-                pairs.append((kl[0], kl[1]))  # type: ignore[arg-type]
-                effects.append(least(kl[1] - kl[0], lost[1] - lost[0]))  # type: ignore[operator]
-        if pairs:
-            yield Measured(seed, mean([one for one, _ in pairs]), mean([other for _, other in pairs]), mean(effects))
+        pairs = [(_way(evidence, look, RL), _way(evidence, look, ("sft",))) for look in looks]
+        found = [_at_equal_score(*pair) for pair in pairs if pair[0].kl[1:] and pair[1].kl[1:]]
+        if found:
+            yield Measured(seed, *(mean([one[place] for one in found]) for place in range(3)))
+
+
+def _way(evidence: Evidence, look: AnalysisResult, types: tuple[str, ...]) -> _Way:
+    """The models of an analysis that are by some types of method; such as have no value are left out."""
+    (base, *others), domain = look.made.models, look.result["domains"][0]
+    points = [(look.statistic("score", domain, base), evidence.constant(0.0), evidence.constant(0.0))]
+    for name in (other for other in others if evidence.models[other].type in types):
+        kl, forgotten = look.statistic("kl_model_base", domain, name), look.statistic("forgetting", of=name)
+        if kl is not None and forgotten is not None:
+            points.append((look.statistic("score", domain, name), kl, forgotten))
+    whole = [(score, kl, forgotten) for score, kl, forgotten in points if score is not None]
+    return _Way(*([point[place] for point in whole] for place in range(3)))
+
+
+def _at_equal_score(reinforced: _Way, imitated: _Way) -> tuple[Resampled, Resampled, Resampled]:
+    """KL of either at the score that both reach, and the smaller of what sft has more of that and of forgetting.
+
+    Between models of one way, which start at the base, both go along straight lines.
+    """
+    reached = least(most(*reinforced.scores), most(*imitated.scores))
+    kl, other_kl = (along(way.scores, way.kl, reached) for way in (reinforced, imitated))
+    lost, other_lost = (along(way.scores, way.forgotten, reached) for way in (reinforced, imitated))
+    return kl, other_kl, least(other_kl - kl, other_lost - lost)
 
 
 SSD = "Qwen3-4B and 30B-Instruct on LiveCodeBench; experiment `paper/ssd`"
@@ -254,10 +277,10 @@ CLAIMS = (
         name="scalpel-and-hammer",
         statement="GRPO amplifies, SFT replaces",
         figure="GRPO small losses and slow low KL, SFT larger losses and early high KL (arXiv 2507.10616)",
-        value="KL to the base a token, model by GRPO",
-        control="model by sft",
+        value="KL to the base a token by GRPO, at the score that both reach, straight lines between models of one way",
+        control="by sft, at that score",
         rule="the control above it, and its loss on other domains too",
-        needs="an analysis `scalpel` of a base, a model by grpo and one by sft",
+        needs="an analysis `scalpel` of a base and models by grpo and by sft, of several lengths",
         decides="the 7B models of arXiv 2507.10616",
         measure=_amplifies,
     ),
