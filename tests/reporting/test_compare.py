@@ -148,6 +148,9 @@ def test_a_student_with_a_budget_is_held_against_the_specialists_that_it_replace
     stage = run(models, correct, {"mixed": "opd"})
     path.write_text(json.dumps(provenance))
     assert results_of(stage, tmp_path).models["mixed"].cost.budget_flops == 1e9
+    provenance["config"]["method"] = {"share": 0.25}
+    path.write_text(json.dumps(provenance))
+    assert results_of(stage, tmp_path).models["mixed"].cost.budget_flops == 0.25 * 2e9
 
 
 def test_teachers_of_one_domain_count_by_their_mean_and_silent_ones_not_at_all(run: WriteRun, tmp_path: Path) -> None:

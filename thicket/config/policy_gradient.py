@@ -197,13 +197,16 @@ class Mixed(StandardisedGradient):
     budget: Literal["whole", "teachers"] = "whole"
     """What may be spent: `whole`, all training that the other student rests on and its own; `teachers`, that of its
     teachers alone."""
+    share: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Of that, what is spent; with constant learning rates, below 1 is a point on the way to 1."""
     order: Literal["together", "sequence"] = "together"
     """`together`: every batch has prompts of all domains; `sequence`: one domain after the other, in the order in which
     they are named, each for an equal share of the budget (sequential fine-tuning, which forgets)."""
 
     def spendable(self, cost: Mapping[str, float], student: str) -> float:
         """FLOPs, out of what a student and all that it rests on took, by model."""
-        return sum(flops for model, flops in cost.items() if self.budget == "whole" or model != student)
+        allowed = sum(flops for model, flops in cost.items() if self.budget == "whole" or model != student)
+        return self.share * allowed
 
     @model_validator(mode="after")
     def _no_last_step(self) -> "Mixed":

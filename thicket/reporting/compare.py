@@ -131,7 +131,8 @@ class _Comparison:
     def _cost(self, name: str) -> Cost:
         ledger, provenance = self.inputs[name].ledger, self.inputs[name].provenance
         budget_of = provenance["config"].get("budget_of")
-        kind = provenance["config"].get("method", {}).get("budget", "whole")
+        method = provenance["config"].get("method", {})
+        kind, share = method.get("budget", "whole"), method.get("share", 1.0)
         allowed = dict(self.inputs[budget_of].provenance["cost"]) if budget_of else {}
         if kind == "teachers":
             allowed.pop(budget_of)
@@ -141,7 +142,7 @@ class _Comparison:
             total_flops=_total(self.inputs[name]),
             budget_of=budget_of,
             budget=kind,
-            budget_flops=sum(allowed.values()) if budget_of else None,
+            budget_flops=share * sum(allowed.values()) if budget_of else None,
         )
 
     def _answers(self, name: str, root: str) -> Answers:
