@@ -38,6 +38,16 @@ CASES = [
         """,
     ),
     broken(
+        "a report on a model that is not declared",
+        edited("students:\n", "report: [opd, mixd, opd]\nstudents:\n"),
+        f"""
+        params.yaml:9: report[1] = 'mixd': no model of this name is declared
+            allowed: {MODELS}
+            did you mean: mixed
+        params.yaml:9: report[2] = 'opd': stands here a second time
+        """,
+    ),
+    broken(
         "teacher of no domain",
         edited("[sort-grpo, {", "[tiny, sort-grpo, {"),
         """

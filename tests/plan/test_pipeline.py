@@ -77,6 +77,14 @@ def test_the_report_reads_all_that_models_leave(sample: Path) -> None:
     assert len(reads) == 3 * 6 + 5  # folder, scores and ledger of six models
 
 
+def test_a_report_on_some_models_reads_what_these_are_made_of(edit: Callable[[Edit], Any]) -> None:
+    _, after = edit(lambda declared: declared.update(report=["opd"]))
+    models = {path.removeprefix("build/models/") for path in after["report"]["deps"] if "build/models/" in path}
+    assert models == {"tiny", "sort-grpo", "reverse-grpo", "opd"}
+    assert "build/curves/mixed.csv" not in after["report"]["deps"]
+    assert "student-mixed" in after
+
+
 def test_metrics_plots_and_artifacts(sample: Path) -> None:
     written = planned(sample)
     models = ["tiny", "sort-grpo", "reverse-grpo", "opd", "soup", "mixed"]

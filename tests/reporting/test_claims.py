@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib.patches import Rectangle
 from reporting_run import Correct, base, specialist, student, write_run
 
 from thicket.config.stages import ClaimsStage, ReportedAnalysis, ReportedModel
@@ -17,6 +18,7 @@ from thicket.reporting.claims.evidence import Evidence
 from thicket.reporting.claims.geometry import CLAIMS as GEOMETRY
 from thicket.reporting.claims.page import SECTIONS, build_claims
 from thicket.reporting.claims.self_distillation import CLAIMS as SELF_DISTILLATION
+from thicket.reporting.claims.side_by_side import looked, picture
 
 ITEMS = 60
 Scores = dict[str, tuple[float, float]]
@@ -246,3 +248,51 @@ def test_sft_is_held_against_reinforcement_at_an_equal_score(tmp_path: Path) -> 
     assert near.control is not None
     assert near.control.value == pytest.approx(0.1, abs=0.02)
     assert scalpel(tmp_path / "b", sft=0.9, sft_short=0.5).verdict == "supported"
+
+
+def diverged(root: Path) -> ClaimsStage:
+    """Divergence of a specialist, of the same after a third of its steps, and of one by sft; one seed."""
+    stage = consolidated(root, 1, USUAL)
+    early = specialist("s0-sort-early", "tiny", "sort")
+    imitator = specialist("s0-sft", "tiny", "sort", "sft")
+    same = {"sort": counts(0.5, 7), "odd": counts(0.5, 8)}
+    write_run(root, [stage.models[0], early, imitator], dict.fromkeys(("tiny", early.name, imitator.name), same), {})
+    ledger = root / f"build/metrics/{early.name}.json"
+    ledger.write_text(json.dumps(json.loads(ledger.read_text(encoding="utf-8")) | {"steps": 20}), encoding="utf-8")
+    provenance = root / f"build/models/{early.name}/provenance.json"
+    provenance.write_text(provenance.read_text(encoding="utf-8").replace("1000000000.0", "1e8"), encoding="utf-8")
+    stage = stage.model_copy(update={"models": [*stage.models, early, imitator]})
+    for name, js in (("s0-sort", 0.2), (early.name, 0.05), (imitator.name, 0.4)):
+        about = {"domain": "sort", "unit": "item", "of": "along-other", "weights_U": None}
+        statistics = [{**about, "name": "js_mean", "amounts_U": [js] * ITEMS}]
+        for cut, share in (("0.001", 0.5), ("0.1", 0.9)):
+            statistics.append({**about, "name": f"js_below_{cut}", "amounts_U": [share * (1 - js)] * ITEMS})
+        made = ReportedAnalysis(name=f"d-{name}", type="divergence", models=["tiny", name], seed=0)
+        stage = add_analysis(root, stage, made, statistics)
+    return stage
+
+
+def test_points_of_a_course_are_no_results(tmp_path: Path) -> None:
+    evidence = Evidence(diverged(tmp_path), tmp_path)
+    assert evidence.on_the_way == {"s0-sort-early"}
+    assert [one.name for one in evidence.select(kind="specialist", method="grpo", domain="sort")] == ["s0-sort"]
+
+
+def test_divergence_side_by_side(tmp_path: Path) -> None:
+    stage = diverged(tmp_path)
+    found = {(one.way, one.flops): one for one in looked(Evidence(stage, tmp_path))}
+    assert {key: one.js for key, one in found.items()} == pytest.approx(
+        {("grpo", 1e9): 0.2, ("grpo", 1e8): 0.05, ("sft", 1e9): 0.4}
+    )
+    assert found["sft", 1e9].below == pytest.approx({0.001: 0.3, 0.1: 0.54})
+    bars, means, course = picture(list(found.values())).axes
+    assert [label.get_text() for label in bars.get_yticklabels()] == ["grpo", "sft"]
+    # Three bands of a bar; the shorter run counts in the course alone.
+    assert [round(bar.get_width(), 6) for bar in bars.patches[:3] if isinstance(bar, Rectangle)] == [40.0, 32.0, 28.0]
+    assert np.shape(means.lines[0].get_xdata()) == (1,)
+    assert np.asarray(course.lines[0].get_xdata()).tolist() == [0.0, 1e8, 1e9]
+    assert np.asarray(course.lines[0].get_ydata()).tolist() == pytest.approx([0.0, 0.05, 0.2])
+    (tmp_path / "out").mkdir()
+    build_claims(stage, tmp_path, tmp_path / "out")
+    assert (tmp_path / "out/divergence.png").stat().st_size > 1000
+    assert "Divergence from the base" in (tmp_path / "out/claims.html").read_text(encoding="utf-8")

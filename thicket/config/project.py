@@ -20,6 +20,8 @@ METRICS, CURVES, EVALUATION, REPORT = BUILD / "metrics", BUILD / "curves", BUILD
 ANALYSIS = BUILD / "analysis"
 REPORT_FILES = ("index.html", "results.md", "results.json")
 CLAIMS_FILES = ("claims.html", "claims.md", "claims.json")
+DIVERGENCE_FILE = "divergence.png"
+"""Beside the claims' files, where divergence was measured."""
 RESUME, RUNS, MEMBERS = BUILD / "resume", BUILD / "runs", BUILD / "members"
 
 

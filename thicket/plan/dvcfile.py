@@ -57,9 +57,7 @@ def _plots(stages: list[Planned]) -> list[dict[str, Any] | str]:
     """Learning curves of the policies, the scores of all models, and the analyses' pictures."""
     curves = [path.as_posix() for p in stages for path in p.plots if not isinstance(p.resolved.stage, BaseStage)]
     scores = [f"{p.artifact.as_posix()}/scores.csv" for p in stages if p.resolved.kind == "evaluate"]
-    plots: list[dict[str, Any] | str] = [
-        f"{p.artifact.as_posix()}/picture.png" for p in stages if p.resolved.kind == "analyze"
-    ]
+    plots: list[dict[str, Any] | str] = [path.as_posix() for p in stages for path in p.pictures]
     if curves:
         learning = {"x": "step", "y": dict.fromkeys(curves, "selection"), "title": "Selection items: sampled pass@1"}
         plots.append({"selection": learning})

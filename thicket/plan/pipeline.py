@@ -13,6 +13,7 @@ from thicket.config.project import (
     CONFIG,
     CURVES,
     DATA,
+    DIVERGENCE_FILE,
     EVALUATION,
     METRICS,
     MODELS,
@@ -44,6 +45,13 @@ class Planned:
     files: tuple[str, ...] = ()
     """Of the artifact's folder, where another stage's files lie beside them; empty: the folder is the artifact."""
 
+    @property
+    def pictures(self) -> tuple[Path, ...]:
+        """What `dvc plots` shows of it beside curves."""
+        kind = self.resolved.kind
+        names = ["picture.png"] if kind == "analyze" else [name for name in self.files if name == DIVERGENCE_FILE]
+        return tuple(self.artifact / name for name in names)
+
 
 def resolve(project: Project) -> list[Resolved]:
     """Every stage's config with the hashes of its code. Raises: ConfigError."""
@@ -66,10 +74,14 @@ def hashed(stage: SomeStage) -> SomeStage:
 
 def pipeline(project: Project) -> list[Planned]:
     """The whole DAG, in an order in which it can be run. Raises: ConfigError."""
-    *stages, report = [_planned(resolved) for resolved in resolve(project)]
-    curves = tuple(path for planned in stages for path in planned.plots if planned.resolved.kind != "analyze")
-    stages = [replace(one, reads=(*one.reads, *curves)) if one.resolved.kind == "claims" else one for one in stages]
-    return [*stages, replace(report, reads=(*report.reads, *curves))]
+    stages = [_planned(resolved) for resolved in resolve(project)]
+    curves = {one.resolved.stage.name: one.plots for one in stages if one.plots}
+    return [
+        replace(one, reads=(*one.reads, *(path for model in one.resolved.models for path in curves.get(model, ()))))
+        if one.resolved.kind in ("claims", "report")
+        else one
+        for one in stages
+    ]
 
 
 def _planned(resolved: Resolved) -> Planned:
@@ -87,11 +99,17 @@ def _planned(resolved: Resolved) -> Planned:
         scored = tuple(EVALUATION / model for model in resolved.models)
         ledgers = tuple(METRICS / f"{model}.json" for model in resolved.models)
         looked = tuple(ANALYSIS / one.name for one in stage.analyses) if isinstance(stage, ClaimsStage) else ()
-        files = CLAIMS_FILES if isinstance(stage, ClaimsStage) else REPORT_FILES
+        files = _claims_files(stage) if isinstance(stage, ClaimsStage) else REPORT_FILES
         return Planned(resolved, CONFIG / f"{kind}.yaml", (*models, *scored, *ledgers, *looked), REPORT, files=files)
     curves = (CURVES / f"{name}.csv",) if _is_trained(stage) else ()
     config = CONFIG / "models" / f"{name}.yaml"
     return Planned(resolved, config, reads, MODELS / name, (METRICS / f"{name}.json",), curves)
+
+
+def _claims_files(stage: ClaimsStage) -> tuple[str, ...]:
+    bases = {model.name for model in stage.models if model.kind == "base"}
+    diverged = any(one.type == "divergence" and one.models[1] not in bases for one in stage.analyses)
+    return (*CLAIMS_FILES, *([DIVERGENCE_FILE] if diverged else []))
 
 
 def _is_trained(stage: Stage) -> bool:

@@ -15,7 +15,8 @@ ALONG = "along-other"
 
 def _looks(evidence: Evidence, kind: str, types: tuple[str, ...]) -> Iterator[tuple[int, list[AnalysisResult]]]:
     """Analyses of a base and a model made by one of these methods, those of one seed together."""
-    found = [look for look in evidence.of_type(kind) if evidence.models[look.made.models[1]].type in types]
+    made = {model.name for model in evidence.select(type=types)}
+    found = [look for look in evidence.of_type(kind) if look.made.models[1] in made]
     for seed in sorted({look.seed for look in found}):
         yield seed, [look for look in found if look.seed == seed]
 

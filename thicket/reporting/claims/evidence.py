@@ -53,6 +53,11 @@ class AnalysisResult:
         known = [one for one in found if one is not None]
         return mean(known) if known else None
 
+    def value(self, name: str, domain: str, of: str) -> float | None:
+        """A statistic without its resamples. None: it has no value."""
+        found = [one for one in self.units if (one["name"], one["domain"], one["of"]) == (name, domain, of)]
+        return ratio(found[0]["amounts_U"], found[0]["weights_U"]) if found else None
+
     def half(self, name: str, which: int) -> Resampled | None:
         """A statistic over every second unit, from the first (0) or the second (1) on: the mean over domains."""
         found = [
@@ -137,12 +142,23 @@ class Evidence:
         """The seeds that models were made with, bases aside."""
         return sorted({model.seed for model in self.models.values() if model.kind != "base"})
 
+    @cached_property
+    def on_the_way(self) -> frozenset[str]:
+        """Models that took fewer steps than another of the same declaration, values aside: points of its course."""
+        courses: dict[tuple[Any, ...], dict[str, int]] = {}
+        for model in self.models.values():
+            if model.kind != "base":
+                about = (model.kind, model.method, model.base, model.domain, model.effort, *model.teachers, model.seed)
+                courses.setdefault(about, {})[model.name] = int(self.inputs[model.name].ledger["steps"])
+        return frozenset(name for steps in courses.values() for name, own in steps.items() if own < max(steps.values()))
+
     def select(self, **wanted: Any) -> list[ReportedModel]:
-        """Models with these values; of a tuple, one of them."""
+        """Models with these values, but for those on the way to another; of a tuple, one of them."""
         return [
             model
             for model in self.models.values()
-            if all(
+            if model.name not in self.on_the_way
+            and all(
                 getattr(model, key) in value if isinstance(value, tuple) else getattr(model, key) == value
                 for key, value in wanted.items()
             )
@@ -179,6 +195,10 @@ class Evidence:
     def flops(self, name: str) -> float:
         """Of its own training and of that of every model that it rests on, the bases left out."""
         return float(sum(self.inputs[name].provenance["cost"].values()))
+
+    def own_flops(self, name: str) -> float:
+        """Of its own training alone."""
+        return float(self.inputs[name].provenance["cost"].get(name, 0.0))
 
     def size(self, base: str) -> int:
         """A base's weights that a token meets: as an analysis counted them, else as its own making did."""

@@ -8,14 +8,19 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from thicket.config.project import ANALYSIS
+import matplotlib
+
+from thicket.config.project import ANALYSIS, DIVERGENCE_FILE
 from thicket.config.stages import ClaimsStage
 from thicket.reporting.claims import consolidation, critical, geometry, self_distillation
 from thicket.reporting.claims.claim import Claim, Row, judge
 from thicket.reporting.claims.evidence import Evidence
+from thicket.reporting.claims.side_by_side import looked, picture
 from thicket.reporting.jsonfile import plain
 from thicket.reporting.markdown import escaped as marked_up
+from thicket.reporting.pictures.draw import DPI
 from thicket.reporting.style import document
+from thicket.reporting.svg import STYLE, inline
 from thicket.reporting.text import NONE, joined
 from thicket.statistics.intervals import Interval
 
@@ -56,7 +61,8 @@ def build_claims(stage: ClaimsStage, root: Path, out: Path) -> None:
     text = json.dumps(_content(stage, rows), indent=1, ensure_ascii=False)
     (out / "claims.json").write_text(text + "\n", encoding="utf-8")
     (out / "claims.md").write_text(_markdown(stage, evidence, rows), encoding="utf-8")
-    (out / "claims.html").write_text(_page(stage, root, evidence, rows), encoding="utf-8")
+    drawn = _divergences(evidence, out)
+    (out / "claims.html").write_text(_page(stage, root, evidence, rows, drawn), encoding="utf-8")
     print(f"claims: {_counts(rows)}", flush=True)
 
 
@@ -144,7 +150,20 @@ def _how(row: Row) -> str:
 # -- the page ----------------------------------------------------------------------------------------------------------
 
 
-def _page(stage: ClaimsStage, root: Path, evidence: Evidence, rows: Sequence[Row]) -> str:
+def _divergences(evidence: Evidence, out: Path) -> str:
+    """Writes divergence.png where divergence was measured; the figure for the page, or nothing."""
+    found = looked(evidence)
+    if not found:
+        return ""
+    with matplotlib.rc_context(STYLE):
+        figure = picture(found)
+        figure.savefig(out / DIVERGENCE_FILE, dpi=DPI, facecolor="white", metadata={"Software": None})
+        svg = inline(figure, "divergences", "Divergence from the base by method, and over the course of training")
+    caption = "Divergence from the base <small>by method, and over the course of training</small>"
+    return f"<figure><figcaption>{caption}</figcaption>{svg}</figure>"
+
+
+def _page(stage: ClaimsStage, root: Path, evidence: Evidence, rows: Sequence[Row], drawn: str) -> str:
     by_name = {row.claim.name: row for row in rows}
     tables = [_table(title, [by_name[claim.name] for claim in claims]) for title, claims in SECTIONS.items()]
     title, text = html.escape(stage.experiment), html.escape
@@ -155,6 +174,7 @@ def _page(stage: ClaimsStage, root: Path, evidence: Evidence, rows: Sequence[Row
         '<nav><a href="index.html">Results of all models</a></nav>',
         *tables,
         f'<p class="note">{text(_rule(stage))}</p>',
+        drawn,
         "<h2>What the analyses saw</h2>",
         f'<div class="wide">{"".join(_pictures(stage, root))}</div>',
     ]
