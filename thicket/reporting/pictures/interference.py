@@ -52,7 +52,8 @@ def picture(result: Mapping[str, Any], tables: Mapping[str, list[dict[str, str]]
         axes.set_yticks(range(len(domains)), domains if place % abreast == 0 else [])
         lowest = place + abreast >= len(models)
         axes.set_xticks(range(len(domains)), domains if lowest else [], rotation=90)
-    figure.legend(loc="upper left", bbox_to_anchor=(0, 1), ncols=len(MEANS), columnspacing=1.2, handletextpad=0.3)
+    if any(axes.get_legend_handles_labels()[0] for axes in figure.axes):
+        figure.legend(loc="upper left", bbox_to_anchor=(0, 1), ncols=len(MEANS), columnspacing=1.2, handletextpad=0.3)
     figure.text(GAP / width, 1 - head / height, NOTE, color=ROLES["muted"], fontsize="small")
     return figure
 
