@@ -1,13 +1,15 @@
-"""The one Trainer of every stage that trains or scores."""
+"""The one Trainer of every stage that trains, and its progress."""
 
 import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import lightning.pytorch as pl
 
 from thicket.config.run import Trainer
+from thicket.progress import Teller
 
 # Lightning advises on workers, on precision and on its own products; a stage's output is its progress.
 logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
@@ -44,3 +46,24 @@ def ctrl_c_passes() -> Iterator[None]:
         if isinstance(ending.__context__, KeyboardInterrupt):
             raise KeyboardInterrupt from None
         raise
+
+
+class Progress(pl.Callback):
+    """Progress of a trainer's work. The module is `Shown`."""
+
+    def __init__(self, title: str):
+        self.tell = Teller(title)
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
+        if pl_module.share_done:
+            print(f"{self.tell.title}: goes on from {pl_module.figures()}", flush=True)
+        self.tell.start(pl_module.share_done)
+
+    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        self.tell(pl_module.share_done, pl_module.figures())
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
+        self.tell.stop()
+
+    def on_exception(self, trainer: pl.Trainer, pl_module: Any, exception: BaseException) -> None:
+        self.tell.stop()

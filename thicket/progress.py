@@ -3,9 +3,8 @@
 import sys
 import time
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Protocol
 
-import lightning.pytorch as pl
 from rich.console import Console
 from rich.live import Live
 from rich.text import Text
@@ -65,35 +64,3 @@ class Teller:
         elif self.clock() - self.said >= EVERY_SECONDS or share >= 1:
             self.said = self.clock()
             print(line, flush=True)
-
-
-class Progress(pl.Callback):
-    """The same around a trainer's work. The module is `Shown`."""
-
-    def __init__(self, title: str):
-        self.tell = Teller(title)
-
-    def on_train_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
-        if pl_module.share_done:
-            print(f"{self.tell.title}: goes on from {pl_module.figures()}", flush=True)
-        self.tell.start(pl_module.share_done)
-
-    def on_predict_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
-        self.tell.start(pl_module.share_done)
-
-    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
-        self.tell(pl_module.share_done, pl_module.figures())
-
-    def on_predict_batch_end(
-        self, trainer: pl.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0
-    ) -> None:
-        self.tell(pl_module.share_done, pl_module.figures())
-
-    def on_train_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
-        self.tell.stop()
-
-    def on_predict_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
-        self.tell.stop()
-
-    def on_exception(self, trainer: pl.Trainer, pl_module: Any, exception: BaseException) -> None:
-        self.tell.stop()

@@ -176,14 +176,14 @@ def break_training(monkeypatch: pytest.MonkeyPatch, end: End) -> None:
 
 
 def break_sampling(monkeypatch: pytest.MonkeyPatch, end: End) -> None:
-    with_step = Sampling.predict_step
+    with_work = Sampling.work
 
-    def predict_step(self: Sampling, batch: Any, batch_idx: int) -> int:
-        if batch_idx == 1:
+    def work(self: Sampling, piece: tuple[int, list[int]]) -> None:
+        if self.records:
             end.come()
-        return with_step(self, batch, batch_idx)
+        with_work(self, piece)
 
-    monkeypatch.setattr(Sampling, "predict_step", predict_step)
+    monkeypatch.setattr(Sampling, "work", work)
 
 
 LORA = {"method.lora": Lora(rank=2, dropout=0.5)}
@@ -276,8 +276,8 @@ def test_an_ensemble_teaches_the_model_that_its_members_are_perturbations_of(
     stage = changed(stages(project)["specialist-sort-rft"], "base", "ensemble")
     stage = changed(changed(stage, "method.temperature", 0.0), "method.keep", "shortest")
     drawn: list[Sampling] = []
-    answer = Sampling.on_predict_start
-    monkeypatch.setattr(Sampling, "on_predict_start", lambda self: (drawn.append(self), answer(self)))
+    answer = Sampling.work
+    monkeypatch.setattr(Sampling, "work", lambda self, piece: (drawn.append(self), answer(self, piece)))
     make(project, stage)
 
     base = project / "build/models/tiny"

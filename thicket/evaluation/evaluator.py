@@ -1,29 +1,26 @@
-"""Scores a model on domains, as a Lightning module that predicts."""
+"""Scores a model on domains."""
 
-from typing import Any
+from functools import cached_property
 
-import lightning.pytorch as pl
-from torch.utils.data import DataLoader
 from transformers import PreTrainedModel
 
 from thicket.config.run import Trainer
-from thicket.engine import ctrl_c_passes, make_trainer
 from thicket.evaluation.scores import Groups, ItemScore, sampled_scores, vote_scores
 from thicket.evaluation.way import Way
 from thicket.models.perturb import Direction, Neighbourhood
 from thicket.models.pooled import Pooled
 from thicket.ops import draws
-from thicket.progress import Progress
+from thicket.progress import Teller
 from thicket.sampling.decode import Decoding
 from thicket.sampling.environment import Environment
 from thicket.sampling.judging import with_judge
+from thicket.sampling.piecewise import work_through
 from thicket.sampling.prompts import Tokenizer
 from thicket.sampling.rollouts import Request, Response, respond
-from thicket.signals import Interrupted
 
 
-class Evaluator(pl.LightningModule):
-    """Predicts the score of items. A batch is (place of the environment, first item, one past the last)."""
+class Evaluator:
+    """Scores items. A piece of the work is (place of the environment, first item, one past the last)."""
 
     def __init__(
         self,
@@ -37,14 +34,12 @@ class Evaluator(pl.LightningModule):
         sampler_batch: int,
     ):
         """`samples`: answers to an item, where none is voted on; `greedy`: the greedy response is scored beside."""
-        super().__init__()
         self.model, self.tokenizer, self.way = model, tokenizer, way
         self.environments = [with_judge(asked, model, tokenizer, sampler_batch) for asked in environments]
         # Greedy responses are all the same.
         self.samples = 1 if way.decoding.temperature == 0 else samples
         self.greedy, self.seed, self.sampler_batch = greedy, seed, sampler_batch
         self.scores: dict[str, list[ItemScore]] = {environment.domain.name: [] for environment in environments}
-        self.neighbourhood: Neighbourhood | None = None
 
     @property
     def share_done(self) -> float:
@@ -58,7 +53,12 @@ class Evaluator(pl.LightningModule):
         shares = {name: sum(row.correct / row.samples for row in rows) / len(rows) for name, rows in begun.items()}
         return "  ".join(f"{name} {share:.3f}" for name, share in shares.items())
 
-    def batches(self) -> list[tuple[int, int, int]]:
+    @cached_property
+    def neighbourhood(self) -> Neighbourhood | None:
+        """Made with the first piece of the work: its copy of the weights lies where the model does by then."""
+        return Neighbourhood(self.model) if self.way.members else None
+
+    def pieces(self) -> list[tuple[int, int, int]]:
         together = 1 if self.way.members else self.way.votes if self.way.is_vote else self.samples
         size = max(1, self.sampler_batch // together)
         return [
@@ -67,15 +67,8 @@ class Evaluator(pl.LightningModule):
             for first in range(0, len(environment.items), size)
         ]
 
-    def on_predict_start(self) -> None:
-        if self.way.members:
-            self.neighbourhood = Neighbourhood(self.model)
-
-    def predict_step(self, batch: tuple[int, int, int], batch_idx: int) -> list[ItemScore]:
-        """Raises: Interrupted where SIGTERM has come, which Lightning only heeds when it trains."""
-        if self.trainer.received_sigterm:
-            raise Interrupted
-        environment, places = self.environments[batch[0]], range(batch[1], batch[2])
+    def work(self, piece: tuple[int, int, int]) -> None:
+        environment, places = self.environments[piece[0]], range(piece[1], piece[2])
         if self.way.is_vote:
             voters = self._voters(environment, places)
             scores = vote_scores(environment, places, voters, readings=max(1, len(self.way.members)))
@@ -83,7 +76,6 @@ class Evaluator(pl.LightningModule):
             sampled = self._responses(environment, places, self.way.decoding, self.samples)
             scores = sampled_scores(environment, places, sampled, self._greedy(environment, places, sampled))
         self.scores[environment.domain.name] += scores
-        return scores
 
     def _greedy(self, environment: Environment, places: range, sampled: Groups) -> Groups | None:
         """The greedy responses, where they are scored; what is sampled at temperature 0 is greedy already."""
@@ -117,7 +109,5 @@ class Evaluator(pl.LightningModule):
 
 def score(module: Evaluator, trainer: Trainer, title: str) -> dict[str, list[ItemScore]]:
     """The scores of every item of the module's environments. Raises: Interrupted; KeyboardInterrupt."""
-    loader: Any = DataLoader(module.batches(), batch_size=None)  # type: ignore[arg-type]
-    with ctrl_c_passes():
-        make_trainer(trainer, 1, [Progress(title)]).predict(module, loader, return_predictions=False)
+    work_through(module, trainer, Teller(title))
     return module.scores

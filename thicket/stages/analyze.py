@@ -9,7 +9,6 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import torch
 from transformers import AutoConfig
 
 from thicket.analysis.case import Case, Subject
@@ -22,6 +21,7 @@ from thicket.progress import Teller
 from thicket.reporting.jsonfile import plain
 from thicket.reporting.pictures.draw import draw
 from thicket.sampling.environment import Environment, load_environment
+from thicket.sampling.piecewise import device_of
 from thicket.sampling.prompts import Tokenizer
 from thicket.stages.outcome import Places
 from thicket.statistics.ratios import ratio_interval
@@ -46,7 +46,7 @@ def analyze(config: AnalyzeStage, places: Places) -> None:
             tokenizer=tokenizer,
             seed=config.seed,
             batch=config.sampler.batch,
-            device=_device(config.trainer.accelerator),
+            device=device_of(config.trainer.accelerator),
             scratch=places.resume.parent / "analysis" / _code(config),
             tell=tell,
         )
@@ -63,10 +63,6 @@ def _code(config: AnalyzeStage) -> str:
 
 def _folder(model: AnalysedModel, places: Places) -> Path:
     return places.models / model.name if model.source is None else fetched(model.source)
-
-
-def _device(accelerator: str) -> str:
-    return "cuda" if accelerator != "cpu" and torch.cuda.is_available() else "cpu"
 
 
 def _asked(config: AnalyzeStage, places: Places, tokenizer: Tokenizer, folder: Path) -> list[Environment]:

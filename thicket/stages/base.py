@@ -54,10 +54,10 @@ def check_fit(name: str, model: "PreTrainedModel", tokenizer: "Tokenizer", conte
 
 
 def _pretrain(base: PretrainedBase, seed: int, trainer: Trainer, places: Places) -> Outcome:
+    from thicket.engine import Progress
     from thicket.models.characters import character_tokenizer
     from thicket.models.folder import save_model
     from thicket.models.scratch import fresh_model
-    from thicket.progress import Progress
     from thicket.training.loop import fit
     from thicket.training.pretrain import Pretraining
 

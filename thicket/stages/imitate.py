@@ -11,12 +11,13 @@ from transformers import PreTrainedModel
 from thicket.config.answering import Answering
 from thicket.config.imitation import Imitated, Sampled, Sft, Ssd
 from thicket.config.stages import SpecialistStage, StudentStage
+from thicket.engine import Progress
 from thicket.evaluation.way import weights_folder
 from thicket.methods.texts import Sample, Text
 from thicket.models.answering import read_answering, write_answering
 from thicket.models.folder import load_model, load_tokenizer, save_model
 from thicket.models.lora import ADAPTER, adapt, merged, save_adapter
-from thicket.progress import Progress
+from thicket.progress import Teller
 from thicket.sampling.environment import Environment, load_environment
 from thicket.sampling.judging import with_judge
 from thicket.sampling.prompts import Tokenizer
@@ -117,7 +118,7 @@ def sampled(
     """Samples of a model, which `folder` keeps as they come."""
     seed, batch, members = config.seed, config.sampler.batch, sampler.answering.members
     module = Sampling(sampler.model, sampler.tokenizer, asked, members, method, judged, seed, batch, folder)
-    sample(module, config.trainer, Progress(f"{config.stage} {config.name}"))
+    sample(module, config.trainer, Teller(f"{config.stage} {config.name}"))
     return module
 
 

@@ -8,10 +8,10 @@ from thicket.config.domain import TrainedDomain
 from thicket.config.on_policy import OnPolicy
 from thicket.config.stages import SpecialistStage, StudentStage
 from thicket.domains.item import SplitName
+from thicket.engine import Progress
 from thicket.methods.method import Method
 from thicket.models.folder import load_model, load_tokenizer, save_model
 from thicket.models.lora import ADAPTER, adapt, merged, save_adapter
-from thicket.progress import Progress
 from thicket.sampling.environment import Environment, load_environment
 from thicket.sampling.judging import with_judge
 from thicket.stages.outcome import Outcome, Places

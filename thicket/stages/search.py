@@ -8,13 +8,13 @@ from transformers import PreTrainedModel
 from thicket.config.answering import Answering
 from thicket.config.search import Es, Member, Randopt
 from thicket.config.stages import SpecialistStage
+from thicket.engine import Progress
 from thicket.evaluation.way import weights_folder
 from thicket.methods.es import EsSearch
 from thicket.methods.member import write_member
 from thicket.methods.randopt import RandoptSearch
 from thicket.models.answering import read_answering, write_answering
 from thicket.models.folder import load_model, load_tokenizer, save_model, weights_hash
-from thicket.progress import Progress
 from thicket.sampling.environment import Environment, load_environment
 from thicket.sampling.judging import with_judge
 from thicket.sampling.prompts import Tokenizer

@@ -18,9 +18,8 @@ from torch.utils.data import DataLoader
 from transformers import PreTrainedModel
 
 from thicket.config.run import Trainer
-from thicket.engine import ctrl_c_passes, make_trainer
+from thicket.engine import Progress, ctrl_c_passes, make_trainer
 from thicket.models.size import active_parameters
-from thicket.progress import Progress
 from thicket.signals import Interrupted
 from thicket.training.curves import Row
 from thicket.training.ledger import Ledger

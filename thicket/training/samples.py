@@ -7,28 +7,26 @@ item and member alone: which pieces there were changes nothing.
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import lightning.pytorch as pl
-from torch.utils.data import DataLoader
 from transformers import PreTrainedModel
 
 from thicket.config.answering import Perturbation
 from thicket.config.imitation import Sampled
 from thicket.config.run import Trainer
 from thicket.domains.verdict import Verdict
-from thicket.engine import ctrl_c_passes, make_trainer
 from thicket.methods.texts import Sample
 from thicket.models.perturb import Direction, Neighbourhood
 from thicket.models.size import active_parameters
 from thicket.ops import draws
-from thicket.progress import Progress
+from thicket.progress import Teller
 from thicket.sampling.decode import Decoding
 from thicket.sampling.environment import Environment
+from thicket.sampling.piecewise import work_through
 from thicket.sampling.prompts import Tokenizer
 from thicket.sampling.rollouts import Request, Response, respond
-from thicket.signals import Interrupted
 from thicket.training.ledger import Ledger
 from thicket.training.records import Record, read_records, write_records
 
@@ -36,8 +34,8 @@ SAMPLES = 4
 """Stream of draws, apart from those of the order of texts and of the selection items."""
 
 
-class Sampling(pl.LightningModule):
-    """Predicts samples of train prompts. A batch is a piece: (member, places of items)."""
+class Sampling:
+    """Samples train prompts. A piece of the work is (member, places of items)."""
 
     def __init__(
         self,
@@ -55,7 +53,6 @@ class Sampling(pl.LightningModule):
 
         Raises: ValueError where those in the folder cost the budget.
         """
-        super().__init__()
         self.model, self.tokenizer, self.environment, self.members = model, tokenizer, environment, members
         self.config, self.judged, self.seed = config, judged, seed
         self.sampler_batch, self.folder = sampler_batch, folder
@@ -106,21 +103,20 @@ class Sampling(pl.LightningModule):
             for first in range(0, len(places), size)
         ]
 
-    def on_predict_start(self) -> None:
-        self.neighbourhood = Neighbourhood(self.model) if self.members else None
+    @cached_property
+    def neighbourhood(self) -> Neighbourhood | None:
+        """Made with the first piece of the work: its copy of the weights lies where the model does by then."""
+        return Neighbourhood(self.model) if self.members else None
 
-    def predict_step(self, batch: tuple[int, list[int]], batch_idx: int) -> int:
+    def work(self, piece: tuple[int, list[int]]) -> None:
         started = time.monotonic()
-        member, places = batch
+        member, places = piece
         groups = self._answer(member, places)
         seconds = (time.monotonic() - started) / len(places)
         items = self.environment.items
         records = [Record(items[place].id, member, group, seconds) for place, group in zip(places, groups, strict=True)]
         write_records(self.folder, records)
         self._take(records)
-        if self.trainer.received_sigterm:
-            raise Interrupted
-        return len(records)
 
     def _answer(self, member: int, places: list[int]) -> list[list[Sample]]:
         environment, config, domain = self.environment, self.config, self.environment.domain
@@ -182,10 +178,7 @@ def asked(prompts: int, samples: int, members: int) -> dict[tuple[int, int], int
     return dealt
 
 
-def sample(module: Sampling, config: Trainer, progress: Progress) -> None:
+def sample(module: Sampling, config: Trainer, tell: Teller) -> None:
     """Samples what the folder does not hold yet. Raises: Interrupted where SIGTERM came first; KeyboardInterrupt."""
-    pieces: Any = module.pieces()
-    if pieces:
-        loader: Any = DataLoader(pieces, batch_size=None)
-        with ctrl_c_passes():
-            make_trainer(config, 1, [progress]).predict(module, loader, return_predictions=False)
+    if module.pieces():
+        work_through(module, config, tell)

@@ -1,0 +1,74 @@
+"""Work without gradients, done piece by piece: on its device, in its precision, and stopped between two pieces."""
+
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Protocol, TypeVar
+
+import torch
+from torch import nn
+
+from thicket.config.run import Trainer
+from thicket.progress import Shown, Teller
+from thicket.signals import Interrupted
+
+Piece = TypeVar("Piece")
+
+
+class Piecewise(Shown, Protocol[Piece]):
+    """Work on a model that can say how far it is."""
+
+    @property
+    def model(self) -> nn.Module: ...
+
+    def pieces(self) -> Sequence[Piece]:
+        """What is still to be done."""
+        ...
+
+    def work(self, piece: Piece) -> None: ...
+
+
+def work_through(work: Piecewise[Any], trainer: Trainer, tell: Teller) -> None:
+    """Does the pieces, with the model on the trainer's device; then it lies where it was.
+
+    Raises: ValueError where a GPU is asked for and there is none; Interrupted where SIGTERM came: the piece that was on
+    its way is finished, so that what it made can be kept.
+    """
+    device = device_of(trainer.accelerator)
+    before = next(work.model.parameters()).device
+    training = work.model.training
+    precision = torch.autocast(device, torch.bfloat16, enabled=trainer.precision == "bf16-mixed")
+    work.model.to(device).eval()
+    tell.start(work.share_done)
+    try:
+        with _sigterm_noticed() as came, torch.no_grad(), precision:
+            for piece in work.pieces():
+                work.work(piece)
+                tell(work.share_done, work.figures())
+                if came():
+                    raise Interrupted
+    finally:
+        tell.stop()
+        work.model.to(before).train(training)
+
+
+def device_of(accelerator: str) -> str:
+    """The device that a setting of `trainer.accelerator` means. Raises: ValueError where that is not there."""
+    if accelerator == "gpu" and not torch.cuda.is_available():
+        raise ValueError("trainer.accelerator = gpu, and torch sees no GPU; `auto` takes one if there is one")
+    return "cuda" if accelerator != "cpu" and torch.cuda.is_available() else "cpu"
+
+
+@contextmanager
+def _sigterm_noticed() -> Iterator[Callable[[], bool]]:
+    """SIGTERM is noted and ends nothing; what this gives says whether it has come."""
+    came = threading.Event()
+    if threading.current_thread() is not threading.main_thread():  # only there may signals be handled
+        yield came.is_set
+        return
+    before = signal.signal(signal.SIGTERM, lambda *_: came.set())
+    try:
+        yield came.is_set
+    finally:
+        signal.signal(signal.SIGTERM, before)
