@@ -85,10 +85,14 @@ def _counts(rows: Iterable[Row]) -> str:
 
 
 def _setup(stage: ClaimsStage, evidence: Evidence) -> str:
-    bases = [f"{one.name} ({evidence.size(one.name):,.0f} weights)" for one in stage.models if one.kind == "base"]
+    by_size: dict[float, list[str]] = {}
+    for one in stage.models:
+        if one.kind == "base":
+            by_size.setdefault(evidence.size(one.name), []).append(one.name)
+    bases = [f"{', '.join(names)} ({size:,.0f} weights)" for size, names in sorted(by_size.items())]
     seeds = joined(list(map(str, evidence.seeds)))
     counts = f"{len(stage.models)} models, {len(stage.analyses)} analyses"
-    return f"Bases: {', '.join(bases)}. Domains: {', '.join(stage.domains)}. Seeds: {seeds}. {counts}."
+    return f"Bases: {'; '.join(bases)}. Domains: {', '.join(stage.domains)}. Seeds: {seeds}. {counts}."
 
 
 def _rule(stage: ClaimsStage) -> str:
