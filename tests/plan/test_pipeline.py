@@ -92,7 +92,8 @@ def test_metrics_plots_and_artifacts(sample: Path) -> None:
         *(f"build/evaluation/{name}/metrics.json" for name in models),
         *(f"build/metrics/{name}.json" for name in models),
     ]
-    assert [name for plot in written["plots"] for name in plot] == ["selection", "scores"]
+    assert written["plots"][0] == "build/report/budget.png"
+    assert [name for plot in written["plots"][1:] for name in plot] == ["selection", "scores"]
     kinds = ["base", "specialist", "specialist", "student", "student", "student"]
     assert written["artifacts"] == {
         **{

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from reporting_run import Correct, WriteRun, base, results_of, specialist, student
 
+from thicket.config.project import BUDGET_FILE
 from thicket.config.stages import ReportedModel
 from thicket.reporting.findings import findings
 from thicket.reporting.markdown import markdown
@@ -51,6 +52,17 @@ def test_every_model_and_domain_is_in_every_form(run: WriteRun, tmp_path: Path) 
     for domain in ("sort", "reverse"):
         assert f'<th scope="col">{domain}</th>' in forms["index.html"]
         assert f" {domain} |" in forms["results.md"]
+
+
+def test_the_frontier_is_a_picture_where_there_are_students(run: WriteRun, tmp_path: Path) -> None:
+    build(run, tmp_path, MODELS, CORRECT)
+    first = (tmp_path / BUDGET_FILE).read_bytes()
+    build(run, tmp_path, MODELS, CORRECT)
+    assert (tmp_path / BUDGET_FILE).read_bytes() == first
+    assert first.startswith(b"\x89PNG")
+    (tmp_path / BUDGET_FILE).unlink()
+    build(run, tmp_path, [model for model in MODELS if model.kind != "student"], CORRECT)
+    assert not (tmp_path / BUDGET_FILE).exists()
 
 
 def test_the_findings_are_computed(run: WriteRun, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ def interval(value: float) -> Interval:
 MAP = SsdMap(
     domain="sort",
     base="tiny",
+    cut="top-k 3",
     asked=[0.6, 1.0],
     start=[interval(0.5), interval(0.4)],
     trained={1.6: [interval(0.3), interval(0.6)], 0.8: [interval(0.5), None]},
@@ -53,14 +54,20 @@ def test_colours_are_against_the_start_at_its_best_temperature() -> None:
     assert found == [("series-2", half), ("series-2", STRONGEST), ("specialist", half)]
 
 
+def test_maps_side_by_side_share_their_colours() -> None:
+    """Of the 0.4 that another map spans, this one's largest difference is half."""
+    assert MAP.largest == pytest.approx(0.2)
+    assert max(opacity for _, opacity in fills(ssd_map(MAP, "map", 0.4))) == STRONGEST / 2
+
+
 def test_equal_scores_have_no_colour() -> None:
-    flat = SsdMap("sort", "tiny", [1.0], [interval(0.5)], {1.0: [interval(0.5)]})
+    flat = SsdMap("sort", "tiny", "top-k 3", [1.0], [interval(0.5)], {1.0: [interval(0.5)]})
     assert all(opacity == 0 for _, opacity in fills(ssd_map(flat, "map")))
 
 
 def test_without_a_score_of_the_start_there_is_nothing_to_compare_with() -> None:
     with pytest.raises(ValueError, match="the map of sort has no score of the model that was not trained"):
-        ssd_map(SsdMap("sort", "tiny", [1.0], [None], {1.0: [interval(0.5)]}), "map")
+        ssd_map(SsdMap("sort", "tiny", "top-k 3", [1.0], [None], {1.0: [interval(0.5)]}), "map")
 
 
 def test_equal_maps_give_equal_text_and_names_keep_ids_apart() -> None:

@@ -135,7 +135,7 @@ def test_a_map_has_the_temperatures_of_samples_and_of_answers(run: WriteRun, tmp
         path = tmp_path / f"build/evaluation/{name}/metrics.json"
         edit(path, "answering", {"temperature": 0.0, "template": "{prompt}"})
     (found,) = results_of(stage, tmp_path).maps
-    assert (found.domain, found.asked) == ("sort", [0.0, 1.0])
+    assert (found.domain, found.cut, found.asked) == ("sort", "top-k 3, top-p 0.8", [0.0, 1.0])
     assert [cell is not None for cell in found.start] == [True, True]
     assert set(found.trained) == {1.6}
     assert all(cell and cell.value == 0.25 for cell in found.trained[1.6])

@@ -22,6 +22,8 @@ REPORT_FILES = ("index.html", "results.md", "results.json")
 CLAIMS_FILES = ("claims.html", "claims.md", "claims.json")
 DIVERGENCE_FILE = "divergence.png"
 """Beside the claims' files, where divergence was measured."""
+BUDGET_FILE = "budget.png"
+"""Beside the report's files, where there are students."""
 RESUME, RUNS, MEMBERS = BUILD / "resume", BUILD / "runs", BUILD / "members"
 
 

@@ -9,6 +9,7 @@ from thicket.config.layers import Path_
 from thicket.config.named_files import named_files
 from thicket.config.project import (
     ANALYSIS,
+    BUDGET_FILE,
     CLAIMS_FILES,
     CONFIG,
     CURVES,
@@ -49,7 +50,7 @@ class Planned:
     def pictures(self) -> tuple[Path, ...]:
         """What `dvc plots` shows of it beside curves."""
         kind = self.resolved.kind
-        names = ["picture.png"] if kind == "analyze" else [name for name in self.files if name == DIVERGENCE_FILE]
+        names = ["picture.png"] if kind == "analyze" else [name for name in self.files if name.endswith(".png")]
         return tuple(self.artifact / name for name in names)
 
 
@@ -99,7 +100,7 @@ def _planned(resolved: Resolved) -> Planned:
         scored = tuple(EVALUATION / model for model in resolved.models)
         ledgers = tuple(METRICS / f"{model}.json" for model in resolved.models)
         looked = tuple(ANALYSIS / one.name for one in stage.analyses) if isinstance(stage, ClaimsStage) else ()
-        files = _claims_files(stage) if isinstance(stage, ClaimsStage) else REPORT_FILES
+        files = _claims_files(stage) if isinstance(stage, ClaimsStage) else _report_files(stage)
         return Planned(resolved, CONFIG / f"{kind}.yaml", (*models, *scored, *ledgers, *looked), REPORT, files=files)
     curves = (CURVES / f"{name}.csv",) if _is_trained(stage) else ()
     config = CONFIG / "models" / f"{name}.yaml"
@@ -110,6 +111,10 @@ def _claims_files(stage: ClaimsStage) -> tuple[str, ...]:
     bases = {model.name for model in stage.models if model.kind == "base"}
     diverged = any(one.type == "divergence" and one.models[1] not in bases for one in stage.analyses)
     return (*CLAIMS_FILES, *([DIVERGENCE_FILE] if diverged else []))
+
+
+def _report_files(stage: ReportStage) -> tuple[str, ...]:
+    return (*REPORT_FILES, *([BUDGET_FILE] if any(model.kind == "student" for model in stage.models) else []))
 
 
 def _is_trained(stage: Stage) -> bool:

@@ -1,11 +1,14 @@
 """The figures of the report. Shares are drawn as percentages."""
 
+from pathlib import Path
+
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.text import Text
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
 from thicket.reporting.results import ModelResult, Results
-from thicket.reporting.svg import INCH, ROLES, SERIES, drawing, inline
+from thicket.reporting.svg import INCH, ROLES, SERIES, drawing, inline, save_png
 from thicket.reporting.tables import is_own
 from thicket.reporting.text import PERCENT, percent
 from thicket.statistics.intervals import Interval
@@ -110,28 +113,38 @@ def _series(result: ModelResult, x: str, y: str, start: float = 0.0) -> tuple[li
 
 
 def budget_figure(results: Results, name: str) -> str:
-    """Score against FLOPs: each student's way on the selection items; its end, and the base, on the scored items."""
+    """Score against FLOPs, as an `<svg>`."""
+    with drawing(BUDGET_WIDTH, BUDGET_HEIGHT) as figure:
+        _budget(results, figure)
+        return inline(figure, name, "Mean sampled pass@1 over domains against training FLOPs")
+
+
+def budget_picture(results: Results, path: Path) -> None:
+    """The same as a PNG."""
+    with drawing(BUDGET_WIDTH, BUDGET_HEIGHT) as figure:
+        _budget(results, figure)
+        save_png(figure, path)
+
+
+def _budget(results: Results, figure: Figure) -> None:
+    """Each student's way on the selection items; its end, and the base, on the scored items."""
     students = results.of_kind("student")
     roots = list(dict.fromkeys(result.root for result in students))
-    with drawing(BUDGET_WIDTH, BUDGET_HEIGHT) as figure:
-        figure.subplots_adjust(left=0.07, right=0.98, bottom=0.15, top=0.84)
-        axes = figure.add_subplot()
-        for root in roots:
-            score = results.models[root].mean
-            axes.axhline(score.value * PERCENT, color=ROLES["ink"], linewidth=1, linestyle=(0, (4, 3)))
-            _point(axes, 0.0, score, ROLES["ink"], "D", root)
-        for place, result in enumerate(students):
-            colour = ROLES[SERIES[place % len(SERIES)]]
-            before = result.cost.total_flops - result.cost.flops
-            axes.plot(*_series(result, "flops", "selection", before), color=colour, linewidth=1.2, alpha=0.7)
-            _point(axes, result.cost.total_flops, result.mean, colour, "s", result.model.name)
-        axes.set(ylim=(0, PERCENT), xlabel="total FLOPs of training, the base left out")
-        axes.xaxis.set_major_formatter(EngFormatter())
-        axes.tick_params(length=0)
-        axes.legend(
-            loc="lower left", bbox_to_anchor=(0, 1.0), ncols=LEGEND_COLUMNS, borderaxespad=0.2, handletextpad=0.3
-        )
-        return inline(figure, name, "Mean sampled pass@1 over domains against training FLOPs")
+    figure.subplots_adjust(left=0.07, right=0.98, bottom=0.15, top=0.84)
+    axes = figure.add_subplot()
+    for root in roots:
+        score = results.models[root].mean
+        axes.axhline(score.value * PERCENT, color=ROLES["ink"], linewidth=1, linestyle=(0, (4, 3)))
+        _point(axes, 0.0, score, ROLES["ink"], "D", root)
+    for place, result in enumerate(students):
+        colour = ROLES[SERIES[place % len(SERIES)]]
+        before = result.cost.total_flops - result.cost.flops
+        axes.plot(*_series(result, "flops", "selection", before), color=colour, linewidth=1.2, alpha=0.7)
+        _point(axes, result.cost.total_flops, result.mean, colour, "s", result.model.name)
+    axes.set(ylim=(0, PERCENT), xlabel="total FLOPs of training, the base left out")
+    axes.xaxis.set_major_formatter(EngFormatter())
+    axes.tick_params(length=0)
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=LEGEND_COLUMNS, borderaxespad=0.2, handletextpad=0.3)
 
 
 def _point(axes: Axes, x: float, score: Interval, colour: str, marker: str, label: str) -> None:

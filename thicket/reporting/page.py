@@ -95,8 +95,13 @@ def _sections(results: Results) -> list[str]:
 
 
 def _maps(results: Results) -> str:
+    most = max((found.largest for found in results.maps), default=0.0)
     panels = [
-        _figure(f"Self-distillation on {found.domain}", "by its two temperatures", ssd_map(found, f"map-{place}"))
+        _figure(
+            f"Self-distillation on {found.domain}",
+            f"by its two temperatures; samples with {found.cut}",
+            ssd_map(found, f"map-{place}", most),
+        )
         for place, found in enumerate(results.maps)
     ]
     return f'<div class="wide">{"".join(panels)}</div>{_note(MAP_NOTE)}' if panels else ""

@@ -34,6 +34,8 @@ class SsdMap:
     domain: str
     base: str
     """The model that everything started from."""
+    cut: str
+    """The truncation of the samples, as people read it."""
     asked: list[float]
     """T_eval, the columns."""
     start: list[Interval | None]
@@ -49,14 +51,26 @@ class SsdMap:
             raise ValueError(f"the map of {self.domain} has no score of the model that was not trained")
         return max(measured)
 
+    @property
+    def cells(self) -> list[Interval]:
+        """All that was measured."""
+        return [cell for row in (self.start, *self.trained.values()) for cell in row if cell is not None]
 
-def ssd_map(scores: SsdMap, name: str) -> str:
-    """The map as an `<svg>`: a row for the start and for each T_train, the lowest first; a column for each T_eval."""
+    @property
+    def largest(self) -> float:
+        """The largest difference from the start's best score. Raises: ValueError as `reference` does."""
+        return max(abs(cell.value - self.reference) for cell in self.cells)
+
+
+def ssd_map(scores: SsdMap, name: str, most: float | None = None) -> str:
+    """The map as an `<svg>`: a row for the start and for each T_train, the lowest first; a column for each T_eval.
+
+    `most`: the difference that has the strongest colour, so that maps compare; None: the map's own.
+    """
     rows = [(START, scores.start), *((f"{t:g}", scores.trained[t]) for t in sorted(scores.trained))]
     reference = scores.reference
-    cells = [cell for _, row in rows for cell in row if cell is not None]
-    most = max(abs(cell.value - reference) for cell in cells)
-    best = max(cell.value for cell in cells)
+    most = scores.largest if most is None else most
+    best = max(cell.value for cell in scores.cells)
     plot_width, plot_height = CELL_WIDTH * len(scores.asked), CELL_HEIGHT * len(rows)
     width, height = LEFT + plot_width + RIGHT, HEAD + plot_height + FOOT
     with drawing(width / INCH, height / INCH) as figure:

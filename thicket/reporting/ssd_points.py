@@ -20,7 +20,7 @@ def ssd_maps(inputs: dict[str, Inputs], domains: Iterable[str]) -> tuple[SsdMap,
     """
     maps = []
     for domain in domains:
-        cuts: dict[tuple[str, int, float], dict[float, dict[float, Interval]]] = {}
+        cuts: dict[tuple[str, str], dict[float, dict[float, Interval]]] = {}
         start: dict[str, dict[float, Interval]] = {}
         for one in inputs.values():
             if one.model.domain not in (None, domain) or one.metrics["answering"]["votes"] > 1:
@@ -30,15 +30,22 @@ def ssd_maps(inputs: dict[str, Inputs], domains: Iterable[str]) -> tuple[SsdMap,
             at, score = one.metrics["answering"]["temperature"], interval_of(one.metrics["domains"][domain], PASS_AT_1)
             if source.model.type == SSD and source.model.domain == domain:
                 method = source.provenance["config"]["method"]
-                trained = cuts.setdefault((base, method["top_k"], method["top_p"]), {})
+                trained = cuts.setdefault((base, _cut(method["top_k"], method["top_p"])), {})
                 trained.setdefault(method["temperature"], {}).setdefault(at, score)
             elif source.model.kind == "base" and one.metrics["answering"]["template"] in (None, "{prompt}"):
                 start.setdefault(base, {}).setdefault(at, score)
-        maps += [_map(domain, base, start.get(base, {}), trained) for (base, *_), trained in cuts.items()]
+        maps += [_map(domain, base, cut, start.get(base, {}), trained) for (base, cut), trained in cuts.items()]
     return tuple(found for found in maps if len(found.asked) >= LEAST)
 
 
-def _map(domain: str, base: str, start: dict[float, Interval], trained: dict[float, dict[float, Interval]]) -> SsdMap:
+def _cut(top_k: int, top_p: float) -> str:
+    parts = [f"top-k {top_k}"] * (top_k > 0) + [f"top-p {top_p:g}"] * (top_p < 1)
+    return ", ".join(parts) or "no truncation"
+
+
+def _map(
+    domain: str, base: str, cut: str, start: dict[float, Interval], trained: dict[float, dict[float, Interval]]
+) -> SsdMap:
     asked = sorted({*start, *(at for row in trained.values() for at in row)})
     rows = {temperature: [row.get(at) for at in asked] for temperature, row in trained.items()}
-    return SsdMap(domain, base, asked, [start.get(at) for at in asked], rows)
+    return SsdMap(domain, base, cut, asked, [start.get(at) for at in asked], rows)

@@ -5,11 +5,13 @@ import io
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import matplotlib
 from matplotlib.figure import Figure
 
+DPI = 150
 INCH = 72.0
 """Points."""
 ROLES = {
@@ -63,6 +65,11 @@ def drawing(width: float, height: float) -> Iterator[Figure]:
         figure = Figure(figsize=(width, height))
         figure.patch.set_alpha(0.0)
         yield figure
+
+
+def save_png(figure: Figure, path: Path) -> None:
+    """The figure as a PNG on white; equal figures give equal bytes."""
+    figure.savefig(path, dpi=DPI, facecolor="white", metadata={"Software": None})
 
 
 def inline(figure: Figure, name: str, label: str) -> str:

@@ -18,9 +18,8 @@ from thicket.reporting.claims.evidence import Evidence
 from thicket.reporting.claims.side_by_side import looked, picture
 from thicket.reporting.jsonfile import plain
 from thicket.reporting.markdown import escaped as marked_up
-from thicket.reporting.pictures.draw import DPI
 from thicket.reporting.style import document
-from thicket.reporting.svg import STYLE, inline
+from thicket.reporting.svg import STYLE, inline, save_png
 from thicket.reporting.text import NONE, joined
 from thicket.statistics.intervals import Interval
 
@@ -161,7 +160,7 @@ def _divergences(evidence: Evidence, out: Path) -> str:
         return ""
     with matplotlib.rc_context(STYLE):
         figure = picture(found)
-        figure.savefig(out / DIVERGENCE_FILE, dpi=DPI, facecolor="white", metadata={"Software": None})
+        save_png(figure, out / DIVERGENCE_FILE)
         svg = inline(figure, "divergences", "Divergence from the base by method, and over the course of training")
     caption = "Divergence from the base <small>by method, and over the course of training</small>"
     return f"<figure><figcaption>{caption}</figcaption>{svg}</figure>"

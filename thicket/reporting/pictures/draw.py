@@ -10,10 +10,9 @@ from typing import Any
 import matplotlib
 from matplotlib.figure import Figure
 
-from thicket.reporting.svg import STYLE, inline
+from thicket.reporting.svg import STYLE, inline, save_png
 
 Tables = Mapping[str, list[dict[str, str]]]
-DPI = 150
 
 
 def read_tables(folder: Path) -> dict[str, list[dict[str, str]]]:
@@ -32,5 +31,5 @@ def draw(kind: str, folder: Path) -> None:
     with matplotlib.rc_context(STYLE):
         figure = picture(result, read_tables(folder))
         svg = inline(figure, result["name"], f"{kind} of {', '.join(result['models'])}")
-        figure.savefig(folder / "picture.png", dpi=DPI, facecolor="white", metadata={"Software": None})
+        save_png(figure, folder / "picture.png")
     (folder / "picture.svg").write_text(svg + "\n", encoding="utf-8")
