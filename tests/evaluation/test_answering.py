@@ -140,17 +140,25 @@ def test_an_ensemble_without_noise_is_the_greedy_base_votes_and_all(project: Pat
     ]
 
 
-def test_members_answer_with_their_own_weights_and_leave_the_base_as_it_is(project: Path) -> None:
-    module = evaluator(project, ensemble(0.0, 0.5, 0.0))
-    trainer = stages(project)["evaluate-tiny"].trainer
-    spoken = []
-    module._voters = lambda *asked: spoken.extend(found := Evaluator._voters(module, *asked)) or found  # type: ignore
-    score(module, trainer, "ensemble")
-    texts = [[tuple(response.tokens) for response in group] for group in spoken]
-    assert all(first == last for first, _, last in texts)
-    assert any(first != other for first, other, _ in texts)
-    base = load_model(project / "build/models/tiny").state_dict()
-    assert all((module.model.state_dict()[name] == kept).all() for name, kept in base.items())
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+def test_members_answer_with_their_own_weights_and_leave_the_base_as_it_is(project: Path, precision: str) -> None:
+    """In company as alone: nothing of one member's weights is left when the next one answers."""
+    trainer = changed(stages(project)["evaluate-tiny"], "trainer.precision", precision).trainer
+    trio = ensemble(0.0, 0.5, 0.0)
+
+    def texts(answering: Answering) -> list[list[tuple[int, ...]]]:
+        module, spoken = evaluator(project, answering), []
+        module._voters = lambda *asked: spoken.extend(found := Evaluator._voters(module, *asked)) or found  # type: ignore
+        score(module, trainer, "ensemble")
+        base = load_model(project / "build/models/tiny").state_dict()
+        assert all((module.model.state_dict()[name] == kept).all() for name, kept in base.items())
+        return [[tuple(response.tokens) for response in group] for group in spoken]
+
+    together = texts(trio)
+    assert all(first == last for first, _, last in together)
+    assert any(first != other for first, other, _ in together)
+    alone = texts(Answering(members=trio.members[1:2]))
+    assert [other for _, other, _ in together] == [other for (other,) in alone]
 
 
 def test_one_vote_at_the_evaluations_temperature_is_plain_sampling(project: Path, evaluate: Evaluate) -> None:

@@ -107,3 +107,8 @@ def test_sigterm_ends_an_evaluation_before_its_next_batch(project: Path, monkeyp
         run_stage(project, stage, in_pipeline(project, stage))
     assert len(asked) == 2  # the samples and the greedy responses of one batch
     assert not (project / "build/evaluation/stopped").exists()
+    # One batch is all of `sort`: its scores are kept, and the next run asks on the other domain alone.
+    asked.clear()
+    monkeypatch.setattr(evaluator, "respond", lambda *given: (asked.append(given), respond(*given))[1])
+    run_stage(project, stage, in_pipeline(project, stage))
+    assert len(asked) == 2

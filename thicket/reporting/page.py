@@ -53,7 +53,7 @@ LINEAGE_NOTE = "Solid: starts from. Broken: learns from, or is a mean of. Each b
 def page(results: Results, claims: bool = False) -> str:
     """The whole page, with a newline at its end; `claims`: it leads to the page on them."""
     links = " ".join(f'<a href="#{name}">{escaped(text)}</a>' for name, text in SECTIONS.items())
-    links = f'<a href="claims.html">Claims</a> {links}' if claims else links
+    links = f'<a href="claims.html">Claims</a> (<code>dvc repro claims</code> makes them) {links}' if claims else links
     body = "\n".join([_top(results), f"<nav>{links}</nav>", *_sections(results)])
     return document(f"{results.experiment}: results", body)
 

@@ -38,7 +38,9 @@ def work_through(work: Piecewise[Any], trainer: Trainer, tell: Teller) -> None:
     device = device_of(trainer.accelerator)
     before = next(work.model.parameters()).device
     training = work.model.training
-    precision = torch.autocast(device, torch.bfloat16, enabled=trainer.precision == "bf16-mixed")
+    # Autocast would keep its copies of weights that members of an ensemble change in place.
+    half = trainer.precision == "bf16-mixed"
+    precision = torch.autocast(device, torch.bfloat16, enabled=half, cache_enabled=False)
     work.model.to(device).eval()
     tell.start(work.share_done)
     try:

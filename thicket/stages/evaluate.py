@@ -7,7 +7,6 @@ from thicket.config.answering import Answering
 from thicket.config.stages import EvaluateStage
 from thicket.evaluation.cache import ScoreCache
 from thicket.evaluation.evaluator import Evaluator, score
-from thicket.evaluation.scores import ItemScore
 from thicket.evaluation.tables import summary, write_items_csv, write_scores_csv
 from thicket.evaluation.way import Way, way_of, weights_folders
 from thicket.models.answering import read_answering
@@ -33,10 +32,13 @@ def evaluate(config: EvaluateStage, places: Places) -> None:
     known = {environment.domain.name: cache.get(environment) for environment in environments}
     missing = [environment for environment in environments if known[environment.domain.name] is None]
     if missing:
-        for name, rows in _score(config, weights, way, tokenizer, missing).items():
-            known[name] = rows
-        for environment in missing:
-            cache.put(environment, known[environment.domain.name] or [])
+        module = _evaluator(config, weights, way, tokenizer, missing)
+        try:
+            known |= score(module, config.trainer, f"evaluate {config.name}")
+        finally:  # what is finished when the run is broken off is not scored again
+            for environment in missing:
+                if len(rows := module.scores[environment.domain.name]) == len(environment.items):
+                    cache.put(environment, rows)
     scores = {name: rows or [] for name, rows in known.items()}
     metrics = summary(scores, config.evaluation, config.seed, way, _flops_a_token(weights))
     (places.out / "metrics.json").write_text(json.dumps(metrics, indent=1) + "\n", encoding="utf-8")
@@ -47,13 +49,12 @@ def evaluate(config: EvaluateStage, places: Places) -> None:
         print(f"evaluate {config.name}  {name}: pass@1 {figures['pass@1']:.3f} [{low:.3f}, {high:.3f}]", flush=True)
 
 
-def _score(
+def _evaluator(
     config: EvaluateStage, weights: list[Path], way: Way, tokenizer: Tokenizer, environments: list[Environment]
-) -> dict[str, list[ItemScore]]:
+) -> Evaluator:
     models, samples = [load_model(folder) for folder in weights], config.evaluation.samples
     model = Pooled(models, way.shares, len(tokenizer)) if way.shares else models[0]
-    module = Evaluator(model, tokenizer, environments, way, samples, True, config.seed, config.sampler.batch)
-    return score(module, config.trainer, f"evaluate {config.name}")
+    return Evaluator(model, tokenizer, environments, way, samples, True, config.seed, config.sampler.batch)
 
 
 def _flops_a_token(weights: list[Path]) -> float:
