@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from matplotlib.patches import Rectangle
 from reporting_run import Correct, base, specialist, student, write_run
 
 from thicket.config.stages import ClaimsStage, ReportedAnalysis, ReportedModel
-from thicket.reporting.claims.claim import Row, judge
+from thicket.reporting.claims.claim import Measured, Row, judge
 from thicket.reporting.claims.consolidation import CLAIMS as CONSOLIDATION
 from thicket.reporting.claims.critical import CLAIMS as CRITICAL
 from thicket.reporting.claims.evidence import Evidence
@@ -19,6 +20,7 @@ from thicket.reporting.claims.geometry import CLAIMS as GEOMETRY
 from thicket.reporting.claims.page import SECTIONS, build_claims
 from thicket.reporting.claims.self_distillation import CLAIMS as SELF_DISTILLATION
 from thicket.reporting.claims.side_by_side import looked, picture
+from thicket.statistics.resampled import Resampled
 
 ITEMS = 60
 Scores = dict[str, tuple[float, float]]
@@ -219,6 +221,13 @@ def test_two_analyses_of_one_seed_are_one_seed(tmp_path: Path) -> None:
     assert (row.seeds, row.verdict) == ([0], "undecided at this scale")
 
 
+def shorten(root: Path, name: str) -> None:
+    """A model's own training takes a tenth of what it did, and a third of the steps."""
+    ledger, provenance = root / f"build/metrics/{name}.json", root / f"build/models/{name}/provenance.json"
+    ledger.write_text(json.dumps(json.loads(ledger.read_text(encoding="utf-8")) | {"steps": 20}), encoding="utf-8")
+    provenance.write_text(provenance.read_text(encoding="utf-8").replace("1000000000.0", "1e8"), encoding="utf-8")
+
+
 def scalpel(root: Path, sft: float, sft_short: float) -> Row:
     """GRPO reaches .6 at a KL of .2; sft .9 at this one, and `sft-short` .6 at that one, which forgets nothing."""
     stage = consolidated(root, 3, USUAL)
@@ -229,16 +238,52 @@ def scalpel(root: Path, sft: float, sft_short: float) -> Row:
         models = [one.model_copy(update={"seed": seed}) for one in models]
         same = {"sort": counts(0.5, 7), "odd": counts(0.5, 8)}
         write_run(root, [stage.models[0], *models], {"tiny": same} | {one.name: same for one in models}, {})
+        shorten(root, names["sft-short"])
         stage = stage.model_copy(update={"models": [*stage.models, *models]})
-        noise = np.random.default_rng(seed).normal(0, 0.02, ITEMS)
+        generator = np.random.default_rng(seed)
         about = {"domain": "sort", "unit": "item", "weights_U": None}
-        statistics = [{**about, "name": "score", "of": "tiny", "amounts_U": (0.3 + noise).tolist()}]
+        start = 0.3 + generator.normal(0, 0.02, ITEMS)
+        statistics = [{**about, "name": "score", "of": "tiny", "amounts_U": start.tolist()}]
         for way, values in made.items():
             for name, value in zip(("score", "kl_model_base", "forgetting"), values, strict=True):
-                statistics.append({**about, "name": name, "of": names[way], "amounts_U": (value + noise).tolist()})
+                amounts = (value + generator.normal(0, 0.02, ITEMS)).tolist()
+                statistics.append({**about, "name": name, "of": names[way], "amounts_U": amounts})
         look = ReportedAnalysis(name=f"look-{seed}", type="scalpel", models=["tiny", *names.values()], seed=seed)
         stage = add_analysis(root, stage, look, statistics)
     return row_of("scalpel-and-hammer", stage, root)
+
+
+def parted(root: Path, *parts: dict[str, float]) -> Row:
+    """A row of a made-up claim, a dictionary of parts for each seed; every resample is the value ± 1/100."""
+    stage = consolidated(root, len(parts), USUAL)
+
+    def measure(_: Evidence) -> list[Measured]:
+        rows = [{name: Resampled(x, x + np.tile([-0.01, 0.01], 1000)) for name, x in one.items()} for one in parts]
+        return [Measured(seed, next(iter(row.values())), None, row) for seed, row in enumerate(rows)]
+
+    claim = replace(CRITICAL[0], name="made-up", measure=measure)
+    (row,) = judge([claim], Evidence(stage, root))
+    return row
+
+
+def test_parts_are_judged_over_seeds_one_by_one(tmp_path: Path) -> None:
+    """Two parts without an effect: in each seed one is below 0 by .3, which is no effect of either."""
+    noise = parted(tmp_path / "a", {"a": 0.31, "b": -0.3}, {"a": -0.3, "b": 0.31}, {"a": 0.01, "b": 0.01})
+    assert noise.verdict == "undecided at this scale"
+    assert noise.effect is not None
+    assert noise.effect.value == pytest.approx(0.0067, abs=1e-3)
+    both = parted(tmp_path / "b", *({"a": 0.5 + x, "b": 0.3 + x} for x in (0.0, 0.01, -0.01)))
+    assert both.verdict == "supported"
+    one = parted(tmp_path / "c", *({"a": 0.5 + x, "b": -0.3 + x} for x in (0.0, 0.01, -0.01)))
+    assert (one.verdict, one.why[:20]) == ("not supported", "the effect (b) is be")
+
+
+def test_a_part_that_refutes_pays_for_having_been_chosen(tmp_path: Path) -> None:
+    values = [-0.2, -0.25, -0.1]
+    alone = parted(tmp_path / "a", *({"a": value} for value in values))
+    of_two = parted(tmp_path / "b", *({"a": value, "b": 0.5} for value in values))
+    assert alone.p is not None
+    assert of_two.p == pytest.approx(2 * alone.p)
 
 
 def test_sft_is_held_against_reinforcement_at_an_equal_score(tmp_path: Path) -> None:
@@ -257,10 +302,7 @@ def diverged(root: Path) -> ClaimsStage:
     imitator = specialist("s0-sft", "tiny", "sort", "sft")
     same = {"sort": counts(0.5, 7), "odd": counts(0.5, 8)}
     write_run(root, [stage.models[0], early, imitator], dict.fromkeys(("tiny", early.name, imitator.name), same), {})
-    ledger = root / f"build/metrics/{early.name}.json"
-    ledger.write_text(json.dumps(json.loads(ledger.read_text(encoding="utf-8")) | {"steps": 20}), encoding="utf-8")
-    provenance = root / f"build/models/{early.name}/provenance.json"
-    provenance.write_text(provenance.read_text(encoding="utf-8").replace("1000000000.0", "1e8"), encoding="utf-8")
+    shorten(root, early.name)
     stage = stage.model_copy(update={"models": [*stage.models, early, imitator]})
     for name, js in (("s0-sort", 0.2), (early.name, 0.05), (imitator.name, 0.4)):
         about = {"domain": "sort", "unit": "item", "of": "along-other", "weights_U": None}

@@ -28,14 +28,16 @@ def test_arithmetic_goes_through_the_resamples() -> None:
 
 
 def test_along_straight_lines() -> None:
-    # Points (0, 0), (4, 8) and (2, 1): from (0, 0) by (2, 1) to (4, 8). At 3: half-way from 1 to 8.
+    # From (0, 0) to (4, 8), and back to (2, 1): at 3 first on the way there.
     xs = [figure(0.0, 0.0, 1.0), figure(4.0, 4.0, 2.0), figure(2.0, 2.0, 3.0)]
     ys = [figure(0.0, 0.0, 0.0), figure(8.0, 8.0, 6.0), figure(1.0, 1.0, 2.0)]
     found = along(xs, ys, figure(3.0, 1.0, 1.5))
-    assert found.value == 4.5
+    assert found.value == 6.0
     # The second resample has (1, 0), (2, 6), (3, 2): at 1.5, 3.
-    np.testing.assert_allclose(found.draws_R, [0.5, 3.0])
-    assert along(xs, ys, figure(9.0, -1.0, 9.0)).value == 8.0
+    np.testing.assert_allclose(found.draws_R, [2.0, 3.0])
+    ends = along(xs, ys, figure(9.0, -1.0, 9.0))
+    assert ends.value == 8.0
+    np.testing.assert_allclose(ends.draws_R, [0.0, 2.0])
     np.testing.assert_allclose(most(*xs).draws_R, [4.0, 3.0])
 
 

@@ -142,6 +142,7 @@ class _Comparison:
             total_flops=_total(self.inputs[name]),
             budget_of=budget_of,
             budget=kind,
+            budget_share=share,
             budget_flops=share * sum(allowed.values()) if budget_of else None,
         )
 

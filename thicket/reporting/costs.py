@@ -94,6 +94,7 @@ def origins(results: Results) -> Table:
 
 def _spent(cost: Cost) -> tuple[Entry, ...]:
     what = "all" if cost.budget == "whole" else "the teachers"
+    what = what if cost.budget_share == 1 else f"{cost.budget_share:g} of {what}"
     budget = (
         f"budget {si(cost.budget_flops, 'FLOP')}, {what} of {cost.budget_of}" if cost.budget_flops is not None else ""
     )

@@ -72,6 +72,8 @@ class Cost:
     """The model whose cost it was allowed to spend; None where steps are the limit."""
     budget: str
     """What of that cost: `whole`, or that of its `teachers`."""
+    budget_share: float
+    """Of that, from 0 to 1."""
     budget_flops: float | None
 
 

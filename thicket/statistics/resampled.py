@@ -61,9 +61,9 @@ def most(*figures: Resampled) -> Resampled:
 
 
 def along(xs: Sequence[Resampled], ys: Sequence[Resampled], at: Resampled) -> Resampled:
-    """y where x is `at`, in each resample, on the straight lines between points in the order of their x.
+    """y where x first comes to `at`, in each resample, on the straight lines from point to point in their order.
 
-    Before the first x and beyond the last it is the y of these.
+    Where the first x is there already it is the first y; where none comes to it, the y at the largest x.
     """
     x_PR, y_PR = (np.stack([one.draws_R for one in part]) for part in (xs, ys))
     draws = [_interpolated(x_PR[:, place], y_PR[:, place], float(x)) for place, x in enumerate(at.draws_R)]
@@ -72,8 +72,12 @@ def along(xs: Sequence[Resampled], ys: Sequence[Resampled], at: Resampled) -> Re
 
 
 def _interpolated(x_P: Floats, y_P: Floats, x: float) -> float:
-    order_P = np.argsort(x_P, kind="stable")
-    return float(np.interp(x, x_P[order_P], y_P[order_P]))
+    there = np.flatnonzero(x_P >= x)
+    place = int(there[0]) if there.size else int(np.argmax(x_P))
+    if place == 0 or not there.size:
+        return float(y_P[place])
+    start, end = x_P[place - 1], x_P[place]
+    return float(y_P[place - 1] + (y_P[place] - y_P[place - 1]) * (x - start) / (end - start))
 
 
 def mean(figures: Sequence[Resampled]) -> Resampled:

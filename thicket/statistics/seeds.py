@@ -4,48 +4,84 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import stdtr, stdtrit
+from scipy.optimize import root_scalar
+from scipy.special import gammaln, ndtr, stdtr, stdtrit
 
 from thicket.statistics.intervals import Interval
 from thicket.statistics.resampled import Resampled
 
+NOTHING = 1e-12
+"""Error over size of the values: below it there is rounding and no spread."""
+LOGARITHMS = np.linspace(-40.0, 10.0, 2001)
+"""Of χ², where it is integrated over: e⁻⁴⁰ to e¹⁰, beyond which 1e-8 of a probability lies at one degree of freedom."""
+
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean that Student's t describes."""
+    """A mean over seeds with the two parts of its variance.
+
+    What the units vary by is known well, from many resamples; what the seeds vary by is known from S values alone, so
+    that V_seeds (S − 1) / χ²_{S−1} stands for it, the rest being normal: Student's t at S − 1 degrees of freedom where
+    the units have no part, the normal distribution where the seeds have none (the Behrens–Fisher problem with one
+    variance known). Satterthwaite's degrees of freedom would be too many whenever the seeds happen to agree.
+    """
 
     value: float
-    error: float
-    """Standard error."""
-    degrees: float
-    """Of freedom of the error; infinite where the seeds have no part in it."""
+    units: float
+    """V_units, the mean's variance by what was resampled."""
+    between: float
+    """V_seeds, the mean's variance by what the seeds vary by; 0 of one seed."""
+    degrees: int
+    """Of freedom of V_seeds: S − 1."""
     least_p: float
     """Below which resamples tell nothing: 2 / (R + 1)."""
+
+    @property
+    def error(self) -> float:
+        """Standard error."""
+        return float(np.sqrt(self.units + self.between))
 
     def interval(self, confidence: float) -> Interval:
         """Raises: ValueError where the confidence is not between 0 and 1."""
         if not 0 < confidence < 1:
             raise ValueError(f"a confidence lies between 0 and 1, not {confidence}")
-        reach = float(stdtrit(self.degrees, (1 + confidence) / 2)) * self.error if self.error else 0.0
+        reach = self._reach(1 - confidence) if self.error else 0.0
         return Interval(self.value, self.value - reach, self.value + reach)
 
     @property
     def p(self) -> float:
-        """Two-sided, of the mean being 0."""
-        if self.value == 0:
+        """Two-sided, of the mean being 0; 1 where nothing varies, which says nothing of what would."""
+        if self.error <= NOTHING * max(1.0, abs(self.value)):
             return 1.0
-        tail = float(stdtr(self.degrees, -abs(self.value) / self.error)) if self.error else 0.0
-        return max(2 * tail, self.least_p)
+        return max(self._beyond(abs(self.value)), self.least_p)
+
+    def _beyond(self, distance: float) -> float:
+        """Probability that the mean lies so far from the truth, either way."""
+        if not self.between:
+            return float(2 * ndtr(-distance / np.sqrt(self.units)))
+        if not self.units:
+            return float(2 * stdtr(self.degrees, -distance / np.sqrt(self.between)))
+        half = self.degrees / 2
+        squares = np.exp(LOGARITHMS)
+        density = np.exp(half * LOGARITHMS - squares / 2 - half * np.log(2) - gammaln(half))
+        tails = 2 * ndtr(-distance / np.sqrt(self.units + self.between * self.degrees / squares))
+        return float(np.trapezoid(density * tails, LOGARITHMS))
+
+    def _reach(self, outside: float) -> float:
+        """The distance beyond which that probability lies."""
+        most = float(stdtrit(self.degrees or np.inf, 1 - outside / 2)) * self.error
+        if not (self.between and self.units):
+            return most
+        return float(root_scalar(lambda distance: self._beyond(distance) - outside, bracket=(0.0, 1.01 * most)).root)
 
 
 def over_seeds(by_seed: Sequence[Resampled]) -> Estimate:
-    """The mean over seeds. Its error is √(V_units + V_seeds).
+    """The mean over seeds, with V_units and V_seeds.
 
     V_units is the variance of the mean over resamples in which all seeds draw the same prompts, as prompts are common
     to them; V_seeds is that of the seeds' own values over S. A seed's value has the noise of its prompts in it, so that
     the sum is too large rather than too small. A bootstrap of the seeds themselves would be too small: three seeds that
-    happen to agree, which pure noise does in a quarter of cases, agree in every resample. The degrees of freedom are
-    Satterthwaite's (1946), with S − 1 for the seeds and none lost for the units. One seed: V_units alone.
+    happen to agree, which pure noise does in a quarter of cases, agree in every resample. One seed: V_units alone.
 
     Raises: ValueError without seeds.
     """
@@ -56,5 +92,4 @@ def over_seeds(by_seed: Sequence[Resampled]) -> Estimate:
     known_R, seeds = draws_R[np.isfinite(draws_R)], values_S.size
     units = float(known_R.var(ddof=1)) if known_R.size > 1 else 0.0
     between = float(values_S.var(ddof=1)) / seeds if seeds > 1 else 0.0
-    degrees = (units + between) ** 2 / between**2 * (seeds - 1) if between else np.inf
-    return Estimate(float(values_S.mean()), float(np.sqrt(units + between)), degrees, 2 / (draws_R.size + 1))
+    return Estimate(float(values_S.mean()), units, between, seeds - 1, 2 / (draws_R.size + 1))

@@ -1,6 +1,6 @@
 """A claim, what was measured for it, and the rule that makes a verdict of that."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -24,8 +24,24 @@ class Measured:
     """What the statement is about."""
     control: Resampled | None
     """What it is held against: another method, another size, a threshold; None: 0."""
-    effect: Resampled
-    """Above 0 where the statement holds on this seed."""
+    effect: Resampled | Mapping[str, Resampled]
+    """Above 0 where the statement holds on this seed; of a statement of several parts, each by its name."""
+
+    @property
+    def parts(self) -> Mapping[str, Resampled]:
+        """The effects by name; of a statement of one part, by none."""
+        return {"": self.effect} if isinstance(self.effect, Resampled) else self.effect
+
+
+@dataclass(frozen=True)
+class Effect:
+    """What all seeds say of a statement: the part that decides."""
+
+    part: str
+    found: Estimate
+    p: float
+    """Two-sided. Where every part is above 0, the largest of the parts', as the statement needs them all; else the
+    smallest of those below 0, times the number of parts, as one is enough to refute it."""
 
 
 @dataclass(frozen=True)
@@ -68,9 +84,13 @@ class Row:
 
 def judge(claims: Sequence[Claim], evidence: Evidence) -> list[Row]:
     """The table. A claim is supported where Holm's procedure rejects an effect of 0 and the effect is above it, not
-    supported where it rejects and the effect is below; else, and with too few seeds, undecided."""
+    supported where it rejects and the effect is below; else, and with too few seeds, undecided.
+
+    The parts of a statement are judged over seeds one by one: the mean over seeds of each seed's smallest part would
+    lie below 0 by chance alone.
+    """
     found = [_kept(claim.measure(evidence)) for claim in claims]
-    effects = [over_seeds([one.effect for one in part]) if part else None for part in found]
+    effects = [_effect(part) if part else None for part in found]
     tested = {
         place: effect.p
         for place, (part, effect) in enumerate(zip(found, effects, strict=True))
@@ -84,12 +104,14 @@ def judge(claims: Sequence[Claim], evidence: Evidence) -> list[Row]:
 
 
 def _kept(measured: Iterable[Measured]) -> list[Measured]:
-    """Those that have a value, the mean of those of one seed."""
+    """Those that have a value, the mean of those of one seed; seeds with all the parts that any of them has."""
     by_seed: dict[int, list[Measured]] = {}
     for one in measured:
-        if np.isfinite(one.effect.value):
+        if all(np.isfinite(part.value) for part in one.parts.values()):
             by_seed.setdefault(one.seed, []).append(one)
-    return [_merged(seed, found) for seed, found in sorted(by_seed.items())]
+    names = {name for found in by_seed.values() for one in found for name in one.parts}
+    merged = [_merged(seed, found) for seed, found in sorted(by_seed.items())]
+    return [one for one in merged if set(one.parts) == names]
 
 
 def _merged(seed: int, found: list[Measured]) -> Measured:
@@ -98,12 +120,19 @@ def _merged(seed: int, found: list[Measured]) -> Measured:
         seed,
         mean([one.value for one in found]),
         mean(controls) if controls else None,
-        mean([one.effect for one in found]),
+        {name: mean([one.parts[name] for one in found if name in one.parts]) for name in found[0].parts},
     )
 
 
+def _effect(measured: list[Measured]) -> Effect:
+    parts = {name: over_seeds([one.parts[name] for one in measured]) for name in measured[0].parts}
+    below = {name: found for name, found in parts.items() if not found.value > 0}
+    decides = min(below, key=lambda name: below[name].p) if below else max(parts, key=lambda name: parts[name].p)
+    return Effect(decides, parts[decides], min(1.0, parts[decides].p * (len(parts) if below else 1)))
+
+
 def _row(
-    claim: Claim, measured: list[Measured], effect: Estimate | None, adjusted: float | None, evidence: Evidence
+    claim: Claim, measured: list[Measured], effect: Effect | None, adjusted: float | None, evidence: Evidence
 ) -> Row:
     if effect is None:
         return Row(claim, [], None, None, None, None, None, "undecided at this scale", f"not measured: {claim.needs}")
@@ -114,7 +143,7 @@ def _row(
         seeds=[one.seed for one in measured],
         value=over_seeds([one.value for one in measured]).interval(CONFIDENCE),
         control=over_seeds(controls).interval(CONFIDENCE) if controls else None,
-        effect=effect.interval(CONFIDENCE),
+        effect=effect.found.interval(CONFIDENCE),
         p=None if adjusted is None else effect.p,
         adjusted=adjusted,
         verdict=verdict,
@@ -122,12 +151,13 @@ def _row(
     )
 
 
-def _verdict(effect: Estimate, adjusted: float | None, seeds: int, evidence: Evidence) -> tuple[Verdict, str]:
-    side = "above" if effect.value > 0 else "below"
+def _verdict(effect: Effect, adjusted: float | None, seeds: int, evidence: Evidence) -> tuple[Verdict, str]:
+    value, part = effect.found.value, f" ({effect.part})" if effect.part else ""
+    side = "above" if value > 0 else "below"
     if adjusted is None:
         needed = evidence.stage.seeds_needed
-        return "undecided at this scale", f"{seeds} of {needed} seeds; the effect is {side} 0 on average"
+        return "undecided at this scale", f"{seeds} of {needed} seeds; the effect{part} is {side} 0 on average"
     if adjusted > evidence.stage.level:
-        return "undecided at this scale", f"the effect is not told from 0 (p {adjusted:.3g} after Holm)"
-    verdict: Verdict = "supported" if effect.value > 0 else "not supported"
-    return verdict, f"the effect is {side} 0 (p {adjusted:.3g} after Holm)"
+        return "undecided at this scale", f"the effect{part} is not told from 0 (p {adjusted:.3g} after Holm)"
+    verdict: Verdict = "supported" if value > 0 else "not supported"
+    return verdict, f"the effect{part} is {side} 0 (p {adjusted:.3g} after Holm)"

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from thicket.reporting.claims.claim import Claim, Measured
 from thicket.reporting.claims.evidence import RL, AnalysisResult, Evidence
-from thicket.statistics.resampled import Resampled, least, mean
+from thicket.statistics.resampled import Resampled, mean
 
 NEAR_ZERO = "js_below_0.01"
 """The cut of JS, in nats, that the sparsity claim is judged at; the sources give none."""
@@ -37,7 +37,7 @@ def _sparse(evidence: Evidence) -> Iterator[Measured]:
         both = _domains(looks) & _domains(imitated.get(seed, []))
         share, other = (_over(one, NEAR_ZERO, both) for one in (looks, imitated.get(seed, [])))
         if share is not None and other is not None:
-            yield Measured(seed, share, other, least(share - MANY, share - other))
+            yield Measured(seed, share, other, {"threshold": share - MANY, "control": share - other})
 
 
 def _context(evidence: Evidence) -> Iterator[Measured]:
@@ -47,14 +47,14 @@ def _context(evidence: Evidence) -> Iterator[Measured]:
         also = _over(looks, "type_also_low")
         if shares and also is not None:
             share = mean(shares)
-            yield Measured(seed, share, also, least(HALF - share, also - HALF))
+            yield Measured(seed, share, also, {"token": HALF - share, "context": also - HALF})
 
 
 def _within_base(evidence: Evidence) -> Iterator[Measured]:
     for seed, looks in _looks(evidence, "divergence", RL):
         inside, rare = _over(looks, "top1_in_base_topK"), _over(looks, "top1_base_rare")
         if inside is not None and rare is not None:
-            yield Measured(seed, inside, rare, least(inside - MANY, RARE - rare))
+            yield Measured(seed, inside, rare, {"inside": inside - MANY, "rare": RARE - rare})
 
 
 def _candidates(evidence: Evidence) -> Iterator[Measured]:
@@ -107,8 +107,9 @@ def _random(evidence: Evidence) -> Iterator[Measured]:
         found = [_recovered(looks, direction, ":random") for direction in ("forward", "reverse")]
         chosen = _recovered(looks, "forward")
         if found[0] and found[1] and chosen:
-            ways = [pair[0] for pair in found if pair]
-            yield Measured(seed, mean(ways), chosen[0], least(*(HALF - way for way in ways)))
+            gained, lost = found[0][0], found[1][0]
+            effects = {"recovered": HALF - gained, "lost": HALF - lost}
+            yield Measured(seed, mean([gained, lost]), chosen[0], effects)
 
 
 def _surpasses(evidence: Evidence) -> Iterator[Measured]:

@@ -19,6 +19,8 @@ from thicket.statistics.resampled import Resampled, constant, mean
 RL = ("grpo", "simplerl", "dapo", "dr_grpo", "gspo", "ppo")
 """Methods that reinforce."""
 ALL = "all"
+LENGTHS, UNTOLD = ("steps", "share"), ("name", "code")
+"""Of a method and of a stage: what may differ between points of one course."""
 
 
 @dataclass(frozen=True)
@@ -144,13 +146,20 @@ class Evidence:
 
     @cached_property
     def on_the_way(self) -> frozenset[str]:
-        """Models that took fewer steps than another of the same declaration, values aside: points of its course."""
-        courses: dict[tuple[Any, ...], dict[str, int]] = {}
+        """Models that took fewer steps than another of the same declaration: points of its course."""
+        courses: dict[str, dict[str, int]] = {}
         for model in self.models.values():
             if model.kind != "base":
-                about = (model.kind, model.method, model.base, model.domain, model.effort, *model.teachers, model.seed)
-                courses.setdefault(about, {})[model.name] = int(self.inputs[model.name].ledger["steps"])
+                courses.setdefault(self._declared(model), {})[model.name] = int(self.inputs[model.name].ledger["steps"])
         return frozenset(name for steps in courses.values() for name, own in steps.items() if own < max(steps.values()))
+
+    def _declared(self, model: ReportedModel) -> str:
+        """All that makes a model but for how long it is trained."""
+        config = dict(self.inputs[model.name].provenance["config"])
+        method = {key: value for key, value in config.pop("method", {}).items() if key not in LENGTHS}
+        told = {key: value for key, value in config.items() if key not in UNTOLD}
+        about = (model.kind, model.method, model.base, model.domain, model.effort, *model.teachers, model.seed)
+        return json.dumps([about, told, method], sort_keys=True)
 
     def select(self, **wanted: Any) -> list[ReportedModel]:
         """Models with these values, but for those on the way to another; of a tuple, one of them."""

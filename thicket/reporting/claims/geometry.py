@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from thicket.reporting.claims.claim import Claim, Measured
 from thicket.reporting.claims.evidence import AnalysisResult, Evidence
-from thicket.statistics.resampled import Resampled, least, mean
+from thicket.statistics.resampled import Resampled, mean
 
 Figure = Callable[[AnalysisResult], Resampled | None]
 ABOVE, CORRECTED, EXCESS = "density_gt_0@", "corrected@", "excess@"
@@ -50,8 +50,8 @@ def _specialists(evidence: Evidence) -> Iterator[Measured]:
         if not found:
             continue
         large, small = found[-1], found[0]
-        effects = [-large, *([small - large] if len(found) > 1 else [])]
-        yield Measured(seed, large, small if len(found) > 1 else None, least(*effects))
+        effects = {"itself": -large, **({"size": small - large} if len(found) > 1 else {})}
+        yield Measured(seed, large, small if len(found) > 1 else None, effects)
 
 
 def at_stages(evidence: Evidence, figure: Figure) -> Iterator[tuple[int, Sequence[tuple[str, Resampled]]]]:

@@ -66,7 +66,7 @@ def _specialises(evidence: Evidence) -> Iterator[Measured]:
         elsewhere = [gain for one in small if (gain := evidence.gain_elsewhere(one)) is not None]
         if elsewhere:
             own, other = _gains(evidence, small), mean(elsewhere)
-            yield Measured(seed, own, other, least(own, -other))
+            yield Measured(seed, own, other, {"own": own, "elsewhere": -other})
 
 
 def _direction(evidence: Evidence) -> Iterator[Measured]:
@@ -125,16 +125,16 @@ def _better_base(evidence: Evidence) -> Iterator[Measured]:
         if len(stages) < 2:
             continue
         (early, sparse), (late, dense) = stages[0], stages[-1]
-        effects = [dense - sparse]
+        effects = {"density": dense - sparse}
         for method in ("ssd", "grpo", "randopt"):
             own = [
                 [one for one in evidence.select(kind="specialist", method=method, seed=seed) if one.base == base]
                 for base in (early, late)
             ]
             if own[0] and own[1]:
-                effects.append(_gains(evidence, own[1]) - _gains(evidence, own[0]))
+                effects[method] = _gains(evidence, own[1]) - _gains(evidence, own[0])
         if len(effects) > 1:
-            yield Measured(seed, dense, sparse, least(*effects))
+            yield Measured(seed, dense, sparse, effects)
 
 
 @dataclass(frozen=True)
@@ -156,12 +156,14 @@ def _amplifies(evidence: Evidence) -> Iterator[Measured]:
         pairs = [(_way(evidence, look, RL), _way(evidence, look, ("sft",))) for look in looks]
         found = [_at_equal_score(*pair) for pair in pairs if pair[0].kl[1:] and pair[1].kl[1:]]
         if found:
-            yield Measured(seed, *(mean([one[place] for one in found]) for place in range(3)))
+            own, other, *more = (mean([one[place] for one in found]) for place in range(4))
+            yield Measured(seed, own, other, dict(zip(("KL", "forgetting"), more, strict=True)))
 
 
 def _way(evidence: Evidence, look: AnalysisResult, types: tuple[str, ...]) -> _Way:
     """The models of an analysis that are by some types of method; such as have no value are left out."""
     (base, *others), domain = look.made.models, look.result["domains"][0]
+    others = sorted(others, key=evidence.own_flops)
     points = [(look.statistic("score", domain, base), evidence.constant(0.0), evidence.constant(0.0))]
     for name in (other for other in others if evidence.models[other].type in types):
         kl, forgotten = look.statistic("kl_model_base", domain, name), look.statistic("forgetting", of=name)
@@ -171,15 +173,15 @@ def _way(evidence: Evidence, look: AnalysisResult, types: tuple[str, ...]) -> _W
     return _Way(*([point[place] for point in whole] for place in range(3)))
 
 
-def _at_equal_score(reinforced: _Way, imitated: _Way) -> tuple[Resampled, Resampled, Resampled]:
-    """KL of either at the score that both reach, and the smaller of what sft has more of that and of forgetting.
+def _at_equal_score(reinforced: _Way, imitated: _Way) -> tuple[Resampled, Resampled, Resampled, Resampled]:
+    """KL of either at the score that both reach, and what sft has more of that and of forgetting.
 
-    Between models of one way, which start at the base, both go along straight lines.
+    From the base on, each goes along straight lines from model to model of its way in the order of their training.
     """
     reached = least(most(*reinforced.scores), most(*imitated.scores))
     kl, other_kl = (along(way.scores, way.kl, reached) for way in (reinforced, imitated))
     lost, other_lost = (along(way.scores, way.forgotten, reached) for way in (reinforced, imitated))
-    return kl, other_kl, least(other_kl - kl, other_lost - lost)
+    return kl, other_kl, other_kl - kl, other_lost - lost
 
 
 SSD = "Qwen3-4B and 30B-Instruct on LiveCodeBench; experiment `paper/ssd`"

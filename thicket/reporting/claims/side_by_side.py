@@ -36,8 +36,8 @@ class Looked:
 
     way: str
     """The option of conf/method that made it."""
-    line: tuple[str, str, int]
-    """Way, domain and seed: models of one line are the course of one training."""
+    line: tuple[str, str, str, int]
+    """Base, way, domain and seed: models of one line are the course of one training."""
     flops: float
     """Of its own training."""
     below: dict[float, float]
@@ -55,7 +55,7 @@ def looked(evidence: Evidence) -> list[Looked]:
             found += [
                 Looked(
                     way=model.method,
-                    line=(model.method, domain, model.seed),
+                    line=(evidence.root_of(model.name), model.method, domain, model.seed),
                     flops=evidence.own_flops(model.name),
                     below=_below(look, domain),
                     js=_value(look, "js_mean", domain),
@@ -86,7 +86,7 @@ def picture(found: Sequence[Looked]) -> Figure:
 
 def _longest(found: Sequence[Looked], way: str) -> list[Looked]:
     """Of each line of a method, the model that was trained longest."""
-    lines: dict[tuple[str, str, int], Looked] = {}
+    lines: dict[tuple[str, str, str, int], Looked] = {}
     for one in (one for one in found if one.way == way):
         if one.line not in lines or one.flops > lines[one.line].flops:
             lines[one.line] = one
