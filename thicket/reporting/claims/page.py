@@ -44,9 +44,10 @@ MARKS = {"supported": "✓", "not supported": "✗", "undecided at this scale": 
 RULE = (
     "A statement is supported where its effect is above 0 and Holm's procedure over the whole table rejects 0 at the "
     "level {level}, not supported where it is below and rejected, else undecided, and always with fewer than {seeds} "
-    "seeds. Effects are means over seeds. Their errors add what resampled prompts (or perturbations) vary by to what "
-    "the seeds vary by, and Student's t is taken at as many degrees of freedom as the seeds leave: bootstrapping three "
-    "seeds themselves would take a quarter of noise for an effect."
+    "seeds. Of a statement of several parts all have to be above 0, and one that is below refutes it; the effect shown "
+    "is that of the part that decides. Effects are means over seeds. What they vary by over resampled prompts (or "
+    "perturbations) is known from many resamples, what they vary by over seeds from these few alone: Student's t where "
+    "seeds are all that varies. Where nothing varies, nothing is said."
 )
 
 
