@@ -320,6 +320,34 @@ def test_points_of_a_course_are_no_results(tmp_path: Path) -> None:
     assert [one.name for one in evidence.select(kind="specialist", method="grpo", domain="sort")] == ["s0-sort"]
 
 
+def set_method(root: Path, name: str, **values: object) -> None:
+    """Values of the method in a model's provenance."""
+    path = root / f"build/models/{name}/provenance.json"
+    made = json.loads(path.read_text(encoding="utf-8"))
+    made["config"].setdefault("method", {}).update(values)
+    path.write_text(json.dumps(made), encoding="utf-8")
+
+
+def test_models_with_other_values_are_no_points_of_a_course(tmp_path: Path) -> None:
+    stage = diverged(tmp_path)
+    set_method(tmp_path, "s0-sort-early", temperature=0.7)
+    assert Evidence(stage, tmp_path).on_the_way == frozenset()
+    set_method(tmp_path, "s0-sort", temperature=0.7, steps=60)
+    assert Evidence(stage, tmp_path).on_the_way == {"s0-sort-early"}
+
+
+def test_mixed_rl_at_a_share_of_the_cost_is_no_equal(tmp_path: Path) -> None:
+    stage = consolidated(tmp_path, 3, USUAL)
+    rivals = [student(f"s{seed}-mixed", "tiny", [], "mixed").model_copy(update={"seed": seed}) for seed in range(3)]
+    scored = {"sort": counts(0.4, 7), "odd": counts(0.4, 8)}
+    write_run(tmp_path, [stage.models[0], *rivals], {"tiny": scored} | {one.name: scored for one in rivals}, {})
+    stage = stage.model_copy(update={"models": [*stage.models, *rivals]})
+    assert row_of("specialists-beat-mixed", stage, tmp_path).verdict == "supported"
+    for one in rivals:
+        set_method(tmp_path, one.name, budget="whole", share=0.33)
+    assert row_of("specialists-beat-mixed", stage, tmp_path).seeds == []
+
+
 def test_divergence_side_by_side(tmp_path: Path) -> None:
     stage = diverged(tmp_path)
     found = {(one.way, one.flops): one for one in looked(Evidence(stage, tmp_path))}
