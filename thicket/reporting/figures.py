@@ -130,7 +130,7 @@ def _budget(results: Results, figure: Figure) -> None:
     """Each student's way on the selection items; its end, and the base, on the scored items."""
     students = results.of_kind("student")
     roots = list(dict.fromkeys(result.root for result in students))
-    figure.subplots_adjust(left=0.07, right=0.98, bottom=0.15, top=0.84)
+    figure.subplots_adjust(left=0.09, right=0.98, bottom=0.15, top=0.84)
     axes = figure.add_subplot()
     for root in roots:
         score = results.models[root].mean
@@ -141,7 +141,7 @@ def _budget(results: Results, figure: Figure) -> None:
         before = result.cost.total_flops - result.cost.flops
         axes.plot(*_series(result, "flops", "selection", before), color=colour, linewidth=1.2, alpha=0.7)
         _point(axes, result.cost.total_flops, result.mean, colour, "s", result.model.name)
-    axes.set(ylim=(0, PERCENT), xlabel="total FLOPs of training, the base left out")
+    axes.set(ylim=(0, PERCENT), xlabel="total FLOPs of training, the base left out", ylabel="mean pass@1 (%)")
     axes.xaxis.set_major_formatter(EngFormatter())
     axes.tick_params(length=0)
     axes.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=LEGEND_COLUMNS, borderaxespad=0.2, handletextpad=0.3)
