@@ -20,8 +20,7 @@ def mix(config: StudentStage, method: MixedConfig, places: Places) -> Outcome:
     assert config.budget_of is not None  # thicket check sees to it
     # All the training that the other student rests on, down to the bases, and its own.
     budget = method.spendable(read_provenance(places.models / config.budget_of)["cost"], config.budget_of)
-    what = ("" if method.share == 1 else f"{method.share:g} of ") + (
-        "the whole cost" if method.budget == "whole" else "the cost of the teachers"
-    )
+    what = "the whole cost" if method.budget == "whole" else "the cost of the teachers"
+    what = what if method.share == 1 else f"{method.share:g} of {what}"
     print(f"student {config.name}: may spend {budget:.3g} FLOPs, {what} of {config.budget_of}", flush=True)
     return train_policy(config, method, config.domains, make_method, Budget(flops=budget), places)

@@ -182,4 +182,4 @@ def sample(module: Sampling, config: Trainer, tell: Teller) -> None:
     """Samples what the folder does not hold yet. Raises: Interrupted where SIGTERM came first; KeyboardInterrupt."""
     if module.pieces():
         work_through(module, config, tell)
-        module.__dict__.pop("neighbourhood", None)  # a copy of the weights, which training has no use for
+        del module.neighbourhood  # a copy of the weights, which training has no use for

@@ -155,10 +155,8 @@ def _ordered(evidence: Evidence, looks: list[AnalysisResult]) -> tuple[Resampled
 
 
 def _capability(evidence: Evidence) -> Iterator[Measured]:
-    found = [look for look in evidence.of_type("capability") if evidence.models[look.made.models[1]].type in RL]
-    for seed in sorted({look.seed for look in found}):
-        shares = [look.statistic("reached") for look in found if look.seed == seed]
-        known = [share for share in shares if share is not None]
+    for seed, looks in _looks(evidence, "capability", RL):
+        known = [share for look in looks if (share := look.statistic("reached")) is not None]
         if known:
             yield Measured(seed, mean(known), None, mean(known) - (1 - RARE))
 

@@ -1,7 +1,4 @@
-"""How far models by different methods diverge from their base, side by side and over the course of training.
-
-Legend: S seeds and domains of one method.
-"""
+"""How far models by different methods diverge from their base, side by side and over the course of training."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
