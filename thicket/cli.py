@@ -93,8 +93,8 @@ def main(argv: list[str] | None = None) -> int:
     if arguments.command is None:
         commands.print_help()
         return 0
+    from thicket.config.places import project_root
     from thicket.config.problems import ConfigError
-    from thicket.config.project import project_root
 
     root = project_root(Path.cwd())
     if arguments.command == "run":
@@ -105,8 +105,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         return _dispatch(arguments, root)
     except ConfigError as error:
-        count = len(error.problems)
-        print(f"{error}\n\n{count} problem{'s' if count > 1 else ''} in the configuration.", file=sys.stderr)
+        print(error.report(), file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("Stopped. The next run goes on from the last checkpoint.", file=sys.stderr)
@@ -145,9 +144,14 @@ def _dispatch(arguments: argparse.Namespace, root: Path) -> int:
         from thicket.plan import ensembles
 
         return ensembles.materialize(root, arguments.name, arguments.member, arguments.out)
-    from thicket.stages import launch
-
     if command == "run":
+        from thicket import warm
+
+        status = warm.run(arguments.config)
+        if status is not None:
+            return status
+        from thicket.stages import launch
+
         return launch.run_config(root, arguments.config)
     if command == "analyze":
         from thicket.plan import analyses

@@ -21,6 +21,7 @@ def longer(declared: dict[str, Any]) -> None:
 
 def start_training(lab: Lab) -> subprocess.Popen[str]:
     """Starts `dvc repro` and returns when the specialist's training has written a checkpoint."""
+    before = checkpoints(lab)
     command = ["dvc", "repro", f"specialist-{NAME}"]
     running = subprocess.Popen(
         command,
@@ -34,31 +35,44 @@ def start_training(lab: Lab) -> subprocess.Popen[str]:
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     deadline = time.monotonic() + 120
-    while not list((lab.root / "build/resume").glob(f"specialist-{NAME}-*/last.ckpt")):
+    while checkpoints(lab) <= before:
         assert running.poll() is None, running.communicate()[0]
         assert time.monotonic() < deadline, "no checkpoint after two minutes"
         time.sleep(0.05)
     return running
 
 
-def stage_processes(lab: Lab) -> list[int]:
-    """Processes that run a stage of this project."""
+def checkpoints(lab: Lab) -> set[tuple[Path, int]]:
+    """The specialist's checkpoint, with its time."""
+    found = (lab.root / "build/resume").glob(f"specialist-{NAME}-*/last.ckpt")
+    return {(path, path.stat().st_mtime_ns) for path in found}
+
+
+def processes(lab: Lab, command: bytes = b"thicket") -> list[int]:
+    """Processes in this project's folder whose command line holds `command`."""
     found = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             try:
-                command, folder = (entry / "cmdline").read_bytes(), os.readlink(entry / "cwd")
+                held, folder = (entry / "cmdline").read_bytes(), os.readlink(entry / "cwd")
             except OSError:
                 continue
-            if b"thicket" in command and b"run" in command and Path(folder) == lab.root:
+            if command in held and Path(folder) == lab.root:
                 found.append(int(entry.name))
     return found
 
 
+def stage_process(lab: Lab) -> int:
+    """The process that DVC started for a stage."""
+    (found,) = processes(lab, b"thicket\0run")
+    return found
+
+
 def wait_until_gone(lab: Lab) -> None:
+    """The stage's process, its fork, and what has the libraries loaded for it."""
     deadline = time.monotonic() + 60
-    while stage_processes(lab):
-        assert time.monotonic() < deadline, f"still running: {stage_processes(lab)}"
+    while processes(lab):
+        assert time.monotonic() < deadline, f"still running: {processes(lab)}"
         time.sleep(0.1)
 
 
@@ -73,35 +87,38 @@ def unbroken(tmp_path_factory: pytest.TempPathFactory) -> tuple[Lab, bytes]:
     return before, (whole.root / "build/models" / NAME / "model.safetensors").read_bytes()
 
 
-@pytest.mark.parametrize(
-    ("whom", "how"),
-    [("group", signal.SIGINT), ("dvc", signal.SIGTERM), ("stage", signal.SIGTERM), ("dvc", signal.SIGKILL)],
-    ids=["Ctrl-C", "SIGTERM to dvc", "SIGTERM to the stage", "SIGKILL to dvc"],
-)
-def test_a_stopped_training_is_not_recorded_and_goes_on(
-    unbroken: tuple[Lab, bytes], tmp_path: Path, whom: str, how: signal.Signals
+STOPS = {
+    "Ctrl-C": ("group", signal.SIGINT),
+    "SIGTERM to dvc": ("dvc", signal.SIGTERM),
+    "SIGTERM to the stage": ("stage", signal.SIGTERM),
+    "SIGKILL to dvc": ("dvc", signal.SIGKILL),
+    "SIGKILL to the stage": ("stage", signal.SIGKILL),
+}
+
+
+def test_a_training_that_is_stopped_again_and_again_is_not_recorded_and_goes_on(
+    unbroken: tuple[Lab, bytes], tmp_path: Path
 ) -> None:
     lab = unbroken[0].copy(tmp_path / "project")
     lock = (lab.root / "dvc.lock").read_text()
-    running = start_training(lab)
-    if whom == "group":
-        os.killpg(running.pid, how)
-    else:
-        os.kill(running.pid if whom == "dvc" else stage_processes(lab)[0], how)
-    printed = running.communicate(timeout=60)[0]
-    wait_until_gone(lab)
+    for case, (whom, how) in STOPS.items():
+        running = start_training(lab)
+        if whom == "group":
+            os.killpg(running.pid, how)
+        else:
+            os.kill(running.pid if whom == "dvc" else stage_process(lab), how)
+        printed = running.communicate(timeout=60)[0]
+        wait_until_gone(lab)
 
-    assert running.returncode != 0, printed
-    assert "Traceback" not in printed
-    if how != signal.SIGKILL:
-        assert "The next run goes on from the last checkpoint." in printed
+        assert running.returncode != 0, (case, printed)
+        assert "Traceback" not in printed, case
+        assert "The next run goes on from the last checkpoint." in printed, case
+        assert _entry(lock) == _entry((lab.root / "dvc.lock").read_text()), case
+        published = (lab.root / "build/models" / NAME / "model.safetensors").is_file()
+        assert not published, f"{case}: an unfinished artifact was published"
+        assert (lab.root / "build/models/tiny/model.safetensors").is_file()
+
     assert f"specialist-{NAME}" in lab.json("dvc", "status", "--json", f"specialist-{NAME}")
-    assert _entry(lock) == _entry((lab.root / "dvc.lock").read_text())
-    assert not (lab.root / "build/models" / NAME / "model.safetensors").is_file(), (
-        "an unfinished artifact was published"
-    )
-    assert (lab.root / "build/models/tiny/model.safetensors").is_file()
-
     again = lab.call("dvc", "repro", f"specialist-{NAME}")
     assert "goes on from step" in again
     assert (lab.root / "build/models" / NAME / "model.safetensors").read_bytes() == unbroken[1]

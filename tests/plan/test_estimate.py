@@ -8,6 +8,16 @@ import pytest
 import yaml
 from commands import Command
 
+from thicket.config.analysis import (
+    Capability,
+    Connectivity,
+    CrossSampling,
+    Density,
+    Estimators,
+    Interference,
+    Scalpel,
+    SelfDistillation,
+)
 from thicket.config.base import Architecture, Corpus
 from thicket.config.imitation import Rft
 from thicket.config.project import Project
@@ -15,7 +25,7 @@ from thicket.config.search import BestPrompt, SelfConsistency
 from thicket.config.source import ProceduralSource
 from thicket.plan import estimate
 from thicket.plan.estimate import Estimate, Estimator, document_length, total
-from thicket.plan.flops import imitation_flops, search_flops
+from thicket.plan.flops import analysis_flops, imitation_flops, search_flops
 from thicket.plan.pipeline import resolve
 from thicket.plan.shapes import CHARACTER_VOCABULARY, Shape, fresh_shape, saved_shape
 
@@ -130,6 +140,41 @@ def test_what_frozen_models_read_is_counted_each_time(estimates: Callable[..., d
     parameters = fresh_shape(TOY).parameters
     assert flops(after) - flops(before) == pytest.approx(2 * 2 * parameters * 3 * 4 * 4 * 22)
     assert after.memory_bytes == (before.memory_bytes or 0) + 4 * parameters
+
+
+def test_flops_of_analyses_by_hand() -> None:
+    """A prompt of 10 tokens, a response of 6: 2 FLOPs a parameter and token read, 4 more where a gradient is taken."""
+    density = Density(type="density", perturbations=10, sigmas=[1e-3, 2e-3], slice=3)
+    assert analysis_flops(density, 1, 10, 6) == (1 + 2 * 10 + 9) * 2 * 16
+    lines = Connectivity(type="connectivity", points=5, samples=1, random_directions=2)
+    assert (
+        analysis_flops(lines, 3, 10, 6) == (3 * 5 + 3 * 3) * 2 * 16
+    )  # three pairs; each model, and two places beside it
+    assert analysis_flops(Scalpel(type="scalpel", samples=4), 3, 10, 6) == 3 * (2 * (10 + 4 * 6) + 2 * 4 * 2 * 16)
+    steps = CrossSampling(type="cross_sampling", thresholds=[0.1, 0.01], samples=2, controls=["random"])
+    assert analysis_flops(steps, 2, 10, 6) == 2 * (1 + 2 * 2 * 2) * 2 * (10 + 2 * 6)
+    gradients = Estimators(type="estimators", resamples=8, samples=1)
+    assert analysis_flops(gradients, 2, 10, 6) == 2 * 16 + (3 + 8) * 6 * 16
+    assert analysis_flops(Interference(type="interference", group=4), 2, 10, 6) == 2 * (2 * (10 + 4 * 6) + 4 * 6 * 16)
+    base = Capability(type="capability", ks=[1, 8], samples=4)
+    assert analysis_flops(base, 2, 10, 6) == 2 * (10 + 8 * 6) + 2 * (10 + 4 * 6)
+    ssd = SelfDistillation(type="self_distillation", train_temperature=1.6, samples=2, score_samples=4)
+    assert analysis_flops(ssd, 2, 10, 6) == 2 * (10 + 2 * 6) + 2 * 2 * 2 * 16 + 3 * 2 * (10 + 4 * 6)
+
+
+def test_a_bank_of_perturbations_is_scored_once(sample: Path, estimates: Callable[..., dict[str, Estimate]]) -> None:
+    names = ("discordance", "overlap")
+    for name in names:
+        values = f"type: {name}\nperturbations: 5\nsigmas: [5e-3, 1e-2]\nitems: 4\n"
+        (sample / f"conf/analysis/{name}.yaml").write_text(values, encoding="utf-8")
+    found = estimates(
+        lambda declared: declared.update(analyses={name: {"analysis": name, "models": ["tiny"]} for name in names})
+    )
+    # Four items of two domains, at the base and at five perturbations for each of two σ.
+    scored = 2 * fresh_shape(TOY).parameters * 2 * 4 * (1 + 2 * 5) * (16 + 6)
+    assert flops(found["analyze-discordance"]) == pytest.approx(scored)
+    assert flops(found["analyze-overlap"]) == pytest.approx(0)
+    assert found["analyze-overlap"].memory_bytes == found["analyze-discordance"].memory_bytes
 
 
 def test_flops_of_searches_and_samples_by_hand() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from reporting_run import Correct, WriteRun, base, results_of, specialist, student
 
-from thicket.config.project import BUDGET_FILE
+from thicket.config.report_files import BUDGET_FILE
 from thicket.config.stages import ReportedModel
 from thicket.reporting.findings import findings
 from thicket.reporting.markdown import markdown

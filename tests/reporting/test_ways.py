@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from reporting_run import WriteRun, as_vote, base, results_of, specialist
 
+from thicket.config.report_files import TEMPERATURES_FILE, report_files
 from thicket.config.stages import ReportStage
 from thicket.reporting import ways
 from thicket.reporting.report import build_report
@@ -142,3 +143,25 @@ def test_a_map_has_the_temperatures_of_samples_and_of_answers(run: WriteRun, tmp
     (tmp_path / "out").mkdir()
     build_report(stage, tmp_path, tmp_path / "out")
     assert "Self-distillation on sort" in (tmp_path / "out/index.html").read_text(encoding="utf-8")
+    drawn = (tmp_path / "out" / TEMPERATURES_FILE).read_bytes()
+    assert drawn.startswith(b"\x89PNG")
+
+    for name in ("hot-greedy", "base-greedy"):
+        path = tmp_path / f"build/evaluation/{name}/metrics.json"
+        edit(path, "answering", {"temperature": 1.0, "template": "{prompt}"})
+    assert results_of(stage, tmp_path).maps == (), "one temperature is no map"
+    build_report(stage, tmp_path, tmp_path / "out")
+    empty = (tmp_path / "out" / TEMPERATURES_FILE).read_bytes()
+    assert empty.startswith(b"\x89PNG"), "the pipeline has declared it: it can't be missing"
+    assert empty != drawn
+
+
+def test_a_picture_of_temperatures_is_declared_where_there_can_be_one(run: WriteRun) -> None:
+    scores = {"sort": [1, 1, 1, 1], "reverse": [1, 1, 1, 1]}
+    for asked, declared in (("sort", True), ("reverse", False)):
+        models = [
+            base("tiny"),
+            specialist("hot", "tiny", "sort", "ssd"),
+            specialist("asked", "tiny", asked, "best-prompt"),
+        ]
+        assert (TEMPERATURES_FILE in report_files(run(models, {model.name: scores for model in models}))) == declared

@@ -1,4 +1,4 @@
-"""A project: the folder with params.yaml and conf/, and the places of its artifacts."""
+"""A project: the folder with params.yaml and conf/."""
 
 from copy import deepcopy
 from dataclasses import dataclass
@@ -9,22 +9,10 @@ from thicket.config.graph import SOME_PRODUCT
 from thicket.config.layers import Layered
 from thicket.config.library import Library
 from thicket.config.params import Params
+from thicket.config.places import PARAMS
 from thicket.config.problems import ConfigError, Problem
 from thicket.config.validate import validate
 from thicket.config.yamlfile import read_yaml
-
-PARAMS = "params.yaml"
-BUILD = Path("build")
-CONFIG, DATA, MODELS = BUILD / "config", BUILD / "data", BUILD / "models"
-METRICS, CURVES, EVALUATION, REPORT = BUILD / "metrics", BUILD / "curves", BUILD / "evaluation", BUILD / "report"
-ANALYSIS = BUILD / "analysis"
-REPORT_FILES = ("index.html", "results.md", "results.json")
-CLAIMS_FILES = ("claims.html", "claims.md", "claims.json")
-DIVERGENCE_FILE = "divergence.png"
-"""Beside the claims' files, where divergence was measured."""
-BUDGET_FILE = "budget.png"
-"""Beside the report's files, where there are students."""
-RESUME, RUNS, MEMBERS = BUILD / "resume", BUILD / "runs", BUILD / "members"
 
 
 @dataclass(frozen=True)
@@ -79,11 +67,6 @@ class Project:
             return validate(Params, layers), frozenset(broken)
         except ConfigError:
             raise ConfigError(self.params_problems) from None
-
-
-def project_root(start: Path) -> Path:
-    """The nearest folder upwards with a params.yaml; the folder itself where there is none."""
-    return next((folder for folder in (start, *start.parents) if (folder / PARAMS).is_file()), start)
 
 
 def packaged_conf() -> Path:

@@ -67,7 +67,9 @@ def _alone(options: str | list[str]) -> re.Pattern[str]:
         others = sorted(set(options.swapcase()) - set(options))
         own, other = f"[{options}]", f"[{''.join(others)}]" if others else _NOTHING
     else:
-        own, other = f"(?i:{'|'.join(map(re.escape, options))})", _NOTHING
+        # A group an option: which of them matched tells the option, by the search's own rule of letter cases, to which
+        # those that `casefold` tells apart (İ and i) are one.
+        own, other = f"(?i:{'|'.join(f'({re.escape(option)})' for option in options)})", _NOTHING
     either = f"(?P<own>{own})|(?P<other>{other})"
     return re.compile(rf"(?<!\w)(?<!\w['’-])(?<!\b(?i:not)\s)(?<!\b(?i:not)\s\()(?:{either})(?!\w|['’-]\w)")
 
@@ -76,8 +78,8 @@ def _option(options: str | list[str], match: re.Match[str]) -> str:
     """The option that was found, as it is given."""
     if isinstance(options, str):
         return match["own"] or match["other"].swapcase()
-    # By the same rule as the search: letter cases that `casefold` tells apart, such as İ and i, are one to it.
-    return next(option for option in options if re.fullmatch(re.escape(option), match["own"], re.IGNORECASE))
+    groups = match.groups()[1:]  # behind `own`, which holds them
+    return next(option for option, found in zip(options, groups, strict=False) if found is not None)
 
 
 def _bracketed(text: str, start: int, end: int, begins: bool) -> bool:

@@ -12,8 +12,9 @@ from thicket.config.layers import Layered, Path_, expanded
 from thicket.config.overrides import COMMAND_LINE, parse
 from thicket.config.params import BaseNode, Params
 from thicket.config.parts import AnalyzeParts
+from thicket.config.places import DATA, PARAMS
 from thicket.config.problems import ConfigError, Problem, nearest, shown
-from thicket.config.project import DATA, PARAMS, Project
+from thicket.config.project import Project
 from thicket.config.stages import AnalysedModel, AnalyzeStage, DataStage
 from thicket.config.validate import validate
 from thicket.plan.pipeline import hashed, resolve

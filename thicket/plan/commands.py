@@ -4,8 +4,9 @@ import os
 import shutil
 from pathlib import Path
 
+from thicket.config.places import CONFIG, MODELS
 from thicket.config.problems import ConfigError, Problem
-from thicket.config.project import CONFIG, MODELS, Project
+from thicket.config.project import Project
 from thicket.config.stages import write_stage
 from thicket.plan import console
 from thicket.plan.dvcfile import dvcfile, forget_removed, out_of_step

@@ -7,7 +7,7 @@ models would build every specialist for any student.
 from pathlib import Path
 from typing import Any
 
-from thicket.config.project import CONFIG, PARAMS
+from thicket.config.places import CONFIG, PARAMS
 from thicket.config.stages import BaseStage
 from thicket.config.yamlfile import read_yaml, to_yaml
 from thicket.plan.pipeline import Planned

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from thicket.config.answering import Answering
 from thicket.config.overrides import COMMAND_LINE
+from thicket.config.places import MEMBERS, MODELS
 from thicket.config.problems import ConfigError, Problem, nearest, shown
-from thicket.config.project import MEMBERS, MODELS
 from thicket.models.answering import read_answering
 from thicket.stages.launch import guarded
 

@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from thicket.config.analysis import Neighbours
 from thicket.config.base import Corpus, PretrainedBase
 from thicket.config.domain import ScoredDomain
 from thicket.config.imitation import Imitation
@@ -25,17 +26,19 @@ from thicket.config.stages import (
 )
 from thicket.domains.sources.procedural import longest_question
 from thicket.models.flops import BACKWARD, FORWARD
-from thicket.plan.flops import choice_flops, critics, imitation_flops, rollout_flops, search_flops
+from thicket.plan.flops import analysis_flops, choice_flops, critics, imitation_flops, rollout_flops, search_flops
 from thicket.plan.shapes import Shape, fresh_shape
 
-START_SECONDS = 11.0
-"""Importing torch, transformers and Lightning, and loading a small model, on two cores."""
+START_SECONDS = 2.0
+"""Of a stage whose libraries are loaded (`thicket.warm`), with a small model, on two cores."""
 LIGHT_SECONDS = 1.5
 """A stage without torch."""
 LIGHT_BYTES = 100 * 2**20
 """Resident memory of such a stage, at most."""
 REPORT_BYTES = 2**18
 """A page of figures for a dozen models."""
+FOUND_BYTES = 2**18
+"""An analysis' tables and pictures."""
 FLOPS_PER_SECOND = 5e10
 """What a small model gets out of two cores over a whole training step."""
 PROCESS_BYTES = 700 * 2**20
@@ -74,6 +77,8 @@ class Estimator:
         """Model that answers by a vote → responses an answer, and times that it reads the prompt."""
         self.together: dict[str, int] = {}
         """Model → models that choose each of its tokens together."""
+        self.banks: set[tuple[object, ...]] = set()
+        """Of perturbations, which are scored once for all analyses that read them."""
         self.train: dict[str, int] = {}
         self.selection: dict[str, int] = {}
 
@@ -91,7 +96,7 @@ class Estimator:
         if isinstance(stage, SpecialistStage | StudentStage):
             return self._made(stage)
         if isinstance(stage, AnalyzeStage):
-            return Estimate()
+            return self._analyze(stage)
         if isinstance(stage, EvaluateStage):
             return self._evaluate(stage)
         return Estimate(LIGHT_SECONDS, LIGHT_BYTES, REPORT_BYTES)
@@ -187,6 +192,23 @@ class Estimator:
         disk = ITEM_BYTES * sum(self.items[domain.name] for domain in stage.domains)
         found = _figures(shape, flops, copies=models, logits=stage.sampler.batch)
         return Estimate(found.seconds, found.memory_bytes, disk)
+
+    def _analyze(self, stage: AnalyzeStage) -> Estimate:
+        shapes = [self.shapes.get(model.name) for model in stage.models]
+        if None in shapes:
+            return Estimate()
+        shape = max((shape for shape in shapes if shape), key=lambda shape: shape.active)
+        analysis = stage.analysis
+        there = self.items if analysis.split == "test" else self.selection
+        flops = 0.0
+        for domain in stage.domains:
+            items, window = min(analysis.items, there[domain.name]), domain.window
+            flops += items * analysis_flops(analysis, len(shapes), window.prompt, window.response)
+        if isinstance(analysis, Neighbours):
+            bank = (stage.models[0].name, stage.seed, analysis.perturbations, *analysis.sigmas, analysis.items)
+            flops *= bank not in self.banks
+            self.banks.add(bank)
+        return _figures(shape, shape.active * flops, copies=len(shapes), logits=stage.sampler.batch, disk=FOUND_BYTES)
 
 
 def total(estimates: list[Estimate]) -> Estimate:

@@ -4,8 +4,9 @@ from pathlib import Path
 
 from thicket.config.library import EXPERIMENTS
 from thicket.config.overrides import COMMAND_LINE
+from thicket.config.places import PARAMS
 from thicket.config.problems import ConfigError, Problem
-from thicket.config.project import PARAMS, Project
+from thicket.config.project import Project
 from thicket.config.yamlfile import read_yaml
 from thicket.plan.commands import plan
 from thicket.plan.pipeline import pipeline

@@ -2,6 +2,19 @@
 
 from collections.abc import Sequence
 
+from thicket.config.analysis import (
+    Analysis,
+    Capability,
+    Connectivity,
+    CrossSampling,
+    Density,
+    Divergence,
+    Estimators,
+    Interference,
+    Neighbours,
+    Scalpel,
+    SelfDistillation,
+)
 from thicket.config.imitation import Imitation, Sampled
 from thicket.config.merging import Chosen
 from thicket.config.on_policy import OnPolicy
@@ -53,6 +66,40 @@ def search_flops(method: Search, prompt: float, response: float, selection: int)
 def choice_flops(method: Chosen, prompt: float, response: float, teachers: int, items: int) -> float:
     """FLOPs a parameter of scoring the candidates of a merge on `items` selection items."""
     return FORWARD * method.scored(teachers) * items * (prompt + method.select_samples * response)
+
+
+OWN_ESTIMATES = 3
+"""Gradients of a response that analysis `estimators` takes beside those of the drawn tokens."""
+
+
+def analysis_flops(analysis: Analysis, models: int, prompt: float, response: float) -> float:
+    """FLOPs a parameter of an analysis of so many models, on an item."""
+    read, learnt = FORWARD * (prompt + response), (FORWARD + BACKWARD) * (prompt + response)
+
+    def asked(samples: int) -> float:
+        return FORWARD * (prompt + samples * response)
+
+    match analysis:
+        case Neighbours():
+            plane = analysis.slice or 0 if isinstance(analysis, Density) else 0
+            return (1 + len(analysis.sigmas) * analysis.perturbations + plane**2) * asked(1)
+        case Connectivity():
+            pairs = models * (models - 1) // 2
+            return (pairs * analysis.points + models * (1 + analysis.random_directions)) * asked(analysis.samples)
+        case Divergence() | Scalpel():  # Each model answers, and two read that.
+            return models * (asked(analysis.samples) + 2 * analysis.samples * read)
+        case CrossSampling():
+            ways = 1 + 2 * len(analysis.thresholds) * (1 + len(analysis.controls))
+            return models * ways * asked(analysis.samples)
+        case SelfDistillation():
+            scored = (models + 1) * asked(analysis.score_samples)
+            return asked(analysis.samples) + models * analysis.samples * read + scored
+        case Estimators():
+            return asked(analysis.samples) + analysis.samples * (OWN_ESTIMATES + analysis.resamples) * learnt
+        case Interference():
+            return models * (asked(analysis.group) + analysis.group * learnt)
+        case Capability():
+            return asked(max(analysis.ks)) + asked(analysis.samples)
 
 
 def critics(method: object) -> int:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from thicket.config.named_files import named_files
-from thicket.config.project import BUILD
+from thicket.config.places import BUILD
 from thicket.config.resolve import Resolved
 from thicket.config.yamlfile import read_yaml
 

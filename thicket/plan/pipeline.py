@@ -7,21 +7,9 @@ from typing import TypeVar
 from thicket.config.base import PretrainedBase
 from thicket.config.layers import Path_
 from thicket.config.named_files import named_files
-from thicket.config.project import (
-    ANALYSIS,
-    BUDGET_FILE,
-    CLAIMS_FILES,
-    CONFIG,
-    CURVES,
-    DATA,
-    DIVERGENCE_FILE,
-    EVALUATION,
-    METRICS,
-    MODELS,
-    REPORT,
-    REPORT_FILES,
-    Project,
-)
+from thicket.config.places import ANALYSIS, CONFIG, CURVES, DATA, EVALUATION, METRICS, MODELS, REPORT
+from thicket.config.project import Project
+from thicket.config.report_files import claims_files, report_files
 from thicket.config.resolve import Resolved, Resolver
 from thicket.config.search import Member
 from thicket.config.stages import BaseStage, ClaimsStage, ReportStage, Stage, StudentStage
@@ -100,21 +88,11 @@ def _planned(resolved: Resolved) -> Planned:
         scored = tuple(EVALUATION / model for model in resolved.models)
         ledgers = tuple(METRICS / f"{model}.json" for model in resolved.models)
         looked = tuple(ANALYSIS / one.name for one in stage.analyses) if isinstance(stage, ClaimsStage) else ()
-        files = _claims_files(stage) if isinstance(stage, ClaimsStage) else _report_files(stage)
+        files = claims_files(stage) if isinstance(stage, ClaimsStage) else report_files(stage)
         return Planned(resolved, CONFIG / f"{kind}.yaml", (*models, *scored, *ledgers, *looked), REPORT, files=files)
     curves = (CURVES / f"{name}.csv",) if _is_trained(stage) else ()
     config = CONFIG / "models" / f"{name}.yaml"
     return Planned(resolved, config, reads, MODELS / name, (METRICS / f"{name}.json",), curves)
-
-
-def _claims_files(stage: ClaimsStage) -> tuple[str, ...]:
-    bases = {model.name for model in stage.models if model.kind == "base"}
-    diverged = any(one.type == "divergence" and one.models[1] not in bases for one in stage.analyses)
-    return (*CLAIMS_FILES, *([DIVERGENCE_FILE] if diverged else []))
-
-
-def _report_files(stage: ReportStage) -> tuple[str, ...]:
-    return (*REPORT_FILES, *([BUDGET_FILE] if any(model.kind == "student" for model in stage.models) else []))
 
 
 def _is_trained(stage: Stage) -> bool:

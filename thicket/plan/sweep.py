@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from thicket.config.overrides import COMMAND_LINE, Override, combinations, parse
+from thicket.config.places import RUNS, project_root
 from thicket.config.problems import ConfigError, Problem, merged, nearest, shown
-from thicket.config.project import RUNS, Project, project_root
+from thicket.config.project import Project
 from thicket.config.resolve import Resolved
 from thicket.config.yamlfile import read_yaml
 from thicket.plan.adhoc import stage_from

@@ -8,6 +8,7 @@ from matplotlib.text import Text
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
 from thicket.reporting.results import ModelResult, Results
+from thicket.reporting.ssd_map import draw_map, size
 from thicket.reporting.svg import INCH, ROLES, SERIES, drawing, inline, save_png
 from thicket.reporting.tables import is_own
 from thicket.reporting.text import PERCENT, percent
@@ -19,6 +20,8 @@ ROW, HEAD, FOOT = 18.0, 6.0, 22.0
 """Points: the height of a model's row, and the room above and below the rows."""
 LETTER, GAP, PLOT, VALUE = 6.0, 12.0, 270.0, 38.0
 """Points: the width of a letter, of a gap, of the axes, and of the column of values at the right."""
+TITLE = 34.0
+"""Points: the room of a map's title."""
 LEGEND_COLUMNS, TICKS = 5, 5
 """The most that fit side by side."""
 EDGE = 2.0
@@ -123,6 +126,24 @@ def budget_picture(results: Results, path: Path) -> None:
     """The same as a PNG."""
     with drawing(BUDGET_WIDTH, BUDGET_HEIGHT) as figure:
         _budget(results, figure)
+        save_png(figure, path)
+
+
+def temperatures_picture(results: Results, path: Path) -> None:
+    """The maps of self-distillation, one below the other, as a PNG."""
+    sizes = [size(found) for found in results.maps]
+    width = max((width for width, _ in sizes), default=BUDGET_WIDTH * INCH)
+    height = sum(TITLE + height for _, height in sizes) or TITLE
+    most = max((found.largest for found in results.maps), default=0.0)
+    with drawing(width / INCH, height / INCH) as figure:
+        top = height
+        for found, (_, tall) in zip(results.maps, sizes, strict=True):
+            title = f"{found.domain}, {found.base}: samples with {found.cut}"
+            figure.text(GAP / width, (top - GAP) / height, title, va="top", color=ROLES["ink"], fontweight="bold")
+            draw_map(figure, found, most, top - TITLE)
+            top -= TITLE + tall
+        if not sizes:
+            figure.text(GAP / width, 0.5, "No model was asked at two temperatures.", va="center", color=ROLES["muted"])
         save_png(figure, path)
 
 

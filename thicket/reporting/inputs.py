@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from thicket.config.project import CURVES, EVALUATION, METRICS, MODELS
+from thicket.config.places import CURVES, EVALUATION, METRICS, MODELS
 from thicket.config.stages import ReportedModel, ReportStage
 from thicket.statistics.intervals import Interval
 from thicket.statistics.pass_at_k import pass_at_k

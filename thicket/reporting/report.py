@@ -3,10 +3,10 @@
 import json
 from pathlib import Path
 
-from thicket.config.project import BUDGET_FILE
+from thicket.config.report_files import BUDGET_FILE, TEMPERATURES_FILE, report_files
 from thicket.config.stages import ReportStage
 from thicket.reporting.compare import compare
-from thicket.reporting.figures import budget_picture
+from thicket.reporting.figures import budget_picture, temperatures_picture
 from thicket.reporting.findings import findings
 from thicket.reporting.inputs import read_inputs
 from thicket.reporting.jsonfile import to_json
@@ -15,7 +15,7 @@ from thicket.reporting.page import page
 
 
 def build_report(stage: ReportStage, root: Path, out: Path) -> None:
-    """Writes index.html, results.md, results.json and, where there are students, budget.png, from what a run left.
+    """Writes the files of `report_files` from what a run left.
 
     Equal inputs give equal bytes.
 
@@ -25,7 +25,9 @@ def build_report(stage: ReportStage, root: Path, out: Path) -> None:
     results = compare(stage, read_inputs(stage, root))
     (out / "index.html").write_text(page(results, stage.claims), encoding="utf-8")
     (out / "results.md").write_text(markdown(results), encoding="utf-8")
-    if results.of_kind("student"):
-        budget_picture(results, out / BUDGET_FILE)
+    pictures = {BUDGET_FILE: budget_picture, TEMPERATURES_FILE: temperatures_picture}
+    for name in report_files(stage):
+        if name in pictures:
+            pictures[name](results, out / name)
     text = json.dumps(to_json(results, findings(results)), indent=1, ensure_ascii=False)
     (out / "results.json").write_text(text + "\n", encoding="utf-8")

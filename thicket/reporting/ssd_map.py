@@ -7,6 +7,7 @@ temperature gives.
 from dataclasses import dataclass
 
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from thicket.reporting.svg import INCH, ROLES, drawing, inline
@@ -62,32 +63,43 @@ class SsdMap:
         return max(abs(cell.value - self.reference) for cell in self.cells)
 
 
+def size(scores: SsdMap) -> tuple[float, float]:
+    """Width and height of a map's drawing, in points."""
+    return LEFT + CELL_WIDTH * len(scores.asked) + RIGHT, HEAD + CELL_HEIGHT * (1 + len(scores.trained)) + FOOT
+
+
 def ssd_map(scores: SsdMap, name: str, most: float | None = None) -> str:
     """The map as an `<svg>`: a row for the start and for each T_train, the lowest first; a column for each T_eval.
 
     `most`: the difference that has the strongest colour, so that maps compare; None: the map's own.
     """
-    rows = [(START, scores.start), *((f"{t:g}", scores.trained[t]) for t in sorted(scores.trained))]
-    reference = scores.reference
-    most = scores.largest if most is None else most
-    best = max(cell.value for cell in scores.cells)
-    plot_width, plot_height = CELL_WIDTH * len(scores.asked), CELL_HEIGHT * len(rows)
-    width, height = LEFT + plot_width + RIGHT, HEAD + plot_height + FOOT
+    width, height = size(scores)
     with drawing(width / INCH, height / INCH) as figure:
-        axes = figure.add_axes((LEFT / width, FOOT / height, plot_width / width, plot_height / height))
-        for place, (_, row) in enumerate(rows):
-            for column, cell in enumerate(row):
-                if cell is not None:
-                    strength = (cell.value - reference) / most if most else 0.0
-                    _cell(axes, column, place, cell, strength, "bold" if cell.value == best else "normal")
-        axes.set(xlim=(0, len(scores.asked)), ylim=(len(rows), 0), xlabel="T of the answers", ylabel="T of the samples")
-        axes.set_xticks([column + 0.5 for column in range(len(scores.asked))], [f"{t:g}" for t in scores.asked])
-        axes.set_yticks([place + 0.5 for place in range(len(rows))], [label for label, _ in rows])
-        axes.tick_params(length=0)
-        axes.grid(visible=False)
-        axes.spines[["left", "bottom"]].set_visible(False)
+        draw_map(figure, scores, scores.largest if most is None else most, height)
         what = f"Sampled pass@1 on {scores.domain}, in percent, of {scores.base} and what was trained from it"
         return inline(figure, name, f"{what}, by the temperatures of the samples and of the answers")
+
+
+def draw_map(figure: Figure, scores: SsdMap, most: float, top: float) -> Axes:
+    """Draws a map at a figure's left edge. `top`: its upper edge, in points from the figure's lower edge."""
+    rows = [(START, scores.start), *((f"{t:g}", scores.trained[t]) for t in sorted(scores.trained))]
+    reference, best = scores.reference, max(cell.value for cell in scores.cells)
+    width, height = (inches * INCH for inches in figure.get_size_inches())
+    plot_width, plot_height = CELL_WIDTH * len(scores.asked), CELL_HEIGHT * len(rows)
+    lower = top - HEAD - plot_height
+    axes = figure.add_axes((LEFT / width, lower / height, plot_width / width, plot_height / height))
+    for place, (_, row) in enumerate(rows):
+        for column, cell in enumerate(row):
+            if cell is not None:
+                strength = (cell.value - reference) / most if most else 0.0
+                _cell(axes, column, place, cell, strength, "bold" if cell.value == best else "normal")
+    axes.set(xlim=(0, len(scores.asked)), ylim=(len(rows), 0), xlabel="T of the answers", ylabel="T of the samples")
+    axes.set_xticks([column + 0.5 for column in range(len(scores.asked))], [f"{t:g}" for t in scores.asked])
+    axes.set_yticks([place + 0.5 for place in range(len(rows))], [label for label, _ in rows])
+    axes.tick_params(length=0)
+    axes.grid(visible=False)
+    axes.spines[["left", "bottom"]].set_visible(False)
+    return axes
 
 
 def _cell(axes: Axes, column: int, row: int, score: Interval, strength: float, weight: str) -> None:

@@ -2,13 +2,12 @@
 
 from collections.abc import Iterable
 
+from thicket.config.report_files import ASKED_OTHERWISE, SSD
 from thicket.reporting.inputs import PASS_AT_1, Inputs, interval_of
 from thicket.reporting.methods import root_of
 from thicket.reporting.ssd_map import SsdMap
 from thicket.statistics.intervals import Interval
 
-SSD, ASKED_OTHERWISE = "ssd", "best_prompt"
-"""Types of methods: what makes a row of the map, and what asks a model at another temperature."""
 LEAST = 2
 """Columns of a map: with fewer there is nothing to compare."""
 

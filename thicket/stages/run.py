@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from thicket.config.named_files import named_files
-from thicket.config.project import ANALYSIS, CURVES, DATA, EVALUATION, METRICS, MODELS, REPORT, RESUME, RUNS
+from thicket.config.places import ANALYSIS, CURVES, DATA, EVALUATION, METRICS, MODELS, REPORT, RESUME, RUNS
 from thicket.config.stages import (
     AnalyzeStage,
     AnyStage,

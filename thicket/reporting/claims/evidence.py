@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from thicket.config.project import ANALYSIS
+from thicket.config.places import ANALYSIS
 from thicket.config.stages import ClaimsStage, ReportedAnalysis, ReportedModel, ReportStage
 from thicket.reporting.inputs import Inputs, read_inputs
 from thicket.statistics.intervals import bootstrap_means

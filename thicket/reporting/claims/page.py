@@ -10,7 +10,8 @@ from typing import Any
 
 import matplotlib
 
-from thicket.config.project import ANALYSIS, DIVERGENCE_FILE
+from thicket.config.places import ANALYSIS
+from thicket.config.report_files import DIVERGENCE_FILE
 from thicket.config.stages import ClaimsStage
 from thicket.reporting.claims import consolidation, critical, geometry, self_distillation
 from thicket.reporting.claims.claim import Claim, Row, judge

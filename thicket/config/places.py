@@ -1,0 +1,15 @@
+"""A project's folder, and the places of its artifacts in it."""
+
+from pathlib import Path
+
+PARAMS = "params.yaml"
+BUILD = Path("build")
+CONFIG, DATA, MODELS = BUILD / "config", BUILD / "data", BUILD / "models"
+METRICS, CURVES, EVALUATION, REPORT = BUILD / "metrics", BUILD / "curves", BUILD / "evaluation", BUILD / "report"
+ANALYSIS = BUILD / "analysis"
+RESUME, RUNS, MEMBERS = BUILD / "resume", BUILD / "runs", BUILD / "members"
+
+
+def project_root(start: Path) -> Path:
+    """The nearest folder upwards with a params.yaml; the folder itself where there is none."""
+    return next((folder for folder in (start, *start.parents) if (folder / PARAMS).is_file()), start)
