@@ -67,7 +67,22 @@ class Lab:
         return self.call("git", "rev-parse", "HEAD").strip()
 
     def copy(self, root: Path) -> "Lab":
-        return Lab(Path(shutil.copytree(self.root, root, symlinks=True)))
+        sockets = shutil.ignore_patterns("*.socket")  # of a process that is just ending, and can't be copied
+        return Lab(Path(shutil.copytree(self.root, root, symlinks=True, ignore=sockets)))
+
+
+def processes(lab: Lab, command: bytes = b"thicket") -> list[int]:
+    """Processes in this project's folder whose command line holds `command`."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                held, folder = (entry / "cmdline").read_bytes(), os.readlink(entry / "cwd")
+            except OSError:
+                continue
+            if command in held and Path(folder) == lab.root:
+                found.append(int(entry.name))
+    return found
 
 
 def new_lab(root: Path) -> Lab:

@@ -103,7 +103,9 @@ def main(argv: list[str] | None = None) -> int:
         arguments.overrides = [_folder_from_here(text) for text in arguments.overrides]
     os.chdir(root)  # what a config names is relative to it
     try:
-        return _dispatch(arguments, root)
+        status = _dispatch(arguments, root)
+        sys.stdout.flush()
+        return status
     except ConfigError as error:
         print(error.report(), file=sys.stderr)
         return 2

@@ -2,9 +2,10 @@
 
 torch, transformers and lightning take seconds to load, and in a pipeline of small stages that adds up to more than the
 stages' own work. So the first stage of a `dvc repro` that needs them starts a process that does nothing but load them,
-and lives as long as DVC does. Each stage's own process, which DVC started, has that process fork, passes signals on to
-the fork, and ends with its status. Nothing else of thicket is loaded before the fork (so the imports inside functions
-here): a stage runs the code of its time.
+and lives as long as DVC does. Each stage's own process, which DVC started, has that process fork, and ends with the
+fork's status. The fork has its streams and its group, so that a terminal treats both alike (Ctrl-C, Ctrl-Z), and what
+ends the one ends the other. Nothing else of thicket is loaded before the fork (so the imports inside functions here): a
+stage runs the code of its time.
 
 Not where there is a GPU, whose driver does not survive a fork, nor outside Linux.
 """
@@ -12,6 +13,7 @@ Not where there is a GPU, whose driver does not survive a fork, nor outside Linu
 import gc
 import importlib
 import io
+import json
 import os
 import select
 import signal
@@ -23,7 +25,6 @@ import traceback
 import warnings
 from contextlib import suppress
 from pathlib import Path
-from types import FrameType
 
 UNDER_DVC = "DVC_STAGE"
 """Environment variable that DVC gives to a stage's command."""
@@ -31,14 +32,14 @@ LOADING = ("models", "evaluate", "analyze")
 """Folders of resolved configs whose stages need the libraries."""
 LIBRARIES = ("torch", "transformers.models.llama.modeling_llama", "lightning.pytorch", "pydantic")
 """What nearly every stage loads; what one needs beside it, it loads itself."""
-DRIVERS = (Path("/dev/nvidiactl"), Path("/dev/kfd"))
-"""NVIDIA's and AMD's."""
+DRIVERS = tuple(map(Path, ("/dev/nvidiactl", "/dev/nvmap", "/dev/dxg", "/dev/kfd")))
+"""NVIDIA's, on a PC, on Jetson and on Windows, and AMD's."""
 WAITING = 8
 """Stages that may wait for the libraries; DVC runs one at a time."""
 STREAMS = [0, 1, 2]
 """Input, output and errors."""
-LONGEST_REQUEST = 4096
-"""Bytes: a path."""
+LONGEST_MESSAGE = 2**16
+"""Bytes."""
 
 
 def run(config: Path) -> int | None:
@@ -47,118 +48,150 @@ def run(config: Path) -> int | None:
         return None
     if not hasattr(os, "pidfd_open") or any(driver.exists() for driver in DRIVERS):
         return None
+    from thicket.signals import die_with_parent
+
+    die_with_parent()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as connection:
+        passed = _passed_on(connection)
+        try:
+            _connect(connection, os.getppid())
+            request = {"group": os.getpgrp(), "config": str(config)}
+            socket.send_fds(connection, [json.dumps(request).encode()], STREAMS)
+            forked = _received(connection) is not None
+        except OSError:  # Some file systems have no sockets.
+            forked = False
+        if not forked:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            return None
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # The fork has it too, and ends as it likes.
+        status = _received(connection)
+    if status is None:
+        if passed:
+            return 128 + passed[0]
+        print("Error: the stage ended without a status: killed, perhaps for the memory that it took", file=sys.stderr)
+        return 1
+    return status
+
+
+def _passed_on(connection: socket.socket) -> list[int]:
+    """From here on SIGTERM goes to the fork, and into this list."""
+    passed: list[int] = []
+
+    def pass_on(number: int, frame: object) -> None:
+        passed.append(number)
+        with suppress(OSError):
+            connection.send(bytes([number]))
+
+    signal.signal(signal.SIGTERM, pass_on)
+    return passed
+
+
+def _connect(connection: socket.socket, dvc: int) -> None:
+    """Connects to the process that has the libraries loaded for a DVC process, which is started where there is none.
+
+    Raises: OSError.
+    """
     from thicket.config.places import RESUME
 
-    dvc = os.getppid()
-    address = RESUME / f"loaded-{dvc}.socket"  # from the project's root: the addresses of sockets have to be short
-    with socket.socket(socket.AF_UNIX) as connection:
-        try:
-            connection.connect(str(address))
-        except OSError:
-            _start(address, dvc)
-            connection.connect(str(address))
-        return _follow(connection, config)
+    # Relative, as the addresses of sockets have to be short. Containers that share the folder may share ids.
+    address = RESUME / f"loaded-{os.stat('/proc/self/ns/pid').st_ino}-{dvc}.socket"
+    try:
+        connection.connect(str(address))
+    except OSError:
+        _start(address, dvc)
+        connection.connect(str(address))
 
 
 def _start(address: Path, dvc: int) -> None:
     """Starts the process that loads the libraries. It can be connected to at once, and answers when it is ready."""
     address.parent.mkdir(parents=True, exist_ok=True)
     address.unlink(missing_ok=True)  # of a process with this id that was killed
-    with socket.socket(socket.AF_UNIX) as listening:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listening:
         listening.bind(str(address))
         listening.listen(WAITING)
         command = [sys.executable, "-P", "-m", "thicket.warm", str(address), str(listening.fileno()), str(dvc)]
         nothing = subprocess.DEVNULL  # Who reads what this stage prints must not wait for that process to end.
-        # In a group of its own: a Ctrl-C reaches the stage's own process alone, which passes it on.
         kept = [listening.fileno()]
+        # In a group of its own, which no Ctrl-C reaches.
         subprocess.Popen(command, stdin=nothing, stdout=nothing, stderr=nothing, pass_fds=kept, process_group=0)
 
 
-def _follow(connection: socket.socket, config: Path) -> int | None:
-    """Asks for a stage, passes signals on to it, and returns the status that it ends with; None if nobody answers."""
-    from thicket.signals import die_with_parent
-
-    socket.send_fds(connection, [f"{config}\n".encode()], STREAMS)
-    if _received(connection) is None:
-        return None
-    passed: list[int] = []
-
-    def pass_on(number: int, frame: FrameType | None) -> None:
-        passed.append(number)
-        with suppress(ConnectionError):
-            connection.send(bytes([number]))
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        if signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, pass_on)
-    die_with_parent()
-    status = _received(connection)
-    if status is None and not passed:
-        print("Error: the stage's process was killed, as one is that takes more memory than there is", file=sys.stderr)
-        return 1
-    return 128 + passed[0] if status is None else status
-
-
 def _received(connection: socket.socket) -> int | None:
-    """One byte; None where the other end is gone."""
+    """A message of one byte; None where the other end is gone."""
     try:
         return next(iter(connection.recv(1)), None)
     except ConnectionError:
         return None
 
 
+# -- The process that has the libraries loaded, and its forks ----------------------------------------------------------
+
+
 def serve(address: Path, listening: socket.socket, dvc: int) -> None:
-    """Loads the libraries, and forks for each stage that asks, as long as DVC lives."""
-    ends = os.pidfd_open(dvc)
-    for library in LIBRARIES:
-        importlib.import_module(library)
-    gc.freeze()  # What is loaded stays: forks need not look through it for garbage.
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # Nobody waits for a fork's status: it tells it itself.
-    while ends not in select.select([listening, ends], [], [])[0]:
-        connection, _ = listening.accept()
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # numpy has threads, which know of forks
-            child = os.fork()
-        if not child:
-            listening.close()
-            os.close(ends)
-            sys.exit(_stage(connection))
-        connection.close()
-    address.unlink(missing_ok=True)
+    """Loads the libraries, and forks for each stage that asks, as long as DVC lives; ends after the last fork."""
+    loaded = os.getpid()
+    try:
+        ends = os.pidfd_open(dvc)
+        for library in LIBRARIES:
+            importlib.import_module(library)
+        gc.freeze()  # What is loaded stays: forks need not look through it for garbage.
+        warnings.filterwarnings("ignore", ".*multi-threaded.*fork", DeprecationWarning)  # numpy's threads bear it
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # A fork tells its status itself.
+        while ends not in select.select([listening, ends], [], [])[0]:
+            connection, _ = listening.accept()
+            if not os.fork():
+                listening.close()
+                os.close(ends)
+                sys.exit(_stage(connection))
+            connection.close()
+        with suppress(ChildProcessError):
+            os.wait()  # for all of them, where SIGCHLD is ignored
+    finally:
+        if os.getpid() == loaded:
+            address.unlink(missing_ok=True)
 
 
 def _stage(connection: socket.socket) -> int:
     """In the fork: runs the stage that is asked for, and tells the status and returns it."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    config = _take_over(connection)
+    os.environ.pop(UNDER_DVC)  # It is the first stage's.
+    try:
+        config = _take_over(connection)
+    except ConnectionError:
+        return 1  # Who asked is gone.
     told = threading.Event()
     threading.Thread(target=_listen, args=[connection, told], daemon=True).start()
     try:
-        from thicket.stages.launch import run_config
+        from thicket.cli import main
 
-        status = run_config(Path.cwd(), config)
-    except BaseException:  # A fault of thicket's own, which the stage's process would show as well.
+        status = main(["run", config])
+    except BaseException:  # A fault of thicket's own.
         traceback.print_exc()
         status = 1
-    sys.stdout.flush()
-    sys.stderr.flush()
     told.set()
     with suppress(ConnectionError):
         connection.send(bytes([status]))
     return status
 
 
-def _take_over(connection: socket.socket) -> Path:
-    """Takes the request and the streams of the stage's own process, and answers it."""
-    request, received, _, _ = socket.recv_fds(connection, LONGEST_REQUEST, len(STREAMS))
+def _take_over(connection: socket.socket) -> str:
+    """Takes the streams and the group of the stage's own process, and answers it; the config to run.
+
+    Raises: ConnectionError where that process is gone.
+    """
+    message, received, _, _ = socket.recv_fds(connection, LONGEST_MESSAGE, len(STREAMS))
+    if len(received) < len(STREAMS):
+        raise ConnectionError
     for own, theirs in zip(STREAMS, received, strict=True):
         os.dup2(theirs, own)
         os.close(theirs)
-    for stream in (sys.stdout, sys.stderr):
-        assert isinstance(stream, io.TextIOWrapper)
-        stream.reconfigure(line_buffering=stream.isatty())
+    assert isinstance(sys.stdout, io.TextIOWrapper)
+    sys.stdout.reconfigure(line_buffering=sys.stdout.isatty())
+    request = json.loads(message)
+    with suppress(OSError):  # The group is gone with its last process.
+        os.setpgid(0, request["group"])
     connection.send(b"\0")
-    return Path(request.decode().rstrip("\n"))
+    return request["config"]
 
 
 def _listen(connection: socket.socket, told: threading.Event) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from lab import Lab, new_lab
+from lab import Lab, new_lab, processes
 
 STEPS = 400
 """So many that a signal arrives in the middle of the training."""
@@ -46,20 +46,6 @@ def checkpoints(lab: Lab) -> set[tuple[Path, int]]:
     """The specialist's checkpoint, with its time."""
     found = (lab.root / "build/resume").glob(f"specialist-{NAME}-*/last.ckpt")
     return {(path, path.stat().st_mtime_ns) for path in found}
-
-
-def processes(lab: Lab, command: bytes = b"thicket") -> list[int]:
-    """Processes in this project's folder whose command line holds `command`."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                held, folder = (entry / "cmdline").read_bytes(), os.readlink(entry / "cwd")
-            except OSError:
-                continue
-            if command in held and Path(folder) == lab.root:
-                found.append(int(entry.name))
-    return found
 
 
 def stage_process(lab: Lab) -> int:

@@ -5,28 +5,20 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from thicket.config.problems import ConfigError
 from thicket.config.stages import AnyStage
 from thicket.signals import Interrupted
 from thicket.stages.publish import Busy
 from thicket.stages.run import Targets, run_file, run_stage
 
-FAILED, WRONG, INTERRUPTED, TERMINATED = 1, 2, 130, 143
-"""130 is 128 + SIGINT, 143 is 128 + SIGTERM: DVC takes any status but 0 for a stage that is not done."""
+FAILED, TERMINATED = 1, 143
+"""143 is 128 + SIGTERM: DVC takes any status but 0 for a stage that is not done."""
 TRACEBACK = "THICKET_TRACEBACK"
 """Environment variable: set, an error comes with its traceback."""
 
 
 def run_config(root: Path, path: Path) -> int:
     """Runs the stage of a resolved config's file."""
-    try:
-        return guarded(lambda: run_file(root, path))
-    except ConfigError as error:
-        print(error.report(), file=sys.stderr)
-        return WRONG
-    except KeyboardInterrupt:
-        print("Stopped. The next run goes on from the last checkpoint.", file=sys.stderr)
-        return INTERRUPTED
+    return guarded(lambda: run_file(root, path if path.is_absolute() else Path(path)))
 
 
 def run_one(root: Path, stage: AnyStage, targets: Targets) -> int:
