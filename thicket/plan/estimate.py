@@ -200,14 +200,17 @@ class Estimator:
         shape = max((shape for shape in shapes if shape), key=lambda shape: shape.active)
         analysis = stage.analysis
         there = self.items if analysis.split == "test" else self.selection
+        if isinstance(analysis, Neighbours):
+            domains = tuple(domain.name for domain in stage.domains)
+            read = (analysis.split, analysis.items, analysis.perturbations, *analysis.sigmas)
+            bank = (stage.models[0].name, stage.seed, domains, *read)
+            if bank in self.banks:
+                analysis = analysis.model_copy(update={"sigmas": []})
+            self.banks.add(bank)
         flops = 0.0
         for domain in stage.domains:
             items, window = min(analysis.items, there[domain.name]), domain.window
             flops += items * analysis_flops(analysis, len(shapes), window.prompt, window.response)
-        if isinstance(analysis, Neighbours):
-            bank = (stage.models[0].name, stage.seed, analysis.perturbations, *analysis.sigmas, analysis.items)
-            flops *= bank not in self.banks
-            self.banks.add(bank)
         return _figures(shape, shape.active * flops, copies=len(shapes), logits=stage.sampler.batch, disk=FOUND_BYTES)
 
 
