@@ -17,7 +17,9 @@ Rows = Sequence[Mapping[str, str]]
 TOP, PANEL, FOOT, ROW, GAP, SIDE, LETTER = 18.0, 112.0, 38.0, 17.0, 16.0, 34.0, 5.2
 """Points: a title or legend, a panel of lines, room below axes, a row, between axes, left edge, width of a letter."""
 ABREAST = 4
-"""Panels of lines side by side."""
+"""Panels of lines side by side, at most."""
+MEASURES, NARROWEST = 3, 132.0
+"""Panels of pairs side by side, and points that the text below and above one of them takes."""
 LEVEL = 0.95
 """Of the barriers' intervals."""
 ENDS = (-2.0, PERCENT + 2.0)
@@ -31,12 +33,18 @@ def picture(result: Mapping[str, Any], tables: Mapping[str, list[dict[str, str]]
     domains, pairs, models = distinct(lines, "domain"), distinct(lines, "pair"), result["models"][1:]
     last = TOP + ROW * len(models) + FOOT if controls else 0.0
     height = ceil(len(domains) / ABREAST) * (TOP + PANEL + FOOT) + TOP + ROW * len(pairs) + FOOT + last
-    figure = Figure(figsize=(WIDTH, height / INCH))
+    width = max(WIDTH * INCH, _label(pairs) + MEASURES * (NARROWEST + GAP))
+    figure = Figure(figsize=(width / INCH, height / INCH))
     _lines(figure, lines, domains, pairs)
     _pairs(figure, result, pairs, last + FOOT)
     if controls:
         _models(figure, result, controls, models)
     return figure
+
+
+def _label(names: Sequence[str]) -> float:
+    """Points that the longest name takes at the left."""
+    return LETTER * max(map(len, names)) + GAP
 
 
 def _axes(figure: Figure, left: float, bottom: float, width: float, height: float) -> Axes:
@@ -49,7 +57,7 @@ def _axes(figure: Figure, left: float, bottom: float, width: float, height: floa
 
 def _beside(figure: Figure, labels: Sequence[str], bottom: float, count: int) -> list[Axes]:
     """So many axes with a row for each label."""
-    left, whole = LETTER * max(map(len, labels)) + GAP, WIDTH * INCH
+    left, whole = _label(labels), figure.get_figwidth() * INCH
     width = (whole - left - count * GAP) / count
     made = [_axes(figure, left + place * (width + GAP), bottom, width, ROW * len(labels)) for place in range(count)]
     for place, axes in enumerate(made):
@@ -58,9 +66,10 @@ def _beside(figure: Figure, labels: Sequence[str], bottom: float, count: int) ->
 
 
 def _lines(figure: Figure, lines: Rows, domains: Sequence[str], pairs: Sequence[str]) -> None:
-    width, top = (WIDTH * INCH - SIDE - GAP * ABREAST) / ABREAST, figure.get_figheight() * INCH
+    abreast, top = min(ABREAST, len(domains)), figure.get_figheight() * INCH
+    width = (figure.get_figwidth() * INCH - SIDE - GAP * abreast) / abreast
     for place, domain in enumerate(domains):
-        left = SIDE + place % ABREAST * (width + GAP)
+        left = SIDE + place % abreast * (width + GAP)
         axes = _axes(figure, left, top - (place // ABREAST + 1) * (TOP + PANEL + FOOT) + FOOT, width, PANEL)
         for number, pair in enumerate(pairs):
             mine = [row for row in lines if (row["domain"], row["pair"]) == (domain, pair)]
@@ -69,14 +78,14 @@ def _lines(figure: Figure, lines: Rows, domains: Sequence[str], pairs: Sequence[
         axes.set_title(domain, fontsize="medium", color=ROLES["ink"], loc="left", pad=4)
         axes.set(xlim=(0, 1), ylim=ENDS, xticks=[0, 0.5, 1], xticklabels=["0", "½", "1"])
         axes.set_xlabel("α: weight of the first")
-        if place % ABREAST == 0:
+        if place % abreast == 0:
             axes.set_ylabel("score (%)")
         else:
             axes.set_yticklabels([])
 
 
 def _pairs(figure: Figure, result: Mapping[str, Any], pairs: Sequence[str], bottom: float) -> None:
-    barriers, disagreements, cosines = _beside(figure, pairs, bottom, 3)
+    barriers, disagreements, cosines = _beside(figure, pairs, bottom, MEASURES)
     replicates, values, found = (result["figures"][name] for name in ("replicates", "values", "cosines"))
     for y, pair in enumerate(pairs):
         style, name = look(y), f"barrier:{pair}:{ALL}"
