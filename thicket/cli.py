@@ -107,7 +107,8 @@ def main(argv: list[str] | None = None) -> int:
         sys.stdout.flush()
         return status
     except ConfigError as error:
-        print(error.report(), file=sys.stderr)
+        count = len(error.problems)
+        print(f"{error}\n\n{count} problem{'s' if count > 1 else ''} in the configuration.", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("Stopped. The next run goes on from the last checkpoint.", file=sys.stderr)

@@ -28,13 +28,13 @@ from pathlib import Path
 
 UNDER_DVC = "DVC_STAGE"
 """Environment variable that DVC gives to a stage's command."""
-LOADING = ("models", "evaluate", "analyze")
+HEAVY = ("models", "evaluate", "analyze")
 """Folders of resolved configs whose stages need the libraries."""
 LIBRARIES = ("torch", "transformers.models.llama.modeling_llama", "lightning.pytorch", "pydantic")
 """What nearly every stage loads; what one needs beside it, it loads itself."""
 DRIVERS = tuple(map(Path, ("/dev/nvidiactl", "/dev/nvmap", "/dev/dxg", "/dev/kfd")))
 """NVIDIA's, on a PC, on Jetson and on Windows, and AMD's."""
-WAITING = 8
+BACKLOG = 8
 """Stages that may wait for the libraries; DVC runs one at a time."""
 STREAMS = [0, 1, 2]
 """Input, output and errors."""
@@ -44,9 +44,7 @@ LONGEST_MESSAGE = 2**16
 
 def run(config: Path) -> int | None:
     """Runs the stage of a resolved config in a fork; None where it has to run in this process, or may as well."""
-    if config.parent.name not in LOADING or UNDER_DVC not in os.environ:
-        return None
-    if not hasattr(os, "pidfd_open") or any(driver.exists() for driver in DRIVERS):
+    if config.parent.name not in HEAVY or UNDER_DVC not in os.environ or not can_fork():
         return None
     from thicket.signals import die_with_parent
 
@@ -73,6 +71,23 @@ def run(config: Path) -> int | None:
     return status
 
 
+def can_fork() -> bool:
+    """Whether the system can say when DVC ends, and has no GPU."""
+    try:
+        os.close(os.pidfd_open(os.getpid()))
+    except (AttributeError, OSError):
+        return False
+    return not any(driver.exists() for driver in DRIVERS)
+
+
+def address_of(dvc: int) -> Path:
+    """The socket of the process that has the libraries loaded for a DVC process, from the project's root."""
+    from thicket.config.places import RESUME
+
+    # Relative, as the addresses of sockets have to be short. Containers that share the folder may share ids.
+    return RESUME / f"loaded-{os.stat('/proc/self/ns/pid').st_ino}-{dvc}.socket"
+
+
 def _passed_on(connection: socket.socket) -> list[int]:
     """From here on SIGTERM goes to the fork, and into this list."""
     passed: list[int] = []
@@ -91,10 +106,7 @@ def _connect(connection: socket.socket, dvc: int) -> None:
 
     Raises: OSError.
     """
-    from thicket.config.places import RESUME
-
-    # Relative, as the addresses of sockets have to be short. Containers that share the folder may share ids.
-    address = RESUME / f"loaded-{os.stat('/proc/self/ns/pid').st_ino}-{dvc}.socket"
+    address = address_of(dvc)
     try:
         connection.connect(str(address))
     except OSError:
@@ -108,7 +120,7 @@ def _start(address: Path, dvc: int) -> None:
     address.unlink(missing_ok=True)  # of a process with this id that was killed
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listening:
         listening.bind(str(address))
-        listening.listen(WAITING)
+        listening.listen(BACKLOG)
         command = [sys.executable, "-P", "-m", "thicket.warm", str(address), str(listening.fileno()), str(dvc)]
         nothing = subprocess.DEVNULL  # Who reads what this stage prints must not wait for that process to end.
         kept = [listening.fileno()]

@@ -17,17 +17,8 @@ from toys import ROOT
 
 from thicket import warm
 
-
-def stages_fork_here() -> bool:
-    """Whether the system can say when DVC ends, and has no GPU's driver."""
-    try:
-        os.close(os.pidfd_open(os.getpid()))
-    except (AttributeError, OSError):
-        return False
-    return not any(driver.exists() for driver in warm.DRIVERS)
-
-
-pytestmark = pytest.mark.skipif(not stages_fork_here(), reason="stages don't fork here")
+pytestmark = pytest.mark.skipif(not warm.can_fork(), reason="stages don't fork here")
+STAGE = ["thicket", "run", "build/config/evaluate/tiny.yaml"]
 PROBE = """
 import json, os, sys
 mine = sorted(name for name in sys.modules if name.split(".")[0] == "thicket")
@@ -77,9 +68,6 @@ def test_without_dvc_a_stage_runs_in_its_own_process(probed: Lab) -> None:
     assert not torch
 
 
-STAGE = ["thicket", "run", "build/config/evaluate/tiny.yaml"]
-
-
 def as_dvc(lab: Lab, script: str, status: int = 0) -> str:
     """Runs a script that stands in for DVC as the parent of a stage's process; what it printed."""
     head = f"import json, os, signal, socket, subprocess\nstage = {STAGE}\n"
@@ -95,9 +83,9 @@ def as_dvc(lab: Lab, script: str, status: int = 0) -> str:
 @pytest.mark.usefixtures("built")
 def test_the_socket_of_a_killed_process_is_no_obstacle(probed: Lab, tmp_path: Path) -> None:
     script = """
-space = os.stat("/proc/self/ns/pid").st_ino
+from thicket.warm import address_of
 left = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-left.bind(f"build/resume/loaded-{space}-{os.getpid()}.socket")
+left.bind(str(address_of(os.getpid())))
 left.close()
 subprocess.run(stage, check=True)
 """

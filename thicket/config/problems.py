@@ -56,11 +56,6 @@ class ConfigError(Exception):
         self.problems = merged(problems)
         super().__init__("\n".join(map(str, self.problems)))
 
-    def report(self) -> str:
-        """All of them, and how many they are."""
-        count = len(self.problems)
-        return f"{self}\n\n{count} problem{'s' if count > 1 else ''} in the configuration."
-
 
 def merged(problems: Iterable[Problem]) -> list[Problem]:
     """One problem for each fault: a value that many stages use is reported once, with its users."""

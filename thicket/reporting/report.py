@@ -25,9 +25,8 @@ def build_report(stage: ReportStage, root: Path, out: Path) -> None:
     results = compare(stage, read_inputs(stage, root))
     (out / "index.html").write_text(page(results, stage.claims), encoding="utf-8")
     (out / "results.md").write_text(markdown(results), encoding="utf-8")
-    pictures = {BUDGET_FILE: budget_picture, TEMPERATURES_FILE: temperatures_picture}
-    for name in report_files(stage):
-        if name in pictures:
-            pictures[name](results, out / name)
+    for name, draw in ((BUDGET_FILE, budget_picture), (TEMPERATURES_FILE, temperatures_picture)):
+        if name in report_files(stage):
+            draw(results, out / name)
     text = json.dumps(to_json(results, findings(results)), indent=1, ensure_ascii=False)
     (out / "results.json").write_text(text + "\n", encoding="utf-8")

@@ -80,7 +80,7 @@ def ssd_map(scores: SsdMap, name: str, most: float | None = None) -> str:
         return inline(figure, name, f"{what}, by the temperatures of the samples and of the answers")
 
 
-def draw_map(figure: Figure, scores: SsdMap, most: float, top: float) -> Axes:
+def draw_map(figure: Figure, scores: SsdMap, most: float, top: float) -> None:
     """Draws a map at a figure's left edge. `top`: its upper edge, in points from the figure's lower edge."""
     rows = [(START, scores.start), *((f"{t:g}", scores.trained[t]) for t in sorted(scores.trained))]
     reference, best = scores.reference, max(cell.value for cell in scores.cells)
@@ -99,7 +99,6 @@ def draw_map(figure: Figure, scores: SsdMap, most: float, top: float) -> Axes:
     axes.tick_params(length=0)
     axes.grid(visible=False)
     axes.spines[["left", "bottom"]].set_visible(False)
-    return axes
 
 
 def _cell(axes: Axes, column: int, row: int, score: Interval, strength: float, weight: str) -> None:
