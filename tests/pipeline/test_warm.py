@@ -71,6 +71,8 @@ def test_without_dvc_a_stage_runs_in_its_own_process(probed: Lab) -> None:
 def as_dvc(lab: Lab, script: str, status: int = 0) -> str:
     """Runs a script that stands in for DVC as the parent of a stage's process; what it printed."""
     head = f"import json, os, signal, socket, subprocess\nstage = {STAGE}\n"
+    # Where the tests themselves run in the background, a shell has them ignore SIGINT, and children inherit that.
+    head += "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
     environment = {**lab.environment, "DVC_STAGE": "evaluate-tiny"}
     command = [sys.executable, "-c", head + script]
     done = subprocess.run(

@@ -1,9 +1,6 @@
 """Work without gradients, done piece by piece: on its device, in its precision, and stopped between two pieces."""
 
-import signal
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any, Protocol, TypeVar
 
 import torch
@@ -11,7 +8,7 @@ from torch import nn
 
 from thicket.config.run import Trainer
 from thicket.progress import Shown, Teller
-from thicket.signals import Interrupted
+from thicket.signals import Interrupted, sigterm_noted
 
 Piece = TypeVar("Piece")
 
@@ -44,7 +41,7 @@ def work_through(work: Piecewise[Any], trainer: Trainer, tell: Teller) -> None:
     work.model.to(device).eval()
     tell.start(work.share_done)
     try:
-        with _sigterm_noticed() as came, torch.no_grad(), precision:
+        with sigterm_noted() as came, torch.no_grad(), precision:
             for piece in work.pieces():
                 work.work(piece)
                 tell(work.share_done, work.figures())
@@ -60,17 +57,3 @@ def device_of(accelerator: str) -> str:
     if accelerator == "gpu" and not torch.cuda.is_available():
         raise ValueError("trainer.accelerator = gpu, and torch sees no GPU; `auto` takes one if there is one")
     return "cuda" if accelerator != "cpu" and torch.cuda.is_available() else "cpu"
-
-
-@contextmanager
-def _sigterm_noticed() -> Iterator[Callable[[], bool]]:
-    """SIGTERM is noted and ends nothing; what this gives says whether it has come."""
-    came = threading.Event()
-    if threading.current_thread() is not threading.main_thread():  # only there may signals be handled
-        yield came.is_set
-        return
-    before = signal.signal(signal.SIGTERM, lambda *_: came.set())
-    try:
-        yield came.is_set
-    finally:
-        signal.signal(signal.SIGTERM, before)

@@ -20,7 +20,7 @@ from transformers import PreTrainedModel
 from thicket.config.run import Trainer
 from thicket.engine import Progress, ctrl_c_passes, make_trainer
 from thicket.models.size import active_parameters
-from thicket.signals import Interrupted
+from thicket.signals import Interrupted, sigterm_noted
 from thicket.training.curves import Row
 from thicket.training.ledger import Ledger
 
@@ -144,10 +144,11 @@ def fit(module: Steps, config: Trainer, resume: Path, progress: Progress) -> Non
     checkpoint = resume / CHECKPOINT
     trainer = make_trainer(config, -1, [Checkpoints(resume), progress])
     loader = DataLoader(_Forever(config.checkpoint_every), batch_size=None)  # type: ignore[arg-type]
-    with ctrl_c_passes(), suppress(SIGTERMException):
-        trainer.fit(module, loader, ckpt_path=checkpoint if checkpoint.is_file() else None)
-    if module.share_done < 1:
-        raise Interrupted
+    with sigterm_noted():
+        with ctrl_c_passes(), suppress(SIGTERMException):
+            trainer.fit(module, loader, ckpt_path=checkpoint if checkpoint.is_file() else None)
+        if module.share_done < 1:
+            raise Interrupted
 
 
 def chunks(total: int, size: int) -> Iterator[slice]:
