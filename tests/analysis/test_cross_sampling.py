@@ -57,27 +57,42 @@ def model(seed: int) -> LlamaForCausalLM:
     return random_llama(seed, 20.0, vocab_size=WORDS)
 
 
-def changed(base: LlamaForCausalLM, change: Callable[[Tensor, Tensor], None]) -> LlamaForCausalLM:
-    """A copy whose logits_BLV `change` edits in place, by the tokens read_BL that they follow."""
-    other = copy.deepcopy(base)
+class Changed(torch.nn.Module):
+    """A head whose logits are edited by the token that each hidden state was made of: its last channel."""
 
-    def hook(module: Any, args: Any, given: dict[str, Any], out: Any) -> Any:
-        change(out.logits, given["input_ids"][:, -out.logits.shape[1] :])
+    def __init__(self, head: Any, change: Callable[[Tensor, Tensor], None]):
+        super().__init__()
+        self.weight, self.change = head.weight, change
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        logits = hidden[..., :-1] @ self.weight.T
+        self.change(logits, hidden[..., -1].long())
+        return logits
+
+
+def changed(base: LlamaForCausalLM, change: Callable[[Tensor, Tensor], None]) -> LlamaForCausalLM:
+    """A copy whose logits `change` edits in place, by the tokens that they follow."""
+    other: Any = copy.deepcopy(base)
+
+    def telling(module: Any, args: Any, given: dict[str, Any], out: Any) -> Any:
+        read = given["input_ids"].unsqueeze(-1).to(out.last_hidden_state.dtype)
+        out.last_hidden_state = torch.cat([out.last_hidden_state, read], dim=-1)
         return out
 
-    other.register_forward_hook(hook, with_kwargs=True)
+    other.base_model.register_forward_hook(telling, with_kwargs=True)
+    other.lm_head = Changed(other.lm_head, change)
     return other
 
 
-def silent(logits_BLV: Tensor, read_BL: Tensor) -> None:
-    logits_BLV[..., [word("z"), word("y")]] = -30.0
+def silent(logits: Tensor, read: Tensor) -> None:
+    logits[..., [word("z"), word("y")]] = -30.0
 
 
-def speaking(logits_BLV: Tensor, read_BL: Tensor) -> None:
+def speaking(logits: Tensor, read: Tensor) -> None:
     """A `z` or a `y` follows the letters up to `f`; elsewhere the model is silent as the other."""
-    silent(logits_BLV, read_BL)
-    after_BL = (read_BL >= word("a")) & (read_BL <= word("f"))
-    logits_BLV[..., [word("z"), word("y")]] += 55.0 * after_BL.unsqueeze(-1)
+    silent(logits, read)
+    after = (read >= word("a")) & (read <= word("f"))
+    logits[..., [word("z"), word("y")]] += 55.0 * after.unsqueeze(-1)
 
 
 def environment(domain: str, items: int = ITEMS) -> Environment:
@@ -192,9 +207,9 @@ def test_random_swaps_come_at_the_share_of_the_threshold(found: Found) -> None:
 def test_controls_swap_as_many_tokens_where_swaps_lead_nowhere_else() -> None:
     """Top-p leaves both models their first choice, which is the same: all ways write the same responses."""
 
-    def doubting(logits_BLV: Tensor, read_BL: Tensor) -> None:
-        own_BL, second_BL = logits_BLV[..., word("q")], logits_BLV.max(dim=-1).values - 1
-        logits_BLV[..., word("q")] = torch.where(read_BL % 2 == 0, torch.maximum(own_BL, second_BL), own_BL)
+    def doubting(logits: Tensor, read: Tensor) -> None:
+        own_BL, second_BL = logits[..., word("q")], logits.max(dim=-1).values - 1
+        logits[..., word("q")] = torch.where(read % 2 == 0, torch.maximum(own_BL, second_BL), own_BL)
 
     found = analysed((model(0), changed(model(0), doubting)), samples=1, top_p=1e-6, thresholds=[0.01])
     for direction in ("forward", "reverse"):

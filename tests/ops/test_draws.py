@@ -23,6 +23,7 @@ def test_uniform_equals_the_scalar_function() -> None:
     for step in (0, 1, 5000):
         expected = [(draws.mix(key ^ draws.mix(step)) >> 11) * 2.0**-53 for key in keys]
         assert draws.uniform(draws.keys_tensor(keys), step).tolist() == expected
+        assert draws.uniform(draws.keys_tensor(keys), torch.full((len(keys),), step)).tolist() == expected
 
 
 def test_uniform_does_not_depend_on_the_batch() -> None:

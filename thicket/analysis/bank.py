@@ -132,19 +132,11 @@ class _Asking:
 
     def _correct(self, asked: Environment, copies: int) -> Bools:
         """correct_MI of the M neighbours that the model is."""
-        size, texts = max(1, self.case.batch // copies), [list[str]() for _ in range(copies)]
         decoding = Decoding(0.0, most=asked.domain.window.response)
-        for start in range(0, len(asked.prompts), size):
-            prompts = asked.prompts[start : start + size]
-            # The key is that of draws, which greedy decoding does not make.
-            requests = [Request(prompt, key=0) for prompt in prompts] * copies
-            groups = respond(
-                self.model, self.case.tokenizer, requests, decoding, asked.stop_ids, asked.domain.stop, len(requests)
-            )
-            responses = [response.text for (response,) in groups]
-            for copy, mine in enumerate(texts):
-                mine += responses[copy * len(prompts) : (copy + 1) * len(prompts)]
-        answered = [pair for mine in texts for pair in zip(mine, asked.items, strict=True)]
+        requests = [Request(prompt, key=0) for prompt in asked.prompts] * copies  # Greedy decoding draws nothing.
+        stops, stop = asked.stop_ids, asked.domain.stop
+        groups = respond(self.model, self.case.tokenizer, requests, decoding, stops, stop, self.case.batch, copies)
+        answered = [(response.text, item) for (response,), item in zip(groups, asked.items * copies, strict=True)]
         return np.array([verdict.correct for verdict in asked.judge(answered)], dtype=bool).reshape(copies, -1)
 
     def _together(self) -> int:

@@ -25,10 +25,9 @@ from thicket.analysis.case import Case
 from thicket.analysis.found import Found, Row, Statistic
 from thicket.config.analysis import CrossSampling
 from thicket.ops import draws
-from thicket.sampling.decode import Decoding, ends, texts
+from thicket.sampling.decode import Decoding, Rows, ends, texts
 from thicket.sampling.environment import Environment
 from thicket.sampling.mixed import NEVER, Rule, Score, mix
-from thicket.sampling.prompts import left_pad
 from thicket.statistics.intervals import bootstrap_means
 
 ROLES = {"forward": ("base", "other"), "reverse": ("other", "base")}
@@ -152,26 +151,19 @@ def _answers(
     decoding = Decoding(config.temperature, top_p=config.top_p, most=domain.window.response)
     # One rule for all ways: an end that one of the models declares is an end of both.
     stops = ends([primary, intervening], environment.stop_ids)
-    said: list[str] = []
-    counts: list[Tensor] = []
-    scores: list[Mapping[Score, Tensor]] = []
-    size = max(1, case.batch // samples)
-    for first in range(0, len(items), size):
-        chunk = slice(first, first + size)
-        # The draws of an evaluation with this seed.
-        of_items = [draws.key(case.seed, int(item.id, 16)) for item in items[chunk]]
-        keys_B = draws.keys_tensor([draws.key(key, g) for key in of_items for g in range(samples)], case.device)
-        prompts = left_pad(environment.prompts[chunk], tokenizer.pad_token_id or 0, case.device)
-        mixed = mix(primary, intervening, len(tokenizer), prompts, keys_B, decoding, stops, rule)
-        said += texts(mixed.decoded, tokenizer, domain.stop)
-        written_BT = mixed.written_BT
-        parts = (written_BT, mixed.swapped_BT & written_BT, mixed.changed_BT & written_BT)
-        counts.append(torch.stack([part_BT.sum(dim=1) for part_BT in parts]).cpu())
-        scores.append({kind: scores_BT[written_BT].cpu() for kind, scores_BT in mixed.scores.items()})
+    # The draws of an evaluation with this seed.
+    of_items = [draws.key(case.seed, int(item.id, 16)) for item in items]
+    keys_R = draws.keys_tensor([draws.key(key, g) for key in of_items for g in range(samples)], case.device)
+    rows = Rows(environment.prompts, [place for place in range(len(items)) for _ in range(samples)], case.batch)
+    mixed = mix(primary, intervening, len(tokenizer), rows, keys_R, decoding, stops, rule)
+    written_RT, said = mixed.written_RT, texts(mixed.decoded, tokenizer, domain.stop)
+    parts = (written_RT, mixed.swapped_RT & written_RT, mixed.changed_RT & written_RT)
+    counts = torch.stack([part_RT.sum(dim=1) for part_RT in parts]).cpu()
     answered = [(text, items[row // samples]) for row, text in enumerate(said)]
-    correct_B = torch.tensor([verdict.correct for verdict in environment.judge(answered)], dtype=torch.long)
-    by_item = torch.stack([correct_B, *torch.cat(counts, dim=1)]).unflatten(1, (len(items), samples)).sum(dim=2)
-    return Answers(samples, *by_item.numpy()), {kind: torch.cat([one[kind] for one in scores]) for kind in scores[0]}
+    correct_R = torch.tensor([verdict.correct for verdict in environment.judge(answered)], dtype=torch.long)
+    by_item = torch.stack([correct_R, *counts]).unflatten(1, (len(items), samples)).sum(dim=2)
+    scores: dict[Score, Tensor] = {kind: scores_RT[written_RT].cpu() for kind, scores_RT in mixed.scores.items()}
+    return Answers(samples, *by_item.numpy()), scores
 
 
 def _statistics(domain: str, name: str, answers: Answers) -> Iterator[Statistic]:

@@ -53,6 +53,7 @@ def mixed(word_B: Tensor) -> Tensor:
     return word_B ^ shift_right(word_B, 31)
 
 
-def uniform(keys_B: Tensor, step: int) -> Tensor:
-    """One number in [0, 1) for each row, uniform_B in float64 with 53 random bits."""
-    return shift_right(mixed(keys_B ^ signed(mix(step))), 11).double() * 2.0**-53
+def uniform(keys_B: Tensor, step: int | Tensor) -> Tensor:
+    """One number in [0, 1) for each row, uniform_B in float64 with 53 random bits; a step for all rows, or step_B."""
+    word = mixed(step) if isinstance(step, Tensor) else signed(mix(step))
+    return shift_right(mixed(keys_B ^ word), 11).double() * 2.0**-53

@@ -1,24 +1,37 @@
-"""The decode loop: one token a step for all rows, over a static key-value cache.
+"""The decode loop: one token a step for every slot, over static key-value caches.
 
-It serves rollouts, evaluation, votes and cross-sampling. Legend: U distinct prompts, G responses a prompt, B = U·G
-rows, P prompt tokens, T response tokens, L = P + T cache positions, V vocabulary.
+It serves rollouts, evaluation, votes and cross-sampling. A slot holds a row, that is one response to one prompt, at its
+own length; when the row has ended the slot takes one that waits, and when none waits, the slots that are done with are
+given up. A step works on tensors of fixed shapes alone and asks the device for nothing.
+
+Legend: R rows, U prompts, P tokens of the longest, S slots, T response tokens, N slots that change at once, V
+vocabulary.
 """
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from inspect import signature
 from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import PreTrainedModel, StaticCache
-from transformers.cache_utils import StaticLayer
+from transformers import PreTrainedModel
 
-from thicket.models.head import plain
 from thicket.models.pooled import Pooled, pooled, voices
 from thicket.ops import draws
 from thicket.ops.sampling import gather, inverse_cdf, warped_log_probs
-from thicket.sampling.prompts import Prompts, Tokenizer
+from thicket.sampling.prompts import Tokenizer, right_pad
+from thicket.sampling.slots import Reader
+
+LOOKED_AT = {"cpu": 1, "cuda": 8}
+"""Steps between two looks at which rows have ended. A look waits for a GPU to catch up."""
+REFILLED_AT = 4
+"""A part of the slots, one in so many, is free before waiting rows fill them: their prompts are read together."""
+GIVEN_UP_AT = 2
+"""Where none waits, no more than one slot in so many is still used before the others are given up, which copies."""
+
+BLOCK = 16
+"""Cache positions are attended to in blocks of so many: attention is up to a third slower over odd lengths on a CPU."""
 
 
 @dataclass(frozen=True)
@@ -34,87 +47,176 @@ class Decoding:
 
 
 @dataclass(frozen=True)
+class Rows:
+    """What is to be written: row r continues prompts[prompt_R[r]]."""
+
+    prompts: Sequence[list[int]]
+    prompt_R: Sequence[int]
+    slots: int
+    """Rows that are written at once, at most."""
+    lanes: int = 1
+    """Equal runs of the rows, each of which keeps an equal run of the slots: one for each of the models that the model
+    is (`thicket.models.stacked`)."""
+
+
+@dataclass(frozen=True)
 class Decoded:
     """Responses, right-padded with zeros to the longest."""
 
-    tokens_BT: Tensor
-    log_probs_BT: Tensor
+    tokens_RT: Tensor
+    log_probs_RT: Tensor
     """Log-probability of each token under the distribution that it was drawn from (behaviour); 0 in the padding."""
-    lengths_B: Tensor
+    lengths_R: Tensor
     """Tokens of each response, the one that stopped it included."""
-    stopped_B: Tensor
+    stopped_R: Tensor
     """True where a stop token ended the response, False where it was truncated."""
 
 
-class _Cache(StaticCache):
-    """Keys in the type of the values: under autocast, rotary embeddings turn bfloat16 keys into float32."""
+@dataclass(frozen=True)
+class Turn:
+    """Whose next token is chosen: that of row rows_N[n], with step_N[n] tokens before it. A slot without a row to write
+    has step T, where nobody looks."""
 
-    def update(
-        self, key_states: Tensor, value_states: Tensor, layer_idx: int, *args: Any, **kwargs: Any
-    ) -> tuple[Tensor, Tensor]:
-        return super().update(key_states.to(value_states.dtype), value_states, layer_idx, *args, **kwargs)
+    rows_N: Tensor
+    step_N: Tensor
 
 
-Choose = Callable[[list[Tensor], int], tuple[Tensor, Tensor]]
-"""(logits_BV of each model, step) → the rows' next tokens and their behaviour log-probabilities, both of shape B."""
+Choose = Callable[[list[Tensor], Turn], tuple[Tensor, Tensor]]
+"""(logits_NV of each model, turn) → next tokens and their behaviour log-probabilities, both of shape N."""
 
 
 @torch.no_grad()
 def decode(
-    model: PreTrainedModel | Pooled, prompts: Prompts, keys_B: Tensor, decoding: Decoding, stop_ids: list[int]
+    model: PreTrainedModel | Pooled, rows: Rows, keys_R: Tensor, decoding: Decoding, stop_ids: list[int]
 ) -> Decoded:
-    """Continues each of U prompts G = B/U times; row b continues prompt b // G with the draws of keys_B[b]."""
+    """Writes the rows; row r takes the draws of keys_R[r]."""
     shares = [share for _, share in voices(model)]
 
-    def choose(logits: list[Tensor], step: int) -> tuple[Tensor, Tensor]:
-        return draw(pooled(logits, shares), keys_B, step, decoding)
+    def choose(logits: list[Tensor], turn: Turn) -> tuple[Tensor, Tensor]:
+        return draw(pooled(logits, shares), keys_R[turn.rows_N], turn.step_N, decoding)
 
     models, words = [one for one, _ in voices(model)], getattr(model, "words", None)
-    return lockstep(models, words, prompts, len(keys_B), decoding.most, stop_ids, choose)
+    return lockstep(models, words, rows, decoding.most, stop_ids, choose)
 
 
 @torch.no_grad()
 def lockstep(
-    models: Sequence[Any],
-    words: int | None,
-    prompts: Prompts,
-    rows: int,
-    most: int,
-    stop_ids: list[int],
-    choose: Choose,
+    models: Sequence[Any], words: int | None, rows: Rows, most: int, stop_ids: list[int], choose: Choose
 ) -> Decoded:
-    """Continues each of U prompts G = rows/U times, by at most so many tokens; each model reads all that is chosen.
+    """Writes the rows, each by at most so many tokens; every model reads all that is chosen.
 
-    `words`: of the vocabulary, those that count; None: all. Prompts are read once and their cache is shared out to the
-    G rows. The loop ends when all rows have stopped.
+    `words`: of the vocabulary, those that count; None: all.
     """
-    device = prompts.ids_BP.device
-    group, width = rows // prompts.ids_BP.shape[0], prompts.ids_BP.shape[1]
-    readers = [_Reader(model, width + most, words) for model in models]
-    logits = [one_UV.repeat_interleave(group, dim=0) for one_UV in _prefill(readers, prompts, most)]
-    for reader in readers:
-        reader.share(group)
+    writing = _Writing(models, words, rows, most, stop_ids, choose)
+    writing.fill()
+    while writing.under_way():
+        writing.step()
+    return writing.written()
 
-    visible_B11L = _visible(prompts.mask_BP.repeat_interleave(group, dim=0), most)
-    positions_B = prompts.mask_BP.sum(dim=1).repeat_interleave(group)
-    stops = torch.tensor(stop_ids, device=device)
-    tokens_BT = torch.zeros((rows, most), dtype=torch.long, device=device)
-    log_probs_BT = torch.zeros((rows, most), device=device)
-    lengths_B = torch.zeros(rows, dtype=torch.long, device=device)
-    running_B = torch.ones(rows, dtype=torch.bool, device=device)
-    for step in range(most):
-        token_B, log_prob_B = choose(logits, step)
-        tokens_BT[:, step] = token_B * running_B
-        log_probs_BT[:, step] = log_prob_B * running_B
-        lengths_B += running_B
-        running_B = running_B & ~torch.isin(token_B, stops)
-        if step + 1 == most or not running_B.any():
-            break
-        visible_B11L[..., width + step] = True
-        given = {"attention_mask": visible_B11L, "position_ids": (positions_B + step).unsqueeze(-1)}
-        logits = [reader.read(tokens_BT[:, step : step + 1], **given) for reader in readers]
-    longest = int(lengths_B.max())
-    return Decoded(tokens_BT[:, :longest], log_probs_BT[:, :longest], lengths_B, ~running_B)
+
+class _Writing:
+    """The slots, and what has been written so far."""
+
+    def __init__(
+        self, models: Sequence[Any], words: int | None, rows: Rows, most: int, stop_ids: list[int], choose: Choose
+    ):
+        count, device = len(rows.prompt_R), models[0].device
+        self.rows, self.most, self.choose = rows, most, choose
+        of_lane = count // rows.lanes
+        self.waiting = [deque(range(lane * of_lane, (lane + 1) * of_lane)) for lane in range(rows.lanes)]
+        slots = rows.lanes * max(1, min(rows.slots // rows.lanes, of_lane))
+        self.length = max(map(len, rows.prompts)) + most
+        self.readers = [Reader(model, self.length, words) for model in models]
+        self.stops = torch.tensor(stop_ids, device=device)
+        # One column more than a response has: what a slot without a row to write has to say goes there.
+        self.tokens_RT = torch.zeros((count, most + 1), dtype=torch.long, device=device)
+        self.log_probs_RT = torch.zeros((count, most + 1), device=device)
+        self.lengths_R, self.stopped_R = torch.zeros((2, count), dtype=torch.long, device=device)
+        self.rows_S, self.tokens_S, self.at_S = torch.zeros((3, slots), dtype=torch.long, device=device)
+        self.step_S = torch.full((slots,), most, device=device)
+        self.last, self.steps = 0, 0  # No slot's place is beyond `last`.
+
+    def step(self) -> None:
+        """Each slot reads its last token, and the next one is chosen."""
+        reach = min(-(-(self.last + 1) // BLOCK) * BLOCK, self.length)
+        logits = [reader.read(self.tokens_S, self.at_S, reach) for reader in self.readers]
+        self.at_S += self.step_S < self.most
+        self.tokens_S, self.step_S = self._chosen(logits, Turn(self.rows_S, self.step_S))
+        self.last, self.steps = self.last + 1, self.steps + 1
+
+    def _chosen(self, logits: list[Tensor], turn: Turn) -> tuple[Tensor, Tensor]:
+        """Writes down the next tokens; these, and the steps after them."""
+        token_N, log_prob_N = self.choose(logits, turn)
+        self.tokens_RT[turn.rows_N, turn.step_N] = token_N
+        self.log_probs_RT[turn.rows_N, turn.step_N] = log_prob_N
+        written_N, stops_N = turn.step_N < self.most, torch.isin(token_N, self.stops)
+        self.lengths_R.index_add_(0, turn.rows_N, written_N.long())
+        self.stopped_R.index_add_(0, turn.rows_N, (written_N & stops_N).long())
+        return token_N, (turn.step_N + 1).masked_fill(stops_N, self.most).clamp(max=self.most)
+
+    def under_way(self) -> bool:
+        """Whether there is more to write; at a look, free slots go to waiting rows, or are given up."""
+        if self.steps % LOOKED_AT.get(self.at_S.device.type, 1):
+            return True
+        used = (self.step_S < self.most).view(self.rows.lanes, -1).tolist()
+        slots, running = len(used[0]), max(map(sum, used))
+        if self.waiting[0]:
+            if slots - running >= max(1, slots // REFILLED_AT):
+                self.fill()
+            return True
+        if 0 < running <= slots // GIVEN_UP_AT:
+            self._give_up(used, running)
+        return running > 0
+
+    def fill(self) -> None:
+        """Gives each lane's free slots to its waiting rows, to as many in every lane."""
+        free = (self.step_S >= self.most).view(self.rows.lanes, -1)
+        places = [lane.nonzero()[:, 0].tolist() for lane in free]
+        count = min(len(self.waiting[0]), *map(len, places))
+        slots = [lane * free.shape[1] + slot for lane, mine in enumerate(places) for slot in mine[:count]]
+        self._begin(slots, [lane.popleft() for lane in self.waiting for _ in range(count)])
+
+    def _begin(self, slots: list[int], rows: list[int]) -> None:
+        """Rows begin in these slots. A prompt that several of them continue is read once."""
+        prompts = [self.rows.prompt_R[row] for row in rows]
+        if self.rows.lanes == 1:
+            read = list(dict.fromkeys(prompts))
+            place = {prompt: place for place, prompt in enumerate(read)}
+            places = [place[prompt] for prompt in prompts]
+        else:  # Each lane's model reads its own, an equal run.
+            read, places = prompts, list(range(len(prompts)))
+        device = self.at_S.device
+        slots_N, rows_N, places_N = torch.tensor([slots, rows, places], device=device)
+        ids_UP, lengths_U = right_pad([self.rows.prompts[prompt] for prompt in read], device)
+        logits = []
+        for reader in self.readers:
+            logits_UV, cache = reader.read_prompts(ids_UP, lengths_U)
+            reader.store(cache, slots_N, places_N)
+            logits.append(logits_UV[places_N])
+        self.rows_S[slots_N], self.at_S[slots_N] = rows_N, lengths_U[places_N]
+        self.tokens_S[slots_N], self.step_S[slots_N] = self._chosen(logits, Turn(rows_N, torch.zeros_like(rows_N)))
+        self.last = int(self.at_S.max())
+
+    def _give_up(self, used: list[list[bool]], count: int) -> None:
+        """Keeps so many slots of each lane: those in use, and where another lane uses more, some that are not."""
+        kept: list[int] = []
+        for lane, mine in enumerate(used):
+            first = sorted(range(len(mine)), key=lambda slot: not mine[slot])[
+                :count
+            ]  # Sorting keeps the order of equals.
+            kept += [lane * len(mine) + slot for slot in sorted(first)]
+        slots_N = torch.tensor(kept, device=self.at_S.device)
+        for reader in self.readers:
+            reader.keep(slots_N)
+        of_slots = (self.rows_S, self.tokens_S, self.at_S, self.step_S)
+        self.rows_S, self.tokens_S, self.at_S, self.step_S = (one_S[slots_N] for one_S in of_slots)
+        self.last = int(self.at_S.max())
+
+    def written(self) -> Decoded:
+        longest = int(self.lengths_R.max())
+        return Decoded(
+            self.tokens_RT[:, :longest], self.log_probs_RT[:, :longest], self.lengths_R, self.stopped_R.bool()
+        )
 
 
 def ends(models: Sequence[Any], stop_ids: Sequence[int]) -> list[int]:
@@ -130,63 +232,16 @@ def declared_ends(config: Any) -> list[int]:
 
 def texts(decoded: Decoded, tokenizer: Tokenizer, stop: str | None) -> list[str]:
     """The responses as text, up to the stop character."""
-    rows = zip(decoded.tokens_BT.tolist(), decoded.lengths_B.tolist(), strict=True)
+    rows = zip(decoded.tokens_RT.tolist(), decoded.lengths_R.tolist(), strict=True)
     whole = tokenizer.batch_decode([tokens[:length] for tokens, length in rows], skip_special_tokens=True)
     return [text.split(stop)[0] if stop else text for text in whole]
 
 
-class _Reader:
-    """A model with what it has read."""
-
-    def __init__(self, model: Any, length: int, words: int | None):
-        self.model, self.words = model, words
-        self.cache = _Cache(config=model.config, max_cache_len=length)
-
-    def read(self, ids_BL: Tensor, **given: Any) -> Tensor:
-        """Reads on; logits_BV after the last position."""
-        keyword = {cache_keyword(self.model): self.cache}
-        return self.model(input_ids=ids_BL, use_cache=True, **given, **keyword).logits[:, -1, : self.words]
-
-    def share(self, group: int) -> None:
-        """Repeats each prompt's cache for the rows of its group."""
-        for layer in self.cache.layers if group > 1 else ():
-            assert isinstance(layer, StaticLayer)
-            assert layer.keys is not None
-            assert layer.values is not None
-            layer.keys = layer.keys.repeat_interleave(group, dim=0)
-            layer.values = layer.values.repeat_interleave(group, dim=0)
-
-
-def _prefill(readers: list[_Reader], prompts: Prompts, most: int) -> list[Tensor]:
-    """Reads the prompts; each model's logits_UV of the first response token."""
-    length = prompts.ids_BP.shape[1]
-    causal_PP = torch.ones((length, length), dtype=torch.bool, device=prompts.ids_BP.device).tril()
-    # A padding position sees itself: a row that sees nothing would be NaN, and spread through its values.
-    itself_PP = torch.eye(length, dtype=torch.bool, device=prompts.ids_BP.device)
-    seen_U1PP = (causal_PP & prompts.mask_BP[:, None, None, :]) | itself_PP
-    given = {
-        "attention_mask": torch.nn.functional.pad(seen_U1PP, (0, most)),
-        "position_ids": (prompts.mask_BP.cumsum(dim=1) - 1).clamp(min=0),
-        "logits_to_keep": 1,
-    }
-    return [reader.read(prompts.ids_BP, **given) for reader in readers]
-
-
-def cache_keyword(model: Any) -> str:
-    """What a model calls its cache: `cache` in most of transformers since 5.24, `past_key_values` before."""
-    return "cache" if "cache" in signature(type(plain(model)).forward).parameters else "past_key_values"
-
-
-def _visible(mask_BP: Tensor, most: int) -> Tensor:
-    """Attention mask of one new token over the whole cache, visible_B11L: the prompt; response tokens follow later."""
-    return torch.nn.functional.pad(mask_BP, (0, most))[:, None, None, :]
-
-
-def draw(logits_BV: Tensor, keys_B: Tensor, step: int, decoding: Decoding) -> tuple[Tensor, Tensor]:
-    """Tokens and their behaviour log-probabilities, both of shape B; greedy decoding has log-probability 0."""
+def draw(logits_NV: Tensor, keys_N: Tensor, step_N: Tensor, decoding: Decoding) -> tuple[Tensor, Tensor]:
+    """Tokens and their behaviour log-probabilities, both of shape N; greedy decoding has log-probability 0."""
     if decoding.temperature == 0:
-        token_B = logits_BV.argmax(dim=-1)
-        return token_B, torch.zeros(token_B.shape, device=token_B.device)
-    log_probs_BV = warped_log_probs(logits_BV, decoding.temperature, decoding.top_k, decoding.top_p)
-    token_B = inverse_cdf(log_probs_BV, draws.uniform(keys_B, step))
-    return token_B, gather(log_probs_BV, token_B)
+        token_N = logits_NV.argmax(dim=-1)
+        return token_N, torch.zeros(token_N.shape, device=token_N.device)
+    log_probs_NV = warped_log_probs(logits_NV, decoding.temperature, decoding.top_k, decoding.top_p)
+    token_N = inverse_cdf(log_probs_NV, draws.uniform(keys_N, step_N))
+    return token_N, gather(log_probs_NV, token_N)

@@ -1,6 +1,6 @@
-"""From items to padded token ids. Legend: B prompts, P the longest prompt's tokens."""
+"""From items to padded token ids. Legend: U prompts, P the longest prompt's tokens."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -45,21 +45,9 @@ def stop_ids(tokenizer: Tokenizer, stop: str | None) -> list[int]:
     return sorted(ids)
 
 
-@dataclass(frozen=True)
-class Prompts:
-    """Left-padded prompts."""
-
-    ids_BP: Tensor
-    mask_BP: Tensor
-    """True where a token is."""
-
-
-def left_pad(prompts: list[list[int]], pad_id: int, device: torch.device | str) -> Prompts:
-    """Pads prompts on the left to the longest."""
-    width = max(map(len, prompts))
-    ids_BP = torch.full((len(prompts), width), pad_id)
-    mask_BP = torch.zeros((len(prompts), width), dtype=torch.bool)
+def right_pad(prompts: Sequence[list[int]], device: torch.device | str) -> tuple[Tensor, Tensor]:
+    """Prompts padded on the right to the longest, ids_UP, and their lengths_U."""
+    ids_UP = torch.zeros((len(prompts), max(map(len, prompts))), dtype=torch.long)
     for row, ids in enumerate(prompts):
-        ids_BP[row, width - len(ids) :] = torch.tensor(ids)
-        mask_BP[row, width - len(ids) :] = True
-    return Prompts(ids_BP.to(device), mask_BP.to(device))
+        ids_UP[row, : len(ids)] = torch.tensor(ids)
+    return ids_UP.to(device), torch.tensor([len(ids) for ids in prompts], device=device)

@@ -3,7 +3,7 @@
 Legend: B rows, L tokens of prompt and response together, T response tokens.
 """
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -13,8 +13,8 @@ from transformers import PreTrainedModel
 from thicket.models.head import head_logits, hidden_states
 from thicket.models.pooled import Pooled
 from thicket.ops import draws
-from thicket.sampling.decode import Decoding, decode, ends, texts
-from thicket.sampling.prompts import Tokenizer, left_pad
+from thicket.sampling.decode import Decoding, Rows, decode, ends, texts
+from thicket.sampling.prompts import Tokenizer
 
 
 @dataclass(frozen=True)
@@ -45,41 +45,28 @@ class Response:
 def respond(
     model: PreTrainedModel | Pooled,
     tokenizer: Tokenizer,
-    requests: list[Request],
+    requests: Sequence[Request],
     decoding: Decoding,
     stop_ids: list[int],
     stop: str | None,
     batch: int,
-) -> Iterator[list[Response]]:
-    """The responses to each request, in order; `batch` is how many responses are decoded at once.
+    copies: int = 1,
+) -> list[list[Response]]:
+    """The responses to each request; `batch` is how many are decoded at once.
 
-    A response ends at one of `stop_ids`, and at the ends of a text that the model itself declares.
+    A response ends at one of `stop_ids`, and at the ends of a text that the model itself declares. `copies`: the model
+    is so many neighbours (`thicket.models.stacked`), of which each answers an equal run of the requests.
     """
     model.eval()
-    stops = ends([model], stop_ids)
-    for chunk in _chunks(requests, batch):
-        keys = [draws.key(request.key, g) for request in chunk for g in range(request.responses)]
-        prompts = left_pad([request.prompt for request in chunk], tokenizer.pad_token_id or 0, model.device)
-        decoded = decode(model, prompts, draws.keys_tensor(keys, model.device), decoding, stops)
-        lengths, stopped = decoded.lengths_B.tolist(), decoded.stopped_B.tolist()
-        tokens, log_probs = decoded.tokens_BT.tolist(), decoded.log_probs_BT.tolist()
-        rows = [(tokens[row][:length], log_probs[row][:length], stopped[row]) for row, length in enumerate(lengths)]
-        given = zip(rows, texts(decoded, tokenizer, stop), strict=True)
-        responses = iter([Response(*row, text) for row, text in given])
-        for request in chunk:
-            yield [next(responses) for _ in range(request.responses)]
-
-
-def _chunks(requests: list[Request], batch: int) -> Iterator[list[Request]]:
-    """Runs of requests with an equal number of responses, of at most `batch` responses (or one request)."""
-    chunk: list[Request] = []
-    for request in requests:
-        if chunk and (request.responses != chunk[0].responses or (len(chunk) + 1) * request.responses > batch):
-            yield chunk
-            chunk = []
-        chunk.append(request)
-    if chunk:
-        yield chunk
+    prompt_R = [place for place, request in enumerate(requests) for _ in range(request.responses)]
+    rows = Rows([request.prompt for request in requests], prompt_R, batch, copies)
+    keys = [draws.key(request.key, g) for request in requests for g in range(request.responses)]
+    decoded = decode(model, rows, draws.keys_tensor(keys, model.device), decoding, ends([model], stop_ids))
+    lengths, stopped = decoded.lengths_R.tolist(), decoded.stopped_R.tolist()
+    tokens, log_probs = decoded.tokens_RT.tolist(), decoded.log_probs_RT.tolist()
+    parts = [(tokens[row][:length], log_probs[row][:length], stopped[row]) for row, length in enumerate(lengths)]
+    responses = (Response(*part, text) for part, text in zip(parts, texts(decoded, tokenizer, stop), strict=True))
+    return [[next(responses) for _ in range(request.responses)] for request in requests]
 
 
 @dataclass(frozen=True)

@@ -39,22 +39,12 @@ class Scorer:
 
     def score(self, model: PreTrainedModel, copies: int = 1) -> list[Scored]:
         """The score of each of the `copies` neighbours that the model is (`thicket.models.stacked`); 1: of itself."""
-        responses: list[list[Response]] = [[] for _ in range(copies)]
-        for part in chunks(len(self.asked.prompts), max(1, self.batch // copies)):
-            for given, more in zip(responses, self._respond(model, part, copies), strict=True):
-                given += more
-        return list(map(self._scored, responses))
-
-    def _respond(self, model: PreTrainedModel, part: slice, copies: int) -> list[list[Response]]:
-        """For each neighbour, its responses to some of the items."""
-        prompts, stop, ids = self.asked.prompts[part], self.domain.stop, self.asked.stop_ids
-        # The key is that of draws, which greedy decoding does not make.
-        requests = [Request(prompt, key=0) for prompt in prompts] * copies
+        requests = [Request(prompt, key=0) for prompt in self.asked.prompts] * copies  # Greedy decoding draws nothing.
         decoding = Decoding(0.0, most=self.domain.window.response)
-        responses = [
-            response for (response,) in respond(model, self.tokenizer, requests, decoding, ids, stop, len(requests))
-        ]
-        return [responses[mine] for mine in chunks(len(requests), len(prompts))]
+        ids, stop = self.asked.stop_ids, self.domain.stop
+        groups = respond(model, self.tokenizer, requests, decoding, ids, stop, self.batch, copies)
+        responses = [response for (response,) in groups]
+        return [self._scored(responses[mine]) for mine in chunks(len(responses), len(self.asked.prompts))]
 
     def _scored(self, responses: Sequence[Response]) -> Scored:
         answered = [(response.text, item) for response, item in zip(responses, self.asked.items, strict=True)]

@@ -1,0 +1,135 @@
+"""The slots of the decode loop: what each model has read of the texts that are being written, a slot a text.
+
+Legend: U prompts, P tokens of the longest, S slots, L cache positions, N slots that change at once, G key-value heads,
+D their width, H hidden width, V vocabulary.
+"""
+
+from inspect import signature
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+from transformers import Cache, DynamicCache
+from transformers.cache_utils import CacheLayerMixin
+
+from thicket.models.head import head_logits, plain
+
+SLIDING, READABLE = "sliding_attention", {"full_attention", "sliding_attention"}
+"""Kinds of layers, as configs of transformers name them."""
+
+
+class Reader:
+    """A model, and what it has read in each slot."""
+
+    def __init__(self, model: Any, length: int, words: int | None):
+        """`words`: of the vocabulary, those that count; None: all.
+
+        Raises: ValueError where the model has layers that keep no keys and values.
+        """
+        self.model, self.words, self.length = model, words, length
+        self._trunk = plain(model).base_model
+        self._keyword = cache_keyword(model)
+        self._config = plain(model).config.get_text_config()
+        kinds = set(getattr(self._config, "layer_types", None) or ())
+        if kinds - READABLE:
+            raise ValueError(f"{type(plain(model)).__name__}: layers of {sorted(kinds - READABLE)} can't be decoded")
+        self._layers: list[Any] = []  # of _SlotLayer
+
+    def read_prompts(self, ids_UP: Tensor, lengths_U: Tensor) -> tuple[Tensor, Cache]:
+        """Reads right-padded prompts; the logits_UV after each, and what `store` takes.
+
+        Padding lies behind all that a causal mask lets a prompt's own tokens see.
+        """
+        cache = DynamicCache()
+        hidden_UPH = self._hidden(ids_UP, cache)
+        rows_U = torch.arange(len(ids_UP), device=ids_UP.device)
+        return self._logits(hidden_UPH[rows_U, lengths_U - 1]), cache
+
+    def store(self, cache: Cache, slots_N: Tensor, prompts_N: Tensor) -> None:
+        """Puts what was read of a prompt into each slot that continues it; at the first time, into all of them."""
+        if not self._layers:
+            self._layers = [_SlotLayer(layer, prompts_N, self.length) for layer in cache.layers]
+            return
+        for layer, read in zip(self._layers, cache.layers, strict=True):
+            layer.put(read, slots_N, prompts_N)
+
+    def read(self, tokens_S: Tensor, at_S: Tensor, reach: int) -> Tensor:
+        """Reads a token more in each slot, at its place; logits_SV after it. No place is at `reach` or beyond."""
+        for layer in self._layers:
+            layer.at_S, layer.reach = at_S, reach
+        given = {"attention_mask": self._masks(at_S, reach), "position_ids": at_S.unsqueeze(1)}
+        hidden_S1H = self._hidden(tokens_S.unsqueeze(1), Cache(layers=self._layers), **given)
+        return self._logits(hidden_S1H[:, 0])
+
+    def keep(self, slots_N: Tensor) -> None:
+        """Gives up all other slots."""
+        for layer in self._layers:
+            layer.keep(slots_N)
+
+    def _hidden(self, ids_BL: Tensor, cache: Cache, **given: Any) -> Tensor:
+        return self._trunk(input_ids=ids_BL, use_cache=True, **{self._keyword: cache}, **given).last_hidden_state
+
+    def _logits(self, hidden_BH: Tensor) -> Tensor:
+        return head_logits(self.model, hidden_BH)[:, : self.words]
+
+    def _masks(self, at_S: Tensor, reach: int) -> Tensor | dict[str, Tensor]:
+        """What each slot's new token sees, visible_S11L: of each kind of layer, where a model has several."""
+        place_L, at_S1 = torch.arange(reach, device=at_S.device), at_S.unsqueeze(1)
+        visible_SL = place_L <= at_S1
+        full_S11L = visible_SL[:, None, None, :]
+        window = getattr(self._config, "sliding_window", None)
+        kinds = getattr(self._config, "layer_types", None)
+        if window is None or (kinds and SLIDING not in kinds):
+            return full_S11L
+        near_S11L = (visible_SL & (place_L > at_S1 - window))[:, None, None, :]
+        return {"full_attention": full_S11L, SLIDING: near_S11L} if kinds else near_S11L
+
+
+class _SlotLayer(CacheLayerMixin):
+    """Keys and values of one layer, shape SGLD. Each slot has its own length, and a new token goes to its end."""
+
+    keys: Any
+    values: Any
+
+    def __init__(self, read: Any, prompts_S: Tensor, length: int):
+        """`read`: the layer of a cache that has read the prompts."""
+        super().__init__()
+        # Under autocast, rotary embeddings turn bfloat16 keys into float32: they are kept in the type of the values.
+        # Padded with zeros, since what nobody looks at is multiplied by 0, and has to be a number.
+        self.keys, self.values = (
+            pad(of_prompts_UGPD[prompts_S].to(read.values.dtype), (0, 0, 0, length - of_prompts_UGPD.shape[2]))
+            for of_prompts_UGPD in (read.keys, read.values)
+        )
+        self.at_S, self.reach, self.is_initialized = torch.empty(0), length, True
+
+    def put(self, read: Any, slots_N: Tensor, prompts_N: Tensor) -> None:
+        for own_SGLD, read_UGPD in ((self.keys, read.keys), (self.values, read.values)):
+            own_SGLD[slots_N, :, : read_UGPD.shape[2]] = read_UGPD[prompts_N].to(own_SGLD.dtype)
+
+    def update(self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
+        slots_S = torch.arange(len(self.at_S), device=self.at_S.device)
+        for own_SGLD, new_SG1D in ((self.keys, key_states), (self.values, value_states)):
+            own_SGLD[slots_S, :, self.at_S] = new_SG1D[:, :, 0].to(own_SGLD.dtype)
+        return self.keys[:, :, : self.reach], self.values[:, :, : self.reach]
+
+    def keep(self, slots_N: Tensor) -> None:
+        self.keys, self.values = self.keys[slots_N], self.values[slots_N]
+
+    def lazy_initialization(self, key_states: Tensor, value_states: Tensor) -> None:
+        """The first prompts have set the shapes."""
+
+    def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
+        return self.reach, 0
+
+    def get_seq_length(self) -> int:
+        """None that all slots share: their positions are given."""
+        return 0
+
+    def get_max_length(self) -> int:
+        return self.keys.shape[2]
+
+
+def cache_keyword(model: Any) -> str:
+    """What a model calls its cache: `cache` in most of transformers since 5.24, `past_key_values` before."""
+    return "cache" if "cache" in signature(type(plain(model)).forward).parameters else "past_key_values"
