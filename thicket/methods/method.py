@@ -15,7 +15,8 @@ from transformers import PreTrainedModel
 
 from thicket.models.head import hidden_states
 from thicket.ops.policy_gradient import top_share
-from thicket.sampling.rollouts import Sequences, logits_at, logits_of
+from thicket.sampling.reading import trained_logits
+from thicket.sampling.rollouts import Sequences, logits_at
 
 
 @dataclass(frozen=True)
@@ -208,7 +209,7 @@ class OnLogits(OnRollouts, ABC):
         head once for all tokens, without a gradient, and again for those.
         """
         if self.share == 1:
-            return logits_of(policy, rows.sequences), rows, weights_BK
+            return trained_logits(policy, rows.sequences), rows, weights_BK
         hidden_BLH = hidden_states(policy, rows.sequences.ids_BL)
         with torch.no_grad():
             divergence_BK = self.divergence(logits_at(policy, rows.sequences, hidden_BLH), rows)

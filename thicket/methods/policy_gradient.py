@@ -16,7 +16,7 @@ from thicket.methods.method import OnLogits, Passes, Rows, TokenLoss
 from thicket.ops.divergence import jensen_shannon, k3
 from thicket.ops.log_probs import entropy, token_log_probs
 from thicket.ops.policy_gradient import clipped_policy_loss, divergence_weights
-from thicket.sampling.rollouts import logits_of
+from thicket.sampling.reading import trained_logits
 
 Load = Callable[[], PreTrainedModel]
 """Loads the model that the run starts from, anew each time."""
@@ -106,4 +106,4 @@ class ClippedPolicyGradient(OnLogits):
 
     @torch.no_grad()
     def _log_probs_of(self, model: PreTrainedModel, rows: Rows) -> Tensor:
-        return self._tempered(logits_of(model, rows.sequences))
+        return self._tempered(trained_logits(model, rows.sequences))

@@ -19,7 +19,8 @@ from thicket.methods.method import Method, Rows, stacked
 from thicket.ops import draws
 from thicket.ops.log_probs import token_log_probs
 from thicket.sampling.prompts import Tokenizer
-from thicket.sampling.rollouts import Request, Response, logits_of, sequences
+from thicket.sampling.reading import trained_logits
+from thicket.sampling.rollouts import Request, Response, sequences
 from thicket.training.asking import Arena, Asked, answered, in_sequence, in_turn
 from thicket.training.curves import Row
 from thicket.training.loop import Steps, chunks
@@ -229,7 +230,7 @@ class PolicyTraining(Steps):
     def _old_log_probs(self, rows: Rows) -> Tensor:
         parts = []
         for micro in self._micro_batches(rows):
-            logits_BKV = logits_of(self.model, micro.sequences) / self.config.temperature
+            logits_BKV = trained_logits(self.model, micro.sequences) / self.config.temperature
             parts.append(token_log_probs(logits_BKV.log_softmax(dim=-1), micro.sequences.targets_BK))
         self.ledger.forward(int(rows.sequences.lengths_B.sum()))
         return stacked(parts, rows.sequences.mask_BK.shape[1])

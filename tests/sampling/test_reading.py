@@ -1,0 +1,87 @@
+"""Prompts that are read once for all of their responses: the logits and gradients of a plain forward pass."""
+
+from typing import Any
+
+import pytest
+import torch
+from small_models import SIZES
+from torch import Tensor
+from transformers import (
+    Gemma3ForCausalLM,
+    Gemma3TextConfig,
+    LlamaConfig,
+    LlamaForCausalLM,
+    Qwen3MoeConfig,
+    Qwen3MoeForCausalLM,
+)
+
+from thicket.config.on_policy import Lora
+from thicket.models.lora import adapt
+from thicket.sampling.reading import trained_logits
+from thicket.sampling.rollouts import Sequences, logits_of, sequences
+
+SMALL: dict[str, Any] = {**SIZES, "head_dim": 8, "num_hidden_layers": 2, "pad_token_id": 0}
+EXPERTS: dict[str, Any] = {"num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 12}
+SLIDING: dict[str, Any] = {"sliding_window": 3, "layer_types": ["sliding_attention", "full_attention"]}
+FAMILIES = {
+    "llama": lambda: LlamaForCausalLM(LlamaConfig(**SMALL)),
+    "a window shorter than the prompts": lambda: Gemma3ForCausalLM(Gemma3TextConfig(**SMALL, **SLIDING)),
+    "experts": lambda: Qwen3MoeForCausalLM(Qwen3MoeConfig(**SMALL, **EXPERTS)),
+    "adapters": lambda: adapt(LlamaForCausalLM(LlamaConfig(**SMALL)), Lora(rank=2), seed=0),
+}
+PROMPTS = [[3, 4, 5, 6, 7]] * 3 + [[3, 4, 5, 6, 8, 9, 10]] * 2
+RESPONSES = [[11, 12, 13], [14], [15, 16, 17, 18], [11, 12], [19]]
+
+
+def model_of(family: str) -> Any:
+    torch.manual_seed(0)
+    model = FAMILIES[family]().eval()
+    for parameter in model.parameters():
+        parameter.data.add_(0.02 * torch.randn_like(parameter))  # adapters begin at nothing
+    return model
+
+
+def gradients(model: Any, logits_BKV: Tensor, batch: Sequences) -> list[Tensor]:
+    loss_BK = torch.nn.functional.cross_entropy(logits_BKV.movedim(-1, 1), batch.targets_BK, reduction="none")
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    return list(torch.autograd.grad((loss_BK * batch.mask_BK).sum(), trained))
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_as_if_every_row_were_read_alone(family: str) -> None:
+    model, batch = model_of(family), sequences(PROMPTS, RESPONSES, "cpu")
+    plain_BKV, shared_BKV = logits_of(model, batch), trained_logits(model, batch)
+    torch.testing.assert_close(shared_BKV, plain_BKV, rtol=1e-5, atol=1e-6)
+    expected = gradients(model, plain_BKV, batch)
+    for found, wanted in zip(gradients(model, shared_BKV, batch), expected, strict=True):
+        torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-6)
+
+
+def read(model: Any, batch: Sequences) -> int:
+    """Tokens that the trunk reads."""
+    count = 0
+
+    def note(module: Any, given: tuple[Tensor]) -> None:
+        nonlocal count
+        count += given[0].numel()
+
+    with model.get_input_embeddings().register_forward_pre_hook(note):
+        trained_logits(model, batch)
+    return count
+
+
+def test_what_is_read() -> None:
+    model = model_of("llama")
+    # Two beginnings of five tokens; beyond them five rows of four, without the last token, which predicts nothing.
+    prompts = [[3, 4, 5, 6, 7]] * 3 + [[3, 4, 5, 6, 8]] * 2
+    assert read(model, sequences(prompts, [[9, 10, 11, 12, 13]] * 5, "cpu")) == 2 * 5 + 5 * 4
+    # Responses of one token lie in no second pass.
+    assert read(model, sequences(prompts, [[9]] * 5, "cpu")) == 2 * 5
+
+
+def test_rows_with_little_in_common_are_read_as_they_are() -> None:
+    model = model_of("llama")
+    apart = sequences([[3, 4], [5, 6], [7, 8]], [[9, 10]] * 3, "cpu")
+    assert read(model, apart) == apart.ids_BL.numel()
+    long = sequences([[3]] * 3, [[9] * 20] * 3, "cpu")
+    assert read(model, long) == long.ids_BL.numel()
