@@ -3,7 +3,10 @@
 from typing import Any
 
 import torch
+from torch import Tensor
 from transformers import LlamaConfig, LlamaForCausalLM
+
+from thicket.sampling.rollouts import Sequences
 
 SIZES: dict[str, Any] = {
     "vocab_size": 20,
@@ -27,3 +30,8 @@ def random_llama(seed: int = 0, spread: float = 1.0, **sizes: Any) -> LlamaForCa
         model = LlamaForCausalLM(LlamaConfig(**{**SIZES, **sizes})).eval()
     model.lm_head.weight.data.mul_(spread)
     return model
+
+
+def plain_logits(model: Any, batch: Sequences) -> Tensor:
+    """Logits at the trained positions, logits_BKV, by a forward pass of the whole model over whole rows."""
+    return model(input_ids=batch.ids_BL, use_cache=False).logits[:, batch.positions_K]

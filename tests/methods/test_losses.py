@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from small_models import random_llama
+from small_models import plain_logits, random_llama
 from torch import Tensor
 from transformers import PreTrainedModel
 
@@ -23,11 +23,12 @@ from thicket.methods.dapo import Dapo
 from thicket.methods.dr_grpo import DrGrpo
 from thicket.methods.grpo import Grpo
 from thicket.methods.gspo import Gspo
-from thicket.methods.method import Rows
+from thicket.methods.method import Rows, TokenLoss
 from thicket.methods.mixed import Mixed
 from thicket.methods.ppo import Ppo
 from thicket.methods.simplerl import Simplerl
-from thicket.sampling.rollouts import logits_of, sequences
+from thicket.sampling.reading import trained_hidden
+from thicket.sampling.rollouts import sequences
 
 PROMPTS = [[5, 6, 7], [5, 6, 7], [8], [8]]
 RESPONSES = [[9, 10, 2], [11, 2], [12, 13, 14, 15], [2]]
@@ -73,15 +74,19 @@ def distributions(model: PreTrainedModel, row: int, temperature: float = 1.0) ->
     return logits_LV.log_softmax(dim=-1)[first : first + len(RESPONSES[row])].tolist()
 
 
+def loss_of(method: Any, model: PreTrainedModel, rows: Rows) -> TokenLoss:
+    return method.token_loss(model, trained_hidden(model, rows.sequences), rows)
+
+
 def total(method: Any, rows: Rows, model: PreTrainedModel) -> float:
     rows = method.prepare(rows, 64)
-    token = method.token_loss(logits_of(model, rows.sequences), rows)
+    token = loss_of(method, model, rows)
     return float((token.loss_BK * method.weights(rows)).sum().detach())
 
 
 def old_log_probs(model: PreTrainedModel, temperature: float = 1.0) -> Tensor:
     batch = sequences(PROMPTS, RESPONSES, "cpu")
-    log_probs_BKV = (logits_of(model, batch) / temperature).log_softmax(dim=-1)
+    log_probs_BKV = (plain_logits(model, batch) / temperature).log_softmax(dim=-1)
     return log_probs_BKV.gather(-1, batch.targets_BK.unsqueeze(-1)).squeeze(-1)
 
 
@@ -118,6 +123,28 @@ def test_grpo_equals_the_naive_loss(temperature: float, kl: float) -> None:
             won = gain(math.exp(now[t][token] - before[t][token]), standardised(row))
             expected += (-won + kl * penalty) / len(RESPONSES[row]) / len(ROWS)
     assert found == pytest.approx(expected, rel=1e-5)
+
+
+def test_what_the_sampler_computed_otherwise_is_weighed() -> None:
+    """By min(π_old/μ, 1.5): μ is here the start's distribution, in the place of an inference engine's."""
+    policy, old = random_model(0), random_model(1)
+    rows = replace(rows_of(old_log_probs(old)), behaviour_BK=old_log_probs(START))
+    expected, weights = 0.0, []
+    for row in ROWS:
+        now, before, first = (distributions(model, row) for model in (policy, old, START))
+        for t, token in enumerate(RESPONSES[row]):
+            weights.append(min(math.exp(before[t][token] - first[t][token]), 1.5))
+            advantage = standardised(row) * weights[-1]
+            expected -= gain(math.exp(now[t][token] - before[t][token]), advantage) / len(RESPONSES[row]) / len(ROWS)
+    assert total(recipe("grpo", importance_cap=1.5), rows, policy) == pytest.approx(expected, rel=1e-5)
+    assert 1.5 in weights
+    assert min(weights) < 1
+
+
+def test_micro_batches_hold_rows_of_like_length_and_prompts_whole() -> None:
+    batch = sequences([[5], [5], [6], [6], [7], [7]], [[9] * length for length in (2, 7, 1, 3, 5, 4)], "cpu")
+    rows = Rows(batch, ["sort"] * 6, torch.zeros(6), torch.zeros(6), torch.zeros_like(batch.mask_BK))
+    assert recipe("grpo").in_order(rows).tolist() == [2, 3, 4, 5, 0, 1]
 
 
 def naive_token_sum(advantage: Callable[[int], float], high: float) -> float:
@@ -174,7 +201,7 @@ def test_gspo_on_responses_of_one_token_is_grpo() -> None:
     batch = sequences(PROMPTS, [[9], [11], [12], [2]], "cpu")
     full = rows_of()
     rows = replace(full, sequences=batch, advantages_BK=torch.zeros_like(batch.mask_BK))
-    logits_BKV = logits_of(random_model(1), batch).log_softmax(dim=-1)
+    logits_BKV = plain_logits(random_model(1), batch).log_softmax(dim=-1)
     rows = replace(rows, old_log_probs_BK=logits_BKV.gather(-1, batch.targets_BK.unsqueeze(-1)).squeeze(-1))
     policy = random_model(0)
     gspo = recipe("gspo", clip=0.2, clip_high=0.2)
@@ -186,7 +213,7 @@ def gradient(method: Any, rows: Rows, seed: int = 0) -> Tensor:
     model: Any = random_model(seed).float()
     model.lm_head.weight.requires_grad_(True)
     rows = method.prepare(rows, 64)
-    token = method.token_loss(logits_of(model, rows.sequences), rows)
+    token = loss_of(method, model, rows)
     (token.loss_BK * method.weights(rows)).sum().backward()
     return model.lm_head.weight.grad
 
@@ -200,7 +227,7 @@ def test_one_inner_update_is_the_on_policy_gradient(name: str) -> None:
     model: Any = random_model(0).float()
     model.lm_head.weight.requires_grad_(True)
     rows = method.prepare(rows_of(), 64)
-    log_probs_BKV = logits_of(model, rows.sequences).log_softmax(dim=-1)
+    log_probs_BKV = plain_logits(model, rows.sequences).log_softmax(dim=-1)
     log_probs_BK = log_probs_BKV.gather(-1, rows.sequences.targets_BK.unsqueeze(-1)).squeeze(-1)
     (-(method.weights(rows) * rows.advantages_BK * log_probs_BK).sum()).backward()
     torch.testing.assert_close(found, model.lm_head.weight.grad, rtol=1e-4, atol=1e-7)
@@ -266,7 +293,7 @@ def test_ppo_equals_the_naive_loss() -> None:
             # The critic is the one that made the values: its loss is half the squared advantage.
             of_critic = 0.5 * advantages[row, t] ** 2
             expected += (-gain(ratio, (advantages[row, t] - mean) / deviation) + of_critic) / TOKENS
-    token = method.token_loss(logits_of(policy, rows.sequences), rows)
+    token = loss_of(method, policy, rows)
     assert float((token.loss_BK * method.weights(rows)).sum().detach()) == pytest.approx(expected, rel=1e-5)
 
 
@@ -279,9 +306,10 @@ def test_a_fresh_critic_expects_nothing() -> None:
 def test_the_divergence_that_chooses_tokens() -> None:
     policy = random_model(0)
     rows = rows_of(old_log_probs(random_model(1)))
-    found_BK = recipe("grpo", updates=2, top={"share": 0.5}).divergence(logits_of(policy, rows.sequences), rows)
+    hidden_BKH = trained_hidden(policy, rows.sequences)
+    found_BK = recipe("grpo", updates=2, top={"share": 0.5}).moved(policy, hidden_BKH, rows)
     of_start = recipe("grpo", top={"share": 0.5, "against": "start", "divergence": "js"})
-    from_start_BK = of_start.divergence(logits_of(policy, rows.sequences), rows)
+    from_start_BK = of_start.moved(policy, hidden_BKH, rows)
     now, before, first = (distributions(model, 2) for model in (policy, random_model(1), START))
     for t, token in enumerate(RESPONSES[2]):
         ratio = math.exp(now[t][token] - before[t][token])
@@ -301,8 +329,8 @@ def test_mixed_is_grpo_on_the_same_rows() -> None:
 def test_picked_tokens_have_the_loss_that_they_have_among_all(name: str) -> None:
     policy, method = random_model(0).float(), recipe(name, updates=2, weighting={"type": "high_kl"})
     rows = method.prepare(rows_of(old_log_probs(random_model(1))), 64)
-    whole_BK = method.token_loss(logits_of(policy, rows.sequences), rows).loss_BK
+    whole_BK = loss_of(method, policy, rows).loss_BK
     chosen_BK = rows.sequences.mask_BK * (torch.arange(rows.sequences.mask_BK.shape[1]) % 2)
     picked = rows.picked(chosen_BK)
-    found_1N = method.token_loss(logits_of(policy, picked.sequences), picked).loss_BK
+    found_1N = loss_of(method, policy, picked).loss_BK
     torch.testing.assert_close(found_1N[0], whole_BK[chosen_BK > 0])

@@ -19,7 +19,8 @@ from transformers import (
 from thicket.config.on_policy import Lora
 from thicket.models.head import head_logits, hidden_states
 from thicket.models.lora import adapt
-from thicket.sampling.rollouts import logits_of, sequences
+from thicket.sampling.reading import trained_hidden
+from thicket.sampling.rollouts import sequences
 
 SMALL: dict[str, Any] = {**SIZES, "head_dim": 8, "pad_token_id": 0}
 FAMILIES = {
@@ -49,7 +50,7 @@ def test_a_model_with_adapters() -> None:
     torch.testing.assert_close(head_logits(model, hidden_states(model, ids)[0]), model(input_ids=ids).logits[0])
 
 
-def test_picked_positions_have_the_logits_that_they_have_among_all() -> None:
+def test_picked_positions_have_the_states_that_they_have_among_all() -> None:
     torch.manual_seed(0)
     model = FAMILIES["llama"]().eval()
     batch = sequences([[3, 4], [5], [6, 7, 8]], [[9, 10, 11], [12], [13, 14]], "cpu")
@@ -58,4 +59,4 @@ def test_picked_positions_have_the_logits_that_they_have_among_all() -> None:
     chosen_BK *= batch.mask_BK
     picked = batch.picked(chosen_BK)
     assert picked.targets_BK.tolist() == [batch.targets_BK[chosen_BK > 0].tolist()]
-    torch.testing.assert_close(logits_of(model, picked)[0], logits_of(model, batch)[chosen_BK > 0])
+    torch.testing.assert_close(trained_hidden(model, picked)[0], trained_hidden(model, batch)[chosen_BK > 0])

@@ -50,3 +50,8 @@ def test_a_layer_that_is_not_there() -> None:
 def test_dropout_on_stacked_experts() -> None:
     with pytest.raises(ValueError, match=r"method\.lora\.dropout: it has to be 0 on a mixture"):
         adapt(model(4), Lora(dropout=0.1), seed=0)
+
+
+def test_the_head_has_no_adapter() -> None:
+    with pytest.raises(ValueError, match=r"method\.lora\.targets: the head can't be adapted"):
+        adapt(model(), Lora(targets=["q_proj", "lm_head"]), seed=0)

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 import torch
-from small_models import SIZES
+from small_models import SIZES, plain_logits
 from torch import Tensor
 from transformers import (
     Gemma3ForCausalLM,
@@ -17,8 +17,8 @@ from transformers import (
 
 from thicket.config.on_policy import Lora
 from thicket.models.lora import adapt
-from thicket.sampling.reading import trained_logits
-from thicket.sampling.rollouts import Sequences, logits_of, sequences
+from thicket.sampling.reading import all_log_probs, target_log_probs, trained_hidden
+from thicket.sampling.rollouts import Sequences, sequences
 
 SMALL: dict[str, Any] = {**SIZES, "head_dim": 8, "num_hidden_layers": 2, "pad_token_id": 0}
 EXPERTS: dict[str, Any] = {"num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 12}
@@ -41,20 +41,26 @@ def model_of(family: str) -> Any:
     return model
 
 
-def gradients(model: Any, logits_BKV: Tensor, batch: Sequences) -> list[Tensor]:
-    loss_BK = torch.nn.functional.cross_entropy(logits_BKV.movedim(-1, 1), batch.targets_BK, reduction="none")
+def gradients(model: Any, log_probs_BK: Tensor, batch: Sequences) -> list[Tensor]:
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    return list(torch.autograd.grad((loss_BK * batch.mask_BK).sum(), trained))
+    weights_BK = batch.mask_BK * torch.arange(batch.mask_BK.numel()).view(batch.mask_BK.shape)
+    return list(torch.autograd.grad((log_probs_BK * weights_BK).sum(), trained))
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_as_if_every_row_were_read_alone(family: str) -> None:
     model, batch = model_of(family), sequences(PROMPTS, RESPONSES, "cpu")
-    plain_BKV, shared_BKV = logits_of(model, batch), trained_logits(model, batch)
-    torch.testing.assert_close(shared_BKV, plain_BKV, rtol=1e-5, atol=1e-6)
-    expected = gradients(model, plain_BKV, batch)
-    for found, wanted in zip(gradients(model, shared_BKV, batch), expected, strict=True):
-        torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-6)
+    plain_BKV = (plain_logits(model, batch) / 0.7).log_softmax(dim=-1)
+    plain_BK = plain_BKV.gather(-1, batch.targets_BK.unsqueeze(-1)).squeeze(-1) * batch.mask_BK
+    hidden_BKH = trained_hidden(model, batch)
+    torch.testing.assert_close(all_log_probs(model, hidden_BKH, 0.7), plain_BKV, rtol=1e-5, atol=1e-5)
+    found_BK, entropy_BK = target_log_probs(model, hidden_BKH, batch, 0.7)
+    torch.testing.assert_close(found_BK, plain_BK, rtol=1e-5, atol=1e-5)
+    entropies_BK = -(plain_BKV.exp() * plain_BKV).sum(dim=-1) * batch.mask_BK
+    torch.testing.assert_close(entropy_BK, entropies_BK, rtol=1e-5, atol=1e-5)
+    expected = gradients(model, plain_BK, batch)
+    for found, wanted in zip(gradients(model, found_BK, batch), expected, strict=True):
+        torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-5)
 
 
 def read(model: Any, batch: Sequences) -> int:
@@ -66,7 +72,7 @@ def read(model: Any, batch: Sequences) -> int:
         count += given[0].numel()
 
     with model.get_input_embeddings().register_forward_pre_hook(note):
-        trained_logits(model, batch)
+        trained_hidden(model, batch)
     return count
 
 

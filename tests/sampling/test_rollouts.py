@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import pytest
-import torch
 from small_models import random_llama
 from transformers import LlamaForCausalLM
 
@@ -12,7 +11,7 @@ from thicket.models.characters import character_tokenizer
 from thicket.sampling.decode import Decoding
 from thicket.sampling.environment import load_environment
 from thicket.sampling.prompts import encode_prompts, stop_ids
-from thicket.sampling.rollouts import Request, Response, logits_of, respond, sequences
+from thicket.sampling.rollouts import Request, Response, respond, sequences
 
 TOKENIZER = character_tokenizer()
 
@@ -62,19 +61,6 @@ def test_sequences_by_hand() -> None:
     assert batch.targets_BK.tolist() == [[6, 7, 9, 2], [10, 11, 2, 0]]
     assert batch.mask_BK.tolist() == [[0, 0, 1, 1], [1, 1, 1, 0]]
     assert batch.lengths_B.tolist() == [5, 4]
-
-
-def test_logits_predict_the_targets_as_a_forward_pass_over_one_row_does() -> None:
-    model, prompts, answers = random_model(), [[5, 6, 7], [8]], [[9, 2], [10, 11, 2]]
-    batch = sequences(prompts, answers, "cpu")
-    logits_BKV = logits_of(model, batch)
-    for row in range(2):
-        alone_LV = model(torch.tensor([prompts[row] + answers[row]])).logits[0]
-        trained = batch.mask_BK[row].bool()
-        first = len(prompts[row]) - 1
-        torch.testing.assert_close(
-            logits_BKV[row, trained], alone_LV[first : first + len(answers[row])], rtol=1e-4, atol=1e-5
-        )
 
 
 def test_a_prompt_beyond_the_window_is_refused() -> None:

@@ -13,8 +13,9 @@ import torch
 from torch import Tensor
 
 from thicket.analysis.positions import ELEMENTS
-from thicket.models.head import head_logits, head_of, hidden_states
+from thicket.models.head import head_logits, head_of
 from thicket.ops import draws, sketch
+from thicket.sampling.reading import trained_hidden
 from thicket.sampling.rollouts import Sequences, sequences
 
 SKETCH = 2**16
@@ -53,7 +54,7 @@ class Reader:
         """The responses' tokens, one response after the other. Under `torch.no_grad` without a graph."""
         batch = sequences([prompt] * len(responses), list(responses), self.model.device)
         inside_BK = batch.mask_BK.bool()
-        hidden_NH = hidden_states(self.model, batch.ids_BL)[:, batch.positions_K][inside_BK]
+        hidden_NH = trained_hidden(self.model, batch)[inside_BK]
         return Reading(batch, hidden_NH, batch.targets_BK[inside_BK])
 
     def chunks(self, count: int) -> Iterator[slice]:

@@ -14,10 +14,11 @@ from torch import Tensor
 
 from thicket.analysis.case import Case
 from thicket.analysis.sampled import sampled
-from thicket.models.head import head_logits, head_of, hidden_states
+from thicket.models.head import head_logits, head_of
 from thicket.ops.token_divergence import TokenDivergence, token_divergence
 from thicket.sampling.decode import Decoding
 from thicket.sampling.environment import Environment
+from thicket.sampling.reading import trained_hidden
 from thicket.sampling.rollouts import sequences
 
 ELEMENTS = 2**24
@@ -104,7 +105,7 @@ def _figures(base: Any, other: Any, rows: list[Written], words: int, candidates:
     """The figures of a batch's tokens, chunk by chunk."""
     batch = sequences([one.prompt for one in rows], [one.tokens for one in rows], base.device)
     of_response_BK = batch.mask_BK.bool()
-    states = [hidden_states(model, batch.ids_BL)[:, batch.positions_K][of_response_BK] for model in (base, other)]
+    states = [trained_hidden(model, batch)[of_response_BK] for model in (base, other)]
     size = max(1, ELEMENTS // max(len(head_of(model).weight_VH) for model in (base, other)))
     for of_base_NH, of_other_NH in zip(*(hidden_NH.split(size) for hidden_NH in states), strict=True):
         log_base_NV, log_other_NV = _log_probs(base, of_base_NH, words), _log_probs(other, of_other_NH, words)

@@ -60,6 +60,10 @@ class PolicyGradient(OnPolicy):
     """Advantages weighted by how far the policy has moved at each token."""
     top: TopShare = TopShare()
     """Training on the tokens of the highest divergence alone."""
+    importance_cap: PositiveFloat | None = None
+    """C: a token's advantage is weighted by min(π_old/μ, C), detached, with μ the probability that its sampler drew it
+    with (truncated importance sampling, Ionides 2008); for a sampler that computes otherwise than the trainer, as an
+    inference engine does. With `top_k` or `top_p` μ is that of the truncated distribution. null: no such weight."""
     overlong_filter: bool = False
     """Responses that the window cut off are left out of the loss (arXiv 2503.14476 §3.4)."""
     overlong_cache: Count = 0

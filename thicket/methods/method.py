@@ -4,7 +4,6 @@ A method says what each response token's advantage is (`prepare`), how it counts
 (`update`): Σ weight · token loss. Legend: B rows, K trained positions, V vocabulary.
 """
 
-from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
@@ -13,10 +12,7 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from thicket.models.head import hidden_states
-from thicket.ops.policy_gradient import top_share
-from thicket.sampling.reading import trained_logits
-from thicket.sampling.rollouts import Sequences, logits_at
+from thicket.sampling.rollouts import Sequences
 
 
 @dataclass(frozen=True)
@@ -33,6 +29,8 @@ class Rows:
     """Zero until the method has said otherwise."""
     old_log_probs_BK: Tensor | None = None
     """log π_old of the targets, where several updates are made on one rollout batch."""
+    behaviour_BK: Tensor | None = None
+    """Log-probability of the targets under the distribution that the sampler drew them from."""
     own_B: Tensor | None = None
     """1.0 where the policy itself answered, 0.0 where another model did; None: it did everywhere."""
     kept: dict[str, Tensor] = field(default_factory=dict)
@@ -40,7 +38,7 @@ class Rows:
 
     def rows(self, index_N: Tensor) -> "Rows":
         """Some of the rows, cut to the longest of them."""
-        old, sequences = self.old_log_probs_BK, self.sequences.rows(index_N)
+        old, behaviour, sequences = self.old_log_probs_BK, self.behaviour_BK, self.sequences.rows(index_N)
         kept = len(sequences.positions_K)
         return Rows(
             sequences=sequences,
@@ -49,19 +47,21 @@ class Rows:
             longest_B=self.longest_B[index_N],
             advantages_BK=self.advantages_BK[index_N, :kept],
             old_log_probs_BK=None if old is None else old[index_N, :kept],
+            behaviour_BK=None if behaviour is None else behaviour[index_N, :kept],
             own_B=None if self.own_B is None else self.own_B[index_N],
             kept={name: value_BK[index_N, :kept] for name, value_BK in self.kept.items()},
         )
 
     def picked(self, chosen_BK: Tensor) -> "Rows":
         """Some of the trained positions, as one row; what is said of whole rows is said no more."""
-        chosen, old = chosen_BK > 0, self.old_log_probs_BK
+        chosen, old, behaviour = chosen_BK > 0, self.old_log_probs_BK, self.behaviour_BK
         return replace(
             self,
             sequences=self.sequences.picked(chosen_BK),
             domains=[],
             advantages_BK=self.advantages_BK[chosen].unsqueeze(0),
             old_log_probs_BK=None if old is None else old[chosen].unsqueeze(0),
+            behaviour_BK=None if behaviour is None else behaviour[chosen].unsqueeze(0),
             kept={name: value_BK[chosen].unsqueeze(0) for name, value_BK in self.kept.items()},
         )
 
@@ -102,6 +102,14 @@ class Passes:
 def stacked(parts: Sequence[Tensor], columns: int) -> Tensor:
     """Values of parts of a batch's rows, BK; a part that was cut to its longest row has 0 beyond."""
     return torch.cat([torch.nn.functional.pad(part, (0, columns - part.shape[1])) for part in parts])
+
+
+def by_length(rows: Rows, group: int) -> Tensor:
+    """Prompts in the order of their longest row, so that a micro-batch has little padding, index_B; the responses to a
+    prompt stay together, so that it is read once for them."""
+    longest_P = rows.sequences.lengths_B.view(-1, group).amax(dim=1)
+    first_P1 = longest_P.argsort(stable=True).unsqueeze(1) * group
+    return (first_P1 + torch.arange(group, device=first_P1.device)).flatten()
 
 
 class Method(Protocol):
@@ -148,6 +156,10 @@ class Method(Protocol):
         """Weight of each token in the loss of an update over the rows, weights_BK."""
         ...
 
+    def in_order(self, rows: Rows) -> Tensor:
+        """The order in which an update goes through its rows, micro-batch after micro-batch, index_B."""
+        ...
+
     def update(self, policy: PreTrainedModel, rows: Rows, weights_BK: Tensor) -> Updated:
         """The weighted loss of some of an update's rows."""
         ...
@@ -182,37 +194,5 @@ class OnRollouts:
     def prepare(self, rows: Rows, micro_batch: int) -> Rows:
         return rows
 
-
-class OnLogits(OnRollouts, ABC):
-    """What methods share whose loss is one of a token's logits."""
-
-    share = 1.0
-    """Of each response's tokens: those that are trained on, the ones of the highest divergence."""
-
-    @abstractmethod
-    def token_loss(self, logits_BKV: Tensor, rows: Rows) -> TokenLoss:
-        """Loss of each token of some of the update's rows."""
-
-    def divergence(self, logits_BKV: Tensor, rows: Rows) -> Tensor:
-        """What decides which tokens an update trains on where `share` is below 1, divergence_BK."""
-        return torch.zeros_like(rows.advantages_BK)
-
-    def update(self, policy: PreTrainedModel, rows: Rows, weights_BK: Tensor) -> Updated:
-        logits_BKV, rows, weights_BK = self._trained(policy, rows, weights_BK)
-        token = self.token_loss(logits_BKV, rows)
-        return Updated((token.loss_BK * weights_BK).sum(), token.figures, rows.sequences.mask_BK)
-
-    def _trained(self, policy: PreTrainedModel, rows: Rows, weights_BK: Tensor) -> tuple[Tensor, Rows, Tensor]:
-        """The logits that are trained, with the rows and weights that they belong to.
-
-        Of the tokens of the highest divergence alone, where the method wants no others: the trunk is read once, and the
-        head once for all tokens, without a gradient, and again for those.
-        """
-        if self.share == 1:
-            return trained_logits(policy, rows.sequences), rows, weights_BK
-        hidden_BLH = hidden_states(policy, rows.sequences.ids_BL)
-        with torch.no_grad():
-            divergence_BK = self.divergence(logits_at(policy, rows.sequences, hidden_BLH), rows)
-            chosen_BK = top_share(divergence_BK, rows.sequences.mask_BK, self.share)
-        picked = rows.picked(chosen_BK)
-        return logits_at(policy, picked.sequences, hidden_BLH), picked, weights_BK[chosen_BK > 0].unsqueeze(0)
+    def in_order(self, rows: Rows) -> Tensor:
+        return torch.arange(len(rows.domains), device=rows.rewards_B.device)

@@ -22,14 +22,15 @@ from transformers import PreTrainedModel
 from thicket.config.distillation import FullVocab, SampledToken, Signal, TopK
 from thicket.config.distillation import Opd as Config
 from thicket.config.stages import Teacher
-from thicket.methods.method import OnRollouts, Passes, Rows, Updated
-from thicket.models.head import head_of, hidden_states
+from thicket.methods.method import OnRollouts, Passes, Rows, Updated, by_length
+from thicket.models.head import head_of
 from thicket.models.teachers import Teachers
 from thicket.ops import distillation
 from thicket.ops.chunked import chunked_loss
 from thicket.ops.chunks import Fused, Setting, Teaching
 from thicket.ops.head import Head
 from thicket.ops.policy_gradient import group_advantages, token_mean_weights
+from thicket.sampling.reading import trained_hidden
 
 MIB = 2**20
 SMALLEST = 1e-12
@@ -89,14 +90,14 @@ class Opd(OnRollouts):
             advantages_B = group_advantages(rewards_PG, self.config.reward.advantage_epsilon).flatten()
             own_B = torch.ones_like(advantages_B) if rows.own_B is None else rows.own_B
             rows = replace(rows, advantages_BK=(advantages_B * own_B).unsqueeze(1) * rows.sequences.mask_BK)
-        order = sorted(range(len(rows.domains)), key=lambda row: rows.domains[row])
+        order = sorted(by_length(rows, self.config.group).tolist(), key=lambda row: rows.domains[row])
         rows = rows.rows(torch.tensor(order, device=rows.rewards_B.device))
         names = list(dict.fromkeys(teacher.name for teacher in self.teachers))
         for name, model in self.models.in_turn(names):
             for index_N, kept in self._judged_by(name, rows, micro_batch):
                 part = rows.sequences.rows(index_N)
                 with torch.no_grad():
-                    hidden_NKH = hidden_states(model, part.ids_BL)[:, part.positions_K]
+                    hidden_NKH = trained_hidden(model, part)
                 hidden_NKH = hidden_NKH.to(_precision(hidden_NKH))
                 if kept not in rows.kept:
                     shape = (*rows.sequences.mask_BK.shape, hidden_NKH.shape[-1])
@@ -133,11 +134,11 @@ class Opd(OnRollouts):
         return min(gap.high, max(gap.low, max(SMALLEST, means[domain] / mean) ** gap.power))
 
     def update(self, policy: PreTrainedModel, rows: Rows, weights_BK: Tensor) -> Updated:
-        hidden_BLH, sequences = hidden_states(policy, rows.sequences.ids_BL), rows.sequences
+        sequences, hidden_BKH = rows.sequences, trained_hidden(policy, rows.sequences)
         rows_N, columns_N, taught = self._taught(rows)
         head = head_of(policy).tempered(self.config.softmax_temperature)
         loss, divergence_N, entropy_N = chunked_loss(
-            hidden_BLH[rows_N, sequences.positions_K[columns_N]],
+            hidden_BKH[rows_N, columns_N],
             head,
             taught,
             sequences.targets_BK[rows_N, columns_N],

@@ -12,23 +12,21 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from thicket.config.policy_gradient import Divergence, PolicyGradient
-from thicket.methods.method import OnLogits, Passes, Rows, TokenLoss
+from thicket.methods.method import OnRollouts, Passes, Rows, TokenLoss, Updated, by_length
 from thicket.ops.divergence import jensen_shannon, k3
-from thicket.ops.log_probs import entropy, token_log_probs
-from thicket.ops.policy_gradient import clipped_policy_loss, divergence_weights
-from thicket.sampling.reading import trained_logits
+from thicket.ops.policy_gradient import clipped_policy_loss, divergence_weights, importance_weights, top_share
+from thicket.sampling.reading import all_log_probs, target_log_probs, trained_hidden
 
 Load = Callable[[], PreTrainedModel]
 """Loads the model that the run starts from, anew each time."""
 
 
-class ClippedPolicyGradient(OnLogits):
+class ClippedPolicyGradient(OnRollouts):
     """The common part of every recipe."""
 
     def __init__(self, config: PolicyGradient, load: Load):
         super().__init__()
         self.config = config
-        self.share = config.top.share
         self.high = config.clip if config.clip_high is None else config.clip_high
         self.start = self._frozen(load) if config.start_readings else None
         self.old: PreTrainedModel | None = None
@@ -47,22 +45,36 @@ class ClippedPolicyGradient(OnLogits):
         for kept, now in zip(self.old.parameters(), policy.parameters(), strict=True):
             kept.data.copy_(now.data)
 
-    def token_loss(self, logits_BKV: Tensor, rows: Rows) -> TokenLoss:
-        log_probs_BKV = self._tempered(logits_BKV)
-        log_probs_BK = token_log_probs(log_probs_BKV, rows.sequences.targets_BK)
+    def in_order(self, rows: Rows) -> Tensor:
+        return by_length(rows, self.config.group)
+
+    def update(self, policy: PreTrainedModel, rows: Rows, weights_BK: Tensor) -> Updated:
+        hidden_BKH = trained_hidden(policy, rows.sequences)
+        if self.config.top.share < 1:
+            with torch.no_grad():
+                moved_BK = self.moved(policy, hidden_BKH, rows)
+            chosen_BK = top_share(moved_BK, rows.sequences.mask_BK, self.config.top.share)
+            hidden_BKH, weights_BK = (of_BK[chosen_BK > 0].unsqueeze(0) for of_BK in (hidden_BKH, weights_BK))
+            rows = rows.picked(chosen_BK)
+        token = self.token_loss(policy, hidden_BKH, rows)
+        return Updated((token.loss_BK * weights_BK).sum(), token.figures, rows.sequences.mask_BK)
+
+    def token_loss(self, policy: PreTrainedModel, hidden_BKH: Tensor, rows: Rows) -> TokenLoss:
+        """Loss of each token of some of the update's rows, of which the policy has made these hidden states."""
+        log_probs_BK, entropy_BK = self._targets(policy, hidden_BKH, rows)
         # With one update a batch the policy is the old one: the ratio is 1 and carries the gradient.
         old_BK = log_probs_BK.detach() if rows.old_log_probs_BK is None else rows.old_log_probs_BK
-        figures = {"entropy": entropy(log_probs_BKV.detach())}
-        advantages_BK = rows.advantages_BK
+        figures, advantages_BK = {"entropy": entropy_BK}, rows.advantages_BK
         if self.config.weighting.type != "none":
-            weight_BK = self._weight(log_probs_BKV.detach(), log_probs_BK.detach() - old_BK, rows)
-            figures["weight"] = weight_BK
-            advantages_BK = advantages_BK * weight_BK
+            figures["weight"] = self._weight(policy, hidden_BKH, rows)
+            advantages_BK = advantages_BK * figures["weight"]
+        if self.config.importance_cap is not None:
+            assert rows.behaviour_BK is not None
+            figures["importance"] = importance_weights(old_BK - rows.behaviour_BK, self.config.importance_cap)
+            advantages_BK = advantages_BK * figures["importance"]
         loss_BK = self.surrogate(log_probs_BK, old_BK, advantages_BK, rows)
         if self.config.kl > 0:
-            assert self.start is not None
-            start_BK = token_log_probs(self._log_probs_of(self.start, rows), rows.sequences.targets_BK)
-            penalty_BK = k3(start_BK - log_probs_BK)
+            penalty_BK = k3(self._of_start(rows) - log_probs_BK)
             loss_BK = loss_BK + self.config.kl * penalty_BK
             figures["kl"] = penalty_BK.detach()
         return TokenLoss(loss_BK, figures)
@@ -71,39 +83,44 @@ class ClippedPolicyGradient(OnLogits):
         """The clipped objective of each token, to be minimised, loss_BK."""
         return clipped_policy_loss(log_probs_BK, old_BK, advantages_BK, self.config.clip, self.high)
 
-    def divergence(self, logits_BKV: Tensor, rows: Rows) -> Tensor:
-        log_probs_BKV = self._tempered(logits_BKV)
-        log_probs_BK = token_log_probs(log_probs_BKV, rows.sequences.targets_BK)
-        top = self.config.top
-        if top.against == "old":
-            old_BK = rows.old_log_probs_BK
-            assert old_BK is not None  # the config sees to it
-            return self._divergence(top.divergence, log_probs_BKV, log_probs_BK - old_BK, self.old, rows)
-        assert self.start is not None
-        start_BKV = self._log_probs_of(self.start, rows)
-        if top.divergence == "js":
-            return jensen_shannon(log_probs_BKV, start_BKV)
-        # The tokens were drawn from the policy: k3 estimates KL(π_θ ‖ π_start).
-        return k3(token_log_probs(start_BKV, rows.sequences.targets_BK) - log_probs_BK)
+    def _targets(self, model: PreTrainedModel, hidden_BKH: Tensor, rows: Rows) -> tuple[Tensor, Tensor]:
+        return target_log_probs(model, hidden_BKH, rows.sequences, self.config.temperature)
 
-    def _weight(self, log_probs_BKV: Tensor, log_ratio_BK: Tensor, rows: Rows) -> Tensor:
+    @torch.no_grad()
+    def _of_start(self, rows: Rows) -> Tensor:
+        """log π_start of the targets, start_BK."""
+        assert self.start is not None
+        return self._targets(self.start, trained_hidden(self.start, rows.sequences), rows)[0]
+
+    def _weight(self, policy: PreTrainedModel, hidden_BKH: Tensor, rows: Rows) -> Tensor:
         weighting = self.config.weighting
-        moved_BK = self._divergence(weighting.divergence, log_probs_BKV, log_ratio_BK, self.old, rows)
+        with torch.no_grad():
+            moved_BK = self._since_rollouts(weighting.divergence, policy, hidden_BKH, rows)
         alpha = weighting.alpha if weighting.type == "high_kl" else -weighting.alpha
         return divergence_weights(moved_BK, alpha, weighting.scale)
 
-    def _divergence(
-        self, kind: Divergence, log_probs_BKV: Tensor, log_ratio_BK: Tensor, old: PreTrainedModel | None, rows: Rows
-    ) -> Tensor:
+    def moved(self, policy: PreTrainedModel, hidden_BKH: Tensor, rows: Rows) -> Tensor:
+        """What decides which tokens are trained on, divergence_BK."""
+        top = self.config.top
+        if top.against == "old":
+            return self._since_rollouts(top.divergence, policy, hidden_BKH, rows)
+        if top.divergence == "js":
+            return self._jensen_shannon(policy, hidden_BKH, self.start, rows)
+        # The tokens were drawn from the policy: k3 estimates KL(π_θ ‖ π_start).
+        return k3(self._of_start(rows) - self._targets(policy, hidden_BKH, rows)[0])
+
+    def _since_rollouts(self, kind: Divergence, policy: PreTrainedModel, hidden_BKH: Tensor, rows: Rows) -> Tensor:
         """How far the policy is from the one that made the rollouts, divergence_BK."""
-        if kind == "k3":
-            return k3(log_ratio_BK)  # r = π_θ/π_old at y ~ π_old: estimates KL(π_old ‖ π_θ)
-        assert old is not None
-        return jensen_shannon(log_probs_BKV, self._log_probs_of(old, rows))
+        if kind == "js":
+            return self._jensen_shannon(policy, hidden_BKH, self.old, rows)
+        assert rows.old_log_probs_BK is not None  # the config sees to it
+        # r = π_θ/π_old at y ~ π_old: estimates KL(π_old ‖ π_θ)
+        return k3(self._targets(policy, hidden_BKH, rows)[0] - rows.old_log_probs_BK)
 
-    def _tempered(self, logits_BKV: Tensor) -> Tensor:
-        return (logits_BKV / self.config.temperature).log_softmax(dim=-1)
-
-    @torch.no_grad()
-    def _log_probs_of(self, model: PreTrainedModel, rows: Rows) -> Tensor:
-        return self._tempered(trained_logits(model, rows.sequences))
+    def _jensen_shannon(
+        self, policy: PreTrainedModel, hidden_BKH: Tensor, other: PreTrainedModel | None, rows: Rows
+    ) -> Tensor:
+        assert other is not None
+        read = (policy, hidden_BKH), (other, trained_hidden(other, rows.sequences))
+        own_BKV, other_BKV = (all_log_probs(*one, self.config.temperature) for one in read)
+        return jensen_shannon(own_BKV, other_BKV)

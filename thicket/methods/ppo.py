@@ -73,8 +73,8 @@ class Ppo(ClippedPolicyGradient):
     def weights(self, rows: Rows) -> Tensor:
         return token_mean_weights(rows.sequences.mask_BK)
 
-    def token_loss(self, logits_BKV: Tensor, rows: Rows) -> TokenLoss:
-        of_policy = super().token_loss(logits_BKV, rows)
+    def token_loss(self, policy: PreTrainedModel, hidden_BKH: Tensor, rows: Rows) -> TokenLoss:
+        of_policy = super().token_loss(policy, hidden_BKH, rows)
         values_BK = self._values(rows.sequences)
         old_BK, returns_BK = rows.kept["values"], rows.kept["returns"]
         of_critic_BK = clipped_value_loss(values_BK, old_BK, returns_BK, self.config.value_clip)

@@ -23,8 +23,8 @@ ADAPTERS = "adapter_model.safetensors"
 def adapt(model: PreTrainedModel, lora: Lora, seed: int) -> PreTrainedModel:
     """The model with fresh adapters, which alone are trained; at first it answers as before, since B is 0.
 
-    `seed` draws the adapters' A. Raises: ValueError where no module has one of the names in `targets`, or where dropout
-    is asked for on experts whose weights are one tensor.
+    `seed` draws the adapters' A. Raises: ValueError where no module has one of the names in `targets` or the head has,
+    or where dropout is asked for on experts whose weights are one tensor.
     """
     from peft import LoraConfig, get_peft_model
 
@@ -56,6 +56,9 @@ def _check(model: PreTrainedModel, lora: Lora) -> None:
             close = nearest(target, linear)
             allowed = ", ".join([ALL, *linear]) + (f"; did you mean: {close}" if close else "")
             raise ValueError(f"method.lora.targets = {target}: the model has no such linear layer; allowed: {allowed}")
+    head = model.get_output_embeddings()
+    if any(module is head and name.rpartition(".")[2] in targets for name, module in model.named_modules()):
+        raise ValueError("method.lora.targets: the head can't be adapted, since losses read its weights chunk by chunk")
     if lora.dropout > 0 and any(is_expert(name) for name, _ in model.named_parameters()):
         raise ValueError("method.lora.dropout: it has to be 0 on a mixture of experts, whose weights are one tensor")
 

@@ -75,6 +75,14 @@ def divergence_weights(divergence_BT: Tensor, alpha: float, scale: float) -> Ten
     return 1 + scale * (torch.sigmoid(alpha * divergence_BT) - 0.5)
 
 
+def importance_weights(log_ratio_BT: Tensor, cap: float) -> Tensor:
+    """min(π_old/μ, C) with μ the distribution that the sampler drew from, weights_BT.
+
+    Truncated importance sampling (Ionides 2008): it corrects for a sampler that computes otherwise than the trainer.
+    """
+    return log_ratio_BT.exp().clamp(max=cap)
+
+
 ROUNDING = 1e-9
 """Of a product of a share and a number of tokens, in tokens."""
 

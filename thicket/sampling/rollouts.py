@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from thicket.models.head import head_logits, hidden_states
 from thicket.models.pooled import Pooled
 from thicket.ops import draws
 from thicket.sampling.decode import Decoding, Rows, decode, ends, texts
@@ -73,7 +72,7 @@ def respond(
 class Sequences:
     """Prompts with their responses, right-padded: under a causal mask no other mask is needed.
 
-    The logits that are trained are those at `positions_K`, which predict the response tokens of all rows; K is T where
+    What is trained are the hidden states at `positions_K`, which predict the response tokens of all rows; K is T where
     all prompts are of one length.
     """
 
@@ -126,17 +125,3 @@ def sequences(prompts: list[list[int]], responses: list[list[int]], device: torc
         mask_BK=mask_BL[:, first + 1 :].to(device),
         lengths_B=torch.tensor(lengths, device=device),
     )
-
-
-def logits_of(model: PreTrainedModel, batch: Sequences) -> Tensor:
-    """The logits that predict the responses, logits_BKV in float32 (of picked positions, logits_1NV)."""
-    if batch.row_N is None:
-        return model(input_ids=batch.ids_BL, logits_to_keep=batch.positions_K, use_cache=False).logits.float()
-    return logits_at(model, batch, hidden_states(model, batch.ids_BL))
-
-
-def logits_at(model: PreTrainedModel, batch: Sequences, hidden_BLH: Tensor) -> Tensor:
-    """The same, out of the trunk's hidden states."""
-    if batch.row_N is None:
-        return head_logits(model, hidden_BLH[:, batch.positions_K]).float()
-    return head_logits(model, hidden_BLH[batch.row_N, batch.positions_K]).float().unsqueeze(0)

@@ -1,4 +1,4 @@
-"""Training on fixed texts: cross-entropy on the responses. Legend: B texts, K trained positions, V vocabulary."""
+"""Training on fixed texts: cross-entropy on the responses. Legend: B texts, K trained positions, H hidden width."""
 
 from dataclasses import replace
 
@@ -8,10 +8,10 @@ from transformers import PreTrainedModel
 from thicket.config.imitation import Imitation
 from thicket.methods.texts import Text
 from thicket.ops import draws
-from thicket.ops.log_probs import token_log_probs
 from thicket.sampling.environment import Environment
 from thicket.sampling.prompts import Tokenizer
-from thicket.sampling.rollouts import logits_of, sequences
+from thicket.sampling.reading import target_log_probs, trained_hidden
+from thicket.sampling.rollouts import sequences
 from thicket.training.curves import Row
 from thicket.training.ledger import Ledger
 from thicket.training.loop import Steps, chunks
@@ -72,14 +72,15 @@ class ImitationTraining(Steps):
         The denominator is that of the whole step, so that gradients of micro-batches sum to the whole's.
         """
         self.model.train()
+        texts = sorted(texts, key=lambda text: len(text.prompt) + len(text.response))  # little padding in a micro-batch
         count, total = sum(len(text.response) for text in texts), 0.0
         for part in chunks(len(texts), self.config.micro_batch):
             micro = texts[part]
             batch = sequences([text.prompt for text in micro], [text.response for text in micro], self.device)
             with torch.random.fork_rng(self._generators()):  # Only an adapter's dropout draws from it.
                 torch.manual_seed(draws.key(self.seed, DROPOUT, self.step, part.start) >> 1)
-                logits_BKV = logits_of(self.model, batch)
-            log_probs_BK = token_log_probs(logits_BKV.log_softmax(dim=-1), batch.targets_BK)
+                hidden_BKH = trained_hidden(self.model, batch)
+            log_probs_BK, _ = target_log_probs(self.model, hidden_BKH, batch)
             loss = -(log_probs_BK * batch.mask_BK).sum() / count
             self.manual_backward(loss)
             total += float(loss.detach())

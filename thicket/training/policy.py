@@ -17,9 +17,8 @@ from transformers import PreTrainedModel
 from thicket.config.on_policy import OnPolicy
 from thicket.methods.method import Method, Rows, stacked
 from thicket.ops import draws
-from thicket.ops.log_probs import token_log_probs
 from thicket.sampling.prompts import Tokenizer
-from thicket.sampling.reading import trained_logits
+from thicket.sampling.reading import target_log_probs, trained_hidden
 from thicket.sampling.rollouts import Request, Response, sequences
 from thicket.training.asking import Arena, Asked, answered, in_sequence, in_turn
 from thicket.training.curves import Row
@@ -210,6 +209,7 @@ class PolicyTraining(Steps):
             rewards_B=torch.tensor([self._reward(rollout) for rollout in rollouts], device=self.device),
             longest_B=torch.tensor([r.arena.domain.window.response for r in rollouts], device=self.device),
             advantages_BK=torch.zeros_like(batch.mask_BK),
+            behaviour_BK=_behaviour(rollouts, batch.targets_BK.shape[1]).to(self.device),
             own_B=torch.tensor([float(rollout.own) for rollout in rollouts], device=self.device),
         )
 
@@ -230,8 +230,8 @@ class PolicyTraining(Steps):
     def _old_log_probs(self, rows: Rows) -> Tensor:
         parts = []
         for micro in self._micro_batches(rows):
-            logits_BKV = trained_logits(self.model, micro.sequences) / self.config.temperature
-            parts.append(token_log_probs(logits_BKV.log_softmax(dim=-1), micro.sequences.targets_BK))
+            hidden_BKH = trained_hidden(self.model, micro.sequences)
+            parts.append(target_log_probs(self.model, hidden_BKH, micro.sequences, self.config.temperature)[0])
         self.ledger.forward(int(rows.sequences.lengths_B.sum()))
         return stacked(parts, rows.sequences.mask_BK.shape[1])
 
@@ -241,11 +241,11 @@ class PolicyTraining(Steps):
 
     def _update(self, rows: Rows, index: int) -> Row:
         """One optimizer step on some rows: gradients of micro-batches add up to that of the whole."""
-        weights_BK = self.method.weights(rows)
+        weights_BK, order_B = self.method.weights(rows), self.method.in_order(rows)
         total, count, figures = 0.0, 0.0, {}
-        for part in chunks(len(rows.sequences), self.config.micro_batch):
-            micro = rows.rows(torch.arange(part.start, part.stop, device=self.device))
-            weights_NK = weights_BK[part, : len(micro.sequences.positions_K)]
+        for index_N in order_B.split(self.config.micro_batch):
+            micro = rows.rows(index_N)
+            weights_NK = weights_BK[index_N, : len(micro.sequences.positions_K)]
             found = self.method.update(self.model, micro, weights_NK)
             self.manual_backward(found.loss)
             total += float(found.loss.detach())
@@ -296,3 +296,13 @@ class PolicyTraining(Steps):
         self.best = (best[0], best[1]) if best else None
         self.dealt = checkpoint["thicket"]["dealt"]
         self.dealt_to, self.method.state = checkpoint["thicket"]["dealt_to"], checkpoint["thicket"]["method"]
+
+
+def _behaviour(rollouts: list[Rollout], columns: int) -> Tensor:
+    """Behaviour log-probabilities where the responses' tokens are targets, behaviour_BK; 0 elsewhere."""
+    first = min(len(rollout.prompt) for rollout in rollouts)
+    behaviour_BK = torch.zeros((len(rollouts), columns))
+    for row, rollout in enumerate(rollouts):
+        start = len(rollout.prompt) - first
+        behaviour_BK[row, start : start + len(rollout.response.tokens)] = torch.tensor(rollout.response.log_probs)
+    return behaviour_BK
