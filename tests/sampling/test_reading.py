@@ -29,7 +29,7 @@ FAMILIES = {
     "experts": lambda: Qwen3MoeForCausalLM(Qwen3MoeConfig(**SMALL, **EXPERTS)),
     "adapters": lambda: adapt(LlamaForCausalLM(LlamaConfig(**SMALL)), Lora(rank=2), seed=0),
 }
-PROMPTS = [[3, 4, 5, 6, 7]] * 3 + [[3, 4, 5, 6, 8, 9, 10]] * 2
+PROMPTS = [[3, 4, 5, 6, 7]] * 3 + [[3, 4, 5, 6, 7, 8, 9, 10]] * 2
 RESPONSES = [[11, 12, 13], [14], [15, 16, 17, 18], [11, 12], [19]]
 
 
@@ -47,13 +47,12 @@ def gradients(model: Any, log_probs_BK: Tensor, batch: Sequences) -> list[Tensor
     return list(torch.autograd.grad((log_probs_BK * weights_BK).sum(), trained))
 
 
-@pytest.mark.parametrize("family", FAMILIES)
-def test_as_if_every_row_were_read_alone(family: str) -> None:
-    model, batch = model_of(family), sequences(PROMPTS, RESPONSES, "cpu")
-    plain_BKV = (plain_logits(model, batch) / 0.7).log_softmax(dim=-1)
+def check(model: Any, batch: Sequences) -> None:
+    plain_BKV, inside_BK = (plain_logits(model, batch) / 0.7).log_softmax(dim=-1), batch.mask_BK > 0
     plain_BK = plain_BKV.gather(-1, batch.targets_BK.unsqueeze(-1)).squeeze(-1) * batch.mask_BK
     hidden_BKH = trained_hidden(model, batch)
-    torch.testing.assert_close(all_log_probs(model, hidden_BKH, 0.7), plain_BKV, rtol=1e-5, atol=1e-5)
+    all_BKV = all_log_probs(model, hidden_BKH, 0.7)
+    torch.testing.assert_close(all_BKV[inside_BK], plain_BKV[inside_BK], rtol=1e-5, atol=1e-5)
     found_BK, entropy_BK = target_log_probs(model, hidden_BKH, batch, 0.7)
     torch.testing.assert_close(found_BK, plain_BK, rtol=1e-5, atol=1e-5)
     entropies_BK = -(plain_BKV.exp() * plain_BKV).sum(dim=-1) * batch.mask_BK
@@ -61,6 +60,24 @@ def test_as_if_every_row_were_read_alone(family: str) -> None:
     expected = gradients(model, plain_BK, batch)
     for found, wanted in zip(gradients(model, found_BK, batch), expected, strict=True):
         torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_as_if_every_row_were_read_alone(family: str) -> None:
+    check(model_of(family), sequences(PROMPTS, RESPONSES, "cpu"))
+
+
+def test_rows_that_are_left_out_of_the_loss() -> None:
+    batch = sequences(PROMPTS, RESPONSES, "cpu")
+    for row in (1, 4):
+        batch.mask_BK[row] = 0
+    check(model_of("llama"), batch)
+
+
+def test_some_of_the_rows() -> None:
+    batch = sequences(PROMPTS, RESPONSES, "cpu")
+    for rows in ([3, 4], [0, 1, 2], [1, 0, 4, 3]):
+        check(model_of("llama"), batch.rows(torch.tensor(rows)))
 
 
 def read(model: Any, batch: Sequences) -> int:
@@ -78,16 +95,15 @@ def read(model: Any, batch: Sequences) -> int:
 
 def test_what_is_read() -> None:
     model = model_of("llama")
-    # Two beginnings of five tokens; beyond them five rows of four, without the last token, which predicts nothing.
-    prompts = [[3, 4, 5, 6, 7]] * 3 + [[3, 4, 5, 6, 8]] * 2
-    assert read(model, sequences(prompts, [[9, 10, 11, 12, 13]] * 5, "cpu")) == 2 * 5 + 5 * 4
-    # Responses of one token lie in no second pass.
-    assert read(model, sequences(prompts, [[9]] * 5, "cpu")) == 2 * 5
+    # Two prompts, padded to eight tokens; beyond them five rows of four, without the last token.
+    assert read(model, sequences(PROMPTS, [[9, 10, 11, 12, 13]] * 5, "cpu")) == 2 * 8 + 5 * 4
+    # Responses of one token want no second pass.
+    assert read(model, sequences(PROMPTS, [[9]] * 5, "cpu")) == 2 * 8
 
 
 def test_rows_with_little_in_common_are_read_as_they_are() -> None:
     model = model_of("llama")
-    apart = sequences([[3, 4], [5, 6], [7, 8]], [[9, 10]] * 3, "cpu")
+    apart = sequences([[3, 4, place] for place in range(5, 10)], [[9] * 20] * 5, "cpu")
     assert read(model, apart) == apart.ids_BL.numel()
-    long = sequences([[3]] * 3, [[9] * 20] * 3, "cpu")
+    long = sequences([[3]] * 3, [[9] * 40] * 3, "cpu")
     assert read(model, long) == long.ids_BL.numel()

@@ -1,9 +1,9 @@
 """What a model makes of responses: hidden states where their tokens are predicted, and the tokens' log-probabilities.
 
-The responses to a prompt follow one another in a batch: most of what a plain forward pass reads, it reads once for each
-response; here what rows have in common at their beginning is read once. Logits are made of response tokens alone, some
-at a time. Legend: U beginnings, B rows, C tokens of a beginning, L tokens of prompt and response, K trained positions,
-H hidden width, V vocabulary.
+A plain forward pass reads a prompt once for each response to it; here it is read once for all that follow one another.
+Logits are made of response tokens alone, some at a time. Legend: U prompts, P the longest prompt's tokens, B rows, R
+the longest response's tokens but the last, which predicts nothing, L tokens of prompt and response, K trained
+positions, H hidden width, V vocabulary.
 """
 
 from typing import Any
@@ -19,34 +19,50 @@ from thicket.sampling.slots import cache_keyword
 
 WORTH = 0.1
 """Of a batch's tokens: what has to be saved before two passes over the layers are better than one."""
+NOTHING = -1
+"""Where a prompt has no token; no vocabulary has this one."""
 CHUNK_BYTES = 2**28
 """Memory for logits: tokens go through the head in chunks of this size."""
 
 
 def trained_hidden(model: PreTrainedModel, batch: Sequences) -> Tensor:
-    """The trunk's last hidden states at the trained positions, hidden_BKH; of picked positions, hidden_1NH."""
+    """The trunk's last hidden states at the trained positions where the mask is, hidden_BKH; of picked positions,
+    hidden_1NH."""
     if batch.row_N is not None:
         return hidden_states(model, batch.ids_BL)[batch.row_N, batch.positions_K].unsqueeze(0)
-    common = int(batch.positions_K[0]) + 1  # tokens of the shortest prompt
-    first_UC, row_B = torch.unique_consecutive(batch.ids_BL[:, :common], dim=0, return_inverse=True)
-    if (len(batch) - len(first_UC)) * common < WORTH * batch.ids_BL.numel():
+    # A row that was left out of the loss counts as one with the shortest prompt: what follows it is read all the same.
+    prompt_B1 = batch.positions_K[0] + 1 + (batch.mask_BK > 0).int().argmax(dim=1, keepdim=True)
+    place_BP = torch.arange(-int(prompt_B1.max()), 0, device=prompt_B1.device) + prompt_B1
+    left_BP = batch.ids_BL.gather(1, place_BP.clamp(min=0)).masked_fill(place_BP < 0, NOTHING)
+    prompts_UP, row_B = torch.unique_consecutive(left_BP, dim=0, return_inverse=True)
+    rest = int((batch.lengths_B - prompt_B1.squeeze(1)).max()) - 1
+    if prompts_UP.numel() + len(batch) * rest > (1 - WORTH) * batch.ids_BL.numel():
         return hidden_states(model, batch.ids_BL)[:, batch.positions_K]
-    return _hidden(model, first_UC, row_B, batch.ids_BL[:, common:-1])
+    place_BR = prompt_B1 + torch.arange(rest, device=prompt_B1.device)
+    hidden_BSH = _hidden(model, prompts_UP, row_B, batch.ids_BL, place_BR)
+    column_BK = (batch.positions_K - (prompt_B1 - 1)).clamp(0, rest)
+    return hidden_BSH.gather(1, column_BK.unsqueeze(-1).expand(-1, -1, hidden_BSH.shape[-1]))
 
 
-def _hidden(model: Any, first_UC: Tensor, row_B: Tensor, rest_BK: Tensor) -> Tensor:
-    """Hidden states after each beginning and after each token that a row has beyond it, hidden_BKH.
+def _hidden(model: Any, prompts_UP: Tensor, row_B: Tensor, ids_BL: Tensor, place_BR: Tensor) -> Tensor:
+    """Hidden states after each row's prompt and after its response tokens, hidden_BSH with S = 1 + R.
 
-    The cache keeps its graph: what the rows do to a beginning's keys and values comes together in it.
+    The cache keeps its graph: what the rows do to the keys and values of their prompt comes together in it.
     """
     trunk, cache = plain(model).base_model, DynamicCache(config=plain(model).config)
     given: dict[str, Any] = {"use_cache": True, cache_keyword(model): cache}
-    last_UH = trunk(input_ids=first_UC, **given).last_hidden_state[:, -1]
-    if not rest_BK.shape[1]:
-        return last_UH[row_B].unsqueeze(1)
+    mask_UP = prompts_UP != NOTHING
+    position_UP = (mask_UP.cumsum(dim=1) - 1).clamp(min=0)
+    ids_UP = prompts_UP.clamp(min=0)
+    read = trunk(input_ids=ids_UP, attention_mask=mask_UP, position_ids=position_UP, **given).last_hidden_state
+    last_B1H = read[row_B, -1:]
+    if not place_BR.shape[1]:
+        return last_B1H
     cache.batch_select_indices(row_B)
-    rest_BKH = trunk(input_ids=rest_BK, **given).last_hidden_state
-    return torch.cat([last_UH[row_B].unsqueeze(1), rest_BKH], dim=1)
+    ids_BR = ids_BL.gather(1, place_BR.clamp(max=ids_BL.shape[1] - 1))
+    mask_BL = torch.cat([mask_UP[row_B], torch.ones_like(ids_BR, dtype=torch.bool)], dim=1)
+    rest = trunk(input_ids=ids_BR, attention_mask=mask_BL, position_ids=place_BR, **given).last_hidden_state
+    return torch.cat([last_B1H, rest], dim=1)
 
 
 def target_log_probs(
