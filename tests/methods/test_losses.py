@@ -143,8 +143,30 @@ def test_what_the_sampler_computed_otherwise_is_weighed() -> None:
 
 def test_micro_batches_hold_rows_of_like_length_and_prompts_whole() -> None:
     batch = sequences([[5], [5], [6], [6], [7], [7]], [[9] * length for length in (2, 7, 1, 3, 5, 4)], "cpu")
-    rows = Rows(batch, ["sort"] * 6, torch.zeros(6), torch.zeros(6), torch.zeros_like(batch.mask_BK))
+    rows = Rows(batch, ["sort"] * 6, torch.zeros(6), torch.zeros(6), torch.ones_like(batch.mask_BK))
     assert recipe("grpo").in_order(rows).tolist() == [2, 3, 4, 5, 0, 1]
+
+
+@pytest.mark.parametrize("name", ["grpo", "dapo", "dr_grpo", "gspo"])
+def test_a_prompt_whose_rewards_are_equal_is_not_read_and_gives_no_gradient(name: str) -> None:
+    def gradient_of(rows: Rows, order_N: Tensor) -> Tensor:
+        model: Any = random_model(0).float()
+        model.lm_head.weight.requires_grad_(True)
+        part = rows.rows(order_N)
+        weights_NK = method.weights(rows)[order_N, : part.advantages_BK.shape[1]]
+        method.update(model, part, weights_NK).loss.backward()
+        return model.lm_head.weight.grad
+
+    method = recipe(name)
+    rows = method.prepare(replace(rows_of(), rewards_B=torch.tensor([0.5, 0.5, 0.25, 0.75])), 64)
+    assert method.in_order(rows).tolist() == [2, 3]
+    torch.testing.assert_close(gradient_of(rows, torch.tensor([2, 3])), gradient_of(rows, torch.arange(4)))
+    idle = method.prepare(replace(rows_of(), rewards_B=torch.ones(4)), 64)
+    order_N = method.in_order(idle)
+    assert order_N.tolist() == [0, 1], "the optimizer wants its step"
+    assert not gradient_of(idle, order_N).any()
+    penalised = recipe(name, kl=0.1)
+    assert sorted(penalised.in_order(idle).tolist()) == [0, 1, 2, 3]
 
 
 def naive_token_sum(advantage: Callable[[int], float], high: float) -> float:

@@ -72,7 +72,7 @@ class TokenLoss:
 
     loss_BK: Tensor
     figures: dict[str, Tensor]
-    """Name → a value for each token, figure_BK; the mean over response tokens is shown."""
+    """Name → a value for each token, figure_BK; the mean over the response tokens that are trained on is shown."""
 
 
 @dataclass(frozen=True)
@@ -157,7 +157,7 @@ class Method(Protocol):
         ...
 
     def in_order(self, rows: Rows) -> Tensor:
-        """The order in which an update goes through its rows, micro-batch after micro-batch, index_B."""
+        """The rows that give an update a gradient, in the order in which it goes through them, index_N."""
         ...
 
     def update(self, policy: PreTrainedModel, rows: Rows, weights_BK: Tensor) -> Updated:

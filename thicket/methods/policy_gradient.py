@@ -46,7 +46,13 @@ class ClippedPolicyGradient(OnRollouts):
             kept.data.copy_(now.data)
 
     def in_order(self, rows: Rows) -> Tensor:
-        return by_length(rows, self.config.group)
+        """Little padding first to last; without a penalty, only rows whose advantage gives them a gradient."""
+        order_B = by_length(rows, self.config.group)
+        moving_B = (rows.advantages_BK[order_B] != 0).any(dim=1)
+        if self.config.kl > 0:
+            return order_B
+        # One prompt at least, so that the optimizer has its step.
+        return order_B[moving_B] if moving_B.any() else order_B[: self.config.group]
 
     def update(self, policy: PreTrainedModel, rows: Rows, weights_BK: Tensor) -> Updated:
         hidden_BKH = trained_hidden(policy, rows.sequences)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from thicket.config.policy_gradient import Ppo as Config
-from thicket.methods.method import Passes, Rows, TokenLoss, stacked
+from thicket.methods.method import Passes, Rows, TokenLoss, by_length, stacked
 from thicket.methods.policy_gradient import ClippedPolicyGradient, Load
 from thicket.models.lora import adapt
 from thicket.ops.policy_gradient import clipped_value_loss, generalised_advantages, token_mean_weights, whitened
@@ -69,6 +69,10 @@ class Ppo(ClippedPolicyGradient):
     def _values(self, batch: Sequences) -> Tensor:
         assert self.critic is not None
         return self.critic(batch)
+
+    def in_order(self, rows: Rows) -> Tensor:
+        """All rows: the critic learns from each."""
+        return by_length(rows, self.config.group)
 
     def weights(self, rows: Rows) -> Tensor:
         return token_mean_weights(rows.sequences.mask_BK)

@@ -14,6 +14,8 @@ class Ledger:
     2 FLOPs a parameter and token forward, 4 backward (Kaplan et al. 2020, arXiv 2001.08361 §2.1): 2P for a token that
     is read or generated, 6P for one that is trained on. Attention's own share is left out, and so are scores on the
     selection items: every way has them. A control, or a merge that is chosen, has nothing else: they are its cost.
+    The counts are the algorithm's: a prompt that is read once for all of its responses, or a response that is not read
+    since it would give no gradient, saves time, and nothing here.
     """
 
     parameters: int = 0
