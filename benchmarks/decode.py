@@ -9,25 +9,19 @@ limit is the time to read weights, keys and values once a token, at the speed of
 """
 
 import argparse
-import importlib.metadata
-import json
 import random
-import shlex
 import statistics
-import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
 import transformers
+from common import about, random_llama, save, timed
 from torch import Tensor
-from transformers import LlamaConfig, LlamaForCausalLM
 
 from thicket.ops import draws
 from thicket.sampling.decode import Decoding, Rows, decode
-from thicket.stages.machine import commit, device
 
 SHAPES = {"cpu": (32, 48, 32), "cuda": (256, 256, 128)}
 """Rows, tokens and prompt where nothing else is asked for."""
@@ -41,14 +35,10 @@ class Case:
     """Prompts, and which tokens end a response."""
 
     def __init__(self, kind: str, rows: int, tokens: int, prompt: int):
-        torch.manual_seed(0)
-        shape = {"hidden_size": 576, "intermediate_size": 1536, "num_hidden_layers": 30, "vocab_size": 49_152}
-        heads = {"num_attention_heads": 9, "num_key_value_heads": 3, "tie_word_embeddings": True}
-        self.model: Any = LlamaForCausalLM(LlamaConfig(**shape, **heads)).to(kind, torch.bfloat16).eval()  # type: ignore[arg-type]
-        self.model.generation_config.eos_token_id = self.model.config.eos_token_id = None
+        self.model = random_llama(kind, torch.bfloat16)
         draw = random.Random(0)
-        self.prompts = [[draw.randrange(49_152) for _ in range(prompt)] for _ in range(rows)]
-        self.kind, self.tokens, self.words = kind, tokens, 49_152
+        self.kind, self.tokens, self.words = kind, tokens, self.model.config.vocab_size
+        self.prompts = [[draw.randrange(self.words) for _ in range(prompt)] for _ in range(rows)]
 
     def ends(self, name: str) -> list[int]:
         """Random weights draw words about evenly, so that a share of the words is a share of the draws."""
@@ -68,16 +58,6 @@ def bandwidth(kind: str) -> float:
     source = torch.empty(COPIED, dtype=torch.uint8, device=kind).zero_()
     target = torch.empty_like(source)
     return 2 * COPIED / min(timed(kind, lambda: target.copy_(source)) for _ in range(10))
-
-
-def timed(kind: str, work: Callable[[], Any]) -> float:
-    if kind == "cuda":
-        torch.cuda.synchronize()
-    started = time.perf_counter()
-    work()
-    if kind == "cuda":
-        torch.cuda.synchronize()
-    return time.perf_counter() - started
 
 
 def thicket(case: Case, ends: list[int]) -> Way:
@@ -141,10 +121,8 @@ def main() -> None:
     given = zip((options.rows, options.tokens, options.prompt), SHAPES[options.device], strict=True)
     rows, tokens, prompt = (asked or usual for asked, usual in given)
     case = Case(options.device, rows, tokens, prompt)
-    versions = {name: importlib.metadata.version(name) for name in ("torch", "transformers")}
-    where = {"command": shlex.join(["python", *sys.argv]), "commit": commit(Path(__file__).parents[1])}
-    where |= {"machine": device(), **versions, "shape": f"{rows} rows, prompt {prompt}, at most {tokens} tokens"}
-    print("\n".join(f"{name}: {value}" for name, value in where.items()))
+    where = {**about(), "shape": f"{rows} rows, prompt {prompt}, at most {tokens} tokens"}
+    print(where["shape"])
     result: dict[str, Any] = {**where, "limit": case.limit()}
     print(f"limit of the memory, whole: {result['limit']:.0f} tokens a second")
     print("responses  way                tokens/s  range              seconds    tokens  of thicket's")
@@ -157,8 +135,7 @@ def main() -> None:
                 f"{name:10} {way:17} {of['tokens a second']:9.0f}  {f'{low:.0f}–{high:.0f}':17} {of['seconds']:8.2f} "
                 f"{of['tokens']:9.0f}  {share:.3f}"
             )
-    if options.results:
-        options.results.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    save(options.results, result)
 
 
 if __name__ == "__main__":

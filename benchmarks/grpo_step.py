@@ -72,7 +72,7 @@ def thicket(case: Case, steps: int) -> Ran:
         def on_train_start(self, trainer: Any, pl_module: Any) -> None:
             pass
 
-        def on_train_batch_end(self, trainer: Any, pl_module: Any, *_: Any) -> None:
+        def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
             clock.tick(pl_module.phases["rollouts"], coin.seconds, pl_module.phases["updates"])
 
     module = training(case, deepcopy(case.model), coin, steps)
