@@ -23,7 +23,7 @@ HOUR = 3600
 
 def check(root: Path) -> int:
     """Composes and validates everything that the pipeline would run."""
-    stages = pipeline(Project(root))
+    stages = pipeline(Project(root), with_code=False)
     kinds = [planned.resolved.kind for planned in stages]
     counts = ", ".join(f"{kinds.count(kind)} {kind}" for kind in dict.fromkeys(kinds))
     print(f"All {len(stages)} stages are sound: {counts}.")
@@ -35,7 +35,7 @@ def check(root: Path) -> int:
 
 def plan(root: Path) -> int:
     """Writes dvc.yaml, and prints what each stage is expected to need."""
-    stages = pipeline(Project(root))
+    stages = pipeline(Project(root), with_code=False)
     changed = out_of_step(root, stages)
     (root / "dvc.yaml").write_text(dvcfile(root, stages), encoding="utf-8")
     forget_removed(root, stages)

@@ -37,7 +37,7 @@ def use(root: Path, name: str, force: bool) -> int:
     if path.is_file() and path.read_text(encoding="utf-8") not in texts.values() and not force:
         raise ConfigError([Problem(PARAMS, "", "", EDITED)])
     file = read_yaml(project.library.root / EXPERIMENTS / f"{name}.yaml", f"conf/{EXPERIMENTS}/{name}.yaml")
-    pipeline(project.with_params(file.layers()))
+    pipeline(project.with_params(file.layers()), with_code=False)
     path.write_text(texts[name], encoding="utf-8")
     print(f"{PARAMS} is the experiment {name}.")
     return plan(root)
