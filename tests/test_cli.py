@@ -120,6 +120,20 @@ def test_a_config_that_is_no_stage(text: str | None, wrong: str, sample: Path, c
     assert wrong in said.err.splitlines()
 
 
+def test_several_stages_run_in_turn_up_to_one_that_fails(sample: Path, command: Command) -> None:
+    command("plan")
+    command("compose")
+    folder = sample / "build/data"
+    said = command(
+        "run", "build/config/data/sort.yaml", "build/config/models/opd.yaml", "build/config/data/reverse.yaml"
+    )
+    assert said.status == 1
+    assert "build/models/sort-grpo: not a model of this pipeline" in said.err
+    assert [path.name for path in folder.iterdir()] == ["sort"]
+    assert command("run", *(f"build/config/data/{name}.yaml" for name in ("reverse", "sort"))).status == 0
+    assert sorted(path.name for path in folder.iterdir()) == ["reverse", "sort"]
+
+
 def test_the_data_stage_by_itself_makes_what_the_pipeline_makes(sample: Path, command: Command) -> None:
     command("plan")
     command("compose")

@@ -24,8 +24,10 @@ def parser() -> argparse.ArgumentParser:
     commands.add_parser("check", help="validate everything that the pipeline would run")
     commands.add_parser("plan", help="write dvc.yaml from params.yaml, with estimates of time, memory and disk")
     commands.add_parser("compose", help="write the resolved configs, build/config/ (DVC runs this)")
-    run = commands.add_parser("run", help="run the stage of a resolved config (DVC runs this)")
-    run.add_argument("config", type=Path, help="a file that `thicket compose` wrote")
+    run = commands.add_parser("run", help="run the stages of resolved configs (DVC runs this, with one)")
+    run.add_argument(
+        "config", type=Path, nargs="+", help="files that `thicket compose` wrote; several run in turn, in one process"
+    )
     experiment = commands.add_parser("experiment", help="list the experiments, or make one the project's")
     kinds = experiment.add_subparsers(dest="action", metavar="ACTION", required=True)
     kinds.add_parser("list", help="the experiments of conf/experiment")
@@ -98,7 +100,7 @@ def main(argv: list[str] | None = None) -> int:
 
     root = project_root(Path.cwd())
     if arguments.command == "run":
-        arguments.config = Path(os.path.relpath(arguments.config, root))
+        arguments.config = [Path(os.path.relpath(config, root)) for config in arguments.config]
     if arguments.command == "analyze":
         arguments.overrides = [_folder_from_here(text) for text in arguments.overrides]
     os.chdir(root)  # what a config names is relative to it
@@ -150,12 +152,12 @@ def _dispatch(arguments: argparse.Namespace, root: Path) -> int:
     if command == "run":
         from thicket import warm
 
-        status = warm.run(arguments.config)
+        status = warm.run(arguments.config[0]) if len(arguments.config) == 1 else None
         if status is not None:
             return status
         from thicket.stages import launch
 
-        return launch.run_config(root, arguments.config)
+        return next(filter(None, (launch.run_config(root, config) for config in arguments.config)), 0)
     if command == "analyze":
         from thicket.plan import analyses
 
