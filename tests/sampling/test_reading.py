@@ -101,6 +101,16 @@ def test_what_is_read() -> None:
     assert read(model, sequences(PROMPTS, [[9]] * 5, "cpu")) == 2 * 8
 
 
+def test_a_window_over_prompts_of_one_length_and_of_several() -> None:
+    """Those of several lengths are read as they are: a window would count the places between them and a response."""
+    model = model_of("a window shorter than the prompts")
+    alike = sequences([[3, 4, 5, 6, 7]] * 3 + [[3, 4, 5, 6, 8]] * 2, RESPONSES, "cpu")
+    check(model, alike)
+    assert read(model, alike) == 2 * 5 + 5 * 3
+    several = sequences(PROMPTS, RESPONSES, "cpu")
+    assert read(model, several) == several.ids_BL.numel()
+
+
 def test_rows_with_little_in_common_are_read_as_they_are() -> None:
     model = model_of("llama")
     apart = sequences([[3, 4, place] for place in range(5, 10)], [[9] * 20] * 5, "cpu")

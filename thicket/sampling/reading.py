@@ -15,7 +15,7 @@ from transformers import DynamicCache, PreTrainedModel
 from thicket.models.head import head_logits, head_of, hidden_states, plain
 from thicket.ops.chosen import chosen_log_probs
 from thicket.sampling.rollouts import Sequences
-from thicket.sampling.slots import cache_keyword
+from thicket.sampling.slots import cache_keyword, window_of
 
 WORTH = 0.1
 """Of a batch's tokens: what has to be saved before two passes over the layers are better than one."""
@@ -32,11 +32,12 @@ def trained_hidden(model: PreTrainedModel, batch: Sequences) -> Tensor:
         return hidden_states(model, batch.ids_BL)[batch.row_N, batch.positions_K].unsqueeze(0)
     # A row that was left out of the loss counts as one with the shortest prompt: what follows it is read all the same.
     prompt_B1 = batch.positions_K[0] + 1 + (batch.mask_BK > 0).int().argmax(dim=1, keepdim=True)
-    place_BP = torch.arange(-int(prompt_B1.max()), 0, device=prompt_B1.device) + prompt_B1
-    left_BP = batch.ids_BL.gather(1, place_BP.clamp(min=0)).masked_fill(place_BP < 0, NOTHING)
-    prompts_UP, row_B = torch.unique_consecutive(left_BP, dim=0, return_inverse=True)
+    place_P = torch.arange(int(prompt_B1.max()), device=prompt_B1.device)
+    of_rows_BP = batch.ids_BL[:, : len(place_P)].masked_fill(place_P >= prompt_B1, NOTHING)
+    prompts_UP, row_B = torch.unique_consecutive(of_rows_BP, dim=0, return_inverse=True)
     rest = int((batch.lengths_B - prompt_B1.squeeze(1)).max()) - 1
-    if prompts_UP.numel() + len(batch) * rest > (1 - WORTH) * batch.ids_BL.numel():
+    saved = 1 - (prompts_UP.numel() + len(batch) * rest) / batch.ids_BL.numel()
+    if saved < WORTH or (window_of(model) is not None and bool((prompts_UP == NOTHING).any())):
         return hidden_states(model, batch.ids_BL)[:, batch.positions_K]
     place_BR = prompt_B1 + torch.arange(rest, device=prompt_B1.device)
     hidden_BSH = _hidden(model, prompts_UP, row_B, batch.ids_BL, place_BR)
@@ -47,22 +48,24 @@ def trained_hidden(model: PreTrainedModel, batch: Sequences) -> Tensor:
 def _hidden(model: Any, prompts_UP: Tensor, row_B: Tensor, ids_BL: Tensor, place_BR: Tensor) -> Tensor:
     """Hidden states after each row's prompt and after its response tokens, hidden_BSH with S = 1 + R.
 
-    The cache keeps its graph: what the rows do to the keys and values of their prompt comes together in it.
+    Shorter prompts are padded on the right, where a causal mask hides the padding from them: between a prompt and its
+    responses lies a gap, which a window that counts places would take for tokens. The cache keeps its graph: what the
+    rows do to the keys and values of their prompt comes together in it.
     """
     trunk, cache = plain(model).base_model, DynamicCache(config=plain(model).config)
     given: dict[str, Any] = {"use_cache": True, cache_keyword(model): cache}
     mask_UP = prompts_UP != NOTHING
-    position_UP = (mask_UP.cumsum(dim=1) - 1).clamp(min=0)
-    ids_UP = prompts_UP.clamp(min=0)
-    read = trunk(input_ids=ids_UP, attention_mask=mask_UP, position_ids=position_UP, **given).last_hidden_state
-    last_B1H = read[row_B, -1:]
+    read_UPH = trunk(input_ids=prompts_UP.clamp(min=0), **given).last_hidden_state
+    last_UH = read_UPH[torch.arange(len(mask_UP), device=mask_UP.device), mask_UP.sum(dim=1) - 1]
+    last_B1H = last_UH[row_B].unsqueeze(1)
     if not place_BR.shape[1]:
         return last_B1H
     cache.batch_select_indices(row_B)
     ids_BR = ids_BL.gather(1, place_BR.clamp(max=ids_BL.shape[1] - 1))
-    mask_BL = torch.cat([mask_UP[row_B], torch.ones_like(ids_BR, dtype=torch.bool)], dim=1)
-    rest = trunk(input_ids=ids_BR, attention_mask=mask_BL, position_ids=place_BR, **given).last_hidden_state
-    return torch.cat([last_B1H, rest], dim=1)
+    if not mask_UP.all():
+        given["attention_mask"] = torch.cat([mask_UP[row_B], torch.ones_like(ids_BR, dtype=torch.bool)], dim=1)
+    rest_BRH = trunk(input_ids=ids_BR, position_ids=place_BR, **given).last_hidden_state
+    return torch.cat([last_B1H, rest_BRH], dim=1)
 
 
 def target_log_probs(

@@ -30,10 +30,10 @@ class Reader:
         self.model, self.words, self.length = model, words, length
         self._trunk = plain(model).base_model
         self._keyword = cache_keyword(model)
-        self._config = plain(model).config.get_text_config()
-        kinds = set(getattr(self._config, "layer_types", None) or ())
-        if kinds - READABLE:
-            raise ValueError(f"{type(plain(model)).__name__}: layers of {sorted(kinds - READABLE)} can't be decoded")
+        self._window = window_of(model)
+        if _kinds(model) - READABLE:
+            wrong = sorted(_kinds(model) - READABLE)
+            raise ValueError(f"{type(plain(model)).__name__}: layers of {wrong} can't be decoded")
         self._layers: list[Any] = []  # of _SlotLayer
 
     def read_prompts(self, ids_UP: Tensor, lengths_U: Tensor) -> tuple[Tensor, Cache]:
@@ -78,12 +78,10 @@ class Reader:
         place_L, at_S1 = torch.arange(reach, device=at_S.device), at_S.unsqueeze(1)
         visible_SL = place_L <= at_S1
         full_S11L = visible_SL[:, None, None, :]
-        window = getattr(self._config, "sliding_window", None)
-        kinds = getattr(self._config, "layer_types", None)
-        if window is None or (kinds and SLIDING not in kinds):
+        if self._window is None:
             return full_S11L
-        near_S11L = (visible_SL & (place_L > at_S1 - window))[:, None, None, :]
-        return {"full_attention": full_S11L, SLIDING: near_S11L} if kinds else near_S11L
+        near_S11L = (visible_SL & (place_L > at_S1 - self._window))[:, None, None, :]
+        return {"full_attention": full_S11L, SLIDING: near_S11L} if _kinds(self.model) else near_S11L
 
 
 class _SlotLayer(CacheLayerMixin):
@@ -133,3 +131,14 @@ class _SlotLayer(CacheLayerMixin):
 def cache_keyword(model: Any) -> str:
     """What a model calls its cache: `cache` in most of transformers since 5.24, `past_key_values` before."""
     return "cache" if "cache" in signature(type(plain(model)).forward).parameters else "past_key_values"
+
+
+def window_of(model: Any) -> int | None:
+    """How many tokens the layers see, or some of them; None: all see everything."""
+    some = not _kinds(model) or SLIDING in _kinds(model)
+    return getattr(plain(model).config.get_text_config(), "sliding_window", None) if some else None
+
+
+def _kinds(model: Any) -> set[str]:
+    """Of layers; empty where the config names none."""
+    return set(getattr(plain(model).config.get_text_config(), "layer_types", None) or ())
