@@ -1,7 +1,8 @@
-"""What turns prompts into responses: one interface, and thicket's own decode loop behind it."""
+"""What turns prompts into responses: one interface, thicket's own decode loop behind it, and the choice by config."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Protocol
 
 from transformers import PreTrainedModel
@@ -55,5 +56,17 @@ class TorchSampler:
 
 
 def sampler_of(config: run.Sampler) -> Sampler:
-    """The sampler that a config asks for."""
+    """The sampler that a config asks for, one for all parts of a stage: an engine takes its share of the GPU once.
+
+    Raises: ValueError where its package is not installed.
+    """
+    return _made(config)  # type: ignore[arg-type]  # pydantic gives what is frozen a hash.
+
+
+@cache
+def _made(config: run.Sampler) -> Sampler:
+    if isinstance(config, run.VllmSampling):
+        from thicket.sampling.vllm import VllmSampler
+
+        return VllmSampler(config)
     return TorchSampler(config.batch)
