@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 import torch
 from fake_vllm import Engines, FakeLLM, installed
-from toys import DECLARED, ON_POLICY, VALUES, run, stages, toy_project
+from toys import DECLARED, ON_POLICY, VALUES, changed, run, stages, toy_project
 
 from thicket.sampling.vllm import VllmSampler
 from thicket.sampling.vllm_engine import as_in_files
+from thicket.stages.run import in_pipeline, run_stage
 
 SAMPLER = {"vllm": {"batch": 64, "dtype": "float32"}}
 METHODS = {
@@ -87,6 +88,9 @@ def test_an_evaluation_and_its_cache_of_scores(project: Path, engines: Engines) 
     run(project, "evaluate-tiny")
     assert len(engines.only.generated) == 4, "what is known is not written again"
     assert first == json.loads((project / "build/evaluation/tiny/metrics.json").read_text())["domains"]
+    other = changed(stages(project)["evaluate-tiny"], "sampler.dtype", "bfloat16")
+    run_stage(project, other, in_pipeline(project, other))
+    assert len(engines.started) == 2, "what is computed in another type is written again, by another engine"
 
 
 def test_an_edit_of_this_sampler_runs_the_stages_again_that_use_it(project: Path) -> None:
