@@ -32,6 +32,7 @@ from thicket.models.scratch import fresh_model
 from thicket.plan.pipeline import pipeline
 from thicket.sampling.environment import Environment
 from thicket.sampling.prompts import encode_prompts
+from thicket.sampling.sampler import TorchSampler
 from thicket.stages.data import item_of
 from thicket.training.asking import Arena
 from thicket.training.policy import Budget, PolicyTraining
@@ -116,7 +117,9 @@ def training(case: Case, model: Any, coin: Coin, steps: int) -> PolicyTraining:
     train = Environment(case.domain, case.items, prompts, [case.tokenizer.eos_token_id], coin.judge)
     arena = Arena(case.domain, train, replace(train, items=case.items[:1], prompts=prompts[:1]))
     method, rows = Grpo(case.config, lambda: model), case.config.prompts * case.config.group
-    return PolicyTraining(model, case.tokenizer, [arena], case.config, method, Budget(steps=steps), 0, rows)
+    return PolicyTraining(
+        model, case.tokenizer, [arena], case.config, method, Budget(steps=steps), 0, TorchSampler(rows)
+    )
 
 
 def peer(case: Case, model: Any, coin: Coin, steps: int, cache: str | None, folder: str) -> Any:

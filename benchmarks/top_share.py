@@ -21,6 +21,7 @@ from thicket.config.policy_gradient import TopShare
 from thicket.methods.grpo import Grpo
 from thicket.methods.method import Rows
 from thicket.sampling.rollouts import sequences
+from thicket.sampling.sampler import TorchSampler
 from thicket.training.policy import Budget, PolicyTraining
 
 SHARES = (1.0, 0.5, 0.2, 0.05)
@@ -41,7 +42,9 @@ def training(model: Any, share: float, micro_batch: int) -> Any:
         optimizer=Optimizer(lr=1e-9),
         micro_batch=micro_batch,
     )
-    module: Any = PolicyTraining(model, None, [], config, Grpo(config, lambda: model), Budget(steps=1), 0, 1)
+    module: Any = PolicyTraining(
+        model, None, [], config, Grpo(config, lambda: model), Budget(steps=1), 0, TorchSampler(1)
+    )
     optimizer = module.configure_optimizers()
     module.optimizers = MethodType(lambda self: optimizer, module)
     module.manual_backward = MethodType(lambda self, loss: loss.backward(), module)

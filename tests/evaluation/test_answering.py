@@ -21,6 +21,7 @@ from thicket.models.answering import read_answering, write_answering
 from thicket.models.folder import check_same_vocabulary, load_model, load_tokenizer, weights_hash
 from thicket.sampling.environment import Environment, load_environment
 from thicket.sampling.rollouts import Response
+from thicket.sampling.sampler import TorchSampler
 from thicket.stages.run import in_pipeline, run_stage
 
 NUMBER = NumberVerifier(type="number")
@@ -117,9 +118,11 @@ def evaluator(project: Path, answering: Answering, greedy: bool = False) -> Eval
     stage, folder = stages(project)["evaluate-tiny"], project / "build/models/tiny"
     tokenizer = load_tokenizer(folder)
     asked = load_environment(stage.domains[0], project / "build/data/sort", "test", tokenizer)
-    module = Evaluator(load_model(folder), tokenizer, [asked], way_of(answering, SETTINGS), 1, greedy, 0, 64)
+    module = Evaluator(
+        load_model(folder), tokenizer, [asked], way_of(answering, SETTINGS), 1, greedy, 0, TorchSampler(64)
+    )
     plain = way_of(Answering(temperature=0.0), SETTINGS)
-    found = Evaluator(module.model, tokenizer, [asked], plain, 1, False, 0, 64)._responses(
+    found = Evaluator(module.model, tokenizer, [asked], plain, 1, False, 0, TorchSampler(64))._responses(
         asked, range(len(asked.items)), plain.decoding, 1
     )
     items = [

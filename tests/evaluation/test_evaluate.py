@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from toys import changed, run, stages, toy_project
 
-from thicket.evaluation import evaluator
+from thicket.sampling import sampler
+from thicket.sampling.rollouts import Response
 from thicket.signals import Interrupted
 from thicket.stages.run import in_pipeline, run_stage
 
@@ -27,19 +28,17 @@ def scores_of(root: Path, name: str) -> dict:
 def test_counts_are_what_the_verifier_says_of_the_responses(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A model that answers right in every even sample, and right when greedy."""
 
-    def respond(model, tokenizer, requests, decoding, stops, stop, batch):
+    def respond(model, tokenizer, requests, decoding, *rest):
         for request in requests:
             asked = tokenizer.decode(request.prompt, skip_special_tokens=True)
             digits = asked.removeprefix("sort ").removesuffix("=")
             answer = "".join(sorted(digits)) if asked.startswith("sort") else "?"
             yield [
-                evaluator.Response(
-                    [5] * (3 + g), [0.0] * (3 + g), stopped=g == 0, text=f" {answer}" if g % 2 == 0 else "x"
-                )
+                Response([5] * (3 + g), [0.0] * (3 + g), stopped=g == 0, text=f" {answer}" if g % 2 == 0 else "x")
                 for g in range(request.responses)
             ]
 
-    monkeypatch.setattr(evaluator, "respond", respond)
+    monkeypatch.setattr(sampler, "respond", lambda *given: list(respond(*given)))
     stage = changed(stages(project)["evaluate-tiny"], "seed", 77)  # a seed of its own: nothing of it is in the cache
     targets = in_pipeline(project, stage)
     run_stage(project, stage, targets)
@@ -56,7 +55,7 @@ def test_a_known_model_is_not_decoded_again(project: Path, monkeypatch: pytest.M
     def fail(*_: object, **__: object) -> None:
         raise AssertionError("decoded a model whose scores are known")
 
-    monkeypatch.setattr(evaluator, "respond", fail)
+    monkeypatch.setattr(sampler, "respond", fail)
     run(project, "evaluate-sort-grpo")
     assert (project / "build/evaluation/sort-grpo/metrics.json").read_bytes() == first
     other = changed(stages(project)["evaluate-sort-grpo"], "evaluation.temperature", 0.5)
@@ -66,13 +65,13 @@ def test_a_known_model_is_not_decoded_again(project: Path, monkeypatch: pytest.M
 
 def test_what_answers_greedily_is_asked_once(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[float] = []
-    respond = evaluator.respond
+    respond = sampler.respond
 
     def counted(model, tokenizer, requests, decoding, *rest):
         asked.extend([decoding.temperature] * len(requests))
         return respond(model, tokenizer, requests, decoding, *rest)
 
-    monkeypatch.setattr(evaluator, "respond", counted)
+    monkeypatch.setattr(sampler, "respond", counted)
     stage = changed(stages(project)["evaluate-tiny"], "evaluation.temperature", 0.0)
     run_stage(project, stage, in_pipeline(project, stage))
     assert asked == [0.0] * 12, "six items on two domains"
@@ -95,20 +94,20 @@ def test_sigterm_ends_an_evaluation_before_its_next_batch(project: Path, monkeyp
     stage = changed(changed(stages(project)["evaluate-tiny"], "seed", 78), "name", "stopped")
     (project / "build/models/stopped").symlink_to(project / "build/models/tiny")
     asked = []
-    respond = evaluator.respond
+    respond = sampler.respond
 
     def terminate(*arguments: object):
         asked.append(arguments)
         os.kill(os.getpid(), signal.SIGTERM)
         return respond(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(evaluator, "respond", terminate)
+    monkeypatch.setattr(sampler, "respond", terminate)
     with pytest.raises(Interrupted):
         run_stage(project, stage, in_pipeline(project, stage))
     assert len(asked) == 2  # the samples and the greedy responses of one batch
     assert not (project / "build/evaluation/stopped").exists()
     # One batch is all of `sort`: its scores are kept, and the next run asks on the other domain alone.
     asked.clear()
-    monkeypatch.setattr(evaluator, "respond", lambda *given: (asked.append(given), respond(*given))[1])
+    monkeypatch.setattr(sampler, "respond", lambda *given: (asked.append(given), respond(*given))[1])
     run_stage(project, stage, in_pipeline(project, stage))
     assert len(asked) == 2

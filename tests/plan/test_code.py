@@ -13,6 +13,7 @@ from thicket.config.analysis import Analysis
 from thicket.config.base import Base
 from thicket.config.method import SpecialistMethod, StudentMethod
 from thicket.config.project import Project
+from thicket.config.run import Sampler
 from thicket.config.schema import members, tags
 from thicket.config.source import Source
 from thicket.config.stages import (
@@ -47,12 +48,12 @@ def variants() -> Iterator[Stage]:
         yield DataStage.model_construct(domain=SimpleNamespace(source=origin))
     for base in some(Base):
         yield BaseStage.model_construct(base=base)
-    for method, domain in product(some(SpecialistMethod), judged):
-        yield SpecialistStage.model_construct(method=method, domain=domain)
-    for method, domain in product(some(StudentMethod), judged):
-        yield StudentStage.model_construct(method=method, domains=[domain])
-    for domain in judged:
-        yield EvaluateStage.model_construct(domains=[domain])
+    for method, domain, sampler in product(some(SpecialistMethod), judged, some(Sampler)):
+        yield SpecialistStage.model_construct(method=method, domain=domain, sampler=sampler)
+    for method, domain, sampler in product(some(StudentMethod), judged, some(Sampler)):
+        yield StudentStage.model_construct(method=method, domains=[domain], sampler=sampler)
+    for domain, sampler in product(judged, some(Sampler)):
+        yield EvaluateStage.model_construct(domains=[domain], sampler=sampler)
     for analysis, domain in product(some(Analysis), judged):
         yield AnalyzeStage.model_construct(analysis=analysis, domains=[domain])
     yield ReportStage.model_construct()

@@ -19,6 +19,7 @@ from thicket.sampling import judging
 from thicket.sampling.environment import Environment
 from thicket.sampling.judging import ModelJudge, with_judge
 from thicket.sampling.prompts import stop_ids
+from thicket.sampling.sampler import TorchSampler
 
 TOKENIZER: Any = character_tokenizer()
 ITEM = Item("0" * 16, "say abc", "", 1)
@@ -60,7 +61,7 @@ def environment(judge: dict[str, Any]) -> Environment:
     ],
 )
 def test_the_first_number_of_the_reply_decides(reply: str, correct: bool, reason: str) -> None:
-    judged = with_judge(environment({"template": "{question} {response}="}), saying(reply), TOKENIZER, 4)
+    judged = with_judge(environment({"template": "{question} {response}="}), saying(reply), TOKENIZER, TorchSampler(4))
     (verdict,) = judged.judge([("abc", ITEM)])
     assert (verdict.correct, verdict.reason) == (correct, reason)
 
@@ -74,14 +75,14 @@ def test_what_fails_the_checks_is_not_asked_about(monkeypatch: pytest.MonkeyPatc
         return encoded(self, item, response)
 
     monkeypatch.setattr(ModelJudge, "_encoded", noting)
-    judged = with_judge(environment({"template": "{response}="}), saying("=9"), TOKENIZER, 4)
+    judged = with_judge(environment({"template": "{response}="}), saying("=9"), TOKENIZER, TorchSampler(4))
     verdicts = judged.judge([("xyz", ITEM), ("abc d", ITEM), ("", ITEM)])
     assert [verdict.correct for verdict in verdicts] == [False, True, False]
     assert asked == ["abc d"]
 
 
 def test_what_judging_takes_is_told() -> None:
-    judged = with_judge(environment({"template": "{response}="}), saying("=9"), TOKENIZER, 4)
+    judged = with_judge(environment({"template": "{response}="}), saying("=9"), TOKENIZER, TorchSampler(4))
     failed, passed = judged.judge([("xyz", ITEM), ("abc", ITEM)])
     # `<s>abc=` is read, `9` and the end are generated.
     assert passed.flops == 2 * saying("=9").num_parameters() * (5 + 2)
@@ -91,14 +92,14 @@ def test_what_judging_takes_is_told() -> None:
 def test_a_judge_of_its_own_is_not_the_policy(tmp_path: Path) -> None:
     save_model(saying("=9"), TOKENIZER, tmp_path / "judge")
     config = {"template": "{response}=", "folder": str(tmp_path / "judge")}
-    (verdict,) = with_judge(environment(config), saying("=1"), TOKENIZER, 4).judge([("abc", ITEM)])
+    (verdict,) = with_judge(environment(config), saying("=1"), TOKENIZER, TorchSampler(4)).judge([("abc", ITEM)])
     assert verdict.correct
 
 
 def test_a_response_cannot_fill_the_template(monkeypatch: pytest.MonkeyPatch) -> None:
     shown: list[Any] = []
     monkeypatch.setattr(judging, "encode_prompt", lambda tokenizer, item: shown.append(item.prompt) or [1])
-    judged = with_judge(environment({"template": "{question}|{response}|"}), saying("=9"), TOKENIZER, 4)
+    judged = with_judge(environment({"template": "{question}|{response}|"}), saying("=9"), TOKENIZER, TorchSampler(4))
     judged.judge([("abc {question} {response}", ITEM)])
     assert shown == ["say abc|abc {question} {response}|"]
 
@@ -107,7 +108,7 @@ def test_no_judge_no_change() -> None:
     verifier = WritingVerifier(type="writing")
     domain = ScoredDomain(name="write", verifier=verifier, window=Window(prompt=20, response=20))
     plain = Environment(domain, [ITEM], [[1]], [2], judge_of(verifier))
-    assert with_judge(plain, saying("=9"), TOKENIZER, 4) is plain
+    assert with_judge(plain, saying("=9"), TOKENIZER, TorchSampler(4)) is plain
 
 
 def test_the_template_shows_the_response() -> None:

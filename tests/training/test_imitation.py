@@ -25,6 +25,7 @@ from thicket.models.perturb import Direction, Neighbourhood
 from thicket.sampling.decode import Decoding
 from thicket.sampling.environment import load_environment
 from thicket.sampling.rollouts import Request, respond
+from thicket.sampling.sampler import TorchSampler
 from thicket.training.imitation import ImitationTraining
 from thicket.training.ledger import Ledger
 from thicket.training.order import dealt
@@ -79,7 +80,7 @@ def training(micro_batch: int) -> ImitationTraining:
     model = random_llama(spread=20, pad_token_id=2).double()
     config = Sft(type="sft", steps=1, batch=4, micro_batch=micro_batch, optimizer=Optimizer(lr=1e-3))
     no_selection: Any = None
-    module = ImitationTraining(model, None, TEXTS, no_selection, config, 1.0, 0, 1, Ledger())
+    module = ImitationTraining(model, None, TEXTS, no_selection, config, 1.0, 0, TorchSampler(1), Ledger())
     module.manual_backward = lambda loss: loss.backward()  # type: ignore[method-assign]
     return module
 

@@ -28,6 +28,7 @@ from thicket.sampling.decode import Decoding
 from thicket.sampling.environment import Environment
 from thicket.sampling.judging import judges_itself, with_judge
 from thicket.sampling.rollouts import Request, respond
+from thicket.sampling.sampler import TorchSampler
 
 NEIGHBOUR = 11
 """Stream of draws: the seeds of perturbations. Not a search's, whose candidates were chosen by their scores."""
@@ -114,7 +115,9 @@ class _Asking:
 
     def __init__(self, case: Case):
         self.case, self.model = case, case.models[0].load(case.device)
-        self.asked = [with_judge(one, self.model, case.tokenizer, case.batch) for one in case.environments]
+        self.asked = [
+            with_judge(one, self.model, case.tokenizer, TorchSampler(case.batch)) for one in case.environments
+        ]
         self.neighbourhood = Neighbourhood(self.model)
 
     def ask(self, block: Sequence[Neighbour]) -> Iterator[list[Bools]]:

@@ -11,6 +11,7 @@ from thicket.sampling.decode import Decoding
 from thicket.sampling.environment import Environment
 from thicket.sampling.judging import with_judge
 from thicket.sampling.rollouts import Request, Response, respond
+from thicket.sampling.sampler import TorchSampler
 
 Groups = list[list[Response]]
 
@@ -37,7 +38,7 @@ def judged(case: Case, model: Any, environment: Environment, groups: Groups) -> 
     """correct_IG; equal responses to an item are judged once. `model` answered, and judges itself where it is asked."""
     pairs = [(response.text, place) for place, group in enumerate(groups) for response in group]
     distinct = list(dict.fromkeys(pairs))
-    judge = with_judge(environment, model, case.tokenizer, case.batch).judge
+    judge = with_judge(environment, model, case.tokenizer, TorchSampler(case.batch)).judge
     verdicts = judge([(text, environment.items[place]) for text, place in distinct])
     correct = {pair: verdict.correct for pair, verdict in zip(distinct, verdicts, strict=True)}
     return np.array([correct[pair] for pair in pairs], dtype=bool).reshape(len(groups), -1)

@@ -1,6 +1,6 @@
 """Checks across fields and across models, beyond what one part of the schema can see."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from thicket.config.analysis import Asked
 from thicket.config.base import Base, PretrainedBase
@@ -13,7 +13,8 @@ from thicket.config.merging import Ensemble, Merging
 from thicket.config.method import SpecialistMethod, StudentMethod
 from thicket.config.params import AnalysisNode, StudentNode
 from thicket.config.policy_gradient import Mixed
-from thicket.config.problems import Problem
+from thicket.config.problems import Problem, shown
+from thicket.config.run import Sampler, VllmSampling
 from thicket.config.search import WEIGHTLESS, BestPrompt, Member, Randopt, SelfConsistency
 from thicket.config.source import ProceduralSource
 from thicket.config.stages import Teacher
@@ -72,6 +73,28 @@ def cache_problems(user: str, domain: Domain, method: object, layers: Layered) -
             allowed=f"at most {domain.window.response}",
             users=(user,),
         )
+
+
+def sampler_problems(
+    user: str, sampler: Sampler, layers: Layered, method: object, answering: Iterable[Base | None] = ()
+) -> Iterator[Problem]:
+    """The sampler can write for the models of a stage; `answering`: what those go back to, as far as it is known."""
+    if not isinstance(sampler, VllmSampling):
+        return
+    wrong = ""
+    known = [base.architecture for base in answering if isinstance(base, PretrainedBase)]
+    if isinstance(method, Ensemble):
+        wrong = "the models of an ensemble choose each token together, and it writes for one at a time"
+    elif any(architecture != known[0] for architecture in known):
+        wrong = "models of two architectures answer in this stage, and it writes for one"
+    if wrong:
+        where = layers.origin(("sampler", "type"))
+        yield Problem(where, "sampler.type", shown(sampler.type), wrong, allowed="torch", users=(user,))
+
+
+def answers(method: object) -> bool:
+    """Whether teachers write some of what a student learns from."""
+    return isinstance(method, Rft) or (isinstance(method, Opd) and method.on_policy < 1)
 
 
 def check_twice(graph: Graph, at: Path_, names: list[str]) -> None:

@@ -13,6 +13,7 @@ from thicket.config import origins
 from thicket.config.base import Base, PretrainedBase
 from thicket.config.checks import (
     LongestQuestion,
+    answers,
     cache_problems,
     check_analysis,
     check_architectures,
@@ -22,6 +23,7 @@ from thicket.config.checks import (
     check_twice,
     check_vocabularies,
     check_whole,
+    sampler_problems,
     window_problems,
 )
 from thicket.config.domain import Domain
@@ -207,6 +209,9 @@ class Resolver:
         check_whole(self.graph, name, self._methods)
         check_samples(self.graph, name, node, self._methods)
         check_student(self.graph, name, node, parts.method, teachers, list(asked))
+        writers = [node.base, *(teacher.name for teacher in teachers if teacher.weight > 0 and answers(parts.method))]
+        bases = [self._bases.get(self.graph.root(writer)) for writer in writers]
+        self.parts.problems.extend(sampler_problems(user, parts.sampler, layers, None, bases))
         chooses = isinstance(parts.method, WeightSpace) and parts.method.scored(len(teachers)) > 0
         idle = isinstance(parts.method, WeightSpace | Ensemble) and not chooses
         used = [domain for domain in domains if domain and not idle]
@@ -280,6 +285,7 @@ class Resolver:
         if not found or not domains:
             return None
         parts, layers = found
+        self.parts.problems.extend(sampler_problems(user, parts.sampler, layers, self._methods.get(name)))
         stage = EvaluateStage(
             name=name,
             seed=self.params.seed,

@@ -18,13 +18,43 @@ class Trainer(Strict):
     """Steps between two checkpoints to resume from. They lie outside the artifact and go when it is published."""
 
 
-class Sampler(Strict):
-    """What turns prompts into responses, for rollouts and for evaluation."""
+class Sampling(Strict):
+    """What every sampler has."""
 
-    type: Literal["torch"]
-    """`torch`: thicket's own decode loop, on any device."""
     batch: Positive = 256
     """Responses decoded at once; it changes memory and speed, and the samples by no more than rounding does."""
+
+
+class TorchSampling(Sampling):
+    """Thicket's own decode loop, for every model and on any device."""
+
+    type: Literal["torch"]
+
+
+class VllmSampling(Sampling):
+    """vLLM (Kwon et al. 2023, arXiv 2309.06180): an engine beside the model, on its GPU, which is given the model's
+    weights whenever they have changed. `pip install 'thicket[vllm]'` installs it.
+
+    It writes the rollouts, the samples to imitate, and what evaluations and checkpoints are scored by; its draws are
+    not those of `torch`. Three things stay with thicket's own loop whatever the sampler: analyses and searches of
+    weights, which ask many neighbours in one pass or compare models draw by draw, and judges with a model of their own.
+    It can't write for models that choose each token together (method `ensemble`), nor for models of two architectures
+    in one stage.
+    """
+
+    type: Literal["vllm"]
+    gpu_memory: Annotated[float, Field(gt=0, lt=1)] = 0.3
+    """Share of the GPU's memory that the engine takes at its start and keeps, for its copy of the weights and for what
+    it has read; training has the rest (TRL's default where both are on one GPU)."""
+    dtype: Literal["bfloat16", "float32"] = "bfloat16"
+    """The type that it computes in. Training reads the responses again in `trainer.precision`: where the two differ,
+    rollouts are a little off-policy. `float32` is slower, and not for every GPU."""
+    eager: bool = False
+    """Whether it does without compiled graphs: it starts sooner and writes more slowly."""
+
+
+Sampler = Annotated[TorchSampling | VllmSampling, Field(discriminator="type")]
+"""What turns prompts into responses, for rollouts and for evaluation."""
 
 
 class Evaluation(Strict):

@@ -34,6 +34,7 @@ class ScoreCache:
             self.config.seed,
             self.config.code,
             self.config.trainer.precision,
+            self.config.sampler.model_dump(exclude={"batch", "gpu_memory", "eager"}),
             environment.domain.model_dump(),
             _judge(environment),
             environment.prompts,

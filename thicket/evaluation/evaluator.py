@@ -16,7 +16,8 @@ from thicket.sampling.environment import Environment
 from thicket.sampling.judging import with_judge
 from thicket.sampling.piecewise import work_through
 from thicket.sampling.prompts import Tokenizer
-from thicket.sampling.rollouts import Request, Response, respond
+from thicket.sampling.rollouts import Request, Response
+from thicket.sampling.sampler import Sampler
 
 
 class Evaluator:
@@ -31,14 +32,14 @@ class Evaluator:
         samples: int,
         greedy: bool,
         seed: int,
-        sampler_batch: int,
+        sampler: Sampler,
     ):
         """`samples`: answers to an item, where none is voted on; `greedy`: the greedy response is scored beside."""
         self.model, self.tokenizer, self.way = model, tokenizer, way
-        self.environments = [with_judge(asked, model, tokenizer, sampler_batch) for asked in environments]
+        self.environments = [with_judge(asked, model, tokenizer, sampler) for asked in environments]
         # Greedy responses are all the same.
         self.samples = 1 if way.decoding.temperature == 0 else samples
-        self.greedy, self.seed, self.sampler_batch = greedy, seed, sampler_batch
+        self.greedy, self.seed, self.sampler = greedy, seed, sampler
         self.scores: dict[str, list[ItemScore]] = {environment.domain.name: [] for environment in environments}
 
     @property
@@ -60,7 +61,7 @@ class Evaluator:
 
     def pieces(self) -> list[tuple[int, int, int]]:
         together = 1 if self.way.members else self.way.votes if self.way.is_vote else self.samples
-        size = max(1, self.sampler_batch // together)
+        size = max(1, self.sampler.batch // together)
         return [
             (place, first, min(first + size, len(environment.items)))
             for place, environment in enumerate(self.environments)
@@ -103,8 +104,8 @@ class Evaluator:
         ]
         window = environment.domain.window.response
         decoding = Decoding(decoding.temperature, decoding.top_k, decoding.top_p, window)
-        stop, batch = environment.domain.stop, self.sampler_batch
-        return list(respond(self.model, self.tokenizer, requests, decoding, environment.stop_ids, stop, batch))
+        stop_ids, stop = environment.stop_ids, environment.domain.stop
+        return self.sampler.respond(self.model, self.tokenizer, requests, decoding, stop_ids, stop)
 
 
 def score(module: Evaluator, trainer: Trainer, title: str) -> dict[str, list[ItemScore]]:

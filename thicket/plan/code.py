@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from thicket.config.base import PretrainedBase
 from thicket.config.domain import ScoredDomain
 from thicket.config.merging import Chosen, Merging
+from thicket.config.run import VllmSampling
 from thicket.config.schema import tags
 from thicket.config.stages import (
     AnalyzeStage,
@@ -90,20 +91,25 @@ def roots(stage: Stage) -> tuple[str, ...]:
         return "thicket.stages.base", PROVENANCE, *BASES[stage.base.type], *corpus
     if isinstance(stage, SpecialistStage):
         made_by = SPECIALISTS[stage.method.type], f"thicket.methods.{stage.method.type}"
-        return "thicket.stages.specialist", PROVENANCE, *made_by, *_verifiers([stage.domain])
+        return "thicket.stages.specialist", PROVENANCE, *made_by, *_sampler(stage), *_verifiers([stage.domain])
     if isinstance(stage, StudentStage):
         made_by = STUDENTS[stage.method.type], f"thicket.methods.{stage.method.type}"
         made_by = (*made_by, *KERNELS.get(stage.method.type, ()))
         chosen = (CHOICE,) if isinstance(stage.method, Chosen) and stage.domains else ()
-        return "thicket.stages.student", PROVENANCE, *made_by, *chosen, *_verifiers(stage.domains)
+        return "thicket.stages.student", PROVENANCE, *made_by, *chosen, *_sampler(stage), *_verifiers(stage.domains)
     if isinstance(stage, AnalyzeStage):
         looked = f"thicket.analysis.{stage.analysis.type}", f"thicket.reporting.pictures.{stage.analysis.type}"
         return "thicket.stages.analyze", *looked, *_verifiers(stage.domains)
     if isinstance(stage, ClaimsStage):
         return ("thicket.reporting.claims.page",)
     if isinstance(stage, EvaluateStage):
-        return "thicket.stages.evaluate", *_verifiers(stage.domains)
+        return "thicket.stages.evaluate", *_sampler(stage), *_verifiers(stage.domains)
     return ("thicket.reporting.report",)
+
+
+def _sampler(stage: SpecialistStage | StudentStage | EvaluateStage) -> tuple[str, ...]:
+    """What a stage samples with beside thicket's own loop; an analysis uses no other."""
+    return ("thicket.sampling.vllm",) if isinstance(stage.sampler, VllmSampling) else ()
 
 
 def _verifiers(domains: Iterable[ScoredDomain]) -> list[str]:

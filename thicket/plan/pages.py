@@ -22,6 +22,7 @@ from thicket.config.merging import Chosen, TaskVectors
 from thicket.config.method import SpecialistMethod, StudentMethod
 from thicket.config.on_policy import Lora, OnPolicy, Trained
 from thicket.config.policy_gradient import GroupGradient, PolicyGradient, TopShare, Weighting
+from thicket.config.run import Sampler
 from thicket.config.schema import members, tags
 from thicket.config.search import Search
 from thicket.config.source import Source
@@ -32,6 +33,10 @@ SHARED = (Trained, OnPolicy, PolicyGradient, GroupGradient, Imitation, Sampled, 
 """What several methods have in common."""
 HEADER = "<!-- Written by `thicket config pages` from the docstrings of thicket/. Change those, then run it again. -->"
 
+SAMPLERS = (
+    "A sampler is an option of `conf/sampler`: what writes the responses of rollouts and of evaluations. `sampler: "
+    "vllm` in params.yaml chooses it for all stages, `sampler=vllm` on the command line for one."
+)
 ANALYSES = (
     "An analysis measures something about models beside their scores. `analyses` of params.yaml declares those of the "
     "pipeline (`NAME: {analysis: OPTION, models: […], domains: […]}`; the claims are judged by them), and `thicket "
@@ -70,6 +75,10 @@ def _methods(library: Library) -> str:
             named = [name for name, value in options.items() if value.get("type") == tag]
             parts += [f"### `{tag}`", docstring(f"thicket.methods.{tag}"), f"Options: {_code(named)}."]
             parts += [*_table(model, own=True), *_inherited(model)]
+    parts += ["## Samplers", SAMPLERS]
+    for model in members(Sampler):
+        (tag,) = tags(model)
+        parts += [f"### `{tag}`", _text(model), *_table(model)]
     parts.append("## What methods share")
     for model in (*SHARED, Optimizer, Weighting, TopShare, Lora, *members(Signal), Gap, Reward):
         parts += [f"### {model.__name__}", _text(model), *_table(model, own=True), *_inherited(model)]

@@ -20,7 +20,7 @@ from transformers import PreTrainedModel
 from thicket.models.pooled import Pooled, pooled, voices
 from thicket.ops import draws
 from thicket.ops.sampling import gather, inverse_cdf, warped_log_probs
-from thicket.sampling.prompts import Tokenizer, right_pad
+from thicket.sampling.prompts import Tokenizer, right_pad, texts_of
 from thicket.sampling.slots import Reader
 
 LOOKED_AT = {"cpu": 1, "cuda": 8}
@@ -233,8 +233,7 @@ def declared_ends(config: Any) -> list[int]:
 def texts(decoded: Decoded, tokenizer: Tokenizer, stop: str | None) -> list[str]:
     """The responses as text, up to the stop character."""
     rows = zip(decoded.tokens_RT.tolist(), decoded.lengths_R.tolist(), strict=True)
-    whole = tokenizer.batch_decode([tokens[:length] for tokens, length in rows], skip_special_tokens=True)
-    return [text.split(stop)[0] if stop else text for text in whole]
+    return texts_of([tokens[:length] for tokens, length in rows], tokenizer, stop)
 
 
 def draw(logits_NV: Tensor, keys_N: Tensor, step_N: Tensor, decoding: Decoding) -> tuple[Tensor, Tensor]:

@@ -19,7 +19,8 @@ from thicket.models.size import active_parameters
 from thicket.sampling.decode import Decoding
 from thicket.sampling.environment import Environment
 from thicket.sampling.prompts import Tokenizer, encode_prompt, stop_ids
-from thicket.sampling.rollouts import Request, respond
+from thicket.sampling.rollouts import Request
+from thicket.sampling.sampler import Sampler, TorchSampler
 
 _SCORE = re.compile(r"[0-9]+(?:\.[0-9]+)?")
 """The first number: `8/10` is a score of 8."""
@@ -32,7 +33,7 @@ def judges_itself(environment: Environment) -> bool:
 
 
 def with_judge(
-    environment: Environment, model: PreTrainedModel | Pooled, tokenizer: Tokenizer, batch: int
+    environment: Environment, model: PreTrainedModel | Pooled, tokenizer: Tokenizer, sampler: Sampler
 ) -> Environment:
     """The environment, with a model's verdict on what passes its checks, where its verifier wants one.
 
@@ -41,7 +42,7 @@ def with_judge(
     config = getattr(environment.domain.verifier, "judge", None)
     if config is None:
         return environment
-    return replace(environment, judge=ModelJudge(environment.judge, config, model, tokenizer, batch))
+    return replace(environment, judge=ModelJudge(environment.judge, config, model, tokenizer, sampler))
 
 
 @cache
@@ -54,12 +55,18 @@ class ModelJudge:
     """Checks first; what passes them is put to the model, which answers greedily."""
 
     def __init__(
-        self, checks: Judge, config: JudgeModel, policy: PreTrainedModel | Pooled, tokenizer: Tokenizer, batch: int
+        self,
+        checks: Judge,
+        config: JudgeModel,
+        policy: PreTrainedModel | Pooled,
+        tokenizer: Tokenizer,
+        sampler: Sampler,
     ):
-        self.checks, self.config, self.batch = checks, config, batch
+        self.checks, self.config, self.sampler = checks, config, sampler
         self.model, self.tokenizer = policy, tokenizer
         if config.folder is not None:
             self.model, self.tokenizer = _judge_of(Path(config.folder))
+            self.sampler = TorchSampler(sampler.batch)  # An engine is the policy's.
         self._policy = policy
 
     def __call__(self, answered: Sequence[Answered]) -> list[Verdict]:
@@ -84,7 +91,7 @@ class ModelJudge:
         prompts = [self._encoded(item, response) for response, item in answered]
         requests = [Request(prompt, key=0) for prompt in prompts]
         decoding, ends = Decoding(0.0, most=self.config.tokens), stop_ids(self.tokenizer, None)
-        groups = respond(self.model, self.tokenizer, requests, decoding, ends, None, self.batch)
+        groups = self.sampler.respond(self.model, self.tokenizer, requests, decoding, ends, None)
         return [
             (response.text, len(prompt) + len(response.tokens))
             for prompt, (response,) in zip(prompts, groups, strict=True)

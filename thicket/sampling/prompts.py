@@ -51,3 +51,9 @@ def right_pad(prompts: Sequence[list[int]], device: torch.device | str) -> tuple
     for row, ids in enumerate(prompts):
         ids_UP[row, : len(ids)] = torch.tensor(ids)
     return ids_UP.to(device), torch.tensor([len(ids) for ids in prompts], device=device)
+
+
+def texts_of(responses: Sequence[list[int]], tokenizer: Tokenizer, stop: str | None) -> list[str]:
+    """Token ids as text, up to the stop character."""
+    whole = tokenizer.batch_decode(list(responses), skip_special_tokens=True)
+    return [text.split(stop)[0] if stop else text for text in whole]

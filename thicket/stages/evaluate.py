@@ -14,6 +14,7 @@ from thicket.models.folder import active_parameter_count, load_model, load_token
 from thicket.models.pooled import Pooled
 from thicket.sampling.environment import Environment, load_environment
 from thicket.sampling.prompts import Tokenizer
+from thicket.sampling.sampler import sampler_of
 from thicket.stages.outcome import Places
 from thicket.training.ledger import Ledger
 
@@ -54,7 +55,7 @@ def _evaluator(
 ) -> Evaluator:
     models, samples = [load_model(folder) for folder in weights], config.evaluation.samples
     model = Pooled(models, way.shares, len(tokenizer)) if way.shares else models[0]
-    return Evaluator(model, tokenizer, environments, way, samples, True, config.seed, config.sampler.batch)
+    return Evaluator(model, tokenizer, environments, way, samples, True, config.seed, sampler_of(config.sampler))
 
 
 def _flops_a_token(weights: list[Path]) -> float:

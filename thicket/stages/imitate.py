@@ -21,6 +21,7 @@ from thicket.progress import Teller
 from thicket.sampling.environment import Environment, load_environment
 from thicket.sampling.judging import with_judge
 from thicket.sampling.prompts import Tokenizer
+from thicket.sampling.sampler import sampler_of
 from thicket.stages.outcome import Outcome, Places
 from thicket.training.imitation import ImitationTraining
 from thicket.training.ledger import Ledger
@@ -38,15 +39,15 @@ def imitate(config: SpecialistStage, method: Imitated, places: Places) -> Outcom
     weights = weights_folder(folder, start, places.models)
     model, tokenizer = load_model(weights), load_tokenizer(weights)
     data = places.data / config.domain.name
-    batch = config.sampler.batch
+    sampler = sampler_of(config.sampler)
     train = load_environment(config.domain, data, "train", tokenizer)
-    selection = with_judge(load_environment(config.domain, data, "selection", tokenizer), model, tokenizer, batch)
+    selection = with_judge(load_environment(config.domain, data, "selection", tokenizer), model, tokenizer, sampler)
     code: Any = import_module(f"thicket.methods.{method.type}")  # One type, one module.
     if isinstance(method, Sft):
         gathered = Gathered(code.demonstrations(tokenizer, train), Ledger(), 0.0)
     else:
-        asked = with_judge(train, model, tokenizer, batch)
-        drawn = sampled(config, method, code.JUDGED, Sampler(model, tokenizer, start), asked, places.resume / "samples")
+        asked = with_judge(train, model, tokenizer, sampler)
+        drawn = sampled(config, method, code.JUDGED, Author(model, tokenizer, start), asked, places.resume / "samples")
         gathered = Gathered(kept(method, code.kept, train, drawn), drawn.ledger, drawn.seconds)
     count = len(gathered.texts)
     print(f"specialist {config.name}: {count} texts to imitate, of {len(train.items)} train items", flush=True)
@@ -79,9 +80,9 @@ def train_on(
     """Trains a model on texts and writes the result; `over` names the weights that adapters go over, if it has any."""
     if method.lora is not None:
         model = adapt(model, method.lora, config.seed)
-    temperature, batch = method.select_temperature, config.sampler.batch
+    temperature, sampler = method.select_temperature, sampler_of(config.sampler)
     texts, spent = gathered.texts, gathered.ledger
-    module = ImitationTraining(model, tokenizer, texts, selection, method, temperature, config.seed, batch, spent)
+    module = ImitationTraining(model, tokenizer, texts, selection, method, temperature, config.seed, sampler, spent)
     fit(module, config.trainer, places.resume, Progress(f"{config.stage} {config.name}"))
     save_adapter(module.model, over, places.out / ADAPTER)
     save_model(merged(module.model), tokenizer, places.out)
@@ -98,7 +99,7 @@ def train_on(
 
 
 @dataclass(frozen=True)
-class Sampler:
+class Author:
     """A model that texts are sampled from."""
 
     model: PreTrainedModel
@@ -111,13 +112,13 @@ def sampled(
     config: SpecialistStage | StudentStage,
     method: Sampled,
     judged: bool,
-    sampler: Sampler,
+    author: Author,
     asked: Environment,
     folder: Path,
 ) -> Sampling:
     """Samples of a model, which `folder` keeps as they come."""
-    seed, batch, members = config.seed, config.sampler.batch, sampler.answering.members
-    module = Sampling(sampler.model, sampler.tokenizer, asked, members, method, judged, seed, batch, folder)
+    seed, sampler, members = config.seed, sampler_of(config.sampler), author.answering.members
+    module = Sampling(author.model, author.tokenizer, asked, members, method, judged, seed, sampler, folder)
     sample(module, config.trainer, Teller(f"{config.stage} {config.name}"))
     return module
 

@@ -12,7 +12,8 @@ from thicket.models.answering import read_answering
 from thicket.models.folder import check_same_vocabulary, load_model, load_tokenizer
 from thicket.sampling.environment import load_environment
 from thicket.sampling.judging import with_judge
-from thicket.stages.imitate import Gathered, Sampler, kept, sampled, train_on
+from thicket.sampling.sampler import sampler_of
+from thicket.stages.imitate import Author, Gathered, kept, sampled, train_on
 from thicket.stages.outcome import Outcome, Places
 from thicket.training.ledger import Ledger
 
@@ -29,7 +30,7 @@ def imitate_teachers(config: StudentStage, method: Rft, places: Places) -> Outco
         raise ValueError(f"student {config.name}: {cost}: nothing is left to train with")
     model, tokenizer = load_model(folder), load_tokenizer(folder)
     scored = [load_environment(one, places.data / one.name, "selection", tokenizer) for one in config.domains]
-    selection = [with_judge(one, model, tokenizer, config.sampler.batch) for one in scored]
+    selection = [with_judge(one, model, tokenizer, sampler_of(config.sampler)) for one in scored]
     parents = (config.base, *dict.fromkeys(teacher.name for teacher in config.teachers))
     return train_on(gathered, config, method, model, tokenizer, selection, places, parents, config.base)
 
@@ -49,9 +50,9 @@ def _texts(config: StudentStage, method: Rft, places: Places, teacher: str, doma
     check_same_vocabulary(places.models / config.base, weights)
     model, tokenizer = load_model(weights), load_tokenizer(weights)
     train = load_environment(domain, places.data / domain.name, "train", tokenizer)
-    asked = with_judge(train, model, tokenizer, config.sampler.batch)
+    asked = with_judge(train, model, tokenizer, sampler_of(config.sampler))
     samples = places.resume / "samples" / f"{teacher}-{domain.name}"
-    drawn = sampled(config, method, rft.JUDGED, Sampler(model, tokenizer, answering), asked, samples)
+    drawn = sampled(config, method, rft.JUDGED, Author(model, tokenizer, answering), asked, samples)
     # What the student reads is its own prompt, whatever the teacher's template made of it.
     own = load_environment(domain, places.data / domain.name, "train", load_tokenizer(places.models / config.base))
     found = kept(method, rft.kept, own, drawn)

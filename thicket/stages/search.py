@@ -18,6 +18,7 @@ from thicket.models.folder import load_model, load_tokenizer, save_model, weight
 from thicket.sampling.environment import Environment, load_environment
 from thicket.sampling.judging import with_judge
 from thicket.sampling.prompts import Tokenizer
+from thicket.sampling.sampler import TorchSampler
 from thicket.stages.outcome import Outcome, Places
 from thicket.stages.selection import tried
 from thicket.training.loop import fit
@@ -38,9 +39,10 @@ def search(config: SpecialistStage, method: Randopt | Es | Member, places: Place
     weights = places.models / config.base
     model, tokenizer = load_model(weights), load_tokenizer(weights)
     train = load_environment(config.domain, places.data / config.domain.name, "train", tokenizer)
-    asked = with_judge(_first(train, method.items), model, tokenizer, config.sampler.batch)
+    batch = config.sampler.batch  # Many neighbours are asked in one pass, which only thicket's own loop does.
+    asked = with_judge(_first(train, method.items), model, tokenizer, TorchSampler(batch))
     found = RandoptSearch(method, config.seed) if isinstance(method, Randopt) else EsSearch(method, config.seed)
-    module = SearchTraining(model, Scorer(tokenizer, config.domain, asked, config.sampler.batch), method, found)
+    module = SearchTraining(model, Scorer(tokenizer, config.domain, asked, batch), method, found)
     fit(module, config.trainer, places.resume, Progress(f"specialist {config.name}"))
     answering = Answering()
     if isinstance(found, RandoptSearch):

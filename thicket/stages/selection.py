@@ -14,6 +14,7 @@ from thicket.evaluation.scores import ItemScore
 from thicket.evaluation.way import way_of
 from thicket.sampling.environment import load_environment
 from thicket.sampling.prompts import Tokenizer
+from thicket.sampling.sampler import sampler_of
 
 
 @dataclass(frozen=True)
@@ -48,8 +49,8 @@ def tried(
     domains = [config.domain] if isinstance(config, SpecialistStage) else config.domains
     wholes = [load_environment(one, data / one.name, "selection", tokenizer, way.template) for one in domains]
     environments = [replace(whole, items=whole.items[:most], prompts=whole.prompts[:most]) for whole in wholes]
-    seed, batch = config.seed, config.sampler.batch
-    module = Evaluator(model, tokenizer, environments, way, samples, greedy=False, seed=seed, sampler_batch=batch)
+    seed, sampler = config.seed, sampler_of(config.sampler)
+    module = Evaluator(model, tokenizer, environments, way, samples, greedy=False, seed=seed, sampler=sampler)
     scores = score(module, config.trainer, title)
     rows = [row for of_domain in scores.values() for row in of_domain]
     shares = [sum(row.correct / row.samples for row in of_domain) / len(of_domain) for of_domain in scores.values()]

@@ -9,7 +9,8 @@ from thicket.config.domain import TrainedDomain
 from thicket.sampling.decode import Decoding
 from thicket.sampling.environment import Environment
 from thicket.sampling.prompts import Tokenizer
-from thicket.sampling.rollouts import Request, Response, respond
+from thicket.sampling.rollouts import Request, Response
+from thicket.sampling.sampler import Sampler
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ def answered(
     model_of: Callable[[str | None], PreTrainedModel],
     tokenizer: Tokenizer,
     settings: tuple[float, int, float],
-    batch: int,
+    sampler: Sampler,
 ) -> list[list[Response]]:
     """Responses to each prompt. What one model answers under one set of rules is decoded together.
 
@@ -80,6 +81,6 @@ def answered(
         places = [place for place, one in enumerate(asked) if (one.writer, one.rules) == (writer, rules)]
         requests = [asked[place].request for place in places]
         decoding = Decoding(*settings, most=rules.most)
-        made = respond(model_of(writer), tokenizer, requests, decoding, list(rules.stop_ids), rules.stop, batch)
+        made = sampler.respond(model_of(writer), tokenizer, requests, decoding, list(rules.stop_ids), rules.stop)
         groups |= dict(zip(places, made, strict=True))
     return [groups[place] for place in range(len(asked))]

@@ -12,6 +12,7 @@ from thicket.sampling.environment import Environment
 from thicket.sampling.prompts import Tokenizer
 from thicket.sampling.reading import target_log_probs, trained_hidden
 from thicket.sampling.rollouts import sequences
+from thicket.sampling.sampler import Sampler
 from thicket.training.curves import Row
 from thicket.training.ledger import Ledger
 from thicket.training.loop import Steps, chunks
@@ -35,7 +36,7 @@ class ImitationTraining(Steps):
         config: Imitation,
         temperature: float,
         seed: int,
-        sampler_batch: int,
+        sampler: Sampler,
         spent: Ledger,
     ):
         """`temperature` is that of the responses that are scored in the end, on the selection items of each domain;
@@ -43,7 +44,7 @@ class ImitationTraining(Steps):
         super().__init__(model)
         assert texts, "methods raise where there is nothing to imitate"
         self.tokenizer, self.texts, self.selection = tokenizer, texts, selection
-        self.config, self.temperature, self.seed, self.sampler_batch = config, temperature, seed, sampler_batch
+        self.config, self.temperature, self.seed, self.sampler = config, temperature, seed, sampler
         self.ledger = replace(spent, parameters=self.ledger.parameters)
 
     @property
@@ -91,5 +92,5 @@ class ImitationTraining(Steps):
         return [self.device] if self.device.type == "cuda" else []
 
     def _score(self) -> float:
-        samples, batch = self.config.select_samples, self.sampler_batch
-        return score(self.model, self.tokenizer, self.selection, self.temperature, self.seed, samples, batch)
+        samples, sampler = self.config.select_samples, self.sampler
+        return score(self.model, self.tokenizer, self.selection, self.temperature, self.seed, samples, sampler)

@@ -20,6 +20,7 @@ from thicket.ops import draws
 from thicket.sampling.prompts import Tokenizer
 from thicket.sampling.reading import target_log_probs, trained_hidden
 from thicket.sampling.rollouts import Request, Response, sequences
+from thicket.sampling.sampler import Sampler
 from thicket.training.asking import Arena, Asked, answered, in_sequence, in_turn
 from thicket.training.curves import Row
 from thicket.training.loop import Steps, chunks
@@ -64,11 +65,11 @@ class PolicyTraining(Steps):
         method: Method,
         budget: Budget,
         seed: int,
-        sampler_batch: int,
+        sampler: Sampler,
     ):
         super().__init__(model)
         self.tokenizer, self.arenas, self.config, self.method = tokenizer, arenas, config, method
-        self.budget, self.seed, self.sampler_batch = budget, seed, sampler_batch
+        self.budget, self.seed, self.sampler = budget, seed, sampler
         self.critic = method.critic
         self.updates, self.passes = getattr(config, "updates", 1), getattr(config, "passes", 1)
         self.dealt = 0  # batches of prompts that were sampled
@@ -143,7 +144,7 @@ class PolicyTraining(Steps):
         """The next batch of prompts, with the responses to each, those of an arena together."""
         asked = self._ask()
         settings = self.config.temperature, self.config.top_k, self.config.top_p
-        groups = answered(asked, self._model, self.tokenizer, settings, self.sampler_batch)
+        groups = answered(asked, self._model, self.tokenizer, settings, self.sampler)
         rollouts: list[Rollout] = []
         for index, arena in enumerate(self.arenas):
             here = [(one, group) for one, group in zip(asked, groups, strict=True) if one.arena is arena]
@@ -271,7 +272,7 @@ class PolicyTraining(Steps):
     def _select(self) -> float:
         """Sampled pass@1 on the selection items, the mean over domains; keeps the best weights if they are wanted."""
         environments, samples = [arena.selection for arena in self.arenas], self.config.select_samples
-        settings = self.config.temperature, self.seed, samples, self.sampler_batch
+        settings = self.config.temperature, self.seed, samples, self.sampler
         score = selection_score(self.model, self.tokenizer, environments, *settings)
         if self.config.publish == "best" and (self.best is None or score > self.best[0]):
             self.best = score, {name: tensor.detach().cpu().clone() for name, tensor in self.model.state_dict().items()}

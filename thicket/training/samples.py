@@ -26,7 +26,8 @@ from thicket.sampling.decode import Decoding
 from thicket.sampling.environment import Environment
 from thicket.sampling.piecewise import work_through
 from thicket.sampling.prompts import Tokenizer
-from thicket.sampling.rollouts import Request, Response, respond
+from thicket.sampling.rollouts import Request, Response
+from thicket.sampling.sampler import Sampler
 from thicket.training.ledger import Ledger
 from thicket.training.records import Record, read_records, write_records
 
@@ -46,7 +47,7 @@ class Sampling:
         config: Sampled,
         judged: bool,
         seed: int,
-        sampler_batch: int,
+        sampler: Sampler,
         folder: Path,
     ):
         """`members` are perturbations of the model that answer in its place; `folder` keeps what is written.
@@ -55,7 +56,7 @@ class Sampling:
         """
         self.model, self.tokenizer, self.environment, self.members = model, tokenizer, environment, members
         self.config, self.judged, self.seed = config, judged, seed
-        self.sampler_batch, self.folder = sampler_batch, folder
+        self.sampler, self.folder = sampler, folder
         voices = max(1, len(members))
         assert config.temperature > 0 or config.samples <= voices, "greedy samples of one model are equal"
         self.lengths = {item.id: len(ids) for item, ids in zip(environment.items, environment.prompts, strict=True)}
@@ -96,7 +97,7 @@ class Sampling:
         for member, place in self.asked:
             if (items[place].id, member) not in self.records:
                 missing.setdefault(member, []).append(place)
-        size = max(1, self.sampler_batch // max(self.asked.values()))
+        size = max(1, self.sampler.batch // max(self.asked.values()))
         return [
             (member, places[first : first + size])
             for member, places in sorted(missing.items())
@@ -130,8 +131,8 @@ class Sampling:
         ]
         decoding = Decoding(config.temperature, config.top_k, config.top_p, most=domain.window.response)
         with self._as(member):
-            stops, batch = environment.stop_ids, self.sampler_batch
-            groups = list(respond(self.model, self.tokenizer, requests, decoding, stops, domain.stop, batch))
+            stops = environment.stop_ids
+            groups = self.sampler.respond(self.model, self.tokenizer, requests, decoding, stops, domain.stop)
         if not self.judged:
             return [[Sample(response.tokens, response.text) for response in group] for group in groups]
         answered = [

@@ -8,7 +8,8 @@ from thicket.ops import draws
 from thicket.sampling.decode import Decoding
 from thicket.sampling.environment import Environment
 from thicket.sampling.prompts import Tokenizer
-from thicket.sampling.rollouts import Request, respond
+from thicket.sampling.rollouts import Request
+from thicket.sampling.sampler import Sampler
 
 SELECTION = 3
 """Stream of draws, apart from those of a training's order and samples."""
@@ -21,7 +22,7 @@ def score(
     temperature: float,
     seed: int,
     samples: int,
-    batch: int,
+    sampler: Sampler,
 ) -> float:
     """The share of correct responses, `samples` an item, untruncated; the mean over the environments.
 
@@ -35,7 +36,7 @@ def score(
         ]
         domain = environment.domain
         decoding = Decoding(temperature, most=domain.window.response)
-        groups = respond(model, tokenizer, requests, decoding, environment.stop_ids, domain.stop, batch)
+        groups = sampler.respond(model, tokenizer, requests, decoding, environment.stop_ids, domain.stop)
         answered = [
             (response.text, item) for item, group in zip(environment.items, groups, strict=True) for response in group
         ]
