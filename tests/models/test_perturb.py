@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from transformers import MixtralConfig, MixtralForCausalLM, PreTrainedModel
 
 from thicket.models import perturb
-from thicket.models.perturb import Direction, Neighbourhood, move, shift
+from thicket.models.perturb import Direction, Neighbourhood, Writer, move, shift
 from thicket.models.stacked import not_stackable, stacked
 from thicket.ops import noise
 
@@ -96,6 +96,21 @@ def test_several_directions_are_summed_in_float32() -> None:
     exact = 1 + torch.stack(noises).double().sum(dim=0) * 2.0**-9
     assert (together.double() - exact).abs().max() <= 2.0**-8
     assert (apart.double() - exact).abs().max() > 2.0**-8
+
+
+def test_neighbours_are_written_beside_the_centre() -> None:
+    centre = {"a": torch.ones(3, 5), "b": torch.full((7,), -0.0)}
+    before = {name: values.clone() for name, values in centre.items()}
+    rows = [[Direction(1, 0.1)], [Direction(2, 0.2), Direction(3, -0.5)], [Direction(4, 0.0)]]
+    out = {name: torch.empty(len(rows), *values.shape) for name, values in centre.items()}
+    Writer(out, centre, len(rows)).write(rows)
+    for name, values in centre.items():
+        assert values.equal(before[name])
+        for found, steps in zip(out[name], rows, strict=True):
+            expected = values.clone()
+            shift(expected, name, steps)
+            assert found.view(torch.int32).equal(expected.view(torch.int32))
+    assert bool(out["b"][2].signbit().all())
 
 
 def test_chunks_do_not_change_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -164,6 +164,16 @@ def test_steps_are_odd_and_change_their_bits_often() -> None:
     assert len(set(gammas)) == len(gammas)
 
 
+def test_streams_are_the_keys_and_steps_of_seeds_and_names() -> None:
+    seeds, names = [0, 1, 2**63 + 7], [f"layers.{layer}.weight" for layer in range(700)]
+    keys = [[noise.key_of(seed, name) for name in names] for seed in seeds]
+    expected = [[(draws.signed(key), draws.signed(noise._gamma(key))) for key in row] for row in keys]
+    numbers = draws.keys_tensor([noise.number_of(name) for name in names])
+    assert noise.streams(seeds, numbers).equal(torch.tensor(expected))
+    alternated = [key for row in keys for key in row if noise._gamma(key) != draws.mix(key) | 1]
+    assert alternated, "some steps are those that changed their bits too rarely"
+
+
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_cpu_and_cuda_give_the_same_bits() -> None:

@@ -4,16 +4,15 @@ The rows of a batch are dealt to the M neighbours, equal runs in order. Each mod
 by `torch.vmap` over the M copies of them; what holds none (attention, the cache, positions) sees one large batch.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import copy
 
-import torch
 from torch import Tensor, nn, vmap
 from torch.func import functional_call
 from transformers import PreTrainedModel
 
-from thicket.models.perturb import Direction, shift
+from thicket.models.perturb import Direction, Writer
 
 ROWWISE = ("Linear", "Embedding", "RMSNorm", "LayerNorm")
 """How the classes' names end whose modules take one tensor and treat its rows alike: what can be stacked."""
@@ -28,7 +27,7 @@ def not_stackable(model: nn.Module) -> list[str]:
 def stacked(model: PreTrainedModel, directions: Sequence[Direction]) -> Iterator[None]:
     """Within the block the model is its M neighbours, θ + w_m ε(s_m); it holds M copies of the weights besides."""
     assert not not_stackable(model)
-    copies = {id(parameter): _copies(parameter, name, directions) for name, parameter in model.named_parameters()}
+    copies = _copies(dict(model.named_parameters()), directions)
     owners = [module for _, module in _owners(model)]
     try:
         for module in owners:
@@ -44,12 +43,11 @@ def _owners(model: nn.Module) -> list[tuple[str, nn.Module]]:
     return [(name, module) for name, module in model.named_modules() if any(True for _ in module.parameters(False))]
 
 
-def _copies(parameter: Tensor, name: str, directions: Sequence[Direction]) -> Tensor:
-    """The parameter of each neighbour, of the shape (M, …)."""
-    copies = torch.stack([parameter.detach()] * len(directions))
-    for weights, direction in zip(copies, directions, strict=True):
-        shift(weights, name, [direction])
-    return copies
+def _copies(weights: Mapping[str, Tensor], directions: Sequence[Direction]) -> dict[int, Tensor]:
+    """By a parameter's identity, what it is for each neighbour, of the shape (M, …)."""
+    copies = {name: weight.new_empty(len(directions), *weight.shape) for name, weight in weights.items()}
+    Writer(copies, weights, len(directions)).write([[direction] for direction in directions])
+    return {id(weight): copies[name] for name, weight in weights.items()}
 
 
 def _forward(module: nn.Module, copies: dict[str, Tensor], count: int) -> Callable[[Tensor], Tensor]:

@@ -9,16 +9,16 @@ import torch
 from torch import Tensor
 
 _WORD = 2**64
-_GOLDEN = 0x9E3779B97F4A7C15
-_MIX_1 = 0xBF58476D1CE4E5B9
-_MIX_2 = 0x94D049BB133111EB
+GOLDEN = 0x9E3779B97F4A7C15
+MIX_1 = 0xBF58476D1CE4E5B9
+MIX_2 = 0x94D049BB133111EB
 
 
 def mix(word: int) -> int:
     """SplitMix64's output function of a 64-bit word."""
-    word = (word + _GOLDEN) % _WORD
-    word = (word ^ (word >> 30)) * _MIX_1 % _WORD
-    word = (word ^ (word >> 27)) * _MIX_2 % _WORD
+    word = (word + GOLDEN) % _WORD
+    word = (word ^ (word >> 30)) * MIX_1 % _WORD
+    word = (word ^ (word >> 27)) * MIX_2 % _WORD
     return word ^ (word >> 31)
 
 
@@ -47,9 +47,9 @@ def shift_right(word_B: Tensor, by: int) -> Tensor:
 
 def mixed(word_B: Tensor) -> Tensor:
     """`mix` of each word of a tensor of signed words (int64, whose products wrap)."""
-    word_B = word_B + signed(_GOLDEN)
-    word_B = (word_B ^ shift_right(word_B, 30)) * signed(_MIX_1)
-    word_B = (word_B ^ shift_right(word_B, 27)) * signed(_MIX_2)
+    word_B = word_B + signed(GOLDEN)
+    word_B = (word_B ^ shift_right(word_B, 30)) * signed(MIX_1)
+    word_B = (word_B ^ shift_right(word_B, 27)) * signed(MIX_2)
     return word_B ^ shift_right(word_B, 31)
 
 

@@ -54,13 +54,12 @@ STUDENTS = {
     **dict.fromkeys(tags(Merging), "thicket.stages.merge"),
 }
 KERNELS = {
-    "opd": (
-        "thicket.ops.kernels.divergence",
-        "thicket.ops.kernels.reverse_kl",
-        "thicket.ops.kernels.long_sum",
-    )
+    "thicket.ops.chunks": "thicket.ops.kernels.divergence",
+    "thicket.ops.from_hidden": "thicket.ops.kernels.reverse_kl",
+    "thicket.ops.product_sum": "thicket.ops.kernels.long_sum",
+    "thicket.models.perturb": "thicket.ops.kernels.noise",
 }
-"""Method → what it runs on a GPU."""
+"""Module → what it runs on a GPU."""
 CHOICE = "thicket.stages.choice"
 """What a merge runs that has a choice, and so a domain to choose on."""
 TRACELESS = {
@@ -79,7 +78,8 @@ def code_of(stage: Stage) -> Code:
 
 def modules(stage: Stage) -> set[str]:
     """The modules that may change what the stage makes."""
-    return closure(roots(stage)) - TRACELESS.keys()
+    plain = closure(roots(stage))
+    return closure([*plain, *(kernel for name, kernel in KERNELS.items() if name in plain)]) - TRACELESS.keys()
 
 
 def roots(stage: Stage) -> tuple[str, ...]:
@@ -94,7 +94,6 @@ def roots(stage: Stage) -> tuple[str, ...]:
         return "thicket.stages.specialist", PROVENANCE, *made_by, *_sampler(stage), *_verifiers([stage.domain])
     if isinstance(stage, StudentStage):
         made_by = STUDENTS[stage.method.type], f"thicket.methods.{stage.method.type}"
-        made_by = (*made_by, *KERNELS.get(stage.method.type, ()))
         chosen = (CHOICE,) if isinstance(stage.method, Chosen) and stage.domains else ()
         return "thicket.stages.student", PROVENANCE, *made_by, *chosen, *_sampler(stage), *_verifiers(stage.domains)
     if isinstance(stage, AnalyzeStage):

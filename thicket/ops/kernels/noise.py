@@ -1,0 +1,133 @@
+"""Weights + Σ w_n ε_n in one pass over all parameters of a model, the same bits as from `thicket.ops.noise`.
+
+A program makes some stretches of one parameter: for each direction the element's word, its deviate, and their sum in
+registers; then the weights are read, and the sum is written once. Products and sums are rounded apart: the launch asks
+for no fused ones. The table's common entries, 2 KiB for each halving of p, stay in the cache next to the cores.
+Legend: M rows (neighbours), D directions, P parameters, B programs.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+import triton  # pyright: ignore[reportMissingImports]
+import triton.language as tl  # pyright: ignore[reportMissingImports]
+from torch import Tensor
+
+from thicket.ops import draws, noise
+
+BLOCK, WARPS = 2048, 4
+"""Elements of a stretch: 16 a thread."""
+STRETCHES = 4
+"""Of a program, which share what it has to look up."""
+TYPES = {torch.float32: tl.float32, torch.bfloat16: tl.bfloat16, torch.float16: tl.float16}
+"""What weights may be in."""
+_GOLDEN = tl.constexpr(draws.signed(draws.GOLDEN))
+_MIX_1, _MIX_2 = tl.constexpr(draws.MIX_1), tl.constexpr(draws.MIX_2)
+_SPARE = tl.constexpr(2**noise.SPARE_BITS - 1)
+_SPARE_AND_ONE = tl.constexpr(2 ** (noise.SPARE_BITS + 1) - 1)
+_NO_SIGN = tl.constexpr(2**63 - 1)
+_ENTRY_AT = tl.constexpr(noise.MANTISSA_BITS - noise.STEP_BITS)
+_FRACTION_AT = tl.constexpr(noise.MANTISSA_BITS - noise.STEP_BITS - noise.FRACTION_BITS)
+_FRACTION_BITS = tl.constexpr(noise.FRACTION_BITS)
+_FRACTION, _HALF = tl.constexpr(2**noise.FRACTION_BITS - 1), tl.constexpr(2 ** (noise.FRACTION_BITS - 1))
+_FIRST_ENTRY = tl.constexpr((noise.EXPONENT_BIAS + noise.SPARE_BITS) << noise.STEP_BITS)
+
+
+@triton.jit
+def _normal(word, table):
+    """ε in the table's units, of SplitMix64's state."""
+    word = (word ^ (word >> 30)) * _MIX_1
+    word = (word ^ (word >> 27)) * _MIX_2
+    sign = (word >> 32).to(tl.uint32) & 0x80000000
+    word ^= word >> 31
+    # The odd number stays where it is, above the spare bits: a power of two more, which the exponent takes.
+    odd = ((word & _NO_SIGN) | _SPARE_AND_ONE) ^ _SPARE
+    place = odd.to(tl.float64).to(tl.uint64, bitcast=True)
+    entry = tl.load(table + ((place >> _ENTRY_AT).to(tl.uint32) - _FIRST_ENTRY))
+    fraction = (place >> _FRACTION_AT).to(tl.uint32) & _FRACTION
+    drop = (entry.to(tl.uint32) * fraction + _HALF) >> _FRACTION_BITS
+    size = ((entry >> 32).to(tl.uint32) - drop).to(tl.int32).to(tl.float32)
+    return (size.to(tl.uint32, bitcast=True) ^ sign).to(tl.float32, bitcast=True)
+
+
+@triton.jit(do_not_specialize=["directions", "parameters"])
+def _shift(
+    places, programs, streams, weights, counts, table, directions, parameters,
+    TYPE: tl.constexpr, BLOCK: tl.constexpr, STRETCHES: tl.constexpr,
+):  # fmt: skip
+    row, program = tl.program_id(1), programs + tl.program_id(0) * 2
+    parameter, stretch = tl.load(program), tl.load(program + 1) * STRETCHES
+    place, directed = places + parameter * 3, tl.load(counts + row)
+    count = tl.load(place + 2)
+    base = tl.load(place).to(tl.pointer_type(TYPE))
+    out = tl.load(place + 1).to(tl.pointer_type(TYPE)) + row * count
+    aligned = ((base.to(tl.int64) | out.to(tl.int64)) & 15) == 0
+    # −0 can be added to any number without a change; as bits, for a compiler takes the constants 0 and −0 for one.
+    none = ((directed == 0).to(tl.uint32) << 31).to(tl.float32, bitcast=True)
+    i = tl.arange(0, BLOCK)
+    for start in range(stretch.to(tl.int64) * BLOCK, min((stretch + STRETCHES).to(tl.int64) * BLOCK, count), BLOCK):
+        total = tl.full([BLOCK], none, tl.float32)
+        for d in range(row * directions, row * directions + directed):
+            stream = streams + (d * parameters + parameter) * 2
+            gamma = tl.load(stream + 1)
+            word = i * gamma + (tl.load(stream) + start * gamma + _GOLDEN)
+            total += _normal(word.to(tl.uint64), table) * tl.load(weights + d)
+        if aligned & (count - start >= BLOCK):
+            own, made = tl.multiple_of(base + start, 16), tl.multiple_of(out + start, 16)
+            moved = tl.load(own + i, eviction_policy="evict_first").to(tl.float32) + total
+            tl.store(made + i, moved.to(TYPE))
+        else:
+            inside = i < count - start
+            moved = tl.load(base + start + i, mask=inside).to(tl.float32) + total
+            tl.store(out + start + i, moved.to(TYPE), mask=inside)
+
+
+_SHIFT: Any = _shift
+
+
+class Launch:
+    """Writes base + Σ_d w_d ε_d of all parameters to M rows of `out`, which may be the base's memory where M is 1.
+
+    A parameter's `out` is M times as large as its base, in one piece like it, and all are of one type and device.
+    """
+
+    def __init__(self, names: Sequence[str], base_P: Sequence[Tensor], out_P: Sequence[Tensor], rows: int):
+        """`rows`: M."""
+        assert all(one.is_contiguous() for one in (*base_P, *out_P))
+        assert all(out.numel() == rows * base.numel() for base, out in zip(base_P, out_P, strict=True))
+        self.rows, self.device, self.type = rows, base_P[0].device, TYPES[base_P[0].dtype]
+        self.number_P = draws.keys_tensor([noise.number_of(name) for name in names])
+        places = [(base.data_ptr(), out.data_ptr(), base.numel()) for base, out in zip(base_P, out_P, strict=True)]
+        self.places_P3 = torch.tensor(places, dtype=torch.int64).to(self.device)
+        self.programs_B2 = _programs([count for *_, count in places]).to(self.device)
+        self.still_M = torch.zeros(rows, dtype=torch.int32, device=self.device)
+
+    def __call__(self, steps: Sequence[Sequence[tuple[int, float]]]) -> None:
+        """`steps`: seed and weight of each row's directions; no weight is below `noise.SMALLEST_WEIGHT`."""
+        most = max(map(len, steps))
+        if most == 0:  # a copy, which is too fast to wait for tables that nothing reads
+            self.run(self.places_P3.new_empty(self.rows, 0, len(self.number_P), 2), torch.empty(0), self.still_M)
+            return
+        filled = [step for own in steps for step in (*own, *[(0, 0.0)] * (most - len(own)))]
+        streams_MDP2 = noise.streams([seed for seed, _ in filled], self.number_P).unflatten(0, (self.rows, most))
+        weights_MD = torch.tensor([weight for _, weight in filled], dtype=torch.float32).view(self.rows, most)
+        self.run(streams_MDP2, weights_MD, torch.tensor([len(own) for own in steps], dtype=torch.int32))
+
+    def run(self, streams_MDP2: Tensor, weights_MD: Tensor, counts_M: Tensor) -> None:
+        """`counts_M`: how many of its directions a row goes along, the first ones."""
+        in_units_MD = weights_MD * 2.0**-noise.SCALE_BITS
+        given = (one.to(self.device) for one in (streams_MDP2, in_units_MD, counts_M))
+        with torch.cuda.device_of(self.places_P3):  # a kernel runs on the current device
+            _SHIFT[(len(self.programs_B2), self.rows)](
+                self.places_P3, self.programs_B2, *given, noise.table(self.device), *streams_MDP2.shape[1:3],
+                TYPE=self.type, BLOCK=BLOCK, STRETCHES=STRETCHES, num_warps=WARPS, enable_fp_fusion=False,
+            )  # fmt: skip
+
+
+def _programs(counts: Sequence[int]) -> Tensor:
+    """What each program makes: a parameter's place among those of so many elements, and which part of it."""
+    parts_P = torch.tensor([-(-count // (BLOCK * STRETCHES)) for count in counts])
+    parameter_B = torch.arange(len(counts)).repeat_interleave(parts_P)
+    part_B = torch.arange(len(parameter_B)) - (parts_P.cumsum(0) - parts_P)[parameter_B]
+    return torch.stack([parameter_B, part_B], dim=1).int()
