@@ -12,10 +12,11 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
+from common import random_llama
 from datasets import Dataset
 from tokenizers import Tokenizer, pre_tokenizers
 from tokenizers.models import WordLevel
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast, PrinterCallback
+from transformers import PreTrainedTokenizerFast, PrinterCallback
 from trl import GRPOConfig, GRPOTrainer  # pyright: ignore[reportMissingImports]
 
 from thicket.config.base import Optimizer
@@ -69,10 +70,7 @@ def cuda_case() -> Case:
     words, prompt, draw = 49_152, 128, random.Random(0)
     made = Tokenizer(WordLevel({"<pad>": 0, **{str(word): word for word in range(1, words)}}, unk_token="<pad>"))
     made.pre_tokenizer = pre_tokenizers.WhitespaceSplit()  # type: ignore[assignment]
-    shape = {"hidden_size": 576, "intermediate_size": 1536, "num_hidden_layers": 30}
-    heads = {"num_attention_heads": 9, "num_key_value_heads": 3, "tie_word_embeddings": True}
-    torch.manual_seed(0)
-    model = LlamaForCausalLM(LlamaConfig(vocab_size=words, **shape, **heads))  # type: ignore[arg-type]
+    model = random_llama("cpu", torch.float32)
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=made, pad_token="<pad>", unk_token="<pad>")
     texts = [" ".join(str(draw.randrange(1, words)) for _ in range(prompt)) for _ in range(64)]
     items = [Item(item_id(text), text, "", 1) for text in texts]

@@ -11,7 +11,6 @@ is what is measured.
 """
 
 import argparse
-import json
 import statistics
 from collections.abc import Callable
 from pathlib import Path
@@ -19,30 +18,21 @@ from time import perf_counter
 from typing import Any
 
 import torch
+from common import about, random_llama, save
 from torch import Tensor, nn
-from transformers import LlamaConfig, LlamaForCausalLM
 
 from thicket.models.perturb import Direction, Neighbourhood, Writer
 
-SHAPES = {
-    "SmolLM2-135M": LlamaConfig(
-        vocab_size=49152,
-        hidden_size=576,
-        intermediate_size=1536,
-        num_hidden_layers=30,
-        num_attention_heads=9,
-        num_key_value_heads=3,
-        tie_word_embeddings=True,
-    ),
-    "Qwen2.5-0.5B": LlamaConfig(
-        vocab_size=151936,
-        hidden_size=896,
-        intermediate_size=4864,
-        num_hidden_layers=24,
-        num_attention_heads=14,
-        num_key_value_heads=2,
-        tie_word_embeddings=True,
-    ),
+SHAPES: dict[str, dict[str, Any]] = {
+    "SmolLM2-135M": {},
+    "Qwen2.5-0.5B": {
+        "vocab_size": 151_936,
+        "hidden_size": 896,
+        "intermediate_size": 4864,
+        "num_hidden_layers": 24,
+        "num_attention_heads": 14,
+        "num_key_value_heads": 2,
+    },
 }
 SIGMA = 1e-3
 UPDATE = 30
@@ -115,8 +105,7 @@ def ways(model: nn.Module) -> dict[str, Run]:
 
 
 def measured(name: str, dtype: torch.dtype, arguments: argparse.Namespace) -> list[dict[str, Any]]:
-    with torch.device(arguments.device):
-        model = LlamaForCausalLM(SHAPES[name]).to(dtype)
+    model = random_llama(arguments.device, dtype, **SHAPES[name])
     print(f"{name}, {dtype}, {sum(map(Tensor.numel, model.parameters())) / 1e6:.1f} M weights")
     found, floor = [], 0.0
     for way, run in ways(model).items():
@@ -138,14 +127,11 @@ def main() -> None:
     parser.add_argument("--queued", type=int, default=10)
     parser.add_argument("--results", type=Path, help="a JSON file for all times")
     arguments = parser.parse_args()
-    found = []
+    found, where = [], about()
     for name in arguments.shapes:
         for dtype in arguments.types:
             found += measured(name, getattr(torch, dtype), arguments)
-    if arguments.results:
-        made_on = torch.cuda.get_device_name() if arguments.device == "cuda" else "CPU"
-        result = {"device": made_on, "torch": torch.__version__, "times": found}
-        arguments.results.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    save(arguments.results, {**where, "times": found})
 
 
 if __name__ == "__main__":
