@@ -99,3 +99,7 @@ def test_an_instruction_leads_and_a_template_goes_around() -> None:
     alone = Item("0" * 16, [{"role": "user", "content": "Hi"}], "", 1)
     assert framed(alone, "Think.", None).prompt[0] == {"role": "system", "content": "Think."}
     assert chat.prompt[1] == {"role": "user", "content": "Hi"}, "the item stays as it is"
+
+
+def test_nothing_asked_is_nothing_answered() -> None:
+    assert respond(random_model(), TOKENIZER, [], Decoding(1.0, most=8), [2], "\n", 4) == []

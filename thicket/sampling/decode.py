@@ -201,9 +201,8 @@ class _Writing:
         """Keeps so many slots of each lane: those in use, and where another lane uses more, some that are not."""
         kept: list[int] = []
         for lane, mine in enumerate(used):
-            first = sorted(range(len(mine)), key=lambda slot: not mine[slot])[
-                :count
-            ]  # Sorting keeps the order of equals.
+            # Sorting keeps the order of equals.
+            first = sorted(range(len(mine)), key=lambda slot: not mine[slot])[:count]
             kept += [lane * len(mine) + slot for slot in sorted(first)]
         slots_N = torch.tensor(kept, device=self.at_S.device)
         for reader in self.readers:

@@ -56,6 +56,8 @@ def respond(
     A response ends at one of `stop_ids`, and at the ends of a text that the model itself declares. `copies`: the model
     is so many neighbours (`thicket.models.stacked`), of which each answers an equal run of the requests.
     """
+    if not requests:
+        return []
     model.eval()
     prompt_R = [place for place, request in enumerate(requests) for _ in range(request.responses)]
     rows = Rows([request.prompt for request in requests], prompt_R, batch, copies)
