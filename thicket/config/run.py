@@ -48,7 +48,8 @@ class VllmSampling(Sampling):
     it has read; training has the rest (TRL's default where both are on one GPU)."""
     dtype: Literal["bfloat16", "float32"] = "bfloat16"
     """The type that it computes in. Training reads the responses again in `trainer.precision`: where the two differ,
-    rollouts are a little off-policy. `float32` is slower, and not for every GPU."""
+    rollouts are a little off-policy, for which `method.importance_cap` corrects (2.0, say). `float32` is slower, and
+    not for every GPU."""
     eager: bool = False
     """Whether it does without compiled graphs: it starts sooner and writes more slowly."""
 
