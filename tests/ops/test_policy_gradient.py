@@ -29,6 +29,13 @@ def test_group_advantages_by_hand() -> None:
     assert found_PG[1].tolist() == [0.0] * 4
 
 
+def test_equal_rewards_have_no_advantage_to_the_bit() -> None:
+    """The mean of seven equal fractions is another number in float32, and (std + 1e-6) makes much of it."""
+    rewards_PG = torch.linspace(-0.9, 0.9, 101).unsqueeze(1).expand(-1, 7)
+    assert (rewards_PG.mean(dim=1, keepdim=True) != rewards_PG).any()
+    assert not group_advantages(rewards_PG, 1e-6).any()
+
+
 @pytest.mark.parametrize(
     ("ratio", "advantage", "expected"),
     [

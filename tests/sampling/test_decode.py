@@ -7,8 +7,11 @@ import torch
 from small_models import SIZES
 from transformers import (
     AutoModelForCausalLM,
+    Gemma2Config,
     Gemma3TextConfig,
     GPT2Config,
+    GPTBigCodeConfig,
+    GPTNeoConfig,
     LlamaConfig,
     MistralConfig,
     PreTrainedModel,
@@ -43,6 +46,9 @@ FAMILIES = {
     "gemma3": Gemma3TextConfig(
         **SHAPE, head_dim=8, sliding_window=4, layer_types=["sliding_attention", "full_attention"]
     ),
+    # Its attention adds the mask to the scores.
+    "gemma2": Gemma2Config(**SHAPE, head_dim=8, sliding_window=4),
+    "learned positions": GPTBigCodeConfig(vocab_size=VOCABULARY, n_embd=32, n_layer=2, n_head=4, n_positions=64),
     "gpt2": GPT2Config(vocab_size=VOCABULARY, n_embd=32, n_layer=2, n_head=4, n_positions=64, eos_token_id=2),
 }
 
@@ -103,7 +109,7 @@ def test_a_row_does_not_depend_on_its_batch() -> None:
 
 
 @pytest.mark.parametrize("slots", [1, 2, 5, 16])
-@pytest.mark.parametrize("family", ["llama", "gemma3"])
+@pytest.mark.parametrize("family", ["llama", "gemma2", "gemma3"])
 def test_rows_that_wait_for_a_slot_are_written_alike(family: str, slots: int) -> None:
     """40 rows in few slots: rows end early and late, others take their places, and at the end slots are given up."""
     model, decoding, stops = small_model(family, spread=0.5), Decoding(1.0, most=9), list(range(2, 14))
@@ -132,9 +138,10 @@ def test_no_work_on_rows_that_have_ended_and_a_prompt_is_read_once() -> None:
         assert used <= slots <= max(1, 2 * used)
 
 
-def test_neighbours_that_are_one_model_keep_their_own_rows() -> None:
+@pytest.mark.parametrize("family", ["llama", "learned positions"])
+def test_neighbours_that_are_one_model_keep_their_own_rows(family: str) -> None:
     """Three neighbours in few slots, against each by itself; their rows end at different times."""
-    model, decoding, stops = small_model(spread=0.5), Decoding(0.0, most=12), list(range(2, 20))
+    model, decoding, stops = small_model(family, spread=0.5), Decoding(0.0, most=12), list(range(2, 20))
     directions = [Direction(seed, 0.3) for seed in range(3)]
     prompts = [[5, 6, 7], [8], [9, 10, 11, 12, 13, 14], [15, 16], [20, 21], [30], [31, 32, 33], [40]]
     alone = []
@@ -157,6 +164,15 @@ def test_a_model_with_other_layers_than_attention_is_refused() -> None:
     model = small_model("qwen3")
     model.config.layer_types = ["full_attention", "linear_attention"]
     with pytest.raises(ValueError, match=r"Qwen3ForCausalLM: layers of \['linear_attention'\] can't be decoded"):
+        decode(model, rows_of(PROMPTS), keys(4), Decoding(0.0), stop_ids=[2])
+
+
+def test_a_model_whose_attention_masks_by_itself_is_refused() -> None:
+    config = GPTNeoConfig(
+        vocab_size=VOCABULARY, hidden_size=32, num_layers=1, attention_types=[[["global"], 1]], num_heads=4
+    )
+    model = AutoModelForCausalLM.from_config(config)
+    with pytest.raises(ValueError, match="GPTNeoForCausalLM: its attention takes no mask but its own"):
         decode(model, rows_of(PROMPTS), keys(4), Decoding(0.0), stop_ids=[2])
 
 

@@ -9,6 +9,8 @@ from torch import Tensor
 from transformers import (
     Gemma3ForCausalLM,
     Gemma3TextConfig,
+    GPT2Config,
+    GPT2LMHeadModel,
     LlamaConfig,
     LlamaForCausalLM,
     Qwen3MoeConfig,
@@ -65,6 +67,15 @@ def check(model: Any, batch: Sequences) -> None:
 @pytest.mark.parametrize("family", FAMILIES)
 def test_as_if_every_row_were_read_alone(family: str) -> None:
     check(model_of(family), sequences(PROMPTS, RESPONSES, "cpu"))
+
+
+def test_positions_end_where_the_longest_row_does() -> None:
+    """A long prompt with a short response beside a short one with a long response; there are ten positions."""
+    model: Any = GPT2LMHeadModel(GPT2Config(vocab_size=20, n_embd=16, n_layer=2, n_head=2, n_positions=10)).eval()
+    prompts = [[3, 4, 5, 6, 7, 8, 9, 10]] * 8 + [[3, 4]] * 8
+    batch = sequences(prompts, [[11, 12]] * 8 + [[11, 12, 13, 14, 15, 16, 17, 18]] * 8, "cpu")
+    assert read(model, batch) < batch.ids_BL.numel()
+    check(model, batch)
 
 
 def test_rows_that_are_left_out_of_the_loss() -> None:

@@ -17,8 +17,9 @@ def group_advantages(rewards_PG: Tensor, epsilon: float) -> Tensor:
 
 
 def centred_advantages(rewards_PG: Tensor) -> Tensor:
-    """R − mean within a group, advantages_PG (Dr. GRPO, arXiv 2503.20783 §3.2)."""
-    return rewards_PG - rewards_PG.mean(dim=1, keepdim=True)
+    """R − mean within a group, advantages_PG (Dr. GRPO, arXiv 2503.20783 §3.2); 0 where all are equal, to the bit."""
+    equal_P1 = rewards_PG.amax(dim=1, keepdim=True) == rewards_PG.amin(dim=1, keepdim=True)
+    return (rewards_PG - rewards_PG.mean(dim=1, keepdim=True)).masked_fill(equal_P1, 0)
 
 
 def generalised_advantages(

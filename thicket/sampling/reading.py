@@ -39,7 +39,8 @@ def trained_hidden(model: PreTrainedModel, batch: Sequences) -> Tensor:
     saved = 1 - (prompts_UP.numel() + len(batch) * rest) / batch.ids_BL.numel()
     if saved < WORTH or (window_of(model) is not None and bool((prompts_UP == NOTHING).any())):
         return hidden_states(model, batch.ids_BL)[:, batch.positions_K]
-    place_BR = prompt_B1 + torch.arange(rest, device=prompt_B1.device)
+    # A row with a long prompt and a short response ends before the others: what it has beyond counts for nothing.
+    place_BR = (prompt_B1 + torch.arange(rest, device=prompt_B1.device)).clamp(max=batch.ids_BL.shape[1] - 1)
     hidden_BSH = _hidden(model, prompts_UP, row_B, batch.ids_BL, place_BR)
     column_BK = (batch.positions_K - (prompt_B1 - 1)).clamp(0, rest)
     return hidden_BSH.gather(1, column_BK.unsqueeze(-1).expand(-1, -1, hidden_BSH.shape[-1]))
@@ -61,7 +62,7 @@ def _hidden(model: Any, prompts_UP: Tensor, row_B: Tensor, ids_BL: Tensor, place
     if not place_BR.shape[1]:
         return last_B1H
     cache.batch_select_indices(row_B)
-    ids_BR = ids_BL.gather(1, place_BR.clamp(max=ids_BL.shape[1] - 1))
+    ids_BR = ids_BL.gather(1, place_BR)
     if not mask_UP.all():
         given["attention_mask"] = torch.cat([mask_UP[row_B], torch.ones_like(ids_BR, dtype=torch.bool)], dim=1)
     rest_BRH = trunk(input_ids=ids_BR, position_ids=place_BR, **given).last_hidden_state

@@ -25,15 +25,17 @@ class Reader:
     def __init__(self, model: Any, length: int, words: int | None):
         """`words`: of the vocabulary, those that count; None: all.
 
-        Raises: ValueError where the model has layers that keep no keys and values.
+        Raises: ValueError where the model has layers that keep no keys and values, or that see what they like.
         """
         self.model, self.words, self.length = model, words, length
         self._trunk = plain(model).base_model
         self._keyword = cache_keyword(model)
         self._window = window_of(model)
-        if _kinds(model) - READABLE:
-            wrong = sorted(_kinds(model) - READABLE)
-            raise ValueError(f"{type(plain(model)).__name__}: layers of {wrong} can't be decoded")
+        kind, wrong = type(plain(model)), sorted(_kinds(model) - READABLE)
+        if wrong:
+            raise ValueError(f"{kind.__name__}: layers of {wrong} can't be decoded")
+        if not (kind._supports_attention_backend or kind._supports_sdpa):
+            raise ValueError(f"{kind.__name__}: its attention takes no mask but its own, and can't be decoded")
         self._layers: list[Any] = []  # of _SlotLayer
 
     def read_prompts(self, ids_UP: Tensor, lengths_U: Tensor) -> tuple[Tensor, Cache]:
@@ -42,7 +44,9 @@ class Reader:
         Padding lies behind all that a causal mask lets a prompt's own tokens see.
         """
         cache = DynamicCache()
-        hidden_UPH = self._hidden(ids_UP, cache)
+        # A row of positions for each prompt: `stacked` deals rows to neighbours, also those of learned positions.
+        position_UP = torch.arange(ids_UP.shape[1], device=ids_UP.device).expand(ids_UP.shape)
+        hidden_UPH = self._hidden(ids_UP, cache, position_ids=position_UP)
         rows_U = torch.arange(len(ids_UP), device=ids_UP.device)
         return self._logits(hidden_UPH[rows_U, lengths_U - 1]), cache
 
@@ -77,11 +81,21 @@ class Reader:
         """What each slot's new token sees, visible_S11L: of each kind of layer, where a model has several."""
         place_L, at_S1 = torch.arange(reach, device=at_S.device), at_S.unsqueeze(1)
         visible_SL = place_L <= at_S1
-        full_S11L = visible_SL[:, None, None, :]
+        full_S11L = self._mask(visible_SL)
         if self._window is None:
             return full_S11L
-        near_S11L = (visible_SL & (place_L > at_S1 - self._window))[:, None, None, :]
+        near_S11L = self._mask(visible_SL & (place_L > at_S1 - self._window))
         return {"full_attention": full_S11L, SLIDING: near_S11L} if _kinds(self.model) else near_S11L
+
+    def _mask(self, visible_SL: Tensor) -> Tensor:
+        """In the form that the model's attention takes: some families (Gemma 2) add it to the scores."""
+        visible_S11L = visible_SL[:, None, None, :]
+        if plain(self.model).config.get_text_config()._attn_implementation != "eager":
+            return visible_S11L
+        least = torch.finfo(self.model.dtype).min
+        return torch.zeros(visible_S11L.shape, dtype=self.model.dtype, device=visible_SL.device).masked_fill(
+            ~visible_S11L, least
+        )
 
 
 class _SlotLayer(CacheLayerMixin):

@@ -58,6 +58,8 @@ class VllmSampler:
         Raises: ValueError where vLLM can't write for such a model, or at such a temperature; where the engine does not
         start, or has no room for the longest response.
         """
+        if not requests:
+            return []
         if isinstance(model, Pooled) or copies > 1:
             raise ValueError("sampler vllm: it writes for one model at a time; `sampler: torch` writes for several")
         if decoding.temperature and not COOLEST <= decoding.temperature <= HOTTEST:

@@ -44,20 +44,21 @@ class Engine:
             self._llm, self._architecture = _started(model, self._config), architecture
         elif architecture != self._architecture:
             raise ValueError(
-                "sampler vllm: models of two architectures answer in this stage, and the engine is made for one; "
-                "`sampler: torch` writes for both"
+                "sampler vllm: models of two architectures answer in this process, and the engine is made for one; "
+                "`sampler: torch` writes for both, and stages that run by themselves have engines of their own"
             )
         wanted = fingerprint(model)
         if wanted != self._held:
             self._give(model)
             self._held = wanted
+        # A resumed run finds what an unbroken one does: nothing that was read before.
+        self._llm.reset_prefix_cache()
         return self._llm
 
     def _give(self, model: PreTrainedModel) -> None:
         self._held = None  # Should it break off, nobody knows what the engine has.
         weights = iter(as_in_files(model).items())
         self._llm.collective_rpc("reload_weights", kwargs={"weights_iterator": weights})
-        self._llm.reset_prefix_cache()  # What was read with the old weights.
 
 
 def fingerprint(model: Any) -> tuple[list[int], list[str]]:
