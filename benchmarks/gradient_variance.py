@@ -24,7 +24,8 @@ from thicket.models.teachers import Teachers, Voice
 from thicket.ops import draws
 from thicket.sampling.decode import Decoding
 from thicket.sampling.environment import load_environment
-from thicket.sampling.rollouts import Request, respond, sequences
+from thicket.sampling.rollouts import Request, sequences
+from thicket.sampling.sampler import TorchSampler
 
 SIGNALS: dict[str, Signal] = {
     "full vocabulary": FullVocab(type="full_vocab"),
@@ -41,7 +42,7 @@ class Batch:
     """A student's prompts, its start and its teachers."""
 
     def __init__(self, root: Path, stage: StudentStage, prompts: int, batch: int):
-        self.stage, self.batch = stage, batch
+        self.stage, self.sampler = stage, TorchSampler(batch)
         folder = root / "build/models" / stage.base
         self.model, self.tokenizer = load_model(folder), load_tokenizer(folder)
         names = dict.fromkeys(teacher.name for teacher in stage.teachers)
@@ -61,7 +62,7 @@ class Batch:
             requests = [Request(prompt, key) for prompt, key in zip(environment.prompts[:count], keys, strict=True)]
             decoding = Decoding(1.0, most=environment.domain.window.response)
             stop = environment.domain.stop
-            groups = respond(self.model, self.tokenizer, requests, decoding, environment.stop_ids, stop, self.batch)
+            groups = self.sampler.respond(self.model, self.tokenizer, requests, decoding, environment.stop_ids, stop)
             responses += [response.tokens for (response,) in groups]
             prompts += environment.prompts[:count]
             domains += [environment.domain.name] * count

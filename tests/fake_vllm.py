@@ -17,8 +17,8 @@ from transformers import AutoConfig, AutoModelForCausalLM
 
 from thicket.models.characters import character_tokenizer
 from thicket.sampling.decode import Decoding
-from thicket.sampling.rollouts import Request, Response, respond
-from thicket.sampling.sampler import _made
+from thicket.sampling.rollouts import Request, Response
+from thicket.sampling.sampler import TorchSampler, _made
 
 TOKENIZER: Any = character_tokenizer()
 
@@ -62,7 +62,9 @@ class FakeLLM:
     def _answer(self, prompt: list[int], given: dict[str, Any]) -> SimpleNamespace:
         decoding = Decoding(given["temperature"], given["top_k"], given["top_p"], given["max_tokens"])
         request = Request(prompt, given["seed"], given["n"])
-        (group,) = respond(self.model, TOKENIZER, [request], decoding, given["stop_token_ids"], None, given["n"])
+        (group,) = TorchSampler(given["n"]).respond(
+            self.model, TOKENIZER, [request], decoding, given["stop_token_ids"], None
+        )
         wanted = given["logprobs"] is not None
         return SimpleNamespace(outputs=[_output(response, wanted) for response in group])
 

@@ -18,7 +18,8 @@ from thicket.domains.registry import Answered
 from thicket.domains.verdict import Verdict
 from thicket.models.perturb import Direction, move
 from thicket.sampling.decode import Decoding
-from thicket.sampling.rollouts import Request, respond
+from thicket.sampling.rollouts import Request
+from thicket.sampling.sampler import TorchSampler
 
 CONFIG = Discordance(type="discordance", perturbations=4, sigmas=[0.02, 0.05])
 
@@ -48,7 +49,7 @@ def test_every_entry_is_a_model_of_its_own(tmp_path: Path) -> None:
             if sigma is not None:
                 move(model, [perturbation(5, n, sigma)])
             requests = [Request(prompt, 0) for prompt in asked.prompts]
-            groups = respond(model, TOKENIZER, requests, Decoding(0.0, most=6), asked.stop_ids, None, 3)
+            groups = TorchSampler(3).respond(model, TOKENIZER, requests, Decoding(0.0, most=6), asked.stop_ids, None)
             verdicts = judge([(response.text, item) for (response,), item in zip(groups, asked.items, strict=True)])
             expected = [verdict.correct for verdict in verdicts]
             name = asked.domain.name

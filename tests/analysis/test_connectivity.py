@@ -24,7 +24,8 @@ from thicket.domains.verdict import Verdict
 from thicket.models.folder import load_model
 from thicket.ops import draws
 from thicket.sampling.decode import Decoding
-from thicket.sampling.rollouts import Request, respond
+from thicket.sampling.rollouts import Request
+from thicket.sampling.sampler import TorchSampler
 
 CONFIG = Connectivity(type="connectivity", points=5, random_directions=2)
 SAMPLED = CONFIG.model_copy(update={"samples": 3, "random_directions": 0})
@@ -52,7 +53,7 @@ def said_by(case: Case, place: int, model: Any, samples: int = 1) -> list[list[s
         for prompt, item in zip(asked.prompts, asked.items, strict=True)
     ]
     decoding = Decoding(0.0 if samples == 1 else 1.0, most=asked.domain.window.response)
-    groups = respond(model, TOKENIZER, requests, decoding, asked.stop_ids, None, 100)
+    groups = TorchSampler(100).respond(model, TOKENIZER, requests, decoding, asked.stop_ids, None)
     return [[response.text for response in group] for group in groups]
 
 

@@ -30,7 +30,8 @@ from thicket.reporting.pictures.cross_sampling import picture
 from thicket.sampling.decode import Decoding
 from thicket.sampling.environment import Environment
 from thicket.sampling.prompts import stop_ids
-from thicket.sampling.rollouts import Request, respond
+from thicket.sampling.rollouts import Request
+from thicket.sampling.sampler import TorchSampler
 
 TOKENIZER = character_tokenizer()
 WORDS = len(TOKENIZER)
@@ -175,7 +176,9 @@ def test_a_model_alone_answers_as_it_does_in_an_evaluation(found: Found, talkers
         Request(prompt, draws.key(SEED, int(item.id, 16)), 3)
         for prompt, item in zip(asked.prompts, asked.items, strict=True)
     ]
-    groups = respond(talkers[1], TOKENIZER, requests, Decoding(1.0, most=WINDOW), asked.stop_ids, "\n", 1000)
+    groups = TorchSampler(1000).respond(
+        talkers[1], TOKENIZER, requests, Decoding(1.0, most=WINDOW), asked.stop_ids, "\n"
+    )
     correct, tokens = [], []
     for group in groups:
         correct.append(sum("z" in response.text for response in group) / 3)

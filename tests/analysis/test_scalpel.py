@@ -18,7 +18,8 @@ from thicket.config.analysis import Scalpel
 from thicket.models.folder import load_model
 from thicket.ops import draws
 from thicket.sampling.decode import Decoding
-from thicket.sampling.rollouts import Request, Response, respond
+from thicket.sampling.rollouts import Request, Response
+from thicket.sampling.sampler import TorchSampler
 
 CONFIG = Scalpel(type="scalpel", samples=2)
 
@@ -36,7 +37,7 @@ def said(case: Case, model: Any, place: int) -> list[list[Response]]:
         for prompt, item in zip(asked.prompts, asked.items, strict=True)
     ]
     decoding = Decoding(1.0, most=asked.domain.window.response)
-    return list(respond(model, TOKENIZER, requests, decoding, asked.stop_ids, None, 100))
+    return TorchSampler(100).respond(model, TOKENIZER, requests, decoding, asked.stop_ids, None)
 
 
 def log_probs(model: Any, prompt: list[int], response: list[int]) -> Tensor:

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from toys import changed, run, stages, toy_project
 
-from thicket.sampling import sampler
 from thicket.sampling.rollouts import Response
+from thicket.sampling.sampler import TorchSampler
 from thicket.signals import Interrupted
 from thicket.stages.run import in_pipeline, run_stage
 
@@ -28,7 +28,7 @@ def scores_of(root: Path, name: str) -> dict:
 def test_counts_are_what_the_verifier_says_of_the_responses(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A model that answers right in every even sample, and right when greedy."""
 
-    def respond(model, tokenizer, requests, decoding, *rest):
+    def respond(self, model, tokenizer, requests, decoding, *rest):
         for request in requests:
             asked = tokenizer.decode(request.prompt, skip_special_tokens=True)
             digits = asked.removeprefix("sort ").removesuffix("=")
@@ -38,7 +38,7 @@ def test_counts_are_what_the_verifier_says_of_the_responses(project: Path, monke
                 for g in range(request.responses)
             ]
 
-    monkeypatch.setattr(sampler, "respond", lambda *given: list(respond(*given)))
+    monkeypatch.setattr(TorchSampler, "respond", lambda *given: list(respond(*given)))
     stage = changed(stages(project)["evaluate-tiny"], "seed", 77)  # a seed of its own: nothing of it is in the cache
     targets = in_pipeline(project, stage)
     run_stage(project, stage, targets)
@@ -55,7 +55,7 @@ def test_a_known_model_is_not_decoded_again(project: Path, monkeypatch: pytest.M
     def fail(*_: object, **__: object) -> None:
         raise AssertionError("decoded a model whose scores are known")
 
-    monkeypatch.setattr(sampler, "respond", fail)
+    monkeypatch.setattr(TorchSampler, "respond", fail)
     run(project, "evaluate-sort-grpo")
     assert (project / "build/evaluation/sort-grpo/metrics.json").read_bytes() == first
     other = changed(stages(project)["evaluate-sort-grpo"], "evaluation.temperature", 0.5)
@@ -65,13 +65,13 @@ def test_a_known_model_is_not_decoded_again(project: Path, monkeypatch: pytest.M
 
 def test_what_answers_greedily_is_asked_once(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[float] = []
-    respond = sampler.respond
+    respond = TorchSampler.respond
 
-    def counted(model, tokenizer, requests, decoding, *rest):
+    def counted(self, model, tokenizer, requests, decoding, *rest):
         asked.extend([decoding.temperature] * len(requests))
-        return respond(model, tokenizer, requests, decoding, *rest)
+        return respond(self, model, tokenizer, requests, decoding, *rest)
 
-    monkeypatch.setattr(sampler, "respond", counted)
+    monkeypatch.setattr(TorchSampler, "respond", counted)
     stage = changed(stages(project)["evaluate-tiny"], "evaluation.temperature", 0.0)
     run_stage(project, stage, in_pipeline(project, stage))
     assert asked == [0.0] * 12, "six items on two domains"
@@ -94,20 +94,20 @@ def test_sigterm_ends_an_evaluation_before_its_next_batch(project: Path, monkeyp
     stage = changed(changed(stages(project)["evaluate-tiny"], "seed", 78), "name", "stopped")
     (project / "build/models/stopped").symlink_to(project / "build/models/tiny")
     asked = []
-    respond = sampler.respond
+    respond = TorchSampler.respond
 
     def terminate(*arguments: object):
         asked.append(arguments)
         os.kill(os.getpid(), signal.SIGTERM)
         return respond(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(sampler, "respond", terminate)
+    monkeypatch.setattr(TorchSampler, "respond", terminate)
     with pytest.raises(Interrupted):
         run_stage(project, stage, in_pipeline(project, stage))
     assert len(asked) == 2  # the samples and the greedy responses of one batch
     assert not (project / "build/evaluation/stopped").exists()
     # One batch is all of `sort`: its scores are kept, and the next run asks on the other domain alone.
     asked.clear()
-    monkeypatch.setattr(sampler, "respond", lambda *given: (asked.append(given), respond(*given))[1])
+    monkeypatch.setattr(TorchSampler, "respond", lambda *given: (asked.append(given), respond(*given))[1])
     run_stage(project, stage, in_pipeline(project, stage))
     assert len(asked) == 2

@@ -24,7 +24,8 @@ from thicket.models.folder import load_model, load_tokenizer, save_model
 from thicket.models.perturb import Direction, move
 from thicket.sampling.decode import Decoding
 from thicket.sampling.environment import load_environment
-from thicket.sampling.rollouts import Request, respond
+from thicket.sampling.rollouts import Request
+from thicket.sampling.sampler import TorchSampler
 from thicket.stages.run import in_pipeline, on_its_own, run_stage
 from thicket.training.loop import Steps
 
@@ -43,7 +44,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for split in ("train", "selection", "test"):
         there = load_environment(domain, data, split, tokenizer)
         requests = [Request(prompt, 0) for prompt in there.prompts]
-        given = respond(model, tokenizer, requests, decoding, there.stop_ids, domain.stop, len(requests))
+        given = TorchSampler(len(requests)).respond(model, tokenizer, requests, decoding, there.stop_ids, domain.stop)
         items = zip(read_items(data / f"{split}.jsonl"), given, strict=True)
         answers = [replace(item, answer="no" if n % 2 else said.text) for n, (item, (said,)) in enumerate(items)]
         write_items(data / f"{split}.jsonl", answers)

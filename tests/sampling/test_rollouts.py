@@ -11,7 +11,8 @@ from thicket.models.characters import character_tokenizer
 from thicket.sampling.decode import Decoding
 from thicket.sampling.environment import load_environment
 from thicket.sampling.prompts import encode_prompts, stop_ids
-from thicket.sampling.rollouts import Request, Response, respond, sequences
+from thicket.sampling.rollouts import Request, Response, sequences
+from thicket.sampling.sampler import TorchSampler
 
 TOKENIZER = character_tokenizer()
 
@@ -22,7 +23,7 @@ def random_model() -> LlamaForCausalLM:
 
 def responses(requests: list[Request], batch: int) -> list[list[Response]]:
     stops = stop_ids(TOKENIZER, "\n")
-    return list(respond(random_model(), TOKENIZER, requests, Decoding(1.0, most=8), stops, "\n", batch))
+    return TorchSampler(batch).respond(random_model(), TOKENIZER, requests, Decoding(1.0, most=8), stops, "\n")
 
 
 def requests(*texts: str, count: int = 2) -> list[Request]:
@@ -102,4 +103,4 @@ def test_an_instruction_leads_and_a_template_goes_around() -> None:
 
 
 def test_nothing_asked_is_nothing_answered() -> None:
-    assert respond(random_model(), TOKENIZER, [], Decoding(1.0, most=8), [2], "\n", 4) == []
+    assert TorchSampler(4).respond(random_model(), TOKENIZER, [], Decoding(1.0, most=8), [2], "\n") == []

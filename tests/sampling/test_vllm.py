@@ -14,7 +14,7 @@ from thicket.ops.log_probs import token_log_probs
 from thicket.ops.sampling import warped_log_probs
 from thicket.sampling.decode import Decoding
 from thicket.sampling.prompts import stop_ids
-from thicket.sampling.rollouts import Request, Response, respond, sequences
+from thicket.sampling.rollouts import Request, Response, sequences
 from thicket.sampling.sampler import Sampler, TorchSampler, sampler_of
 from thicket.sampling.vllm import seed_of
 
@@ -101,7 +101,7 @@ def test_responses_are_those_of_the_model_in_the_order_of_the_requests(engines: 
     asked[1] = Request(asked[1].prompt, asked[1].key, 5)
     found = answered(sampler_of(CONFIG), decoding, asked, policy)
     keyed = [Request(request.prompt, seed_of(request), request.responses) for request in asked]
-    expected = respond(policy, TOKENIZER, keyed, decoding, STOPS, "\n", 100)
+    expected = TorchSampler(100).respond(policy, TOKENIZER, keyed, decoding, STOPS, "\n")
     assert [[one.tokens for one in group] for group in found] == [[one.tokens for one in group] for group in expected]
     assert [[one.text for one in group] for group in found] == [[one.text for one in group] for group in expected]
     assert [[one.stopped for one in group] for group in found] == [[one.stopped for one in group] for group in expected]

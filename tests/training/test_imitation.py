@@ -24,7 +24,7 @@ from thicket.models.folder import load_model, load_tokenizer, weights_hash
 from thicket.models.perturb import Direction, Neighbourhood
 from thicket.sampling.decode import Decoding
 from thicket.sampling.environment import load_environment
-from thicket.sampling.rollouts import Request, respond
+from thicket.sampling.rollouts import Request
 from thicket.sampling.sampler import TorchSampler
 from thicket.training.imitation import ImitationTraining
 from thicket.training.ledger import Ledger
@@ -291,7 +291,9 @@ def test_an_ensemble_teaches_the_model_that_its_members_are_perturbations_of(
             requests = [Request(prompt, 0) for prompt in train.prompts]
             decoding = Decoding(0.0, most=stage.domain.window.response)
             for texts, (response,) in zip(
-                expected, respond(model, tokenizer, requests, decoding, train.stop_ids, "\n", 64), strict=True
+                expected,
+                TorchSampler(64).respond(model, tokenizer, requests, decoding, train.stop_ids, "\n"),
+                strict=True,
             ):
                 texts.append(response.text)
     assert [[sample.text for sample in samples] for samples in drawn[0].drawn] == expected

@@ -27,7 +27,7 @@ from thicket.ops import draws
 from thicket.sampling.decode import Decoding
 from thicket.sampling.environment import Environment
 from thicket.sampling.judging import judges_itself, with_judge
-from thicket.sampling.rollouts import Request, respond
+from thicket.sampling.rollouts import Request
 from thicket.sampling.sampler import TorchSampler
 
 NEIGHBOUR = 11
@@ -138,7 +138,8 @@ class _Asking:
         decoding = Decoding(0.0, most=asked.domain.window.response)
         requests = [Request(prompt, key=0) for prompt in asked.prompts] * copies  # Greedy decoding draws nothing.
         stops, stop = asked.stop_ids, asked.domain.stop
-        groups = respond(self.model, self.case.tokenizer, requests, decoding, stops, stop, self.case.batch, copies)
+        sampler = TorchSampler(self.case.batch)
+        groups = sampler.respond(self.model, self.case.tokenizer, requests, decoding, stops, stop, copies)
         answered = [(response.text, item) for (response,), item in zip(groups, asked.items * copies, strict=True)]
         return np.array([verdict.correct for verdict in asked.judge(answered)], dtype=bool).reshape(copies, -1)
 

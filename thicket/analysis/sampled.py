@@ -10,7 +10,7 @@ from thicket.ops import draws
 from thicket.sampling.decode import Decoding
 from thicket.sampling.environment import Environment
 from thicket.sampling.judging import with_judge
-from thicket.sampling.rollouts import Request, Response, respond
+from thicket.sampling.rollouts import Request, Response
 from thicket.sampling.sampler import TorchSampler
 
 Groups = list[list[Response]]
@@ -25,8 +25,8 @@ def sampled(case: Case, model: Any, environment: Environment, decoding: Decoding
         Request(prompt, draws.key(case.seed, *stream, int(item.id, 16)), samples)
         for prompt, item in zip(environment.prompts, environment.items, strict=True)
     ]
-    stop = environment.domain.stop
-    return list(respond(model, case.tokenizer, requests, decoding, environment.stop_ids, stop, case.batch))
+    stop_ids, stop = environment.stop_ids, environment.domain.stop
+    return TorchSampler(case.batch).respond(model, case.tokenizer, requests, decoding, stop_ids, stop)
 
 
 def plain(environment: Environment) -> Decoding:

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from thicket.ops.head import Head
+from thicket.ops.head import Head, in_precision
 from thicket.ops.product_sum import product_sum
 
 
@@ -36,16 +36,13 @@ class _Chosen(torch.autograd.Function):
         chunk_bytes: int,
         words: int | None,
     ) -> tuple[Tensor, Tensor]:
-        kind = hidden_NH.device.type
-        dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else hidden_NH.dtype
-        head = Head(weight_VH.detach().to(dtype), None if bias_V is None else bias_V.detach(), head.scale, head.cap)
         ctx.dtypes = hidden_NH.dtype, weight_VH.dtype, None if bias_V is None else bias_V.dtype
-        hidden_NH = hidden_NH.detach().to(dtype)
+        hidden_NH, head = in_precision(hidden_NH, head)
         ctx.save_for_backward(hidden_NH, weight_VH, bias_V, tokens_N)
         ctx.head, ctx.rest = head, (chunk_bytes, words)
-        exact = torch.promote_types(dtype, torch.float32)
+        exact = torch.promote_types(hidden_NH.dtype, torch.float32)
         log_prob_N, entropy_N = torch.empty((2, len(tokens_N)), dtype=exact, device=hidden_NH.device)
-        with torch.no_grad(), torch.autocast(kind, enabled=False):
+        with torch.no_grad(), torch.autocast(hidden_NH.device.type, enabled=False):
             for part, log_p_NV, _ in _log_probs(hidden_NH, head, chunk_bytes, words):
                 log_prob_N[part] = log_p_NV.gather(1, tokens_N[part].unsqueeze(1)).squeeze(1)
                 entropy_N[part] = -(log_p_NV.exp() * log_p_NV).sum(dim=1)

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from thicket.ops.chunks import Given, Setting, Student, Teaching, from_logits
 from thicket.ops.from_hidden import can_read, from_hidden
-from thicket.ops.head import Head
+from thicket.ops.head import Head, in_precision
 from thicket.ops.product_sum import product_sum
 
 
@@ -50,13 +50,11 @@ class _Chunked(torch.autograd.Function):
         bonus_N: Tensor | None,
         setting: Setting,
     ) -> tuple[Tensor, Tensor, Tensor]:
-        kind = hidden_NH.device.type
-        dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else hidden_NH.dtype
-        head = Head(weight_VH.detach().to(dtype), None if bias_V is None else bias_V.detach(), head.scale, head.cap)
-        exact = torch.promote_types(dtype, torch.float32)
-        student = Student(hidden_NH.detach().to(dtype), head, tokens_N, weights_N.to(exact), bonus_N)
+        precise_NH, head = in_precision(hidden_NH, head)
+        exact = torch.promote_types(precise_NH.dtype, torch.float32)
+        student = Student(precise_NH, head, tokens_N, weights_N.to(exact), bonus_N)
         work = _Work(student, weight_VH, bias_V)
-        with torch.no_grad(), torch.autocast(kind, enabled=False):
+        with torch.no_grad(), torch.autocast(hidden_NH.device.type, enabled=False):
             for group in (one for one in taught if one.tokens.start < one.tokens.stop):
                 by = from_hidden if can_read(student, group, setting) else from_logits
                 for given in by(student, group, setting):

@@ -36,3 +36,11 @@ class Head:
         """What the model makes of `raw`."""
         scaled_NV = raw_NV * self.scale
         return scaled_NV if self.cap is None else (scaled_NV / self.cap).tanh() * self.cap
+
+
+def in_precision(hidden_NH: Tensor, head: Head) -> tuple[Tensor, Head]:
+    """Both in the precision of matrix products, which is autocast's where it is on, and without gradients."""
+    kind = hidden_NH.device.type
+    dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else hidden_NH.dtype
+    bias_V = None if head.bias_V is None else head.bias_V.detach()
+    return hidden_NH.detach().to(dtype), replace(head, weight_VH=head.weight_VH.detach().to(dtype), bias_V=bias_V)

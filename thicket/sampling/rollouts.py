@@ -3,17 +3,10 @@
 Legend: B rows, L tokens of prompt and response together, T response tokens.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from transformers import PreTrainedModel
-
-from thicket.models.pooled import Pooled
-from thicket.ops import draws
-from thicket.sampling.decode import Decoding, Rows, decode, ends, texts
-from thicket.sampling.prompts import Tokenizer
 
 
 @dataclass(frozen=True)
@@ -38,36 +31,6 @@ class Response:
     """False where the window cut it off."""
     text: str
     """The text before the stop."""
-
-
-@torch.no_grad()
-def respond(
-    model: PreTrainedModel | Pooled,
-    tokenizer: Tokenizer,
-    requests: Sequence[Request],
-    decoding: Decoding,
-    stop_ids: list[int],
-    stop: str | None,
-    batch: int,
-    copies: int = 1,
-) -> list[list[Response]]:
-    """The responses to each request; `batch` is how many are decoded at once.
-
-    A response ends at one of `stop_ids`, and at the ends of a text that the model itself declares. `copies`: the model
-    is so many neighbours (`thicket.models.stacked`), of which each answers an equal run of the requests.
-    """
-    if not requests:
-        return []
-    model.eval()
-    prompt_R = [place for place, request in enumerate(requests) for _ in range(request.responses)]
-    rows = Rows([request.prompt for request in requests], prompt_R, batch, copies)
-    keys = [draws.key(request.key, g) for request in requests for g in range(request.responses)]
-    decoded = decode(model, rows, draws.keys_tensor(keys, model.device), decoding, ends([model], stop_ids))
-    lengths, stopped = decoded.lengths_R.tolist(), decoded.stopped_R.tolist()
-    tokens, log_probs = decoded.tokens_RT.tolist(), decoded.log_probs_RT.tolist()
-    parts = [(tokens[row][:length], log_probs[row][:length], stopped[row]) for row, length in enumerate(lengths)]
-    responses = (Response(*part, text) for part, text in zip(parts, texts(decoded, tokenizer, stop), strict=True))
-    return [[next(responses) for _ in range(request.responses)] for request in requests]
 
 
 @dataclass(frozen=True)

@@ -3,15 +3,18 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Protocol
+from typing import Any, Protocol
 
+import torch
+from torch import Tensor
 from transformers import PreTrainedModel
 
 from thicket.config import run
 from thicket.models.pooled import Pooled
-from thicket.sampling.decode import Decoding
-from thicket.sampling.prompts import Tokenizer
-from thicket.sampling.rollouts import Request, Response, respond
+from thicket.ops import draws
+from thicket.sampling.decode import Decoding, Rows, decode, ends
+from thicket.sampling.prompts import Tokenizer, texts_of
+from thicket.sampling.rollouts import Request, Response
 
 
 class Sampler(Protocol):
@@ -32,7 +35,11 @@ class Sampler(Protocol):
         stop: str | None,
         copies: int = 1,
     ) -> list[list[Response]]:
-        """The responses to each request, as `thicket.sampling.rollouts.respond` says."""
+        """The responses to each request.
+
+        A response ends at one of `stop_ids`, and at the ends of a text that the model itself declares. `copies`: the
+        model is so many neighbours (`thicket.models.stacked`), of which each answers an equal run of the requests.
+        """
         ...
 
 
@@ -42,6 +49,7 @@ class TorchSampler:
 
     batch: int
 
+    @torch.no_grad()
     def respond(
         self,
         model: PreTrainedModel | Pooled,
@@ -52,7 +60,23 @@ class TorchSampler:
         stop: str | None,
         copies: int = 1,
     ) -> list[list[Response]]:
-        return respond(model, tokenizer, requests, decoding, stop_ids, stop, self.batch, copies)
+        """As `Sampler` says."""
+        if not requests:
+            return []
+        model.eval()
+        prompt_R = [place for place, request in enumerate(requests) for _ in range(request.responses)]
+        rows = Rows([request.prompt for request in requests], prompt_R, self.batch, copies)
+        keys = [draws.key(request.key, g) for request in requests for g in range(request.responses)]
+        decoded = decode(model, rows, draws.keys_tensor(keys, model.device), decoding, ends([model], stop_ids))
+        tokens, log_probs = _cut(decoded.tokens_RT, decoded.lengths_R), _cut(decoded.log_probs_RT, decoded.lengths_R)
+        texts, stopped = texts_of(tokens, tokenizer, stop), decoded.stopped_R.tolist()
+        responses = map(Response, tokens, log_probs, stopped, texts)
+        return [[next(responses) for _ in range(request.responses)] for request in requests]
+
+
+def _cut(values_RT: Tensor, lengths_R: Tensor) -> list[list[Any]]:
+    """Each row up to its length."""
+    return [row_T[:length].tolist() for row_T, length in zip(values_RT.cpu(), lengths_R.tolist(), strict=True)]
 
 
 def sampler_of(config: run.Sampler) -> Sampler:

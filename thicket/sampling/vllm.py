@@ -53,7 +53,7 @@ class VllmSampler:
         stop: str | None,
         copies: int = 1,
     ) -> list[list[Response]]:
-        """The responses to each request, as `thicket.sampling.rollouts.respond` says, by draws of vLLM's own.
+        """As `Sampler` says, by draws of vLLM's own.
 
         Raises: ValueError where vLLM can't write for such a model, or at such a temperature; where the engine does not
         start, or has no room for the longest response.

@@ -10,7 +10,8 @@ from thicket.domains.verdict import Verdict
 from thicket.sampling.decode import Decoding
 from thicket.sampling.environment import Environment
 from thicket.sampling.prompts import Tokenizer
-from thicket.sampling.rollouts import Request, Response, respond
+from thicket.sampling.rollouts import Request, Response
+from thicket.sampling.sampler import TorchSampler
 from thicket.training.loop import chunks
 from thicket.training.rewards import reward
 
@@ -42,7 +43,7 @@ class Scorer:
         requests = [Request(prompt, key=0) for prompt in self.asked.prompts] * copies  # Greedy decoding draws nothing.
         decoding = Decoding(0.0, most=self.domain.window.response)
         ids, stop = self.asked.stop_ids, self.domain.stop
-        groups = respond(model, self.tokenizer, requests, decoding, ids, stop, self.batch, copies)
+        groups = TorchSampler(self.batch).respond(model, self.tokenizer, requests, decoding, ids, stop, copies)
         responses = [response for (response,) in groups]
         return [self._scored(responses[mine]) for mine in chunks(len(responses), len(self.asked.prompts))]
 
