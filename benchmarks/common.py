@@ -64,9 +64,10 @@ def spread(values: Sequence[float], form: str = ".3f") -> str:
 
 
 def about(*packages: str) -> dict[str, str]:
-    """The command, the commit, the machine and versions, which are printed too."""
+    """The command, the commit, the machine and versions, which are printed too; of whole paths, their names alone."""
     versions = {name: importlib.metadata.version(name) for name in ("torch", "transformers", *packages)}
-    found = {"command": shlex.join(["python", *sys.argv]), "commit": str(commit(ROOT)), "machine": device(), **versions}
+    given = [Path(one).name if one.startswith("/") else one for one in sys.argv]
+    found = {"command": shlex.join(["python", *given]), "commit": str(commit(ROOT)), "machine": device(), **versions}
     print("\n".join(f"{name}: {value}" for name, value in found.items()))
     return found
 

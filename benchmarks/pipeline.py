@@ -17,6 +17,8 @@ from pathlib import Path
 
 from common import ROOT, about, save, spread
 
+from thicket.stages.machine import commit
+
 GOALS = {
     "dvc repro report": 600.0,
     "dvc repro": 900.0,
@@ -36,6 +38,7 @@ def main() -> None:
     where = {**about("dvc", "lightning"), "cores": str(len(os.sched_getaffinity(0)))}
     folder = options.folder.resolve()
     subprocess.run(["git", "clone", "--quiet", str(ROOT), str(folder)], check=True)
+    where["commit"] = str(commit(folder))
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     environment = {**os.environ, "PATH": path, "PYTHONPATH": str(folder)}
 

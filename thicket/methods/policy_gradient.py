@@ -46,7 +46,7 @@ class ClippedPolicyGradient(OnRollouts):
             kept.data.copy_(now.data)
 
     def in_order(self, rows: Rows) -> Tensor:
-        """Little padding first to last; without a penalty, only rows whose advantage gives them a gradient."""
+        """As `by_length` says; without a penalty, only rows whose advantage gives them a gradient."""
         order_B = by_length(rows, self.config.group)
         moving_B = (rows.advantages_BK[order_B] != 0).any(dim=1)
         if self.config.kl > 0:
