@@ -10,11 +10,7 @@ losses and their gradients are compared on the same rollouts, under a policy tha
 
 import argparse
 import gc
-import importlib.metadata
-import json
-import shlex
 import statistics
-import sys
 import time
 import warnings
 from collections.abc import Callable
@@ -26,12 +22,12 @@ from typing import Any
 
 import torch
 import transformers
-from grpo_case import ROOT, Case, Coin, cpu_case, cuda_case, losses, peer, training
+from common import about, save
+from grpo_case import Case, Coin, cpu_case, cuda_case, losses, peer, training
 from transformers import TrainerCallback
 
 from thicket.config.run import Trainer
 from thicket.engine import Progress
-from thicket.stages.machine import commit, device
 from thicket.training.loop import fit
 
 GOALS = {"cpu": 1 / 3, "cuda": 1 / 5}
@@ -159,9 +155,7 @@ def main() -> None:
     warnings.simplefilter("ignore")
     transformers.logging.set_verbosity_error()
     case = cpu_case() if options.device == "cpu" else cuda_case()
-    versions = {name: importlib.metadata.version(name) for name in ("torch", "transformers", "lightning", "trl")}
-    where = {"command": shlex.join(["python", *sys.argv]), "commit": commit(ROOT), "machine": device(), **versions}
-    print("\n".join(f"{name}: {value}" for name, value in where.items()))
+    where = about("lightning", "trl")
     loss = losses(case)
     gap = abs(loss["thicket"] - loss["trl"])
     print(f"loss: {', '.join(f'{name} {value:.7f}' for name, value in loss.items() if name != 'gradients')}")
@@ -181,10 +175,8 @@ def main() -> None:
             f"thicket / {name}: {statistics.median(shares):.3f} [{min(shares):.3f}, {max(shares):.3f}], of the fastest "
             f"steps {least:.3f}; at most {GOALS[options.device]:.3f} is wanted"
         )
-    if options.results:
-        steps = {name: [run.steps for run in of] for name, of in runs.items()}
-        result = {**where, "loss": loss, "ways": found, "ratios": against, "steps": steps}
-        options.results.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    steps = {name: [run.steps for run in of] for name, of in runs.items()}
+    save(options.results, {**where, "loss": loss, "ways": found, "ratios": against, "steps": steps})
 
 
 if __name__ == "__main__":

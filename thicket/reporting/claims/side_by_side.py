@@ -18,6 +18,8 @@ ALONG = "along-other"
 BELOW = "js_below_"
 WIDTH, ROW, COURSE, HEAD, FOOT, LETTER, GAP = 620.0, 20.0, 170.0, 34.0, 36.0, 5.2, 12.0
 """Points: of the picture; height of a method's row, of the course, room above and below axes; a letter, a gap."""
+SCALE = 42.0
+"""Room for the lower axis's numbers and its name, in points; the methods' names may want more."""
 SPLIT = 0.62
 """Of the row of bars, the share of its width that the shares take; the rest are means."""
 FAINTEST, DARKEST = 0.12, 0.85
@@ -67,7 +69,7 @@ def picture(found: Sequence[Looked]) -> Figure:
     training's FLOPs, a line for each domain and seed."""
     ways = sorted({one.way for one in found}, key=lambda way: np.mean([one.js for one in _longest(found, way)]))
     height = HEAD + ROW * len(ways) + FOOT + HEAD + COURSE + FOOT
-    left = LETTER * max(map(len, ways)) + GAP
+    left = max(LETTER * max(map(len, ways)) + GAP, SCALE)
     figure = Figure(figsize=(WIDTH / INCH, height / INCH))
     room, bottom = WIDTH - left - 3 * GAP, height - HEAD - ROW * len(ways)
     places = [(left, room * SPLIT), (left + room * SPLIT + 2 * GAP, room * (1 - SPLIT))]
