@@ -7,6 +7,7 @@ the cache next to the cores. Nothing but the results is written, and the host wa
 Legend: N rows, V vocabulary.
 """
 
+from math import e, log2
 from typing import Any
 
 import torch
@@ -26,7 +27,8 @@ WIDE = 16
 """Logits; a mask that ends at a multiple of it lets loads stay whole."""
 _GOLDEN = tl.constexpr(draws.signed(draws.GOLDEN))
 _MIX_1, _MIX_2 = tl.constexpr(draws.MIX_1), tl.constexpr(draws.MIX_2)
-_LOG2_E = tl.constexpr(1.4426950408889634)
+_UNIT = tl.constexpr(2.0**-53)
+_LOG2_E = tl.constexpr(log2(e))
 
 
 @triton.jit
@@ -42,7 +44,7 @@ def _mixed(word):
 def _uniform(key, step):
     """`draws.uniform`, in float64."""
     word = _mixed(key ^ _mixed(step).to(tl.int64))
-    return (word >> 11).to(tl.int64).to(tl.float64) * 1.1102230246251565e-16  # 2⁻⁵³
+    return (word >> 11).to(tl.int64).to(tl.float64) * _UNIT
 
 
 @triton.jit
@@ -50,6 +52,19 @@ def _logits(row, v, words, readable):
     """In float32. What is readable beyond the words is read, so that the last loads of a row are as wide as others."""
     read = tl.load(row + v, mask=v < readable, other=float("-inf")).to(tl.float32)
     return tl.where(v < words, read, float("-inf"))
+
+
+@triton.jit
+def _rank(place, beyond, share, count):
+    """The least is that of the first place beyond the threshold that has a share; where none is, of the last that has
+    one: sums of a scan in parallel need not rise everywhere, nor end at the total."""
+    return tl.where(share > 0, tl.where(beyond, place, 2 * count - place), 2 * count)
+
+
+@triton.jit
+def _place(rank, count):
+    """Whose rank it is; 0 where none has a share."""
+    return tl.where(rank < count, rank, 2 * count - rank)
 
 
 @triton.jit
@@ -75,26 +90,22 @@ def _draw(
         parts += tl.exp2((_logits(row, places + start, words, readable) - top) * scale).to(tl.float64)
     sums = tl.sum(parts, axis=1)
 
-    # Sums of a scan in parallel need not rise everywhere: what has no share of its own is never taken.
-    cumulated = tl.cumsum(sums, axis=0)
-    total = tl.max(cumulated, axis=0)
+    total = tl.sum(sums, axis=0)
     threshold = uniform * total
-    drawn = tl.min(tl.where((cumulated > threshold) & (sums > 0), s, SECTIONS), axis=0)
-    drawn = tl.minimum(drawn, tl.max(tl.where(sums > 0, s, 0), axis=0))
+    of_sections = _rank(s, tl.cumsum(sums, axis=0) > threshold, sums, SECTIONS)
+    drawn = _place(tl.min(of_sections, axis=0), SECTIONS)
     before = tl.sum(tl.where(s < drawn, sums, 0.0), axis=0)
 
-    first, last = words, 0  # of those beyond the threshold; of all that have a share
-    begin = drawn * section
+    begin, rank = drawn * section, 2 * words
     for start in range(0, section, SCANNED):
-        v = tl.arange(0, SCANNED) + start
-        # Beyond the section: nothing.
-        read = tl.where(v < section, _logits(row, begin + v, words, readable), float("-inf"))
+        inside = start + tl.arange(0, SCANNED)
+        v = begin + inside
+        read = _logits(row, v, tl.where(inside < section, words, 0), readable)
         shares = tl.exp2((read - top) * scale).to(tl.float64)
-        beyond = (before + tl.cumsum(shares, axis=0) > threshold) & (shares > 0)
-        first = tl.minimum(first, tl.min(tl.where(beyond, begin + v, words), axis=0))
-        last = tl.maximum(last, tl.max(tl.where(shares > 0, begin + v, 0), axis=0))
+        ranks = _rank(v, before + tl.cumsum(shares, axis=0) > threshold, shares, words)
+        rank = tl.minimum(rank, tl.min(ranks, axis=0))
         before += tl.sum(shares, axis=0)
-    token = tl.minimum(first, last)
+    token = _place(rank, words)
 
     chosen = tl.load(row + token).to(tl.float32)
     log_prob = (chosen - top).to(tl.float64) / temperature - tl.log(total)
