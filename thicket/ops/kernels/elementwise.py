@@ -36,10 +36,7 @@ def _rms_norm(
     w = tl.load(weight + h, mask=h < width, other=0.0).to(tl.float32)[None, :]
     variance = tl.sum(given * given, axis=1) / width
     normal = given * tl.rsqrt(variance + eps)[:, None]
-    if ONE_MORE:
-        made = normal * (1.0 + w)
-    else:
-        made = normal.to(x.dtype.element_ty).to(tl.float32) * w
+    made = normal * (1.0 + w) if ONE_MORE else normal.to(x.dtype.element_ty).to(tl.float32) * w
     tl.store(out + place, made.to(out.dtype.element_ty), mask=inside)
 
 
