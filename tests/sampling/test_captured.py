@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 import torch
 from small_models import random_llama
-from test_decode import FAMILIES, PROMPTS, keys, rows_of, small_model
+from test_decode import FAMILIES, PROMPTS, keys, rows_of
+from test_decode import small_model as typed_model
 
 from thicket.config.on_policy import Lora
 from thicket.models.lora import adapt
@@ -19,6 +20,10 @@ pytestmark = [
     pytest.mark.gpu,
     pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device"),
 ]
+
+
+def small_model(family: str = "llama", spread: float = 8.0) -> Any:
+    return typed_model(family, spread)
 
 
 def kept(model: Any) -> list[Any]:
@@ -71,10 +76,15 @@ def test_a_replay_reads_the_weights_of_today() -> None:
 def test_a_board_serves_other_rows_and_lengths() -> None:
     model = small_model(spread=2.0)
     cases = [(PROMPTS[:2], 8, 12), (PROMPTS, 3, 20), (PROMPTS[1:], 5, 4)]
-    expected = [decode(model, rows_of(p, each), keys(len(p) * each), Decoding(1.0, most=m), [2]) for p, each, m in cases]
+    expected = [
+        decode(model, rows_of(p, each), keys(len(p) * each), Decoding(1.0, most=m), [2]) for p, each, m in cases
+    ]
     model.to("cuda")
     for (prompts, each, most), right in zip(cases, expected, strict=True):
-        same(decode(model, rows_of(prompts, each), keys(len(prompts) * each).cuda(), Decoding(1.0, most=most), [2]), right)
+        same(
+            decode(model, rows_of(prompts, each), keys(len(prompts) * each).cuda(), Decoding(1.0, most=most), [2]),
+            right,
+        )
     assert len(kept(model)) == 1
 
 
@@ -107,13 +117,13 @@ def test_neighbours_and_ensembles() -> None:
         with Neighbourhood(model).at(direction):
             alone += decode(model, rows_of(PROMPTS), keys(4).cuda(), decoding, stops).lengths_R.tolist()
     assert alone == expected.lengths_R.tolist()
-    together = Pooled([small_model(), small_model("qwen2", spread=5.0)], [0.7, 0.3], 56)
+    together: Any = Pooled([small_model(), small_model("qwen2", spread=5.0)], [0.7, 0.3], 56)
     right = decode(together, rows_of(PROMPTS, 2), keys(8), Decoding(1.0, most=6), [2])
     same(decode(together.cuda(), rows_of(PROMPTS, 2), keys(8).cuda(), Decoding(1.0, most=6), [2]), right)
 
 
 def test_in_bfloat16_log_probs_are_those_of_a_forward_pass() -> None:
-    model = random_llama(hidden_size=64, num_hidden_layers=2, num_attention_heads=4, vocab_size=60).cuda()
+    model: Any = random_llama(hidden_size=64, num_hidden_layers=2, num_attention_heads=4, vocab_size=60).cuda()
     with torch.autocast("cuda", torch.bfloat16):
         found = decode(model, rows_of(PROMPTS, 8), keys(32).cuda(), Decoding(1.0, most=24), [2])
         for row in range(32):

@@ -44,6 +44,11 @@ def stacked(model: PreTrainedModel, directions: Sequence[Direction]) -> Iterator
             module.__dict__.pop("forward", None)
 
 
+def is_stacked(model: nn.Module) -> bool:
+    """Whether the model is neighbours at present."""
+    return any("forward" in module.__dict__ for _, module in _owners(model))
+
+
 def _owners(model: nn.Module) -> list[tuple[str, nn.Module]]:
     return [(name, module) for name, module in model.named_modules() if any(True for _ in module.parameters(False))]
 

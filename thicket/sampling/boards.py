@@ -28,7 +28,7 @@ def board_for(
     device = models[0].device
     if device.type != "cuda":
         return Board(size, len(models), words, stop_ids, choose, device)
-    if name is None or any(_is_patched(model) for model in models):
+    if name is None:
         return Board(size, len(models), words, stop_ids, choose, device)
     rounded = _rounded(size)
     places = [(*_places(model), *_adapters(model)) for model in models]
@@ -76,8 +76,3 @@ def _adapters(model: Any) -> tuple[Any, ...]:
     """Which of peft's adapters count."""
     layers = [module for module in model.modules() if hasattr(module, "lora_A")]
     return tuple((layer.disable_adapters, *layer.active_adapters) for layer in layers)
-
-
-def _is_patched(model: Any) -> bool:
-    """Whether some of its modules run other code than their own for a while (`thicket.models.stacked`)."""
-    return any("forward" in module.__dict__ for module in model.modules())

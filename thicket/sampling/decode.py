@@ -11,6 +11,7 @@ vocabulary.
 
 from collections import deque
 from collections.abc import Hashable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,8 +19,10 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from thicket.models.fused import fused
 from thicket.models.pooled import Pooled, pooled, voices
 from thicket.models.products import cast_once
+from thicket.models.stacked import is_stacked
 from thicket.ops import draws
 from thicket.ops.sampling import gather, inverse_cdf, warped_log_probs
 from thicket.sampling.board import Board, Choose, Size, Turn
@@ -106,11 +109,16 @@ def lockstep(
     `words`: of the vocabulary, those that count; None: all. `name`: what `choose` does, where it uses nothing else than
     what it is given, so that what it does can be captured once for many calls; None: it uses other things too.
     """
-    with cast_once(models):
+    with ExitStack() as stack:
+        if any(map(is_stacked, models)):  # by copies that are gone after it
+            name = None
+        for model in models:
+            stack.enter_context(fused(model))
+        stack.enter_context(cast_once(models))
         of_lane = len(rows.prompt_R) // rows.lanes
         slots = rows.lanes * max(1, min(rows.slots // rows.lanes, of_lane))
         size = Size(slots, len(rows.prompt_R), max(map(len, rows.prompts)), most)
-        board = board_for(models, size, words, stop_ids, choose, name if rows.lanes == 1 else None)
+        board = board_for(models, size, words, stop_ids, choose, name)
         with board.opened(models):
             board.clear(keys_R, most)
             writing = _Writing(board, rows)
