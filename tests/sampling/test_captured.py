@@ -7,7 +7,8 @@ import torch
 from small_models import random_llama
 from test_decode import FAMILIES, PROMPTS, keys, rows_of, small_model
 
-from thicket.models.lora import with_adapter
+from thicket.config.on_policy import Lora
+from thicket.models.lora import adapt
 from thicket.models.perturb import Direction, Neighbourhood
 from thicket.models.pooled import Pooled
 from thicket.models.stacked import stacked
@@ -78,7 +79,7 @@ def test_a_board_serves_other_rows_and_lengths() -> None:
 
 
 def test_adapters_that_are_switched_off_are_not_read() -> None:
-    model: Any = with_adapter(small_model(spread=2.0), rank=2, alpha=64, seed=0).cuda()
+    model: Any = adapt(small_model(spread=2.0), Lora(rank=2, alpha=64), 0).cuda()
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             if "lora_B" in name:

@@ -59,6 +59,7 @@ KERNELS = {
     "thicket.ops.product_sum": "thicket.ops.kernels.long_sum",
     "thicket.models.perturb": "thicket.ops.kernels.noise",
     "thicket.models.fused": "thicket.ops.kernels.elementwise",
+    "thicket.sampling.decode": "thicket.ops.kernels.draw",
     "thicket.sampling.slots": "thicket.ops.kernels.attend",
 }
 """Module → what it runs on a GPU."""

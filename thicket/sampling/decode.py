@@ -217,6 +217,10 @@ def draw(logits_NV: Tensor, turn: Turn, decoding: Decoding) -> tuple[Tensor, Ten
     if decoding.temperature == 0:
         token_N = logits_NV.argmax(dim=-1)
         return token_N, torch.zeros(token_N.shape, device=token_N.device)
+    if logits_NV.is_cuda and decoding.top_k == 0 and decoding.top_p == 1:
+        from thicket.ops.kernels.draw import draw as draw_kernel
+
+        return draw_kernel(logits_NV, turn.keys_N, turn.step_N, decoding.temperature)
     log_probs_NV = warped_log_probs(logits_NV, decoding.temperature, decoding.top_k, decoding.top_p)
     token_N = inverse_cdf(log_probs_NV, draws.uniform(turn.keys_N, turn.step_N))
     return token_N, gather(log_probs_NV, token_N)
