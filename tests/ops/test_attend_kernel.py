@@ -1,33 +1,18 @@
 """Attention by spans against plain float64: on a GPU, and in Triton's interpreter wherever Triton is installed."""
 
-import os
-import subprocess
-import sys
-
 import pytest
 import torch
+from interpreter import DEVICE, TYPES, on_kernel, outside, passes_interpreted
 from torch import Tensor
 
-INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
-DEVICE = "cpu" if INTERPRETED else "cuda"
-TYPES = [torch.float32, torch.float16] if INTERPRETED else [torch.float32, torch.float16, torch.bfloat16]
-"""The interpreter cuts what it makes bfloat16 of, where a GPU rounds to the nearest."""
 SHAPES = [(3, 9, 3, 64, 70), (2, 4, 4, 80, 130), (4, 8, 1, 16, 5), (1, 6, 2, 128, 64)]
 """Slots, query heads, key-value heads, their width, cache positions."""
-on_kernel = pytest.mark.skipif(not INTERPRETED and not torch.cuda.is_available(), reason="wants CUDA")
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(INTERPRETED, reason="is what runs")
+@outside
 def test_interpreted() -> None:
-    """In a process of its own: Triton decides when it is imported whether it interprets."""
-    pytest.importorskip("triton", "3.7", reason="older interpreters can't count a loop with NumPy's newer versions")
-    environment = {**os.environ, "TRITON_INTERPRET": "1", "CUDA_VISIBLE_DEVICES": ""}
-    command = [sys.executable, "-m", "pytest", "-n", "0", "-p", "no:cacheprovider", __file__, "-m", "gpu"]
-    ran = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    assert ran.returncode == 0, ran.stdout + ran.stderr
-    assert " passed" in ran.stdout
-    assert "skipped" not in ran.stdout
+    passes_interpreted(__file__)
 
 
 def drawn(*shape: int, dtype: torch.dtype) -> Tensor:

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from thicket.models.head import plain
+from thicket.models.products import precision
 
 EPSILONS = ("variance_epsilon", "eps")
 """What families call the number that keeps a norm from dividing by 0."""
@@ -46,7 +47,7 @@ class Setting:
 
     @staticmethod
     def now(device: torch.device) -> "Setting":
-        return Setting(device, _cast_to(device.type))
+        return Setting(device, precision(device))
 
 
 @dataclass(frozen=True)
@@ -81,10 +82,6 @@ def fused(model: Any) -> Iterator[None]:
                 put.place.__dict__.pop(put.name, None)
             else:
                 setattr(put.place, put.name, before)
-
-
-def _cast_to(kind: str) -> torch.dtype | None:
-    return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else None
 
 
 def _capturing() -> bool:
@@ -243,12 +240,13 @@ def _rotatable(q_BNLD: Tensor, k_BNLD: Tensor, cos_BLD: Tensor, sin_BLD: Tensor)
 
 
 def _types(own: torch.dtype, setting: Setting) -> tuple[torch.dtype, ...]:
-    """What may come in: the weights' type, and under autocast what matrix products are made of."""
-    return tuple(dict.fromkeys((own, setting.cast_to or own)))
+    """What may come in: the weights' type, and under autocast what products are made of and what they are added to."""
+    casting = () if setting.cast_to is None else (setting.cast_to, torch.float32)
+    return tuple(dict.fromkeys((own, *casting)))
 
 
 def _as_probed(x: Tensor, types: tuple[torch.dtype, ...], setting: Setting) -> bool:
-    same = x.dtype in types and x.device == setting.device and _cast_to(x.device.type) == setting.cast_to
+    same = x.dtype in types and x.device == setting.device and precision(x.device) == setting.cast_to
     return same and not torch.is_grad_enabled()
 
 
