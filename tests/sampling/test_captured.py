@@ -89,7 +89,8 @@ def test_a_board_serves_other_rows_and_lengths() -> None:
 
 
 def test_adapters_that_are_switched_off_are_not_read() -> None:
-    model: Any = adapt(small_model(spread=2.0), Lora(rank=2, alpha=64), 0).cuda()
+    model: Any = adapt(small_model(spread=2.0), Lora(rank=2, alpha=64), 0)
+    model.to("cuda")
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             if "lora_B" in name:
@@ -119,11 +120,12 @@ def test_neighbours_and_ensembles() -> None:
     assert alone == expected.lengths_R.tolist()
     together: Any = Pooled([small_model(), small_model("qwen2", spread=5.0)], [0.7, 0.3], 56)
     right = decode(together, rows_of(PROMPTS, 2), keys(8), Decoding(1.0, most=6), [2])
-    same(decode(together.cuda(), rows_of(PROMPTS, 2), keys(8).cuda(), Decoding(1.0, most=6), [2]), right)
+    same(decode(together.to("cuda"), rows_of(PROMPTS, 2), keys(8).cuda(), Decoding(1.0, most=6), [2]), right)
 
 
 def test_in_bfloat16_log_probs_are_those_of_a_forward_pass() -> None:
-    model: Any = random_llama(hidden_size=64, num_hidden_layers=2, num_attention_heads=4, vocab_size=60).cuda()
+    model: Any = random_llama(hidden_size=64, num_hidden_layers=2, num_attention_heads=4, vocab_size=60)
+    model.to("cuda")
     with torch.autocast("cuda", torch.bfloat16):
         found = decode(model, rows_of(PROMPTS, 8), keys(32).cuda(), Decoding(1.0, most=24), [2])
         for row in range(32):
