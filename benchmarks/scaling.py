@@ -9,7 +9,7 @@ model: seconds are medians, memory is the allocator's peak (on a CPU there is no
 the line of least squares, time = a + b·x. Model FLOPs utilisation (MFU, arXiv 2204.02311 appendix B) is FLOPs /
 (seconds · rate): FLOPs are what the computation asks for (2 a weight and token forward, 4 backward, 4·L·H a token and
 place that it attends to forward), the rate is that of a large matrix product in the same run. `--write` puts tables and
-what follows from them into the document; without a results file, what follows from the assumptions that are named there.
+what follows from them into the document; without a results file, what follows from assumptions, which it names.
 """
 
 import argparse
@@ -141,11 +141,9 @@ class Turn:
 
     def __call__(self, points: Sequence[Point]) -> None:
         """Once to warm up, once that counts, and again as long as there is time."""
-        kind = self.watch.kind
+        kind, points = self.watch.kind, [point for point in points if self._fits(point)]
         found: list[list[float]] = [[] for _ in points]
         memory = [0] * len(points)
-        for point in points:
-            point.work()
         for _ in range(self.watch.repeats):
             begun = time.perf_counter()
             for place, point in enumerate(points):
@@ -162,6 +160,16 @@ class Turn:
             shown = f"{self.stage:10} {one.axis:44} {one.x:8.5g} {one.unit:20} {scaled(one.median):>9}"
             print(f"{shown} of {len(seconds)}" + f"  {most / 2**30:7.2f} GiB" * bool(most), flush=True)
 
+    def _fits(self, point: Point) -> bool:
+        """Runs a point once; False where the GPU's memory does not hold it."""
+        try:
+            point.work()
+        except torch.cuda.OutOfMemoryError:
+            self.watch.left_out.append(f"{self.stage}, {point.axis} {point.x:g}: out of memory")
+            torch.cuda.empty_cache()
+            return False
+        return True
+
 
 def steps(points: Sequence[Measured], extent: Extent) -> Iterator[Measured]:
     """A step of the decode loop by model size: what responses of more tokens take longer, prompts being the same."""
@@ -170,8 +178,9 @@ def steps(points: Sequence[Measured], extent: Extent) -> Iterator[Measured]:
         ends = [
             of.get(("decode", f"model size, {tokens} tokens{kept}"), []) for tokens in (extent.short, extent.tokens)
         ]
-        for short, long in zip(*ends, strict=True):
-            taken = (long.median - short.median) / (extent.tokens - extent.short)
+        short = {point.x: point.median for point in ends[0]}
+        for long in (point for point in ends[1] if point.x in short):
+            taken = (long.median - short[long.x]) / (extent.tokens - extent.short)
             yield Measured("decode", STEP + kept, long.unit, long.x, [taken], None, None)
 
 

@@ -126,10 +126,10 @@ def where(found: dict[str, Any]) -> str:
     rates = found["rates"]
     return (
         f"`{found['command']}` at commit {found['commit'][:7]}: {found['machine']}, torch {found['torch']}, "
-        f"transformers {found['transformers']}. A matrix product runs at {rates['product'] / 1e12:.3g} TFLOP/s there, a "
-        f"copy in memory moves {rates['copy'] / 1e12:.3g} TB/s (read and written), and {rates['to device'] / 1e9:.3g} "
-        f"GB/s go from the host's memory to the device's. The run took {found['took']:.0f} s."
-        + "".join(f" Left out: {name}." for name in found["left_out"])
+        f"transformers {found['transformers']}. A matrix product runs at {rates['product'] / 1e12:.3g} TFLOP/s there, "
+        f"a copy in memory moves {rates['copy'] / 1e12:.3g} TB/s (read and written), and "
+        f"{rates['to device'] / 1e9:.3g} GB/s go from the host's memory to the device's. "
+        f"The run took {found['took']:.0f} s." + "".join(f" Left out: {name}." for name in found["left_out"])
     )
 
 

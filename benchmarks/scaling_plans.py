@@ -143,6 +143,7 @@ def from_run(found: dict[str, Any]) -> Rates:
             return otherwise
         return points[-1].flops / points[-1].median
 
+    update, reading = reached("update", usual.update), reached("divergence", usual.reading)
     line = times(of.get(("decode", f"{STEP}, weights in bfloat16"), []))
     if line is None:
         missing.append("decode")
@@ -150,8 +151,8 @@ def from_run(found: dict[str, Any]) -> Rates:
     copied = found["rates"]["copy"]
     return Rates(
         f"of the run, on {found['machine']}" + "".join(f"; {stage}: assumed" for stage in missing),
-        update=reached("update", usual.update),
-        reading=reached("divergence", usual.reading),
+        update=update,
+        reading=reading,
         launched=max(0.0, line.a),
         weight=max(HALF / copied, line.b / 1e6),  # No weight is read faster than it is copied.
         cached=copied,
@@ -217,7 +218,7 @@ def needed(plan: Plan, rates: Rates, machine: Machine) -> Needed:
         cache=rows * (plan.prompt + plan.response) * model.cached,
         teacher=judged * HALF * model.weights / plan.together,
         hidden=judged * rows * plan.response * model.width * HALF,
-        # With checkpoints of each layer's input: those, and one layer's own (34·H bytes a token; arXiv 2205.05198 §4).
+        # With checkpoints of each layer's input: those, and one layer's own (34·H bytes a token; arXiv 2205.05198).
         activations=plan.micro * (plan.prompt + plan.response) * model.width * (HALF * model.layers + 34),
         gathered=gathered,
         averaged=averaged,
