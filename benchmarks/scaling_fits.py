@@ -61,7 +61,7 @@ def fit(x_N: Sequence[float], y_N: Sequence[float]) -> Line:
     rest = y - a - b * x
     free = len(x) - 2
     error = float(np.sqrt((rest**2).sum() / free / spread)) if free else None
-    return Line(a, b, error, float(np.max(np.abs(rest) / y)))
+    return Line(a, b, error, float(np.max(np.abs(rest) / np.abs(y))))
 
 
 def read(found: dict[str, Any]) -> list[Measured]:
