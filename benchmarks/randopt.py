@@ -32,10 +32,10 @@ SIGMA, PROMPT, GOAL = 1e-3, 32, 0.9
 class Search:
     """A model, items, and the seconds of each phase."""
 
-    def __init__(self, kind: str, members: int, items: int, tokens: int, batch: int):
+    def __init__(self, kind: str, members: int, items: int, tokens: int, batch: int, model: Any = None):
         shape = {} if kind == "cuda" else {**SMALL, "num_key_value_heads": 4, "vocab_size": 512}
         self.kind, self.members, self.tokens = kind, members, tokens
-        self.model = random_llama(kind, torch.float32, **shape)
+        self.model = random_llama(kind, torch.float32, **shape) if model is None else model
         generator = torch.Generator().manual_seed(0)
         self.prompts = torch.randint(self.model.config.vocab_size, (items, PROMPT), generator=generator).tolist()
         self.together, self.batch = max(1, batch // items) if kind == "cuda" else 1, batch
