@@ -6,6 +6,7 @@ for no fused ones. The table's common entries, 2 KiB for each halving of p, stay
 Legend: M rows (neighbours), D directions, P parameters, B programs.
 """
 
+import struct
 from collections.abc import Sequence
 from typing import Any
 
@@ -149,11 +150,7 @@ class Launch:
             self._move(self.places_P3.new_empty(self.rows, 0, len(self.number_P), 2), torch.empty(0), self.still_M)
             return
         filled = [step for own in steps for step in (*own, *[(0, 0.0)] * (most - len(own)))]
-        seeds_E, weights_E, counts_M = self._sent(
-            torch.tensor([draws.signed(draws.key(seed)) for seed, _ in filled]),
-            torch.tensor([weight for _, weight in filled], dtype=torch.float32) * 2.0**-noise.SCALE_BITS,
-            torch.tensor([len(own) for own in steps], dtype=torch.int32),
-        )
+        seeds_E, weights_E, counts_M = self._sent(filled, list(map(len, steps)))
         streams_MDP2 = seeds_E.new_empty(self.rows, most, len(self.number_P), 2)
         with torch.cuda.device_of(self.places_P3):  # a kernel runs on the current device
             _STREAMS[(len(filled), -(-len(self.number_P) // PARAMETERS))](
@@ -166,13 +163,19 @@ class Launch:
         in_units_MD = weights_MD * 2.0**-noise.SCALE_BITS
         self._move(*(one.to(self.device) for one in (streams_MDP2, in_units_MD, counts_M)))
 
-    def _sent(self, *parts: Tensor) -> list[Tensor]:
-        """The parts on the device, by one copy that the host does not wait for. The widest elements come first."""
-        packed = torch.cat([part.view(torch.uint8) for part in parts])
+    def _sent(self, steps: Sequence[tuple[int, float]], counts: Sequence[int]) -> tuple[Tensor, Tensor, Tensor]:
+        """Seeds as keys, weights in the table's unit, and counts, on the device, by one copy that nothing waits for."""
+        seeds = [draws.key(seed) for seed, _ in steps]
+        # A power of two: float32 rounds the product as it rounds the weight.
+        weights = [weight * 2.0**-noise.SCALE_BITS for _, weight in steps]
+        form = struct.Struct(f"{len(seeds)}Q{len(weights)}f{len(counts)}i")
+        packed = torch.frombuffer(bytearray(form.pack(*seeds, *weights, *counts)), dtype=torch.uint8)
         if self.device.type == "cuda":
             packed = packed.pin_memory()
-        pieces = packed.to(self.device, non_blocking=True).split([part.nbytes for part in parts])
-        return [piece.view(part.dtype) for piece, part in zip(pieces, parts, strict=True)]
+        there = packed.to(self.device, non_blocking=True)
+        ends = 8 * len(seeds), 12 * len(seeds)
+        parts = there[: ends[0]], there[ends[0] : ends[1]], there[ends[1] :]
+        return parts[0].view(torch.int64), parts[1].view(torch.float32), parts[2].view(torch.int32)
 
     def _move(self, streams_MDP2: Tensor, in_units_MD: Tensor, counts_M: Tensor) -> None:
         with torch.cuda.device_of(self.places_P3):
