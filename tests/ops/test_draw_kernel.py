@@ -68,6 +68,7 @@ def is_drawn_right(logits_NV: Tensor, temperature: float) -> None:
         (5, 5001, 7),
         (5, 4999, 25),
         (3, 49_152, 128),
+        (8, 140_001, 0),
         (1, 262_144, 0),
         (4, 1, 3),
     ],
@@ -96,12 +97,12 @@ def test_tokens_are_those_of_plain_torch(dtype: torch.dtype) -> None:
 @pytest.mark.gpu
 def test_shares_of_many_draws() -> None:
     probs = torch.tensor([0.5, 0.0, 0.3, 0.2])
-    count = 2_000
+    count = 400
     keys_N = draws.keys_tensor([draws.key(3)] * count)
     token_N, _ = drawn(probs.log().to(DEVICE).expand(count, 4), keys_N, torch.arange(count), 1.0)
     shares = token_N.bincount(minlength=4) / count
     assert shares[1] == 0
-    torch.testing.assert_close(shares, probs, rtol=0, atol=0.04)  # four standard deviations
+    torch.testing.assert_close(shares, probs, rtol=0, atol=0.1)  # four standard deviations
 
 
 @on_kernel
@@ -182,6 +183,19 @@ def test_results_go_where_they_are_wanted() -> None:
     token_N, log_prob_N = drawn(logits_NV, keys_N, step_N, 0.7)
     assert out[0].cpu().equal(token_N)
     assert out[1].cpu().equal(log_prob_N)
+
+
+@on_kernel
+@pytest.mark.gpu
+def test_nothing_is_read_beyond_the_storage() -> None:
+    """Up to 16 logits at once, where the row's padding reaches so far, the last row's too."""
+    from thicket.ops.kernels.draw import _readable
+
+    whole = torch.empty(3 * 32)
+    assert _readable(whole.view(3, 32)[:, :21]) == 32
+    assert _readable(whole.view(3, 32)[:, :16]) == 16
+    assert _readable(whole[:90].view(3, 30)[:, :21]) == 21
+    assert _readable(torch.empty(2 * 32 + 21).as_strided((3, 21), (32, 1))) == 21
 
 
 @pytest.mark.gpu
