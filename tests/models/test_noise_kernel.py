@@ -1,38 +1,23 @@
 """The kernel against plain torch, to the bit: on a GPU, and in Triton's interpreter wherever Triton is installed."""
 
-import os
-import subprocess
-import sys
-
 import pytest
 import torch
+from interpreter import DEVICE, INTERPRETED, TYPES, on_kernel, outside, passes_interpreted
 from small_models import random_llama
 from torch import Tensor
 
 from thicket.models.perturb import Direction, Neighbourhood, Weights, Writer, move
 from thicket.ops import draws, noise
 
-INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
-DEVICE = "cpu" if INTERPRETED else "cuda"
 BITS = {torch.float32: torch.int32, torch.bfloat16: torch.int16, torch.float16: torch.int16}
-TYPES = [torch.float32, torch.float16] if INTERPRETED else list(BITS)
-"""The interpreter cuts what it makes bfloat16 of, where a GPU rounds to the nearest."""
 SHAPES = {"odd": (61, 151), "norm.weight": (7,), "long": (17_000,), "exact": (4, 2048), "one": (), "none": (0, 3)}
 """Elements that divide a stretch of the kernel and that don't, one program's and several's."""
-on_kernel = pytest.mark.skipif(not INTERPRETED and not torch.cuda.is_available(), reason="wants CUDA")
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(INTERPRETED, reason="is what runs")
+@outside
 def test_interpreted() -> None:
-    """In a process of its own: Triton decides when it is imported whether it interprets."""
-    pytest.importorskip("triton", "3.7", reason="older interpreters can't count a loop with NumPy's newer versions")
-    environment = {**os.environ, "TRITON_INTERPRET": "1", "CUDA_VISIBLE_DEVICES": ""}
-    command = [sys.executable, "-m", "pytest", "-n", "0", "-p", "no:cacheprovider", __file__, "-m", "gpu"]
-    ran = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    assert ran.returncode == 0, ran.stdout + ran.stderr
-    assert " passed" in ran.stdout
-    assert "skipped" not in ran.stdout
+    passes_interpreted(__file__)
 
 
 def bits(values: Tensor) -> Tensor:

@@ -39,7 +39,7 @@ CHUNKS = {"cpu": 2**16, "cuda": 2**24}
 MANTISSA_BITS, EXPONENT_BIAS = 52, 1023  # float64
 SPARE_BITS = 63 - OCTAVES  # The word's lowest, of which nothing is made; the highest is the sign.
 DROP_BITS = 32  # where an entry of the packed table begins
-_FEW_FLIPS, _ALTERNATING = 24, 0xAAAAAAAAAAAAAAAA
+FEW_FLIPS, ALTERNATING = 24, 0xAAAAAAAAAAAAAAAA
 
 
 def key_of(seed: int, name: str) -> int:
@@ -70,7 +70,7 @@ def _chunk(key: int, start: int, stop: int, device: torch.device) -> Tensor:
 def _gamma(key: int) -> int:
     """An odd step whose bits change often enough (`mixGamma` of Steele, Lea & Flood 2014)."""
     gamma = draws.mix(key) | 1
-    return gamma ^ _ALTERNATING if (gamma ^ gamma >> 1).bit_count() < _FEW_FLIPS else gamma
+    return gamma ^ ALTERNATING if (gamma ^ gamma >> 1).bit_count() < FEW_FLIPS else gamma
 
 
 def streams(seeds: Sequence[int], number_P: Tensor) -> Tensor:
@@ -79,7 +79,7 @@ def streams(seeds: Sequence[int], number_P: Tensor) -> Tensor:
     key_DP = draws.mixed(first_D.unsqueeze(1) ^ number_P)
     gamma_DP = draws.mixed(key_DP) | 1
     flips_DP = _ones(gamma_DP ^ draws.shift_right(gamma_DP, 1))
-    gamma_DP = torch.where(flips_DP < _FEW_FLIPS, gamma_DP ^ draws.signed(_ALTERNATING), gamma_DP)
+    gamma_DP = torch.where(flips_DP < FEW_FLIPS, gamma_DP ^ draws.signed(ALTERNATING), gamma_DP)
     return torch.stack([key_DP, gamma_DP], dim=-1)
 
 

@@ -58,6 +58,9 @@ KERNELS = {
     "thicket.ops.from_hidden": "thicket.ops.kernels.reverse_kl",
     "thicket.ops.product_sum": "thicket.ops.kernels.long_sum",
     "thicket.models.perturb": "thicket.ops.kernels.noise",
+    "thicket.models.fused": "thicket.ops.kernels.elementwise",
+    "thicket.sampling.decode": "thicket.ops.kernels.draw",
+    "thicket.sampling.slots": "thicket.ops.kernels.attend",
 }
 """Module → what it runs on a GPU."""
 CHOICE = "thicket.stages.choice"

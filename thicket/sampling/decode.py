@@ -2,14 +2,16 @@
 
 It serves rollouts, evaluation, votes and cross-sampling. A slot holds a row, that is one response to one prompt, at its
 own length; when the row has ended the slot takes one that waits, and when none waits, the slots that are done with are
-given up. A step works on tensors of fixed shapes alone and asks the device for nothing.
+given up, or on a board that is kept for later rows, skipped. A step works on tensors of fixed shapes alone and asks the
+device for nothing (`thicket.sampling.board`).
 
 Legend: R rows, U prompts, P tokens of the longest, S slots, T response tokens, N slots that change at once, V
 vocabulary.
 """
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Hashable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,11 +19,15 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from thicket.models.fused import fused
 from thicket.models.pooled import Pooled, pooled, voices
+from thicket.models.products import cast_once
+from thicket.models.stacked import is_stacked
 from thicket.ops import draws
 from thicket.ops.sampling import gather, inverse_cdf, warped_log_probs
+from thicket.sampling.board import Board, Choose, Size, Turn
+from thicket.sampling.boards import board_for, kept, put_away
 from thicket.sampling.prompts import Tokenizer, right_pad, texts_of
-from thicket.sampling.slots import Reader
 
 LOOKED_AT = {"cpu": 1, "cuda": 8}
 """Steps between two looks at which rows have ended. A look waits for a GPU to catch up."""
@@ -72,19 +78,6 @@ class Decoded:
     """True where a stop token ended the response, False where it was truncated."""
 
 
-@dataclass(frozen=True)
-class Turn:
-    """Whose next token is chosen: that of row rows_N[n], with step_N[n] tokens before it. A slot without a row to write
-    has step T, where nobody looks."""
-
-    rows_N: Tensor
-    step_N: Tensor
-
-
-Choose = Callable[[list[Tensor], Turn], tuple[Tensor, Tensor]]
-"""(logits_NV of each model, turn) → next tokens and their behaviour log-probabilities, both of shape N."""
-
-
 @torch.no_grad()
 def decode(
     model: PreTrainedModel | Pooled, rows: Rows, keys_R: Tensor, decoding: Decoding, stop_ids: list[int]
@@ -93,84 +86,83 @@ def decode(
     shares = [share for _, share in voices(model)]
 
     def choose(logits: list[Tensor], turn: Turn) -> tuple[Tensor, Tensor]:
-        return draw(pooled(logits, shares), keys_R[turn.rows_N], turn.step_N, decoding)
+        return draw(pooled(logits, shares), turn, decoding)
 
     models, words = [one for one, _ in voices(model)], getattr(model, "words", None)
-    return lockstep(models, words, rows, decoding.most, stop_ids, choose)
+    name = (*shares, decoding.temperature, decoding.top_k, decoding.top_p)
+    return lockstep(models, words, rows, keys_R, decoding.most, stop_ids, choose, name)
 
 
 @torch.no_grad()
 def lockstep(
-    models: Sequence[Any], words: int | None, rows: Rows, most: int, stop_ids: list[int], choose: Choose
+    models: Sequence[Any],
+    words: int | None,
+    rows: Rows,
+    keys_R: Tensor,
+    most: int,
+    stop_ids: list[int],
+    choose: Choose,
+    name: Hashable = None,
 ) -> Decoded:
     """Writes the rows, each by at most so many tokens; every model reads all that is chosen.
 
-    `words`: of the vocabulary, those that count; None: all.
+    `words`: of the vocabulary, those that count; None: all. `name`: what `choose` does, where it uses nothing else than
+    what it is given, so that what it does can be captured once for many calls; None: it uses other things too.
     """
-    writing = _Writing(models, words, rows, most, stop_ids, choose)
-    writing.fill()
-    while writing.under_way():
-        writing.step()
-    return writing.written()
+    with ExitStack() as stack:
+        if any(map(is_stacked, models)):  # by copies that are gone after it
+            name = None
+        for model in models:
+            stack.enter_context(fused(model))
+        stack.enter_context(cast_once(models))
+        of_lane = len(rows.prompt_R) // rows.lanes
+        slots = rows.lanes * max(1, min(rows.slots // rows.lanes, of_lane))
+        size = Size(slots, len(rows.prompt_R), max(map(len, rows.prompts)), most)
+        board = board_for(models, size, words, stop_ids, choose, name)
+        with board.opened(models):
+            board.clear(keys_R, most)
+            writing = _Writing(board, rows)
+            writing.fill()
+            while writing.under_way():
+                writing.step()
+            written = writing.written()
+        put_away(models, board)
+    return written
 
 
 class _Writing:
-    """The slots, and what has been written so far."""
+    """Which rows wait, and which slots they get."""
 
-    def __init__(
-        self, models: Sequence[Any], words: int | None, rows: Rows, most: int, stop_ids: list[int], choose: Choose
-    ):
-        count, device = len(rows.prompt_R), models[0].device
-        self.rows, self.most, self.choose = rows, most, choose
-        of_lane = count // rows.lanes
+    def __init__(self, board: Board, rows: Rows):
+        self.board, self.rows = board, rows
+        of_lane = len(rows.prompt_R) // rows.lanes
         self.waiting = [deque(range(lane * of_lane, (lane + 1) * of_lane)) for lane in range(rows.lanes)]
-        slots = rows.lanes * max(1, min(rows.slots // rows.lanes, of_lane))
-        self.length = max(map(len, rows.prompts)) + most
-        self.readers = [Reader(model, self.length, words) for model in models]
-        self.stops = torch.tensor(stop_ids, device=device)
-        # One column more than a response has: what a slot without a row to write has to say goes there.
-        self.tokens_RT = torch.zeros((count, most + 1), dtype=torch.long, device=device)
-        self.log_probs_RT = torch.zeros((count, most + 1), device=device)
-        self.lengths_R, self.stopped_R = torch.zeros((2, count), dtype=torch.long, device=device)
-        self.rows_S, self.tokens_S, self.at_S = torch.zeros((3, slots), dtype=torch.long, device=device)
-        self.step_S = torch.full((slots,), most, device=device)
         self.last, self.steps = 0, 0  # No slot's place is beyond `last`.
+        self.looked_at = LOOKED_AT.get(torch.device(board.device).type, 1)
+        self.gives_up = not kept(board)
 
     def step(self) -> None:
         """Each slot reads its last token, and the next one is chosen."""
-        reach = min(-(-(self.last + 1) // BLOCK) * BLOCK, self.length)
-        logits = [reader.read(self.tokens_S, self.at_S, reach) for reader in self.readers]
-        self.at_S += self.step_S < self.most
-        self.tokens_S, self.step_S = self._chosen(logits, Turn(self.rows_S, self.step_S))
+        self.board.step(min(-(-(self.last + 1) // BLOCK) * BLOCK, self.board.size.length))
         self.last, self.steps = self.last + 1, self.steps + 1
-
-    def _chosen(self, logits: list[Tensor], turn: Turn) -> tuple[Tensor, Tensor]:
-        """Writes down the next tokens; these, and the steps after them."""
-        token_N, log_prob_N = self.choose(logits, turn)
-        self.tokens_RT[turn.rows_N, turn.step_N] = token_N
-        self.log_probs_RT[turn.rows_N, turn.step_N] = log_prob_N
-        written_N, stops_N = turn.step_N < self.most, torch.isin(token_N, self.stops)
-        self.lengths_R.index_add_(0, turn.rows_N, written_N.long())
-        self.stopped_R.index_add_(0, turn.rows_N, (written_N & stops_N).long())
-        return token_N, (turn.step_N + 1).masked_fill(stops_N, self.most).clamp(max=self.most)
 
     def under_way(self) -> bool:
         """Whether there is more to write; at a look, free slots go to waiting rows, or are given up."""
-        if self.steps % LOOKED_AT.get(self.at_S.device.type, 1):
+        if self.steps % self.looked_at:
             return True
-        used = (self.step_S < self.most).view(self.rows.lanes, -1).tolist()
+        used = self.board.used_S.view(self.rows.lanes, -1).tolist()
         slots, running = len(used[0]), max(map(sum, used))
         if self.waiting[0]:
             if slots - running >= max(1, slots // REFILLED_AT):
                 self.fill()
             return True
-        if 0 < running <= slots // GIVEN_UP_AT:
+        if self.gives_up and 0 < running <= slots // GIVEN_UP_AT:
             self._give_up(used, running)
         return running > 0
 
     def fill(self) -> None:
         """Gives each lane's free slots to its waiting rows, to as many in every lane."""
-        free = (self.step_S >= self.most).view(self.rows.lanes, -1)
+        free = ~self.board.used_S.view(self.rows.lanes, -1)
         places = [lane.nonzero()[:, 0].tolist() for lane in free]
         count = min(len(self.waiting[0]), *map(len, places))
         slots = [lane * free.shape[1] + slot for lane, mine in enumerate(places) for slot in mine[:count]]
@@ -185,36 +177,29 @@ class _Writing:
             places = [place[prompt] for prompt in prompts]
         else:  # Each lane's model reads its own, an equal run.
             read, places = prompts, list(range(len(prompts)))
-        device = self.at_S.device
+        device = self.board.device
         slots_N, rows_N, places_N = torch.tensor([slots, rows, places], device=device)
         ids_UP, lengths_U = right_pad([self.rows.prompts[prompt] for prompt in read], device)
-        logits = []
-        for reader in self.readers:
-            logits_UV, cache = reader.read_prompts(ids_UP, lengths_U)
-            reader.store(cache, slots_N, places_N)
-            logits.append(logits_UV[places_N])
-        self.rows_S[slots_N], self.at_S[slots_N] = rows_N, lengths_U[places_N]
-        self.tokens_S[slots_N], self.step_S[slots_N] = self._chosen(logits, Turn(rows_N, torch.zeros_like(rows_N)))
-        self.last = int(self.at_S.max())
+        self.board.begin(ids_UP, lengths_U, slots_N, rows_N, places_N)
+        self.last = int(self.board.at_S.max())
 
     def _give_up(self, used: list[list[bool]], count: int) -> None:
         """Keeps so many slots of each lane: those in use, and where another lane uses more, some that are not."""
-        kept: list[int] = []
+        stay: list[int] = []
         for lane, mine in enumerate(used):
             # Sorting keeps the order of equals.
             first = sorted(range(len(mine)), key=lambda slot: not mine[slot])[:count]
-            kept += [lane * len(mine) + slot for slot in sorted(first)]
-        slots_N = torch.tensor(kept, device=self.at_S.device)
-        for reader in self.readers:
-            reader.keep(slots_N)
-        of_slots = (self.rows_S, self.tokens_S, self.at_S, self.step_S)
-        self.rows_S, self.tokens_S, self.at_S, self.step_S = (one_S[slots_N] for one_S in of_slots)
-        self.last = int(self.at_S.max())
+            stay += [lane * len(mine) + slot for slot in sorted(first)]
+        self.board.keep(torch.tensor(stay, device=self.board.device))
+        self.last = int(self.board.at_S.max())
 
     def written(self) -> Decoded:
-        longest = int(self.lengths_R.max())
+        board, count = self.board, len(self.rows.prompt_R)
+        longest = int(board.lengths_R.max())
+        tokens_RT, log_probs_RT = board.tokens_RW[:count, :longest], board.log_probs_RW[:count, :longest]
+        # A board that is kept is written on again.
         return Decoded(
-            self.tokens_RT[:, :longest], self.log_probs_RT[:, :longest], self.lengths_R, self.stopped_R.bool()
+            tokens_RT.clone(), log_probs_RT.clone(), board.lengths_R[:count].clone(), board.stopped_R[:count].bool()
         )
 
 
@@ -235,11 +220,15 @@ def texts(decoded: Decoded, tokenizer: Tokenizer, stop: str | None) -> list[str]
     return texts_of([tokens[:length] for tokens, length in rows], tokenizer, stop)
 
 
-def draw(logits_NV: Tensor, keys_N: Tensor, step_N: Tensor, decoding: Decoding) -> tuple[Tensor, Tensor]:
+def draw(logits_NV: Tensor, turn: Turn, decoding: Decoding) -> tuple[Tensor, Tensor]:
     """Tokens and their behaviour log-probabilities, both of shape N; greedy decoding has log-probability 0."""
     if decoding.temperature == 0:
         token_N = logits_NV.argmax(dim=-1)
         return token_N, torch.zeros(token_N.shape, device=token_N.device)
+    if logits_NV.is_cuda and decoding.top_k == 0 and decoding.top_p == 1:
+        from thicket.ops.kernels.draw import draw as draw_kernel
+
+        return draw_kernel(logits_NV, turn.keys_N, turn.step_N, decoding.temperature)
     log_probs_NV = warped_log_probs(logits_NV, decoding.temperature, decoding.top_k, decoding.top_p)
-    token_N = inverse_cdf(log_probs_NV, draws.uniform(keys_N, step_N))
+    token_N = inverse_cdf(log_probs_NV, draws.uniform(turn.keys_N, turn.step_N))
     return token_N, gather(log_probs_NV, token_N)

@@ -19,7 +19,8 @@ from thicket.ops import draws
 from thicket.ops.divergence import jensen_shannon
 from thicket.ops.log_probs import entropy
 from thicket.ops.sampling import gather
-from thicket.sampling.decode import Decoded, Decoding, Rows, Turn, draw, lockstep
+from thicket.sampling.board import Turn
+from thicket.sampling.decode import Decoded, Decoding, Rows, draw, lockstep
 
 Score = Literal["divergence", "random", "entropy", "log_ratio"]
 POSITIONS = 0x5057
@@ -80,16 +81,15 @@ def mix(
         noted[kind][turn.rows_N, turn.step_N] = value_N
 
     def choose(logits: list[Tensor], turn: Turn) -> tuple[Tensor, Tensor]:
-        keys_N = keys_R[turn.rows_N]
-        (own_N, own_log_N), (other_N, other_log_N) = (draw(one_NV, keys_N, turn.step_N, decoding) for one_NV in logits)
+        (own_N, own_log_N), (other_N, other_log_N) = (draw(one_NV, turn, decoding) for one_NV in logits)
         log_p_NV, log_q_NV = (one_NV.float().log_softmax(dim=-1) for one_NV in logits)
-        scores = position_scores(log_p_NV, log_q_NV, own_N, keys_N, turn.step_N)
+        scores = position_scores(log_p_NV, log_q_NV, own_N, turn.keys_N, turn.step_N)
         swapped_N = scores[rule.score] > rule.cut
         for kind, value_N in {"swapped": swapped_N, "changed": swapped_N & (own_N != other_N), **scores}.items():
             note(kind, turn, value_N)
         return torch.where(swapped_N, other_N, own_N), torch.where(swapped_N, other_log_N, own_log_N)
 
-    decoded = lockstep([primary, intervening], words, rows, decoding.most, stop_ids, choose)
+    decoded = lockstep([primary, intervening], words, rows, keys_R, decoding.most, stop_ids, choose)
     longest = decoded.tokens_RT.shape[1]
     swapped_RT, changed_RT = (noted.pop(kind)[:, :longest] for kind in ("swapped", "changed"))
     return Mixed(decoded, swapped_RT, changed_RT, {kind: noted[kind][:, :longest] for kind in get_args(Score)})

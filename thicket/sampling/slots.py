@@ -1,42 +1,62 @@
 """The slots of the decode loop: what each model has read of the texts that are being written, a slot a text.
 
-Legend: U prompts, P tokens of the longest, S slots, L cache positions, N slots that change at once, G key-value heads,
-D their width, H hidden width, V vocabulary.
+On a GPU a kernel attends to a slot's own places alone. What a Reader keeps between two decodings are the caches: the
+model that reads is lent to it (`opened`), so that no cache keeps a model alive.
+
+Legend: U prompts, P tokens of the longest, S slots, L cache positions, N slots that change at once, Q query heads, G
+key-value heads, D their width, H hidden width, V vocabulary.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from inspect import signature
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.functional import pad
-from transformers import Cache, DynamicCache
+from transformers import AttentionInterface, Cache, DynamicCache
 from transformers.cache_utils import CacheLayerMixin
 
 from thicket.models.head import head_logits, plain
 
 SLIDING, READABLE = "sliding_attention", {"full_attention", "sliding_attention"}
 """Kinds of layers, as configs of transformers name them."""
+BY_SPAN = "thicket_by_span"
+"""The name of our attention among those of transformers."""
+UNREAD = ("softcap", "s_aux", "position_bias")
+"""What some families give their attention besides, which ours does not read."""
 
 
 class Reader:
     """A model, and what it has read in each slot."""
 
-    def __init__(self, model: Any, length: int, words: int | None):
-        """`words`: of the vocabulary, those that count; None: all.
+    def __init__(self, slots: int, length: int, words: int | None):
+        """`words`: of the vocabulary, those that count; None: all."""
+        self.slots, self.length, self.words = slots, length, words
+        self._layers: list[Any] = []  # of _SlotLayer
 
-        Raises: ValueError where the model has layers that keep no keys and values, or that see what they like.
+    @property
+    def nbytes(self) -> int:
+        """Of the caches."""
+        return sum(layer.keys.nbytes + layer.values.nbytes for layer in self._layers)
+
+    @contextmanager
+    def opened(self, model: Any) -> Iterator[None]:
+        """Within the block the model reads.
+
+        Raises: ValueError where it has layers that keep no keys and values, or that see what they like.
         """
-        self.model, self.words, self.length = model, words, length
-        self._trunk = plain(model).base_model
-        self._keyword = cache_keyword(model)
-        self._window = window_of(model)
         kind, wrong = type(plain(model)), sorted(_kinds(model) - READABLE)
         if wrong:
             raise ValueError(f"{kind.__name__}: layers of {wrong} can't be decoded")
         if not (kind._supports_attention_backend or kind._supports_sdpa):
             raise ValueError(f"{kind.__name__}: its attention takes no mask but its own, and can't be decoded")
-        self._layers: list[Any] = []  # of _SlotLayer
+        self.model, self._trunk = model, plain(model).base_model
+        self._keyword, self._window, self._by_span = cache_keyword(model), window_of(model), _attends_by_span(model)
+        try:
+            yield
+        finally:
+            del self.model, self._trunk
 
     def read_prompts(self, ids_UP: Tensor, lengths_U: Tensor) -> tuple[Tensor, Cache]:
         """Reads right-padded prompts; the logits_UV after each, and what `store` takes.
@@ -51,25 +71,41 @@ class Reader:
         return self._logits(hidden_UPH[rows_U, lengths_U - 1]), cache
 
     def store(self, cache: Cache, slots_N: Tensor, prompts_N: Tensor) -> None:
-        """Puts what was read of a prompt into each slot that continues it; at the first time, into all of them."""
+        """Puts what was read of a prompt into each slot that continues it."""
         if not self._layers:
-            self._layers = [_SlotLayer(layer, prompts_N, self.length) for layer in cache.layers]
-            return
+            self._layers = [_SlotLayer(layer, self.slots, self.length) for layer in cache.layers]
         for layer, read in zip(self._layers, cache.layers, strict=True):
             layer.put(read, slots_N, prompts_N)
 
-    def read(self, tokens_S: Tensor, at_S: Tensor, reach: int) -> Tensor:
-        """Reads a token more in each slot, at its place; logits_SV after it. No place is at `reach` or beyond."""
+    def read(self, tokens_S: Tensor, at_S: Tensor, reach: int, used_S: Tensor) -> Tensor:
+        """Reads a token more in each slot, at its place; logits_SV after it. No place is at `reach` or beyond.
+
+        What the slots say that are not used is of no use.
+        """
         for layer in self._layers:
-            layer.at_S, layer.reach = at_S, reach
-        given = {"attention_mask": self._masks(at_S, reach), "position_ids": at_S.unsqueeze(1)}
-        hidden_S1H = self._hidden(tokens_S.unsqueeze(1), Cache(layers=self._layers), **given)
+            layer.at_S, layer.reach, layer.by_span = at_S, reach, self._by_span
+        seen = self._spans(at_S.masked_fill(~used_S, -1)) if self._by_span else self._masks(at_S, reach)
+        given = {"attention_mask": seen, "position_ids": at_S.unsqueeze(1)}
+        with self._attention():
+            hidden_S1H = self._hidden(tokens_S.unsqueeze(1), Cache(layers=self._layers), **given)
         return self._logits(hidden_S1H[:, 0])
 
     def keep(self, slots_N: Tensor) -> None:
         """Gives up all other slots."""
+        self.slots = len(slots_N)
         for layer in self._layers:
             layer.keep(slots_N)
+
+    @contextmanager
+    def _attention(self) -> Iterator[None]:
+        """Within the block, the model's layers attend by spans, where they can."""
+        config = plain(self.model).config.get_text_config()
+        before = config._attn_implementation
+        config._attn_implementation = BY_SPAN if self._by_span else before
+        try:
+            yield
+        finally:
+            config._attn_implementation = before
 
     def _hidden(self, ids_BL: Tensor, cache: Cache, **given: Any) -> Tensor:
         return self._trunk(input_ids=ids_BL, use_cache=True, **{self._keyword: cache}, **given).last_hidden_state
@@ -86,6 +122,14 @@ class Reader:
             return full_S11L
         near_S11L = self._mask(visible_SL & (place_L > at_S1 - self._window))
         return {"full_attention": full_S11L, SLIDING: near_S11L} if _kinds(self.model) else near_S11L
+
+    def _spans(self, last_S: Tensor) -> Tensor | dict[str, Tensor]:
+        """The first and the last place that each slot's new token sees, in the form of a mask: span_S112."""
+        full_S112 = torch.stack([torch.zeros_like(last_S), last_S], dim=1)[:, None, None]
+        if self._window is None:
+            return full_S112
+        near_S112 = torch.stack([(last_S - self._window + 1).clamp(min=0), last_S], dim=1)[:, None, None]
+        return {"full_attention": full_S112, SLIDING: near_S112} if _kinds(self.model) else near_S112
 
     def _mask(self, visible_SL: Tensor) -> Tensor:
         """In the form that the model's attention takes: some families (Gemma 2) add it to the scores."""
@@ -104,22 +148,27 @@ class _SlotLayer(CacheLayerMixin):
     keys: Any
     values: Any
 
-    def __init__(self, read: Any, prompts_S: Tensor, length: int):
-        """`read`: the layer of a cache that has read the prompts."""
+    def __init__(self, read: Any, slots: int, length: int):
+        """`read`: the layer of a cache that has read prompts."""
         super().__init__()
         # Under autocast, rotary embeddings turn bfloat16 keys into float32: they are kept in the type of the values.
-        # Padded with zeros, since what nobody looks at is multiplied by 0, and has to be a number.
+        # Zeros, since what nobody looks at is multiplied by 0, and has to be a number.
         self.keys, self.values = (
-            pad(of_prompts_UGPD[prompts_S].to(read.values.dtype), (0, 0, 0, length - of_prompts_UGPD.shape[2]))
-            for of_prompts_UGPD in (read.keys, read.values)
+            read.values.new_zeros(slots, of_prompts.shape[1], length, of_prompts.shape[3])
+            for of_prompts in (read.keys, read.values)
         )
-        self.at_S, self.reach, self.is_initialized = torch.empty(0), length, True
+        self.at_S, self.reach, self.by_span, self.is_initialized = torch.empty(0), length, False, True
 
     def put(self, read: Any, slots_N: Tensor, prompts_N: Tensor) -> None:
         for own_SGLD, read_UGPD in ((self.keys, read.keys), (self.values, read.values)):
             own_SGLD[slots_N, :, : read_UGPD.shape[2]] = read_UGPD[prompts_N].to(own_SGLD.dtype)
 
     def update(self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
+        if self.by_span:
+            from thicket.ops.kernels.attend import put
+
+            put(key_states, value_states, self.keys, self.values, self.at_S)
+            return self.keys, self.values
         slots_S = torch.arange(len(self.at_S), device=self.at_S.device)
         for own_SGLD, new_SG1D in ((self.keys, key_states), (self.values, value_states)):
             own_SGLD[slots_S, :, self.at_S] = new_SG1D[:, :, 0].to(own_SGLD.dtype)
@@ -140,6 +189,36 @@ class _SlotLayer(CacheLayerMixin):
 
     def get_max_length(self) -> int:
         return self.keys.shape[2]
+
+
+def _attention_by_span(
+    module: Any,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor,
+    scaling: float | None = None,
+    **given: Any,
+) -> tuple[Tensor, None]:
+    """As transformers calls attention; the mask is of spans."""
+    from thicket.ops.kernels.attend import attend
+
+    unread = [name for name in UNREAD if given.get(name) is not None]
+    assert not unread, f"{type(module).__name__} attends with {unread}"
+    scale = query.shape[-1] ** -0.5 if scaling is None else scaling
+    return attend(query, key, value, attention_mask[:, 0, 0], scale), None
+
+
+AttentionInterface.register(BY_SPAN, _attention_by_span)
+
+
+def _attends_by_span(model: Any) -> bool:
+    """Whether the kernel does all that the model's attention does: on a GPU, without caps and without sinks."""
+    bare = plain(model)
+    config = bare.config.get_text_config()
+    plainly = getattr(config, "attn_logit_softcapping", None) is None
+    plainly &= not any(name.endswith("sinks") for name, _ in bare.named_parameters())
+    return bare.device.type == "cuda" and type(bare)._supports_attention_backend and plainly
 
 
 def cache_keyword(model: Any) -> str:

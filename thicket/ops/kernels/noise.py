@@ -32,6 +32,9 @@ _FRACTION_AT = tl.constexpr(noise.MANTISSA_BITS - noise.STEP_BITS - noise.FRACTI
 _FRACTION_BITS = tl.constexpr(noise.FRACTION_BITS)
 _FRACTION, _HALF = tl.constexpr(2**noise.FRACTION_BITS - 1), tl.constexpr(2 ** (noise.FRACTION_BITS - 1))
 _FIRST_ENTRY = tl.constexpr((noise.EXPONENT_BIAS + noise.SPARE_BITS) << noise.STEP_BITS)
+_FEW_FLIPS, _ALTERNATING = tl.constexpr(noise.FEW_FLIPS), tl.constexpr(noise.ALTERNATING)
+PARAMETERS = 256
+"""Streams of a direction that a program makes."""
 
 
 @triton.jit
@@ -51,6 +54,38 @@ def _normal(word, table):
     return (size.to(tl.uint32, bitcast=True) ^ sign).to(tl.float32, bitcast=True)
 
 
+@triton.jit
+def _mixed(word):
+    """`draws.mixed` of an unsigned word."""
+    word = (word.to(tl.int64) + _GOLDEN).to(tl.uint64)
+    word = (word ^ (word >> 30)) * _MIX_1
+    word = (word ^ (word >> 27)) * _MIX_2
+    return word ^ (word >> 31)
+
+
+@triton.jit
+def _ones(word):
+    """How many bits are set: of pairs, of fours, of bytes, and the bytes' sum in the highest one."""
+    word -= (word >> 1) & 0x5555555555555555
+    word = (word & 0x3333333333333333) + ((word >> 2) & 0x3333333333333333)
+    word = (word + (word >> 4)) & 0x0F0F0F0F0F0F0F0F
+    return (word * 0x0101010101010101) >> 56
+
+
+@triton.jit(do_not_specialize=["parameters"])
+def _streams(seeds, numbers, streams, parameters, PARAMETERS: tl.constexpr):
+    """`noise.streams`, of one direction."""
+    direction = tl.program_id(0)
+    p = tl.program_id(1) * PARAMETERS + tl.arange(0, PARAMETERS)
+    number = tl.load(numbers + p, mask=p < parameters, other=0)
+    key = _mixed((tl.load(seeds + direction) ^ number).to(tl.uint64))
+    gamma = _mixed(key) | 1
+    gamma = tl.where(_ones(gamma ^ (gamma >> 1)) < _FEW_FLIPS, gamma ^ _ALTERNATING, gamma)
+    out = streams + (direction * parameters + p) * 2
+    tl.store(out, key.to(tl.int64), mask=p < parameters)
+    tl.store(out + 1, gamma.to(tl.int64), mask=p < parameters)
+
+
 @triton.jit(do_not_specialize=["directions", "parameters"])
 def _shift(
     places, programs, streams, weights, counts, table, directions, parameters,
@@ -67,23 +102,27 @@ def _shift(
     none = ((directed == 0).to(tl.uint32) << 31).to(tl.float32, bitcast=True)
     i = tl.arange(0, BLOCK)
     for start in range(stretch.to(tl.int64) * BLOCK, min((stretch + STRETCHES).to(tl.int64) * BLOCK, count), BLOCK):
+        inside, whole = i < count - start, aligned & (count - start >= BLOCK)
+        # The weights are asked for first: they come while the noise is made.
+        if whole:
+            own = tl.load(tl.multiple_of(base + start, 16) + i, eviction_policy="evict_first")
+        else:
+            own = tl.load(base + start + i, mask=inside)
         total = tl.full([BLOCK], none, tl.float32)
         for d in range(row * directions, row * directions + directed):
             stream = streams + (d * parameters + parameter) * 2
             gamma = tl.load(stream + 1)
             word = i * gamma + (tl.load(stream) + start * gamma + _GOLDEN)
             total += _normal(word.to(tl.uint64), table) * tl.load(weights + d)
-        if aligned & (count - start >= BLOCK):
-            own, made = tl.multiple_of(base + start, 16), tl.multiple_of(out + start, 16)
-            moved = tl.load(own + i, eviction_policy="evict_first").to(tl.float32) + total
-            tl.store(made + i, moved.to(TYPE))
+        moved = (own.to(tl.float32) + total).to(TYPE)
+        if whole:
+            tl.store(tl.multiple_of(out + start, 16) + i, moved, eviction_policy="evict_first")
         else:
-            inside = i < count - start
-            moved = tl.load(base + start + i, mask=inside).to(tl.float32) + total
-            tl.store(out + start + i, moved.to(TYPE), mask=inside)
+            tl.store(out + start + i, moved, mask=inside)
 
 
 _SHIFT: Any = _shift
+_STREAMS: Any = _streams
 
 
 class Launch:
@@ -97,7 +136,7 @@ class Launch:
         assert all(one.is_contiguous() for one in (*base_P, *out_P))
         assert all(out.numel() == rows * base.numel() for base, out in zip(base_P, out_P, strict=True))
         self.rows, self.device, self.type = rows, base_P[0].device, TYPES[base_P[0].dtype]
-        self.number_P = draws.keys_tensor([noise.number_of(name) for name in names])
+        self.number_P = draws.keys_tensor([noise.number_of(name) for name in names]).to(self.device)
         places = [(base.data_ptr(), out.data_ptr(), base.numel()) for base, out in zip(base_P, out_P, strict=True)]
         self.places_P3 = torch.tensor(places, dtype=torch.int64).to(self.device)
         self.programs_B2 = _programs([count for *_, count in places]).to(self.device)
@@ -107,20 +146,39 @@ class Launch:
         """`steps`: seed and weight of each row's directions; no weight is below `noise.SMALLEST_WEIGHT`."""
         most = max(map(len, steps))
         if most == 0:  # a copy, which is too fast to wait for tables that nothing reads
-            self.run(self.places_P3.new_empty(self.rows, 0, len(self.number_P), 2), torch.empty(0), self.still_M)
+            self._move(self.places_P3.new_empty(self.rows, 0, len(self.number_P), 2), torch.empty(0), self.still_M)
             return
         filled = [step for own in steps for step in (*own, *[(0, 0.0)] * (most - len(own)))]
-        streams_MDP2 = noise.streams([seed for seed, _ in filled], self.number_P).unflatten(0, (self.rows, most))
-        weights_MD = torch.tensor([weight for _, weight in filled], dtype=torch.float32).view(self.rows, most)
-        self.run(streams_MDP2, weights_MD, torch.tensor([len(own) for own in steps], dtype=torch.int32))
+        seeds_E, weights_E, counts_M = self._sent(
+            torch.tensor([draws.signed(draws.key(seed)) for seed, _ in filled]),
+            torch.tensor([weight for _, weight in filled], dtype=torch.float32) * 2.0**-noise.SCALE_BITS,
+            torch.tensor([len(own) for own in steps], dtype=torch.int32),
+        )
+        streams_MDP2 = seeds_E.new_empty(self.rows, most, len(self.number_P), 2)
+        with torch.cuda.device_of(self.places_P3):  # a kernel runs on the current device
+            _STREAMS[(len(filled), -(-len(self.number_P) // PARAMETERS))](
+                seeds_E, self.number_P, streams_MDP2, len(self.number_P), PARAMETERS=PARAMETERS
+            )
+        self._move(streams_MDP2, weights_E, counts_M)
 
     def run(self, streams_MDP2: Tensor, weights_MD: Tensor, counts_M: Tensor) -> None:
         """`counts_M`: how many of its directions a row goes along, the first ones."""
         in_units_MD = weights_MD * 2.0**-noise.SCALE_BITS
-        given = (one.to(self.device) for one in (streams_MDP2, in_units_MD, counts_M))
-        with torch.cuda.device_of(self.places_P3):  # a kernel runs on the current device
+        self._move(*(one.to(self.device) for one in (streams_MDP2, in_units_MD, counts_M)))
+
+    def _sent(self, *parts: Tensor) -> list[Tensor]:
+        """The parts on the device, by one copy that the host does not wait for. The widest elements come first."""
+        packed = torch.cat([part.view(torch.uint8) for part in parts])
+        if self.device.type == "cuda":
+            packed = packed.pin_memory()
+        pieces = packed.to(self.device, non_blocking=True).split([part.nbytes for part in parts])
+        return [piece.view(part.dtype) for piece, part in zip(pieces, parts, strict=True)]
+
+    def _move(self, streams_MDP2: Tensor, in_units_MD: Tensor, counts_M: Tensor) -> None:
+        with torch.cuda.device_of(self.places_P3):
             _SHIFT[(len(self.programs_B2), self.rows)](
-                self.places_P3, self.programs_B2, *given, noise.table(self.device), *streams_MDP2.shape[1:3],
+                self.places_P3, self.programs_B2, streams_MDP2, in_units_MD, counts_M, noise.table(self.device),
+                *streams_MDP2.shape[1:3],
                 TYPE=self.type, BLOCK=BLOCK, STRETCHES=STRETCHES, num_warps=WARPS, enable_fp_fusion=False,
             )  # fmt: skip
 
