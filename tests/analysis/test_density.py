@@ -2,15 +2,18 @@
 
 from pathlib import Path
 
+import matplotlib
 import numpy as np
 import pytest
 from banks import planted, small_case
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from thicket.analysis import density
 from thicket.analysis.bank import make_bank
 from thicket.analysis.found import Found
 from thicket.config.analysis import Density
 from thicket.reporting.pictures.density import picture
+from thicket.reporting.svg import STYLE
 from thicket.statistics.ratios import ratio
 
 
@@ -92,3 +95,15 @@ def test_the_picture(plane: bool) -> None:
     assert np.asarray(interval.get_paths()[0].vertices)[:, 1].tolist() == pytest.approx([10, 80])
     drawn = [float(np.asarray(line.get_ydata())[0]) for line in figure.axes[0].lines if line.get_marker() != "None"]
     assert drawn == pytest.approx([80, 40, 80, 0])
+
+
+def test_the_legend_is_no_wider_than_the_picture() -> None:
+    names = [f"{letter}-domain-of-a-name" for letter in "abcde"]
+    bank = planted({name: [9, 10, 11] for name in names}, 20, dict.fromkeys(names, 10))
+    found = density.of_bank(Density(type="density", perturbations=3, sigmas=[0.01]), bank)
+    rows = [{name: str(one) for name, one in row.items()} for row in found.tables["density"]]
+    with matplotlib.rc_context(STYLE):
+        figure = picture({"statistics": []}, {"density": rows})
+        FigureCanvasAgg(figure).draw()
+        (legend,) = figure.legends
+        assert legend.get_window_extent().x1 <= figure.bbox.x1

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from in_memory import SEED, TOKENIZER, WORDS, case_of, environment, model, texts, written
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from thicket.analysis.found import Found
 from thicket.analysis.gradients import SKETCH, Reader, _key
@@ -181,3 +182,13 @@ def test_the_picture_shows_every_pair_of_every_model() -> None:
         assert cells[2, 0] == cells[0, 2] == cells[2, 2] == "–"
         assert float(cells[1, 0]) == pytest.approx(found.figures["values"][f"cosine:{name}:a~b"], abs=0.006)
         assert float(cells[0, 0]) == pytest.approx(found.figures["values"][f"within:{name}:a"], abs=0.006)
+
+
+def test_the_picture_has_room_for_long_names() -> None:
+    asked = [environment("a-domain-of-a-long-name", texts(8), late), environment("b", texts(8, 20), early)]
+    case = case_of({"tiny": model(1, 2.0)}, asked)
+    figure = picture(*written(analyze(Interference(type="interference", group=6), case), case))
+    FigureCanvasAgg(figure).draw()
+    labels = [label.get_window_extent() for label in figure.axes[1].get_yticklabels()]
+    assert len(labels) == 2
+    assert all(box.x0 >= 0 for box in labels)

@@ -8,10 +8,13 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from thicket.config.domain import Domain
+from thicket.config.library import Library
 from thicket.config.source import DatasetSource
 from thicket.domains.item import RawItem
 from thicket.domains.registry import raw_items
 
+SHIPPED = Path(__file__).parents[2]
 LISTS = {"choices": {"text": ["sun", "moon", "sea"], "label": ["A", "B", "C"]}, "key": "B"}
 ASKED = "Which?\nA. sun\nB. moon\nC. sea"
 
@@ -47,6 +50,19 @@ def test_labels_become_letters_in_the_rows_order(labels: str, key: str, tmp_path
     made = item(tmp_path / "a.json", row, choices={"text": "choices.text", "label": "choices.label"})
     assert made.question == "Which?\nA. one\nB. two\nC. three\nD. four"
     assert made.answer == "C"
+
+
+def test_texts_in_place_of_letters(tmp_path: Path) -> None:
+    choices = {"text": "choices.text", "label": "choices.label", "answered": "text"}
+    made = item(tmp_path / "a.json", LISTS, choices=choices)
+    assert (made.question, made.answer) == ("Which?\n- sun\n- moon\n- sea", "moon")
+
+
+def test_texts_are_not_for_the_verifier_of_letters() -> None:
+    option = dict(Library(SHIPPED / "conf").option("domain", "arc-easy-text").value)
+    assert Domain.model_validate(option).verifier.type == "exact"
+    with pytest.raises(ValidationError, match="choice can't compare texts"):
+        Domain.model_validate({**option, "verifier": {"type": "choice"}})
 
 
 def test_an_option_that_looks_like_a_template_stays_as_it_is(tmp_path: Path) -> None:

@@ -171,6 +171,16 @@ class Domain(DataDomain, TrainedDomain):
         return self
 
     @model_validator(mode="after")
+    def _options_are_letters(self) -> "Domain":
+        choices = self.source.choices if isinstance(self.source, DatasetSource) else None
+        if choices is not None and choices.answered == "text" and self.verifier.type == "choice":
+            raise ValueError(
+                "`verifier.type` choice can't compare texts, which `source.choices.answered` makes the answers; "
+                "allowed: exact"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _reference_is_there(self) -> "Domain":
         needs = {"code": CODE_TESTS, "countdown": ("numbers", "target")}.get(self.verifier.type)
         if not isinstance(self.source, DatasetSource) or not needs:

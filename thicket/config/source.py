@@ -62,12 +62,16 @@ class ReasoningGymSource(Strict):
 
 
 class Choices(Strict):
-    """The options of a multiple-choice row, which become lines `A. …`, `B. …` in the question."""
+    """The options of a multiple-choice row, which become lines in the question."""
 
     text: str | Annotated[list[str], Field(min_length=2)]
     """Column that holds all options, as in `choices.text`; or a list of columns that hold one each."""
     label: str | None = None
     """Column that holds the labels which the row's answer names, as in `choices.label`; null: 1, 2, 3, …"""
+    answered: Literal["letter", "text"] = "letter"
+    """What names an option: `letter`, the lines are `A. …`, `B. …` and the answer is a letter; `text`, they are `- …`
+    and the answer is an option's text, which the verifier `exact` compares. Which text goes with a question a small
+    model may know before it can name the text's letter."""
 
 
 class DatasetSource(Strict):
@@ -91,7 +95,8 @@ class DatasetSource(Strict):
     """Where the options of a multiple-choice row are; null: it has none."""
     answer: str | None = None
     """Template of the reference answer over the row's columns; null: many are right, and none is named. With
-    `choices` it is the label of the right option, and becomes the option's letter, whatever the row's labels are."""
+    `choices` it is the label of the right option, and becomes the option's letter, whatever the row's labels are, or
+    its text (`choices.answered`)."""
     answer_pattern: str | None = None
     """Regular expression whose first group is the reference answer within the filled `answer`, as in `#### (.*)`."""
     demonstration: str | None = None

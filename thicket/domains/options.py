@@ -1,4 +1,4 @@
-"""The options of a multiple-choice row: its labels, which may be anything, become letters."""
+"""The options of a multiple-choice row: its labels, which may be anything, become letters, or give way to the texts."""
 
 from string import ascii_uppercase
 
@@ -29,13 +29,15 @@ def _column(row: Row, column: str) -> list[object]:
     return value
 
 
-def lines(options: Options) -> str:
-    """`A. …`, `B. …`, a line each."""
+def lines(choices: Choices, options: Options) -> str:
+    """`A. …`, `B. …`, or where an answer is a text `- …`, a line each."""
+    if choices.answered == "text":
+        return "\n".join(f"- {text}" for text in options.values())
     return "\n".join(f"{letter}. {text}" for letter, text in zip(ascii_uppercase, options.values(), strict=False))
 
 
-def letter_of(label: str, options: Options, row: Row) -> str:
-    """The letter of the option with this label. Raises: ValueError where there is none."""
+def answer_of(choices: Choices, label: str, options: Options, row: Row) -> str:
+    """The letter or the text of the option with this label. Raises: ValueError where there is none."""
     if label not in options:
         raise ValueError(f"{row.place}: the answer {label!r:.60} is no option's label; labels: {', '.join(options)}")
-    return ascii_uppercase[list(options).index(label)]
+    return options[label] if choices.answered == "text" else ascii_uppercase[list(options).index(label)]

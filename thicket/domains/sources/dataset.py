@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from thicket.config.source import DatasetSource
 from thicket.domains.files import Row, read_rows, text_of
 from thicket.domains.item import RawItem
-from thicket.domains.options import Options, letter_of, lines, read_options
+from thicket.domains.options import Options, answer_of, lines, read_options
 
 
 def raw_items(source: DatasetSource, seed: int) -> Iterator[RawItem]:
@@ -19,7 +19,9 @@ def raw_items(source: DatasetSource, seed: int) -> Iterator[RawItem]:
     random.Random(f"dataset:{seed}").shuffle(rows)
     for row in rows:
         options = {} if source.choices is None else read_options(source.choices, row)
-        asked = Row(row.place, {**row.values, "choices": lines(options)}) if options else row
+        asked = row
+        if source.choices is not None:
+            asked = Row(row.place, {**row.values, "choices": lines(source.choices, options)})
         yield RawItem(
             question=fill(source.question, asked),
             answer=_answer(source, row, options),
@@ -67,7 +69,8 @@ def _answer(source: DatasetSource, row: Row, options: Options) -> str:
         answer = found[1]
     if not answer.strip():
         raise ValueError(f"{row.place}: the answer is empty")
-    return letter_of(answer.strip(), options, row) if options else answer.strip()
+    answer = answer.strip()
+    return answer if source.choices is None else answer_of(source.choices, answer, options, row)
 
 
 def _level(source: DatasetSource, row: Row) -> int:

@@ -170,7 +170,7 @@ class Launch:
     def run(self, streams_MDP2: Tensor, weights_MD: Tensor, counts_M: Tensor) -> None:
         """`counts_M`: how many of its directions a row goes along, the first ones."""
         in_units_MD = weights_MD * 2.0**-noise.SCALE_BITS
-        self._move(*(one.to(self.device) for one in (streams_MDP2, in_units_MD, counts_M)))
+        self._move(streams_MDP2.to(self.device), in_units_MD.to(self.device), counts_M.to(self.device))
 
     def _sent(self, steps: Sequence[tuple[int, float]], counts: Sequence[int]) -> tuple[Tensor, Tensor, Tensor]:
         """Seeds as keys, weights in the table's unit, and counts, on the device, by one copy that nothing waits for."""

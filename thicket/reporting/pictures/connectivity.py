@@ -14,8 +14,9 @@ from thicket.reporting.svg import INCH, ROLES
 from thicket.reporting.text import PERCENT
 
 Rows = Sequence[Mapping[str, str]]
-TOP, PANEL, FOOT, ROW, GAP, SIDE, LETTER = 18.0, 112.0, 38.0, 17.0, 16.0, 34.0, 5.2
-"""Points: a title or legend, a panel of lines, room below axes, a row, between axes, left edge, width of a letter."""
+TOP, PANEL, FOOT, ROW, GAP, SIDE, LETTER = 18.0, 112.0, 38.0, 17.0, 28.0, 34.0, 5.2
+"""Points: a title or legend, a panel of lines, room below axes, a row, between axes (two
+numbers stand there), left edge, width of a letter."""
 ABREAST = 4
 """Panels of lines side by side, at most."""
 MEASURES, NARROWEST = 3, 132.0

@@ -18,7 +18,8 @@ TOP, PANEL, FOOT, PLANE, SIDE, GAP, BAR = 48.0, 150.0, 40.0, 130.0, 44.0, 26.0, 
 """Points: legend, panels of densities, room below panels, a plane with its room, left edge, between panels, scale."""
 ABREAST = 4
 """Planes side by side."""
-LEGEND_COLUMNS = 6
+LEGEND_COLUMNS, LETTER, MARK = 6, 5.4, 42.0
+"""Columns of the legend, at most; points: width of a letter, a marker with its room."""
 SPREAD = 0.7
 """Of the room of a σ, the share that its domains take."""
 COLOURS = "cividis"
@@ -38,12 +39,22 @@ def picture(result: Mapping[str, Any], tables: Mapping[str, list[dict[str, str]]
         _panel(axes, result, [row for row in rows if row["margin"] == margin], domains)
         if place == 0:
             axes.set_ylabel("share of perturbations, %")
-    figure.legend(
-        handles=_legend(domains), loc="upper left", bbox_to_anchor=(0, 1), ncols=LEGEND_COLUMNS, handletextpad=0.2
-    )
+    handles = _legend(domains)
+    columns = _columns([str(one.get_label()) for one in handles], width)
+    figure.legend(handles=handles, loc="upper left", bbox_to_anchor=(0, 1), ncols=columns, handletextpad=0.2)
     if plane:
         _planes(figure, plane, max(distinct(rows, "sigma"), key=float), deep * PLANE)
     return figure
+
+
+def _columns(labels: Sequence[str], room: float) -> int:
+    """Columns of a legend that fit beside one another; where they differ in length, the first are longer."""
+
+    def needed(count: int) -> float:
+        return sum(LETTER * max(map(len, part)) + MARK for part in np.array_split(labels, count))
+
+    most = min(LEGEND_COLUMNS, len(labels))
+    return next((count for count in range(most, 1, -1) if needed(count) <= room), 1)
 
 
 def _legend(domains: Sequence[str]) -> list[Line2D]:

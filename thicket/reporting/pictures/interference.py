@@ -12,9 +12,9 @@ from matplotlib.figure import Figure
 from thicket.reporting.pictures.neighbours import WIDTH
 from thicket.reporting.svg import INCH, ROLES
 
-TOP, LEVELS, SIDE, FOOT, NAME, CELL, GAP, TITLE = 28.0, 120.0, 44.0, 46.0, 46.0, 30.0, 10.0, 20.0
-"""Points: legend, height of the panel of means, left edge, room below it, names of domains, a cell, between matrices, a
-matrix's title."""
+TOP, LEVELS, SIDE, FOOT, CELL, GAP, TITLE, LETTER = 28.0, 120.0, 44.0, 46.0, 30.0, 10.0, 20.0, 4.8
+"""Points: legend, height of the panel of means, left edge, room below it, a cell, between matrices, a matrix's title,
+width of a letter."""
 MEANS = {
     "ceiling": ("ceiling: parts of one domain", "other", "s"),
     "cosine": ("cosine of two domains", "series-1", "o"),
@@ -35,16 +35,16 @@ SHOWN = 1.5
 def picture(result: Mapping[str, Any], tables: Mapping[str, list[dict[str, str]]]) -> Figure:
     """Means over pairs with bootstrap intervals over prompts; a matrix of the pairs for each model."""
     models, domains = result["models"], result["domains"]
-    cells = CELL * len(domains)
-    width = max(WIDTH * INCH, NAME + cells + GAP)
-    abreast = max(1, int((width - NAME) // (cells + GAP)))
+    cells, name = CELL * len(domains), LETTER * max(map(len, domains)) + GAP
+    width = max(WIDTH * INCH, name + cells + GAP)
+    abreast = max(1, int((width - name) // (cells + GAP)))
     head = TOP + LEVELS + FOOT
-    height = head + ceil(len(models) / abreast) * (TITLE + cells + GAP) + NAME
+    height = head + ceil(len(models) / abreast) * (TITLE + cells + GAP) + name
     figure = Figure(figsize=(width / INCH, height / INCH))
     box = (SIDE / width, (height - TOP - LEVELS) / height, (width - SIDE - GAP) / width, LEVELS / height)
     _means(figure.add_axes(box), result["figures"], models)
     for place, model in enumerate(models):
-        left = NAME + place % abreast * (cells + GAP)
+        left = name + place % abreast * (cells + GAP)
         bottom = height - head - place // abreast * (TITLE + cells + GAP) - TITLE - cells
         axes = figure.add_axes((left / width, bottom / height, cells / width, cells / height))
         _matrix(axes, tables, model, domains)

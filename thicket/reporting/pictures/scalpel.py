@@ -12,8 +12,9 @@ from thicket.reporting.svg import INCH, ROLES
 from thicket.reporting.text import PERCENT
 
 Rows = Sequence[Mapping[str, str]]
-KEY, ROW, FOOT, PANEL, GAP, SIDE, LETTER = 20.0, 18.0, 38.0, 120.0, 16.0, 48.0, 5.2
-"""Points: a legend or title, a model's row, room below axes, the panel of kinds, gaps, left edge, width of a letter."""
+KEY, ROW, FOOT, PANEL, GAP, SIDE, LETTER = 20.0, 18.0, 46.0, 120.0, 28.0, 48.0, 5.2
+"""Points: a legend or title, a model's row, room below axes, the panel of kinds, gaps (two
+numbers stand there), left edge, width of a letter."""
 SPREAD = 0.7
 """Of the room of a kind, the share that its models take."""
 ORDER = ("embedding", "q", "k", "v", "o", "gate", "up", "down", "norm", "head", "other", "all")
@@ -52,7 +53,7 @@ def _models(figure: Figure, height: float, result: Mapping[str, Any], table: Row
     zero(scores)
     scores.set_xlabel("change of the score (%)")
     key(scores, "gain", "loss elsewhere")
-    kl.set_xlabel(f"KL on {trained} (nats a token)")
+    kl.set_xlabel(f"KL on {trained}\n(nats a token)")
     key(kl, "model ‖ base", "base ‖ model")
     decades(kl, "x", [float(row[name]) for row in table for name in ("kl_model_base", "kl_base_model")])
     weights.set_xlabel("change of the weights (%)")
