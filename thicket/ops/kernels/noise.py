@@ -92,7 +92,7 @@ def _shift(
     places, programs, streams, weights, counts, table, directions, parameters,
     TYPE: tl.constexpr, ONE: tl.constexpr, BLOCK: tl.constexpr, STRETCHES: tl.constexpr,
 ):  # fmt: skip
-    """ONE: every row goes along one direction, which is then looked up once."""
+    """ONE: every row goes along one direction."""
     row, program = tl.program_id(1), programs + tl.program_id(0) * 2
     parameter, stretch = tl.load(program), tl.load(program + 1) * STRETCHES
     place, directed = places + parameter * 3, tl.load(counts + row)
@@ -103,10 +103,10 @@ def _shift(
     # −0 can be added to any number without a change; as bits, for a compiler takes the constants 0 and −0 for one.
     none = ((directed == 0).to(tl.uint32) << 31).to(tl.float32, bitcast=True)
     i = tl.arange(0, BLOCK)
-    if ONE:
-        only = streams + (row * parameters + parameter) * 2
-        only_key, only_gamma, only_weight = tl.load(only) + _GOLDEN, tl.load(only + 1), tl.load(weights + row)
-        steps = i * only_gamma
+    # The row's first direction, where it has one: looked up once for all stretches.
+    first, there = streams + (row * directions * parameters + parameter) * 2, directed > 0
+    first_key, first_gamma = tl.load(first, mask=there, other=0), tl.load(first + 1, mask=there, other=0)
+    first_weight = tl.load(weights + row * directions, mask=there, other=0.0)
     for start in range(stretch.to(tl.int64) * BLOCK, min((stretch + STRETCHES).to(tl.int64) * BLOCK, count), BLOCK):
         inside, whole = i < count - start, aligned & (count - start >= BLOCK)
         # The weights are asked for first: they come while the noise is made.
@@ -116,8 +116,8 @@ def _shift(
             own = tl.load(base + start + i, mask=inside)
         total = tl.full([BLOCK], none, tl.float32)
         if ONE:
-            word = steps + (only_key + start * only_gamma)
-            total += _normal(word.to(tl.uint64), table) * only_weight
+            word = i * first_gamma + (first_key + start * first_gamma + _GOLDEN)
+            total += _normal(word.to(tl.uint64), table) * first_weight
         else:
             for d in range(row * directions, row * directions + directed):
                 stream = streams + (d * parameters + parameter) * 2
