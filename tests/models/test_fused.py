@@ -61,7 +61,7 @@ def as_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What has been computed by kernels, in their places' names, probes included."""
-    from thicket.ops.kernels import elementwise
+    from thicket.ops.kernels import elementwise_backward
 
     made: list[str] = []
 
@@ -73,7 +73,8 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         return call
 
     for part, name in (("RMSNorm", "rms_norm"), ("MLP", "gated"), ("rotary", "rotary")):
-        monkeypatch.setattr(elementwise, name, counting(part, getattr(elementwise, name)))
+        kernel = getattr(elementwise_backward, name)
+        monkeypatch.setattr(elementwise_backward, name, counting(part, kernel))
     return made
 
 
