@@ -67,13 +67,16 @@ def _gated_backward(
     x = tl.load(gate + i, mask=inside, other=0.0).to(tl.float32)
     other = tl.load(up + i, mask=inside, other=0.0).to(tl.float32)
     slope = tl.load(gradient + i, mask=inside, other=0.0).to(tl.float32)
-    share = 1.0 / (1.0 + tl.exp(-steepness(x, KIND)))
-    acted = (x * share).to(gate.dtype.element_ty).to(tl.float32)
+    power = steepness(x, KIND)
+    share = 1.0 / (1.0 + tl.exp(-power))
+    rest = 1.0 / (1.0 + tl.exp(power))  # 1 − share, and more of its digits
+    acted = (x / (1.0 + tl.exp(-power))).to(gate.dtype.element_ty).to(tl.float32)
     tl.store(up_gradient + i, (slope * acted).to(up_gradient.dtype.element_ty), mask=inside)
-    bend = x * (1.0 - share)
+    # Farther out an activation is flat or straight, and squares overflow.
+    near = tl.where((share > 0.0) & (rest > 0.0), x, 0.0)
+    bend = near * rest
     if KIND == 1:
-        # Far out the share is 0 or 1, and the slope of s may be infinite.
-        bend = tl.where((share > 0.0) & (share < 1.0), bend * (SLOPE * (1.0 + 3.0 * CUBIC * (x * x))), 0.0)
+        bend *= SLOPE * (1.0 + 3.0 * CUBIC * (near * near))
     of_acted = (slope * other).to(gate_gradient.dtype.element_ty).to(tl.float32)
     made = of_acted * (share * (1.0 + bend))
     tl.store(gate_gradient + i, made.to(gate_gradient.dtype.element_ty), mask=inside)
