@@ -34,6 +34,8 @@ from thicket.models.fused import fused
 from thicket.models.perturb import Direction
 from thicket.models.products import cast_once
 from thicket.models.stacked import stacked
+from thicket.sampling.reading import target_log_probs, trained_hidden
+from thicket.sampling.rollouts import sequences
 
 pytestmark = pytest.mark.filterwarnings("ignore:overflow encountered")  # by the interpreter: infinities in exp
 HALF = torch.float16 if INTERPRETED else torch.bfloat16
@@ -354,6 +356,46 @@ def test_a_norm_with_other_gradients_stays_as_it_is() -> None:
         assert parts(model) == ALL
     with torch.no_grad(), fused(model):
         assert "forward" in vars(model.model.norm)
+
+
+@on_kernel
+@pytest.mark.gpu
+@pytest.mark.parametrize("prompts", [[[3, 4, 5, 6, 7]] * 4, [[3], [4, 5, 6], [7], [8]]], ids=["shared", "apart"])
+@pytest.mark.parametrize("cast_to", [None, HALF], ids=str)
+@pytest.mark.parametrize("family", ["llama", "gemma3", "qwen3"])
+def test_training_reads_by_kernels(
+    family: str,
+    cast_to: torch.dtype | None,
+    prompts: list[list[int]],
+    calls: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Prompts that are read once and whole rows; the backward pass needs no block."""
+    config, kind, replaced = FAMILIES[family]
+    model = of_family(config, kind, torch.float32)
+    batch = sequences(prompts, [[11, 12, 13], [14], [15, 16, 17, 18], [11, 12]], DEVICE)
+
+    def read() -> tuple[Tensor, dict[str, Tensor]]:
+        model.zero_grad()
+        with casting(cast_to):
+            hidden_BKH = trained_hidden(model, batch)
+            log_probs_BK, _ = target_log_probs(model, hidden_BKH, batch, 0.7)
+        ((log_probs_BK * batch.mask_BK).sum() / batch.mask_BK.sum()).backward()
+        return log_probs_BK.detach(), {name: one.grad for name, one in model.named_parameters() if one.grad is not None}
+
+    found, found_slopes = read()
+    assert {*calls} == replaced
+    with torch.no_grad(), casting(cast_to):
+        calls.clear()
+        hidden_BKH = trained_hidden(model, batch)
+        assert {*calls} == replaced
+        torch.testing.assert_close(target_log_probs(model, hidden_BKH, batch, 0.7)[0], found, rtol=1e-5, atol=1e-5)
+    monkeypatch.setattr(fusing, "_on_gpu", lambda model: False)
+    calls.clear()
+    expected, expected_slopes = read()
+    assert calls == []
+    assert_close(found, expected, cast_to or torch.float32)
+    assert_same_slopes(found_slopes, expected_slopes, cast_to or torch.float32)
 
 
 # -- entering ----------------------------------------------------------------------------------------------------------

@@ -256,7 +256,7 @@ def _mlp(module: Any) -> _Put | None:
 
 def _original(model: Any) -> Any:
     """The function by which the model rotates, also where a block has replaced it; None: it has none."""
-    function = getattr(_file(model), ROTATE, None)
+    function: Any = getattr(_file(model), ROTATE, None)
     return function.__wrapped__ if getattr(function, "fused", False) else function
 
 

@@ -189,7 +189,8 @@ def promoted(*given: Tensor) -> torch.dtype:
     assert all(one.dtype in TYPES for one in given)
     dtype = given[0].dtype
     for one in given[1:]:
-        dtype = torch.promote_types(dtype, one.dtype)
+        if one.dtype != dtype:
+            dtype = torch.promote_types(dtype, one.dtype)
     return dtype
 
 

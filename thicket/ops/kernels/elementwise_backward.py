@@ -158,7 +158,8 @@ class _Gated(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
-        return (*gated_gradients(*ctx.saved_tensors, gradient, ctx.kind), None)
+        gate, up = ctx.saved_tensors
+        return (*gated_gradients(gate, up, gradient, ctx.kind), None)
 
 
 def rms_norm_gradients(
