@@ -1,9 +1,12 @@
 """Models by kernels against themselves, family by family: on a GPU, and in Triton's interpreter."""
 
+import gc
 import sys
+import time
 import warnings
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
+from weakref import ref
 
 import pytest
 import torch
@@ -31,6 +34,8 @@ from thicket.models.fused import fused
 from thicket.models.perturb import Direction
 from thicket.models.products import cast_once
 from thicket.models.stacked import stacked
+from thicket.sampling.reading import target_log_probs, trained_hidden
+from thicket.sampling.rollouts import sequences
 
 pytestmark = pytest.mark.filterwarnings("ignore:overflow encountered")  # by the interpreter: infinities in exp
 HALF = torch.float16 if INTERPRETED else torch.bfloat16
@@ -61,7 +66,7 @@ def as_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What has been computed by kernels, in their places' names, probes included."""
-    from thicket.ops.kernels import elementwise
+    from thicket.ops.kernels import elementwise_backward
 
     made: list[str] = []
 
@@ -73,7 +78,8 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         return call
 
     for part, name in (("RMSNorm", "rms_norm"), ("MLP", "gated"), ("rotary", "rotary")):
-        monkeypatch.setattr(elementwise, name, counting(part, getattr(elementwise, name)))
+        kernel = getattr(elementwise_backward, name)
+        monkeypatch.setattr(elementwise_backward, name, counting(part, kernel))
     return made
 
 
@@ -162,9 +168,13 @@ def test_an_unknown_norm_stays_as_it_is() -> None:
         def forward(self, x: Tensor) -> Tensor:
             return 1.00001 * x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + self.eps) * self.weight
 
-    class BrokenRMSNorm(OddRMSNorm):
-        def forward(self, x: Tensor) -> Tensor:
-            raise KeyError
+    class BrokenRMSNorm(nn.Module):
+        def __init__(self, width: int):
+            super().__init__()
+            self.weight, self.eps = nn.Parameter(torch.ones(width)), 1e-6
+
+        def forward(self, x: Tensor, gate: Tensor) -> Tensor:
+            return x * gate
 
     model = random_llama().to(DEVICE)  # type: ignore[arg-type]
     model.model.norm = OddRMSNorm(16).to(DEVICE)  # type: ignore[assignment]
@@ -205,9 +215,9 @@ def test_adapted_hooked_and_stacked_modules_stay_as_they_are() -> None:
 def test_types_change_between_blocks_and_calls_that_were_not_probed_take_their_own_way(
     calls: list[str],
 ) -> None:
-    model = random_llama().to(DEVICE)  # type: ignore[arg-type]
+    model: Any = random_llama().to(DEVICE)  # type: ignore[arg-type]
     ids_BL = torch.arange(6, device=DEVICE).view(2, 3)
-    with fused(model):
+    with torch.no_grad(), fused(model), torch.enable_grad():
         calls.clear()
         model(input_ids=ids_BL, labels=ids_BL, use_cache=False).loss.backward()
         assert all(weight.grad is not None for weight in model.parameters())
@@ -216,7 +226,7 @@ def test_types_change_between_blocks_and_calls_that_were_not_probed_take_their_o
         assert calls == []
     with casting(HALF):
         assert inside.equal(logits(model))
-    model.to(HALF)  # type: ignore[arg-type]
+    model.to(HALF)
     expected = logits(model)
     with fused(model):
         calls.clear()
@@ -249,3 +259,203 @@ def test_on_a_cpu_nothing_happens() -> None:
     model = random_llama()
     with fused(model):
         assert parts(model) == set()
+
+
+# -- gradients ---------------------------------------------------------------------------------------------------------
+
+
+def slopes(model: Any, within: AbstractContextManager[Any] | None = None) -> dict[str, Tensor]:
+    """Gradients of a mean over logits that is no symmetric one; the backward pass runs after the block."""
+    model.zero_grad()
+    ids_BL = torch.arange(1, 16, device=DEVICE).view(3, 5)  # 0 pads, and a norm is steepest at its zeros
+    with within or nullcontext():
+        made_BLV = model(input_ids=ids_BL, use_cache=False).logits.float()
+    weight_V = torch.arange(made_BLV.shape[-1], device=DEVICE).cos()
+    (made_BLV.log_softmax(-1) * weight_V).mean().backward()
+    return {name: one.grad for name, one in model.named_parameters() if one.grad is not None}
+
+
+def assert_same_slopes(found: dict[str, Tensor], expected: dict[str, Tensor], dtype: torch.dtype) -> None:
+    """Some roundings of a gradient's largest number apart, each."""
+    assert found.keys() == expected.keys()
+    assert found
+    for name, one in found.items():
+        assert one.dtype == expected[name].dtype
+        off, size = (one - expected[name]).float().abs().max(), expected[name].float().abs().max()
+        assert size > 0, name
+        assert off <= (1e-5 if dtype == torch.float32 else 8 * torch.finfo(dtype).eps) * float(size), name
+
+
+@on_kernel
+@pytest.mark.gpu
+@pytest.mark.parametrize(("dtype", "cast_to"), [*((one, None) for one in TYPES), (torch.float32, HALF)], ids=str)
+@pytest.mark.parametrize("family", list(FAMILIES))
+def test_a_family_has_the_same_gradients(
+    family: str, dtype: torch.dtype, cast_to: torch.dtype | None, calls: list[str]
+) -> None:
+    config, kind, replaced = FAMILIES[family]
+    model = of_family(config, kind, dtype)
+    with casting(cast_to):
+        expected = slopes(model)
+        with fused(model):
+            assert parts(model) >= replaced
+        calls.clear()
+        found = slopes(model, fused(model))
+        assert {*calls} == replaced
+        assert_same_slopes(found, expected, cast_to or dtype)
+        again = slopes(model, fused(model))
+        assert all(again[name].equal(one) for name, one in found.items())
+
+
+@on_kernel
+@pytest.mark.gpu
+def test_adapters_are_trained_over_frozen_norms(monkeypatch: pytest.MonkeyPatch, calls: list[str]) -> None:
+    from thicket.ops.kernels import elementwise_backward
+
+    asked: list[bool] = []
+    make = elementwise_backward.rms_norm_gradients
+
+    def watched(*given: Any, of_weight: bool) -> Any:
+        asked.append(of_weight)
+        return make(*given, of_weight=of_weight)
+
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*is_gradient_checkpointing.*", FutureWarning)
+        adapted: Any = get_peft_model(random_llama(), LoraConfig(target_modules=["q_proj", "v_proj"])).to(DEVICE)
+    for name, weight in adapted.named_parameters():
+        if "lora_B" in name:
+            weight.data.normal_(generator=torch.Generator(DEVICE).manual_seed(1))
+    expected = slopes(adapted)
+    with fused(adapted):
+        pass
+    monkeypatch.setattr(elementwise_backward, "rms_norm_gradients", watched)
+    calls.clear()
+    assert_same_slopes(slopes(adapted, fused(adapted)), expected, torch.float32)
+    assert {*calls} == ALL
+    assert asked
+    assert not any(asked)
+
+
+@on_kernel
+@pytest.mark.gpu
+def test_a_norm_with_other_gradients_stays_as_it_is() -> None:
+    class StraightRMSNorm(nn.Module):
+        """Llama's, but its size counts for a constant."""
+
+        def __init__(self, width: int):
+            super().__init__()
+            self.weight, self.eps = nn.Parameter(torch.ones(width)), 1e-6
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.weight * (x * torch.rsqrt(x.detach().pow(2).mean(-1, keepdim=True) + self.eps))
+
+    model = random_llama().to(DEVICE)  # type: ignore[arg-type]
+    model.model.norm = StraightRMSNorm(16).to(DEVICE)  # type: ignore[assignment]
+    with fused(model):
+        assert "forward" not in vars(model.model.norm)
+        assert parts(model) == ALL
+    with torch.no_grad(), fused(model):
+        assert "forward" in vars(model.model.norm)
+
+
+@on_kernel
+@pytest.mark.gpu
+@pytest.mark.parametrize("prompts", [[[3, 4, 5, 6, 7]] * 4, [[3], [4, 5, 6], [7], [8]]], ids=["shared", "apart"])
+@pytest.mark.parametrize("cast_to", [None, HALF], ids=str)
+@pytest.mark.parametrize("family", ["llama", "gemma3", "qwen3"])
+def test_training_reads_by_kernels(
+    family: str,
+    cast_to: torch.dtype | None,
+    prompts: list[list[int]],
+    calls: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Prompts that are read once and whole rows; the backward pass needs no block."""
+    config, kind, replaced = FAMILIES[family]
+    model = of_family(config, kind, torch.float32)
+    batch = sequences(prompts, [[11, 12, 13], [14], [15, 16, 17, 18], [11, 12]], DEVICE)
+
+    def read() -> tuple[Tensor, dict[str, Tensor]]:
+        model.zero_grad()
+        with casting(cast_to):
+            hidden_BKH = trained_hidden(model, batch)
+            log_probs_BK, _ = target_log_probs(model, hidden_BKH, batch, 0.7)
+        ((log_probs_BK * batch.mask_BK).sum() / batch.mask_BK.sum()).backward()
+        return log_probs_BK.detach(), {name: one.grad for name, one in model.named_parameters() if one.grad is not None}
+
+    found, found_slopes = read()
+    assert {*calls} == replaced
+    with torch.no_grad(), casting(cast_to):
+        calls.clear()
+        hidden_BKH = trained_hidden(model, batch)
+        assert {*calls} == replaced
+        torch.testing.assert_close(target_log_probs(model, hidden_BKH, batch, 0.7)[0], found, rtol=1e-5, atol=1e-5)
+    monkeypatch.setattr(fusing, "_on_gpu", lambda model: False)
+    calls.clear()
+    expected, expected_slopes = read()
+    assert calls == []
+    assert_close(found, expected, cast_to or torch.float32)
+    assert_same_slopes(found_slopes, expected_slopes, cast_to or torch.float32)
+
+
+# -- entering ----------------------------------------------------------------------------------------------------------
+
+
+@on_kernel
+@pytest.mark.gpu
+def test_what_is_replaced_is_found_once_and_again_after_a_change(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[Any] = []
+    planned = fusing._planned
+
+    def counted(model: Any) -> Any:
+        made.append(model)
+        return planned(model)
+
+    monkeypatch.setattr(fusing, "_planned", counted)
+    model: Any = random_llama(num_hidden_layers=2).to(DEVICE)  # type: ignore[arg-type]
+
+    def found() -> int:
+        with fused(model):
+            assert "forward" in vars(model.model.layers[0].input_layernorm)
+            return sum("forward" in vars(module) for module in model.modules())
+
+    assert [found(), found()] == [7, 7]
+    assert len(made) == 1
+    with torch.no_grad():
+        assert [found(), found()] == [7, 7]
+    assert len(made) == 2
+    hook = model.model.layers[1].mlp.act_fn.register_forward_hook(lambda module, given, made: made)
+    assert found() == 6
+    hook.remove()
+    assert found() == 7
+    with stacked(model, [Direction(0, 0.1)]), fused(model):
+        pass
+    assert found() == 7
+    made.clear()
+    model.to(HALF)
+    assert [found(), found()] == [7, 7]
+    assert len(made) == 1
+
+
+@on_kernel
+@pytest.mark.gpu
+def test_what_is_kept_keeps_no_model_alive() -> None:
+    model = random_llama().to(DEVICE)  # type: ignore[arg-type]
+    with fused(model):
+        pass
+    kept, model = ref(model), None
+    gc.collect()
+    assert kept() is None
+
+
+@on_kernel
+@pytest.mark.gpu
+def test_entering_again_is_quick() -> None:
+    model = random_llama(num_hidden_layers=30).to(DEVICE)  # type: ignore[arg-type]
+    seconds = []
+    for _ in range(20):
+        started = time.perf_counter()
+        with fused(model):
+            pass
+        seconds.append(time.perf_counter() - started)
+    assert min(seconds) < 1e-3

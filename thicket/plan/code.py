@@ -58,7 +58,7 @@ KERNELS = {
     "thicket.ops.from_hidden": "thicket.ops.kernels.reverse_kl",
     "thicket.ops.product_sum": "thicket.ops.kernels.long_sum",
     "thicket.models.perturb": "thicket.ops.kernels.noise",
-    "thicket.models.fused": "thicket.ops.kernels.elementwise",
+    "thicket.models.fused": "thicket.ops.kernels.elementwise_backward",
     "thicket.sampling.decode": "thicket.ops.kernels.draw",
     "thicket.sampling.slots": "thicket.ops.kernels.attend",
 }

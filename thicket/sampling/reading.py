@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from transformers import DynamicCache, PreTrainedModel
 
+from thicket.models.fused import fused
 from thicket.models.head import head_logits, head_of, hidden_states, plain
 from thicket.ops.chosen import chosen_log_probs
 from thicket.sampling.rollouts import Sequences
@@ -27,7 +28,12 @@ CHUNK_BYTES = 2**28
 
 def trained_hidden(model: PreTrainedModel, batch: Sequences) -> Tensor:
     """The trunk's last hidden states at the trained positions where the mask is, hidden_BKH; of picked positions,
-    hidden_1NH."""
+    hidden_1NH. On a GPU by kernels, in the backward pass too (`fused`)."""
+    with fused(model):
+        return _trained_hidden(model, batch)
+
+
+def _trained_hidden(model: PreTrainedModel, batch: Sequences) -> Tensor:
     if batch.row_N is not None:
         return hidden_states(model, batch.ids_BL)[batch.row_N, batch.positions_K].unsqueeze(0)
     # A row that was left out of the loss counts as one with the shortest prompt: what follows it is read all the same.

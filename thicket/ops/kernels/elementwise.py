@@ -2,7 +2,8 @@
 
 All of it is computed in float32, in the order of plain torch, and products and sums are rounded apart (the launches ask
 for no fused ones): in float32 results differ from torch's by roundings of sums and of exponentials, in 16 bits hardly
-ever. None has a backward pass. Legend: R rows, H their width; B batch, Q and K heads, L positions, D a head's width.
+ever. Backward passes: `elementwise_backward`. Legend: R rows, H their width; B batch, Q and K heads, L positions, D a
+head's width.
 """
 
 from typing import Any
@@ -20,7 +21,7 @@ TILE = 1024
 """Elements of a program, or more where one row or position has more."""
 OF_WARP, MOST_WARPS = 256, 16
 """Elements that keep a warp busy, 8 a thread; and what a program may have of warps."""
-_SLOPE, _CUBIC = tl.constexpr((8 / torch.pi) ** 0.5), tl.constexpr(0.044715)
+SLOPE, CUBIC = tl.constexpr((8 / torch.pi) ** 0.5), tl.constexpr(0.044715)
 """Of Hendrycks & Gimpel's approximation of GELU (2016, arXiv 1606.08415): x σ(√(8/π) (x + 0.044715 x³))."""
 
 
@@ -63,8 +64,9 @@ def _rotated(
 def _rotary(
     q, k, cos, sin, q_out, k_out, length, half, q_heads, k_heads,
     q_b, q_h, q_l, k_b, k_h, k_l, cos_b, cos_l, sin_b, sin_l, qo_b, qo_h, qo_l, ko_b, ko_h, ko_l,
-    Q: tl.constexpr, K: tl.constexpr, HALF: tl.constexpr,
+    BACK: tl.constexpr, Q: tl.constexpr, K: tl.constexpr, HALF: tl.constexpr,
 ):  # fmt: skip
+    """`BACK`: by the transposed matrix, that is by the opposite angles."""
     program = tl.program_id(0).to(tl.int64)
     b, at = program // length, program % length
     d = tl.arange(0, HALF)
@@ -74,6 +76,10 @@ def _rotary(
     cos_2 = tl.load(cos_at + half, mask=inside, other=0.0).to(tl.float32)[None, :]
     sin_1 = tl.load(sin_at, mask=inside, other=0.0).to(tl.float32)[None, :]
     sin_2 = tl.load(sin_at + half, mask=inside, other=0.0).to(tl.float32)[None, :]
+    if BACK:
+        turned = -sin_1
+        sin_1 = -sin_2
+        sin_2 = turned
     _rotated(
         q, q_out, b, at, q_b, q_h, q_l, qo_b, qo_h, qo_l, cos_1, cos_2, sin_1, sin_2, q_heads, half, Q, HALF
     )  # fmt: skip
@@ -83,18 +89,25 @@ def _rotary(
 
 
 @triton.jit
+def steepness(x, KIND: tl.constexpr):
+    """s(x) of an activation x σ(s(x))."""
+    s = x
+    if KIND == 1:
+        s = SLOPE * (x + CUBIC * (x * x * x))
+    return s
+
+
+@triton.jit
 def _gated(gate, up, out, count, KIND: tl.constexpr, TILE: tl.constexpr):
     i = tl.program_id(0).to(tl.int64) * TILE + tl.arange(0, TILE)
     inside = i < count
     x = tl.load(gate + i, mask=inside, other=0.0).to(tl.float32)
     other = tl.load(up + i, mask=inside, other=0.0).to(tl.float32)
-    slope = x
-    if KIND == 1:
-        slope = _SLOPE * (x + _CUBIC * (x * x * x))
-    acted = (x / (1.0 + tl.exp(-slope))).to(gate.dtype.element_ty).to(tl.float32)
+    acted = (x / (1.0 + tl.exp(-steepness(x, KIND)))).to(gate.dtype.element_ty).to(tl.float32)
     tl.store(out + i, (acted * other).to(out.dtype.element_ty), mask=inside)
 
 
+_Pair = tuple[Tensor, Tensor]
 _RMS_NORM: Any = _rms_norm
 _ROTARY: Any = _rotary
 _GATED: Any = _gated
@@ -111,14 +124,14 @@ def rms_norm(x: Tensor, weight_H: Tensor, eps: float, one_more: bool) -> Tensor:
     assert weight_H.shape == (width,)
     assert weight_H.is_contiguous()
     x_RH = x.reshape(-1, width).contiguous()
-    out = torch.empty(x.shape, dtype=x.dtype if one_more else _promoted(x, weight_H), device=x.device)
+    out = torch.empty(x.shape, dtype=x.dtype if one_more else promoted(x, weight_H), device=x.device)
     wide = triton.next_power_of_2(width)
     rows = max(1, TILE // wide)
     if len(x_RH):
         with torch.cuda.device_of(x):  # a kernel runs on the current device
             _RMS_NORM[(triton.cdiv(len(x_RH), rows),)](
                 x_RH, weight_H, out, eps, len(x_RH), width,
-                ONE_MORE=one_more, ROWS=rows, WIDTH=wide, num_warps=_warps(rows * wide), enable_fp_fusion=False,
+                ONE_MORE=one_more, ROWS=rows, WIDTH=wide, num_warps=warps(rows * wide), enable_fp_fusion=False,
             )  # fmt: skip
     return out
 
@@ -129,13 +142,22 @@ def rotary(q_BQLD: Tensor, k_BKLD: Tensor, cos_BLD: Tensor, sin_BLD: Tensor) -> 
     Of any strides but for D, which lies in one piece; cos and sin may have one row for all of the batch. What comes out
     is of the type that torch gives such products, and of the strides of what went in where they leave no gaps.
     """
-    batch, q_heads, length, width = q_BQLD.shape
-    k_heads, half = k_BKLD.shape[1], width // 2
+    batch, _, length, width = q_BQLD.shape
     assert width % 2 == 0
-    assert k_BKLD.shape == (batch, k_heads, length, width)
-    q, k, cos, sin = (_in_rows(one) for one in (q_BQLD, k_BKLD, cos_BLD, sin_BLD))
-    cos, sin = cos.expand(batch, length, width), sin.expand(batch, length, width)
-    q_out, k_out = (torch.empty_like(one, dtype=_promoted(one, cos, sin)) for one in (q, k))
+    assert k_BKLD.shape == (batch, k_BKLD.shape[1], length, width)
+    q, k = in_rows(q_BQLD), in_rows(k_BKLD)
+    q_out, k_out = (torch.empty_like(one, dtype=promoted(one, cos_BLD, sin_BLD)) for one in (q, k))
+    rotate((q, k), (cos_BLD, sin_BLD), (q_out, k_out))
+    return q_out, k_out
+
+
+def rotate(given: _Pair, angles: _Pair, outs: _Pair, back: bool = False) -> None:
+    """Writes queries and keys as `rotary` says, or `back` from there, to tensors of their shapes; all with D in one
+    piece."""
+    (q, k), (q_out, k_out) = given, outs
+    batch, q_heads, length, width = q.shape
+    k_heads, half = k.shape[1], width // 2
+    cos, sin = (in_rows(one).expand(batch, length, width) for one in angles)
     if batch * length:
         most = triton.next_power_of_2(max(q_heads, k_heads)) * triton.next_power_of_2(half)
         strides = (*q.stride()[:3], *k.stride()[:3], *cos.stride()[:2], *sin.stride()[:2])
@@ -143,39 +165,39 @@ def rotary(q_BQLD: Tensor, k_BKLD: Tensor, cos_BLD: Tensor, sin_BLD: Tensor) -> 
             _ROTARY[(batch * length,)](
                 q, k, cos, sin, q_out, k_out, length, half, q_heads, k_heads,
                 *strides, *q_out.stride()[:3], *k_out.stride()[:3],
-                Q=triton.next_power_of_2(q_heads), K=triton.next_power_of_2(k_heads),
-                HALF=triton.next_power_of_2(half), num_warps=_warps(most), enable_fp_fusion=False,
+                BACK=back, Q=triton.next_power_of_2(q_heads), K=triton.next_power_of_2(k_heads),
+                HALF=triton.next_power_of_2(half), num_warps=warps(most), enable_fp_fusion=False,
             )  # fmt: skip
-    return q_out, k_out
 
 
 def gated(gate: Tensor, up: Tensor, kind: str) -> Tensor:
     """act(gate) · up, of equal shapes; act(gate) is rounded to the type of the gate. `kind`: of KINDS."""
     assert gate.shape == up.shape
     gate, up = gate.contiguous(), up.contiguous()
-    out = torch.empty(gate.shape, dtype=_promoted(gate, up), device=gate.device)
+    out = torch.empty(gate.shape, dtype=promoted(gate, up), device=gate.device)
     if count := gate.numel():
         with torch.cuda.device_of(gate):
             _GATED[(triton.cdiv(count, TILE),)](
                 gate, up, out, count,
-                KIND=KINDS[kind], TILE=TILE, num_warps=_warps(TILE), enable_fp_fusion=False,
+                KIND=KINDS[kind], TILE=TILE, num_warps=warps(TILE), enable_fp_fusion=False,
             )  # fmt: skip
     return out
 
 
-def _promoted(*given: Tensor) -> torch.dtype:
+def promoted(*given: Tensor) -> torch.dtype:
     """What torch makes a product of these of."""
     assert all(one.dtype in TYPES for one in given)
     dtype = given[0].dtype
     for one in given[1:]:
-        dtype = torch.promote_types(dtype, one.dtype)
+        if one.dtype != dtype:
+            dtype = torch.promote_types(dtype, one.dtype)
     return dtype
 
 
-def _in_rows(x: Tensor) -> Tensor:
+def in_rows(x: Tensor) -> Tensor:
     return x if x.stride(-1) == 1 else x.contiguous()
 
 
-def _warps(elements: int) -> int:
+def warps(elements: int) -> int:
     """Of a program with so many elements, both powers of two."""
     return min(MOST_WARPS, max(1, elements // OF_WARP))
