@@ -7,12 +7,16 @@ from typing import Any
 
 from torch import Tensor
 
+from thicket.models.products import cast_together
 from thicket.ops.head import Head
 
 
-def hidden_states(model: Any, ids_BL: Tensor) -> Tensor:
-    """The trunk's last hidden states, hidden_BLH; a model with adapters as well."""
-    return plain(model).base_model(input_ids=ids_BL, use_cache=False).last_hidden_state
+def hidden_states(model: Any, ids_BL: Tensor, **given: Any) -> Tensor:
+    """The trunk's last hidden states, hidden_BLH; a model with adapters as well. `given`: what the trunk takes besides,
+    a cache say."""
+    trunk = plain(model).base_model
+    with cast_together(trunk):
+        return trunk(input_ids=ids_BL, **{"use_cache": False, **given}).last_hidden_state
 
 
 def head_of(model: Any) -> Head:

@@ -1,7 +1,8 @@
 """Weights in the precision of matrix products, made once for many forward passes.
 
 Autocast casts a layer's weights at each use: over a decode loop of hundreds of steps that is most of the memory traffic
-of a small model. The numbers are the same: what is cast once is what would be cast each time.
+of a small model. In training, where each cast is a launch and one more in the backward pass, several go together. The
+numbers are the same: what is cast once is what would be cast each time.
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,6 +12,11 @@ from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+
+TOGETHER = 16
+"""Weights that are cast by one launch, and their gradients by another: those of two or so of a decoder's layers. In the
+backward pass the gradients of so many wait for each other in the precision of products."""
 
 _kept: WeakKeyDictionary[nn.Module, dict[torch.dtype, list[Tensor]]] = WeakKeyDictionary()
 """The casts of each model, whose memory is used again: what was captured for replay stays right."""
@@ -30,6 +36,51 @@ def cast_once(models: Sequence[nn.Module]) -> Iterator[None]:
     finally:
         for layer, own in lent:
             layer._parameters["weight"] = own
+
+
+@contextmanager
+def cast_together(model: nn.Module) -> Iterator[None]:
+    """Within the block, which is one forward pass with gradients, linear layers hold casts of their weights, which have
+    the gradients of autocast's own. Where autocast or gradients are off, nothing happens."""
+    layers = _layers(model) if torch.is_grad_enabled() else []
+    dtype = precision(layers[0].weight.device) if layers else None
+    if dtype in (None, torch.float32):
+        layers = []
+    own = [layer.weight for layer in layers]
+    try:
+        for start in range(0, len(layers), TOGETHER):
+            group = slice(start, start + TOGETHER)
+            for layer, cast in zip(layers[group], _Cast.apply(dtype, *own[group]), strict=True):  # type: ignore[arg-type]
+                layer._parameters["weight"] = cast
+        yield
+    finally:
+        for layer, weight in zip(layers, own, strict=True):
+            layer._parameters["weight"] = weight
+
+
+class _Cast(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, dtype: torch.dtype, *weights: Tensor) -> tuple[Tensor, ...]:  # type: ignore[override]
+        ctx.set_materialize_grads(False)
+        ctx.own = [weight.dtype for weight in weights]
+        casts = tuple(torch.empty_like(weight, dtype=dtype) for weight in weights)
+        torch._foreach_copy_(casts, weights)  # pyright: ignore[reportPrivateImportUsage]
+        ctx.mark_non_differentiable(*(cast for cast, of in zip(casts, weights, strict=True) if not of.requires_grad))
+        return casts
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+        given = [gradient for gradient in gradients if gradient is not None]
+        made = [
+            torch.empty_like(gradient, dtype=own)
+            for gradient, own in zip(gradients, ctx.own, strict=True)
+            if gradient is not None
+        ]
+        if made:
+            torch._foreach_copy_(made, given)  # pyright: ignore[reportPrivateImportUsage]
+        found = iter(made)
+        return (None, *(None if gradient is None else next(found) for gradient in gradients))
 
 
 def precision(device: torch.device) -> torch.dtype | None:

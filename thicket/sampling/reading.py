@@ -59,10 +59,10 @@ def _hidden(model: Any, prompts_UP: Tensor, row_B: Tensor, ids_BL: Tensor, place
     responses lies a gap, which a window that counts places would take for tokens. The cache keeps its graph: what the
     rows do to the keys and values of their prompt comes together in it.
     """
-    trunk, cache = plain(model).base_model, DynamicCache(config=plain(model).config)
+    cache = DynamicCache(config=plain(model).config)
     given: dict[str, Any] = {"use_cache": True, cache_keyword(model): cache}
     mask_UP = prompts_UP != NOTHING
-    read_UPH = trunk(input_ids=prompts_UP.clamp(min=0), **given).last_hidden_state
+    read_UPH = hidden_states(model, prompts_UP.clamp(min=0), **given)
     last_UH = read_UPH[torch.arange(len(mask_UP), device=mask_UP.device), mask_UP.sum(dim=1) - 1]
     last_B1H = last_UH[row_B].unsqueeze(1)
     if not place_BR.shape[1]:
@@ -71,7 +71,7 @@ def _hidden(model: Any, prompts_UP: Tensor, row_B: Tensor, ids_BL: Tensor, place
     ids_BR = ids_BL.gather(1, place_BR)
     if not mask_UP.all():
         given["attention_mask"] = torch.cat([mask_UP[row_B], torch.ones_like(ids_BR, dtype=torch.bool)], dim=1)
-    rest_BRH = trunk(input_ids=ids_BR, position_ids=place_BR, **given).last_hidden_state
+    rest_BRH = hidden_states(model, ids_BR, position_ids=place_BR, **given)
     return torch.cat([last_B1H, rest_BRH], dim=1)
 
 
