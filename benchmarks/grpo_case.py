@@ -77,7 +77,7 @@ def cuda_case() -> Case:
     verifier = ExactVerifier(type="exact")
     domain = TrainedDomain(name="numbers", verifier=verifier, window=Window(prompt=prompt, response=256))
     rates = Optimizer(lr=1e-6)
-    config = Config(type="grpo", prompts=64, group=4, steps=1, micro_batch=64, optimizer=rates)
+    config = Config(type="grpo", prompts=64, group=4, steps=1, micro_batch=128, optimizer=rates)
     return endless("cuda", model, tokenizer, items, domain, config)
 
 

@@ -138,7 +138,6 @@ def test_elements_beyond_what_32_bits_count() -> None:
         1,
         1,
         TYPE=kernels.TYPES[values.dtype],
-        ONE=False,
         BLOCK=kernels.BLOCK,
         STRETCHES=kernels.STRETCHES,
         enable_fp_fusion=False,

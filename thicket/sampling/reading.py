@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from transformers import DynamicCache, PreTrainedModel
 
+from thicket.models.flops import BACKWARD, FORWARD
 from thicket.models.fused import fused
 from thicket.models.head import head_logits, head_of, hidden_states, plain
 from thicket.ops.chosen import chosen_log_probs
@@ -20,6 +21,9 @@ from thicket.sampling.slots import cache_keyword, window_of
 
 WORTH = 0.1
 """Of a batch's tokens: what has to be saved before two passes over the layers are better than one."""
+LAUNCHES = 9e11
+"""And on a GPU, of its work, in floating-point operations for each layer: it does so many while the host, forward and
+backward, launches a layer once more. Measured on an H200 (docs/log.md, 2026-11-29)."""
 NOTHING = -1
 """Where a prompt has no token; no vocabulary has this one."""
 CHUNK_BYTES = 2**28
@@ -42,14 +46,25 @@ def _trained_hidden(model: PreTrainedModel, batch: Sequences) -> Tensor:
     of_rows_BP = batch.ids_BL[:, : len(place_P)].masked_fill(place_P >= prompt_B1, NOTHING)
     prompts_UP, row_B = torch.unique_consecutive(of_rows_BP, dim=0, return_inverse=True)
     rest = int((batch.lengths_B - prompt_B1.squeeze(1)).max()) - 1
-    saved = 1 - (prompts_UP.numel() + len(batch) * rest) / batch.ids_BL.numel()
-    if saved < WORTH or (window_of(model) is not None and bool((prompts_UP == NOTHING).any())):
+    saved = batch.ids_BL.numel() - (prompts_UP.numel() + len(batch) * rest)
+    if not _is_worth(model, saved, batch.ids_BL.numel()) or (
+        window_of(model) is not None and bool((prompts_UP == NOTHING).any())
+    ):
         return hidden_states(model, batch.ids_BL)[:, batch.positions_K]
     # A row with a long prompt and a short response ends before the others: what it has beyond counts for nothing.
     place_BR = (prompt_B1 + torch.arange(rest, device=prompt_B1.device)).clamp(max=batch.ids_BL.shape[1] - 1)
     hidden_BSH = _hidden(model, prompts_UP, row_B, batch.ids_BL, place_BR)
     column_BK = (batch.positions_K - (prompt_B1 - 1)).clamp(0, rest)
     return hidden_BSH.gather(1, column_BK.unsqueeze(-1).expand(-1, -1, hidden_BSH.shape[-1]))
+
+
+def _is_worth(model: Any, saved: int, whole: int) -> bool:
+    """Whether a second pass over the layers costs less than reading the tokens that it saves, of so many."""
+    if saved < WORTH * whole or model.device.type != "cuda":
+        return saved >= WORTH * whole
+    trunk = plain(model).base_model
+    operations = (FORWARD + BACKWARD) * sum(parameter.numel() for parameter in trunk.parameters())
+    return saved * operations >= LAUNCHES * trunk.config.get_text_config().num_hidden_layers
 
 
 def _hidden(model: Any, prompts_UP: Tensor, row_B: Tensor, ids_BL: Tensor, place_BR: Tensor) -> Tensor:

@@ -90,9 +90,8 @@ def _streams(seeds, numbers, streams, parameters, PARAMETERS: tl.constexpr):
 @triton.jit(do_not_specialize=["directions", "parameters"])
 def _shift(
     places, programs, streams, weights, counts, table, directions, parameters,
-    TYPE: tl.constexpr, ONE: tl.constexpr, BLOCK: tl.constexpr, STRETCHES: tl.constexpr,
+    TYPE: tl.constexpr, BLOCK: tl.constexpr, STRETCHES: tl.constexpr,
 ):  # fmt: skip
-    """ONE: every row goes along one direction."""
     row, program = tl.program_id(1), programs + tl.program_id(0) * 2
     parameter, stretch = tl.load(program), tl.load(program + 1) * STRETCHES
     place, directed = places + parameter * 3, tl.load(counts + row)
@@ -103,10 +102,6 @@ def _shift(
     # −0 can be added to any number without a change; as bits, for a compiler takes the constants 0 and −0 for one.
     none = ((directed == 0).to(tl.uint32) << 31).to(tl.float32, bitcast=True)
     i = tl.arange(0, BLOCK)
-    # The row's first direction, where it has one: looked up once for all stretches.
-    first, there = streams + (row * directions * parameters + parameter) * 2, directed > 0
-    first_key, first_gamma = tl.load(first, mask=there, other=0), tl.load(first + 1, mask=there, other=0)
-    first_weight = tl.load(weights + row * directions, mask=there, other=0.0)
     for start in range(stretch.to(tl.int64) * BLOCK, min((stretch + STRETCHES).to(tl.int64) * BLOCK, count), BLOCK):
         inside, whole = i < count - start, aligned & (count - start >= BLOCK)
         # The weights are asked for first: they come while the noise is made.
@@ -115,15 +110,11 @@ def _shift(
         else:
             own = tl.load(base + start + i, mask=inside)
         total = tl.full([BLOCK], none, tl.float32)
-        if ONE:
-            word = i * first_gamma + (first_key + start * first_gamma + _GOLDEN)
-            total += _normal(word.to(tl.uint64), table) * first_weight
-        else:
-            for d in range(row * directions, row * directions + directed):
-                stream = streams + (d * parameters + parameter) * 2
-                gamma = tl.load(stream + 1)
-                word = i * gamma + (tl.load(stream) + start * gamma + _GOLDEN)
-                total += _normal(word.to(tl.uint64), table) * tl.load(weights + d)
+        for d in range(row * directions, row * directions + directed):
+            stream = streams + (d * parameters + parameter) * 2
+            gamma = tl.load(stream + 1)
+            word = i * gamma + (tl.load(stream) + start * gamma + _GOLDEN)
+            total += _normal(word.to(tl.uint64), table) * tl.load(weights + d)
         moved = (own.to(tl.float32) + total).to(TYPE)
         if whole:
             tl.store(tl.multiple_of(out + start, 16) + i, moved, eviction_policy="evict_first")
@@ -165,7 +156,7 @@ class Launch:
             _STREAMS[(len(filled), -(-len(self.number_P) // PARAMETERS))](
                 seeds_E, self.number_P, streams_MDP2, len(self.number_P), PARAMETERS=PARAMETERS
             )
-        self._move(streams_MDP2, weights_E, counts_M, one=all(len(own) == 1 for own in steps))
+        self._move(streams_MDP2, weights_E, counts_M)
 
     def run(self, streams_MDP2: Tensor, weights_MD: Tensor, counts_M: Tensor) -> None:
         """`counts_M`: how many of its directions a row goes along, the first ones."""
@@ -186,12 +177,12 @@ class Launch:
         parts = there[: ends[0]], there[ends[0] : ends[1]], there[ends[1] :]
         return parts[0].view(torch.int64), parts[1].view(torch.float32), parts[2].view(torch.int32)
 
-    def _move(self, streams_MDP2: Tensor, in_units_MD: Tensor, counts_M: Tensor, one: bool = False) -> None:
+    def _move(self, streams_MDP2: Tensor, in_units_MD: Tensor, counts_M: Tensor) -> None:
         with torch.cuda.device_of(self.places_P3):
             _SHIFT[(len(self.programs_B2), self.rows)](
                 self.places_P3, self.programs_B2, streams_MDP2, in_units_MD, counts_M, noise.table(self.device),
                 *streams_MDP2.shape[1:3],
-                TYPE=self.type, ONE=one, BLOCK=BLOCK, STRETCHES=STRETCHES, num_warps=WARPS, enable_fp_fusion=False,
+                TYPE=self.type, BLOCK=BLOCK, STRETCHES=STRETCHES, num_warps=WARPS, enable_fp_fusion=False,
             )  # fmt: skip
 
 
