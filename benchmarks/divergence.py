@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from common import about, random_llama, save, spread, taking_turns
 
-from thicket.analysis.positions import Written, measure
+from thicket.analysis.positions import Written, chunk_of, measure
 from thicket.models.head import head_logits, hidden_states
 
 TOKENS = {"cpu": 2_048, "cuda": 1_000_000}
@@ -42,7 +42,7 @@ def floor(models: list[Any], written: list[Written], kind: str) -> None:
         ids_BL = torch.tensor([one.prompt + one.tokens for one in written[start : start + BATCH]], device=kind)
         for model in models:
             hidden_NH = hidden_states(model, ids_BL)[:, PROMPT - 1 : -1].flatten(0, 1)
-            for part_NH in hidden_NH.split(2**24 // model.config.vocab_size):
+            for part_NH in hidden_NH.split(chunk_of(kind, model.config.vocab_size)):
                 head_logits(model, part_NH)
 
 

@@ -23,6 +23,9 @@ from thicket.sampling.rollouts import sequences
 
 ELEMENTS = 2**24
 """Most numbers in a batch's hidden states, and in a model's logits of a chunk of positions."""
+ON_GPU = 8
+"""A GPU takes so many times as many logits at once: half a gigabyte for each of some ten tensors. With fewer it waits for
+launches."""
 
 
 @dataclass(frozen=True)
@@ -106,11 +109,16 @@ def _figures(base: Any, other: Any, rows: list[Written], words: int, candidates:
     batch = sequences([one.prompt for one in rows], [one.tokens for one in rows], base.device)
     of_response_BK = batch.mask_BK.bool()
     states = [trained_hidden(model, batch)[of_response_BK] for model in (base, other)]
-    size = max(1, ELEMENTS // max(len(head_of(model).weight_VH) for model in (base, other)))
+    size = chunk_of(base.device.type, max(len(head_of(model).weight_VH) for model in (base, other)))
     for of_base_NH, of_other_NH in zip(*(hidden_NH.split(size) for hidden_NH in states), strict=True):
         log_base_NV, log_other_NV = _log_probs(base, of_base_NH, words), _log_probs(other, of_other_NH, words)
         chunk = token_divergence(log_base_NV, log_other_NV, candidates)
         yield TokenDivergence(**{name: value_N.cpu() for name, value_N in vars(chunk).items()})
+
+
+def chunk_of(kind: str, words: int) -> int:
+    """Positions whose logits are made at once."""
+    return max(1, ELEMENTS * (ON_GPU if kind == "cuda" else 1) // words)
 
 
 def _log_probs(model: Any, hidden_NH: Tensor, words: int) -> Tensor:
