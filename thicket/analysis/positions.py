@@ -24,8 +24,8 @@ from thicket.sampling.rollouts import sequences
 ELEMENTS = 2**24
 """Most numbers in a batch's hidden states, and in a model's logits of a chunk of positions."""
 ON_GPU = 8
-"""A GPU takes so many times as many logits at once: half a gigabyte for each of some ten tensors. With fewer it waits for
-launches."""
+"""A GPU takes so many times as many logits at once, half a gigabyte for each of some ten tensors: with fewer it waits
+for launches."""
 
 
 @dataclass(frozen=True)
