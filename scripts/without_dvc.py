@@ -1,0 +1,193 @@
+"""Runs the stages of dvc.yaml where there is no DVC, several side by side: on a lent GPU, say, that has no network.
+
+    python scripts/without_dvc.py [--jobs 4] [--limit SECONDS] [--skip REGEX] [--first REGEX] [--apart REGEX]
+
+`thicket compose` has to have written the resolved configs. Stages run in the order of the DAG, those with the longest
+way to its end first; a failed one stops what needs it and nothing else. Each process keeps its libraries loaded and
+runs one stage after another. At the limit stages get SIGTERM and keep what they have; the next call goes on, with what
+run/state.json does not name. Logs are in run/logs. Nothing is compared with what was made before: that is DVC's work.
+"""
+
+import argparse
+import json
+import os
+import re
+import selectors
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+GRACE = 15.0
+"""Seconds that stages have to end after SIGTERM."""
+TICK = 0.25
+"""Seconds between two looks at the clock."""
+RUN = Path("run")
+
+
+@dataclass
+class Stage:
+    """A stage of dvc.yaml: its resolved config, and the stages whose outputs it reads."""
+
+    config: str
+    needs: set[str] = field(default_factory=set)
+
+
+def worker() -> None:
+    """Runs the stage of each line `config<TAB>log` that comes in, and answers with its status."""
+    answers = os.fdopen(os.dup(1), "w", buffering=1)
+    import lightning.pytorch  # noqa: F401
+    import torch  # noqa: F401
+    import transformers  # noqa: F401
+
+    from thicket.stages.launch import run_config
+
+    for line in sys.stdin:
+        config, log = line.rstrip("\n").split("\t")
+        with open(log, "a", encoding="utf-8") as out:
+            os.dup2(out.fileno(), 1)
+            os.dup2(out.fileno(), 2)
+        answers.write(f"{run_config(Path.cwd(), Path(config))}\n")
+        sys.stdout.flush()
+
+
+def stages(root: Path) -> dict[str, Stage]:
+    """By name, as dvc.yaml has them."""
+    declared = yaml.safe_load((root / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
+    declared = {name: one for name, one in declared.items() if "thicket run " in one["cmd"]}
+    made = {
+        path: name
+        for name, one in declared.items()
+        for kind in ("outs", "metrics", "plots")
+        for path in _paths(one.get(kind, []))
+    }
+    found = {name: Stage(one["cmd"].rpartition("thicket run ")[2].strip()) for name, one in declared.items()}
+    for name, one in declared.items():
+        within = {str(place) for path in _paths(one.get("deps", [])) for place in (Path(path), *Path(path).parents)}
+        found[name].needs = {made[place] for place in within if place in made} - {name}
+    return found
+
+
+def _paths(entries: list[Any]) -> list[str]:
+    return [(entry if isinstance(entry, str) else next(iter(entry))).rstrip("/") for entry in entries]
+
+
+class Run:
+    """Which stages are done, and which run where."""
+
+    def __init__(self, options: argparse.Namespace):
+        self.options, self.began = options, time.monotonic()
+        self.stages = stages(Path())
+        self.state = RUN / "state.json"
+        (RUN / "logs").mkdir(parents=True, exist_ok=True)
+        self.done: dict[str, float] = json.loads(self.state.read_text()) if self.state.is_file() else {}
+        self.failed: list[str] = []
+        self.selector = selectors.DefaultSelector()
+        self.idle: list[Any] = [self._process() for _ in range(options.jobs)]
+        self.busy: dict[int, tuple[Any, str, float]] = {}
+
+    def _process(self) -> Any:
+        command = [sys.executable, __file__, "--worker"]
+        with open(RUN / "logs" / "processes.log", "a", encoding="utf-8") as log:
+            pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": log}
+            one = subprocess.Popen(command, text=True, bufsize=1, **pipes)
+        assert one.stdout is not None
+        self.selector.register(one.stdout, selectors.EVENT_READ, one)
+        return one
+
+    @property
+    def seconds(self) -> float:
+        return time.monotonic() - self.began
+
+    @property
+    def chosen(self) -> list[str]:
+        return [name for name in self.stages if not re.search(self.options.skip, name)]
+
+    def ready(self) -> list[str]:
+        """Stages that can begin, the most urgent first."""
+        running = {name for _, name, _ in self.busy.values()}
+        apart = any(re.search(self.options.apart, name) for name in running)
+        found = [
+            name
+            for name in self.chosen
+            if name not in self.done and name not in self.failed and name not in running
+            if self.stages[name].needs <= self.done.keys()
+            if not (apart and re.search(self.options.apart, name))
+        ]
+        users = {name: [user for user, one in self.stages.items() if name in one.needs] for name in self.stages}
+
+        @cache
+        def way(name: str) -> int:
+            return 1 + max(map(way, users[name]), default=0)
+
+        return sorted(found, key=lambda name: (not re.search(self.options.first, name), -way(name)))
+
+    def go(self) -> bool:
+        """Whether every chosen stage is done at the end."""
+        stopped_at: float | None = None
+        while self.busy or (stopped_at is None and self.ready()):
+            while stopped_at is None and self.idle and (names := self.ready()):
+                self._begin(names[0])
+            if stopped_at is None and self.seconds > self.options.limit:
+                stopped_at = self.seconds
+                self._tell(f"time is up: SIGTERM to {', '.join(name for _, name, _ in self.busy.values()) or 'nobody'}")
+                for one, _, _ in self.busy.values():
+                    one.send_signal(signal.SIGTERM)
+            if stopped_at is not None and self.seconds > stopped_at + GRACE:
+                break
+            for key, _ in self.selector.select(TICK):
+                self._ended(key.data)
+        for one in (*self.idle, *(one for one, _, _ in self.busy.values())):
+            one.kill()
+        missing = [name for name in self.chosen if name not in self.done]
+        self._tell(f"{len(self.chosen) - len(missing)} of {len(self.chosen)} stages are done")
+        if missing:
+            print(f"failed: {', '.join(self.failed) or 'none'}; not done: {', '.join(missing)}")
+        return not missing
+
+    def _begin(self, name: str) -> None:
+        one = self.idle.pop()
+        self.busy[one.pid] = one, name, self.seconds
+        one.stdin.write(f"{self.stages[name].config}\t{RUN / 'logs' / name}.log\n")
+
+    def _ended(self, one: Any) -> None:
+        answer = one.stdout.readline().strip()
+        _, name, began = self.busy.pop(one.pid, (one, "", 0.0))
+        if answer:
+            self.idle.append(one)
+        else:  # the process is gone
+            self.selector.unregister(one.stdout)
+            if not name:
+                sys.exit(f"A process ended before it ran a stage: {RUN / 'logs' / 'processes.log'} says why.")
+            self.idle.append(self._process())
+        if answer == "0":
+            self.done[name] = round(self.seconds - began, 1)
+            partial = self.state.with_suffix(".partial")
+            partial.write_text(json.dumps(self.done, indent=1) + "\n", encoding="utf-8")
+            os.replace(partial, self.state)
+        elif self.seconds <= self.options.limit:
+            self.failed.append(name)
+        self._tell(f"{name}  {self.seconds - began:.1f} s" + ("" if answer == "0" else f"  status {answer or 'none'}"))
+
+    def _tell(self, text: str) -> None:
+        print(f"{self.seconds:8.1f}  {text}", flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--jobs", type=int, default=4, help="stages side by side")
+    parser.add_argument("--limit", type=float, default=float("inf"), help="seconds")
+    parser.add_argument("--skip", default="^$", help="stages that are left out")
+    parser.add_argument("--first", default="", help="stages that go before all others")
+    parser.add_argument("--apart", default="^$", help="stages that don't run side by side: those that share a bank")
+    sys.exit(0 if Run(parser.parse_args()).go() else 1)
+
+
+if __name__ == "__main__":
+    worker() if sys.argv[1:] == ["--worker"] else main()

@@ -1,0 +1,49 @@
+"""The script that runs dvc.yaml's stages without DVC: their order, what fails, and what goes on."""
+
+import importlib.util
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from toys import toy_project
+
+ROOT = Path(__file__).parents[1]
+SCRIPT = ROOT / "scripts" / "without_dvc.py"
+
+
+@pytest.fixture(scope="module")
+def script() -> Any:
+    spec = importlib.util.spec_from_file_location("without_dvc", SCRIPT)
+    assert spec is not None
+    assert spec.loader is not None
+    sys.modules["without_dvc"] = module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_stages_need_those_whose_outputs_they_read(script: Any) -> None:
+    found = script.stages(ROOT)
+    assert "compose" not in found
+    assert found["data-sort"].needs == set()
+    assert found["data-sort"].config == "build/config/data/sort.yaml"
+    assert found["specialist-sort-grpo"].needs == {"data-sort", "base-tiny"}
+    assert {"base-tiny", "specialist-sort-grpo", "specialist-odd-grpo", "data-odd"} <= found["student-opd"].needs
+    assert "evaluate-opd" in found["report"].needs
+    assert all(found.keys() >= one.needs for one in found.values())
+
+
+@pytest.mark.slow
+def test_a_stage_that_fails_stops_what_needs_it_alone(tmp_path: Path) -> None:
+    root = toy_project(tmp_path / "project")
+    subprocess.run([sys.executable, "-m", "thicket.cli", "compose"], cwd=root, check=True)
+    (root / "build/config/models/tiny.yaml").write_text("type: none\n", encoding="utf-8")
+    command = [sys.executable, str(SCRIPT), "--jobs", "1", "--skip", "^report$"]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+    assert done.returncode == 1, done.stdout + done.stderr
+    state = json.loads((root / "run/state.json").read_text(encoding="utf-8"))
+    assert state.keys() == {name for name in state if name.startswith("data-")} != set()
+    assert "failed: base-tiny; not done: " in done.stdout
+    assert "Error" in (root / "run/logs/base-tiny.log").read_text(encoding="utf-8")
