@@ -5,6 +5,7 @@ import torch
 from interpreter import DEVICE, INTERPRETED, TYPES, on_kernel, outside, passes_interpreted
 from small_models import random_llama
 from torch import Tensor
+from words import unmixed
 
 from thicket.models.perturb import Direction, Neighbourhood, Weights, Writer, move
 from thicket.ops import draws, noise
@@ -143,16 +144,6 @@ def test_elements_beyond_what_32_bits_count() -> None:
         enable_fp_fusion=False,
     )
     assert values.cpu().equal(noise.normal(noise.key_of(9, "weight"), first, first + size))
-
-
-def unmixed(word: int) -> int:
-    """The key whose first word this is: SplitMix64's output function backwards."""
-    word ^= word >> 31 ^ word >> 62
-    word = word * pow(draws.MIX_2, -1, 2**64) % 2**64
-    word ^= word >> 27 ^ word >> 54
-    word = word * pow(draws.MIX_1, -1, 2**64) % 2**64
-    word ^= word >> 30 ^ word >> 60
-    return (word - draws.GOLDEN) % 2**64
 
 
 @on_kernel

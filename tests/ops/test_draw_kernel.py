@@ -4,6 +4,7 @@ import pytest
 import torch
 from interpreter import DEVICE, TYPES, on_kernel, outside, passes_interpreted
 from torch import Tensor
+from words import unmixed
 
 from thicket.ops import draws
 from thicket.ops.sampling import gather, inverse_cdf, warped_log_probs
@@ -132,16 +133,6 @@ def test_what_has_no_share_is_never_drawn(words: int) -> None:
     token_N, log_prob_N = drawn(logits_NV, *names(24), 0.7)
     assert token_N[12:].equal(only_N)
     assert log_prob_N[12:].eq(0).all()
-
-
-def unmixed(word: int) -> int:
-    """SplitMix64's output function backwards."""
-    word ^= word >> 31 ^ word >> 62
-    word = word * pow(draws.MIX_2, -1, 2**64) % 2**64
-    word ^= word >> 27 ^ word >> 54
-    word = word * pow(draws.MIX_1, -1, 2**64) % 2**64
-    word ^= word >> 30 ^ word >> 60
-    return (word - draws.GOLDEN) % 2**64
 
 
 @on_kernel

@@ -13,7 +13,7 @@ from thicket.models.lora import adapt
 from thicket.models.perturb import Direction, Neighbourhood
 from thicket.models.pooled import Pooled
 from thicket.models.stacked import stacked
-from thicket.sampling import boards
+from thicket.sampling import kept_boards
 from thicket.sampling.decode import Decoded, Decoding, Rows, decode
 
 pytestmark = [
@@ -27,7 +27,7 @@ def small_model(family: str = "llama", spread: float = 8.0) -> Any:
 
 
 def kept(model: Any) -> list[Any]:
-    return list(boards._kept.get(model, {}).values())
+    return list(kept_boards._kept.get(model, {}).values())
 
 
 def same(found: Decoded, expected: Decoded) -> None:
@@ -68,7 +68,7 @@ def test_a_replay_reads_the_weights_of_today() -> None:
         second = decode(model, rows_of(PROMPTS, 4), keys(16).cuda(), decoding, [2])
         assert second.tokens_RT.tolist() != first.tokens_RT.tolist()
         (board,) = kept(model)
-        boards._kept.clear()
+        kept_boards._kept.clear()
         same(second, decode(model, rows_of(PROMPTS, 4), keys(16).cuda(), decoding, [2]))
     assert board._graph is not None
 
@@ -139,6 +139,6 @@ def test_in_bfloat16_log_probs_are_those_of_a_forward_pass() -> None:
 def test_what_a_model_held_is_freed_with_it() -> None:
     model = small_model().cuda()
     decode(model, rows_of(PROMPTS), keys(4).cuda(), Decoding(1.0, most=8), [2])
-    count = len(boards._kept)
+    count = len(kept_boards._kept)
     del model
-    assert len(boards._kept) == count - 1
+    assert len(kept_boards._kept) == count - 1

@@ -19,7 +19,7 @@ from transformers import (
 
 from thicket.config.on_policy import Lora
 from thicket.models.lora import adapt
-from thicket.sampling.reading import all_log_probs, target_log_probs, trained_hidden
+from thicket.sampling.reading import _for_rows, all_log_probs, target_log_probs, trained_hidden
 from thicket.sampling.rollouts import Sequences, sequences
 
 SMALL: dict[str, Any] = {**SIZES, "head_dim": 8, "num_hidden_layers": 2, "pad_token_id": 0}
@@ -120,6 +120,25 @@ def test_a_window_over_prompts_of_one_length_and_of_several() -> None:
     assert read(model, alike) == 2 * 5 + 5 * 3
     several = sequences(PROMPTS, RESPONSES, "cpu")
     assert read(model, several) == several.ids_BL.numel()
+
+
+def test_a_prompts_gradient_is_summed_in_the_order_of_its_rows() -> None:
+    """To the bit, with two threads, the border between whose halves lies within a prompt's rows."""
+    row_B = torch.arange(9).repeat_interleave(7)
+    slope = torch.randn(63, 4, 24, 32, generator=torch.Generator().manual_seed(0))
+    expected = torch.zeros(9, 4, 24, 32)
+    for row, prompt in enumerate(row_B.tolist()):
+        expected[prompt] += slope[row]
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        for _ in range(20):
+            of_prompts = torch.zeros(9, 4, 24, 32, requires_grad=True)
+            _for_rows(of_prompts, row_B).backward(slope)
+            assert of_prompts.grad is not None
+            assert of_prompts.grad.equal(expected)
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_rows_with_little_in_common_are_read_as_they_are() -> None:

@@ -58,7 +58,9 @@ Choose = Callable[[list[Tensor], Turn], tuple[Tensor, Tensor]]
 class Board:
     """The slots, and what has been written so far."""
 
-    def __init__(self, size: Size, count: int, words: int | None, stop_ids: Sequence[int], choose: Choose, device: Any):
+    def __init__(
+        self, size: Size, count: int, words: int | None, stop_ids: Sequence[int], choose: Choose, device: torch.device
+    ):
         """`count`: models that read; `words`: of the vocabulary, those that count; None: all."""
         self.size, self.choose, self.device = size, choose, device
         self.readers = [Reader(size.slots, size.length, words) for _ in range(count)]
@@ -71,7 +73,7 @@ class Board:
         )
         self.most = torch.zeros((), dtype=torch.long, device=device)
         self._graph: Any = None
-        self.captures = torch.device(device).type == "cuda"
+        self.captures = device.type == "cuda"
         """Whether steps are to be captured."""
 
     @property
@@ -152,7 +154,7 @@ class Board:
         What autocast has cast and kept is freed when it ends, and a graph would read it still: nothing is kept here.
         """
         graph, side = torch.cuda.CUDAGraph(), torch.cuda.Stream(self.device)
-        dtype = precision(torch.device(self.device))
+        dtype = precision(self.device)
         side.wait_stream(torch.cuda.current_stream(self.device))
         casting = torch.autocast("cuda", dtype, enabled=dtype is not None, cache_enabled=False)
         try:

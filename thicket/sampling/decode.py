@@ -26,7 +26,7 @@ from thicket.models.stacked import is_stacked
 from thicket.ops import draws
 from thicket.ops.sampling import gather, inverse_cdf, warped_log_probs
 from thicket.sampling.board import Board, Choose, Size, Turn
-from thicket.sampling.boards import board_for, kept, put_away
+from thicket.sampling.kept_boards import board_for, kept, put_away
 from thicket.sampling.prompts import Tokenizer, right_pad, texts_of
 
 LOOKED_AT = {"cpu": 1, "cuda": 8}
@@ -138,7 +138,7 @@ class _Writing:
         of_lane = len(rows.prompt_R) // rows.lanes
         self.waiting = [deque(range(lane * of_lane, (lane + 1) * of_lane)) for lane in range(rows.lanes)]
         self.last, self.steps = 0, 0  # No slot's place is beyond `last`.
-        self.looked_at = LOOKED_AT.get(torch.device(board.device).type, 1)
+        self.looked_at = LOOKED_AT.get(board.device.type, 1)
         self.gives_up = not kept(board)
 
     def step(self) -> None:

@@ -79,15 +79,23 @@ def _hidden(model: Any, prompts_UP: Tensor, row_B: Tensor, ids_BL: Tensor, place
     mask_UP = prompts_UP != NOTHING
     read_UPH = hidden_states(model, prompts_UP.clamp(min=0), **given)
     last_UH = read_UPH[torch.arange(len(mask_UP), device=mask_UP.device), mask_UP.sum(dim=1) - 1]
-    last_B1H = last_UH[row_B].unsqueeze(1)
+    last_B1H = _for_rows(last_UH, row_B).unsqueeze(1)
     if not place_BR.shape[1]:
         return last_B1H
-    cache.batch_select_indices(row_B)
+    layers: list[Any] = cache.layers
+    for layer in layers:
+        layer.keys, layer.values = _for_rows(layer.keys, row_B), _for_rows(layer.values, row_B)
     ids_BR = ids_BL.gather(1, place_BR)
     if not mask_UP.all():
         given["attention_mask"] = torch.cat([mask_UP[row_B], torch.ones_like(ids_BR, dtype=torch.bool)], dim=1)
     rest_BRH = hidden_states(model, ids_BR, position_ids=place_BR, **given)
     return torch.cat([last_B1H, rest_BRH], dim=1)
+
+
+def _for_rows(of_prompts: Any, row_B: Tensor) -> Any:
+    """What belongs to each row's prompt. Its gradient is the sum over the prompt's rows in an order that never changes:
+    on a CPU that of an index in brackets comes from several threads at once, on a GPU that of `index_select`."""
+    return of_prompts[row_B] if of_prompts.is_cuda else of_prompts.index_select(0, row_B)
 
 
 def target_log_probs(

@@ -15,7 +15,7 @@ import triton  # pyright: ignore[reportMissingImports]
 import triton.language as tl  # pyright: ignore[reportMissingImports]
 from torch import Tensor
 
-from thicket.ops import draws
+from thicket.ops.kernels.words import mixed
 
 SECTIONS, COLUMNS, WARPS = 64, 64, 16
 """A tile: this many sections, this many logits of each. 16-bit logits are 8 a thread, loaded 16 bytes at once."""
@@ -25,25 +25,14 @@ SCANNED = 1024
 """Logits of the drawn section that are scanned at once."""
 WIDE = 16
 """Logits; a mask that ends at a multiple of it lets loads stay whole."""
-_GOLDEN = tl.constexpr(draws.signed(draws.GOLDEN))
-_MIX_1, _MIX_2 = tl.constexpr(draws.MIX_1), tl.constexpr(draws.MIX_2)
 _UNIT = tl.constexpr(2.0**-53)
 _LOG2_E = tl.constexpr(log2(e))
 
 
 @triton.jit
-def _mixed(word):
-    """`draws.mixed` of a signed word, as an unsigned one."""
-    word = (word + _GOLDEN).to(tl.uint64)
-    word = (word ^ (word >> 30)) * _MIX_1
-    word = (word ^ (word >> 27)) * _MIX_2
-    return word ^ (word >> 31)
-
-
-@triton.jit
 def _uniform(key, step):
     """`draws.uniform`, in float64."""
-    word = _mixed(key ^ _mixed(step).to(tl.int64))
+    word = mixed(key ^ mixed(step).to(tl.int64))
     return (word >> 11).to(tl.int64).to(tl.float64) * _UNIT
 
 

@@ -16,6 +16,7 @@ import triton.language as tl  # pyright: ignore[reportMissingImports]
 from torch import Tensor
 
 from thicket.ops import draws, noise
+from thicket.ops.kernels.words import GOLDEN, MIX_1, MIX_2, mixed
 
 BLOCK, WARPS = 2048, 4
 """Elements of a stretch: 16 a thread."""
@@ -23,8 +24,6 @@ STRETCHES = 4
 """Of a program, which share what it has to look up."""
 TYPES = {torch.float32: tl.float32, torch.bfloat16: tl.bfloat16, torch.float16: tl.float16}
 """What weights may be in."""
-_GOLDEN = tl.constexpr(draws.signed(draws.GOLDEN))
-_MIX_1, _MIX_2 = tl.constexpr(draws.MIX_1), tl.constexpr(draws.MIX_2)
 _SPARE = tl.constexpr(2**noise.SPARE_BITS - 1)
 _SPARE_AND_ONE = tl.constexpr(2 ** (noise.SPARE_BITS + 1) - 1)
 _NO_SIGN = tl.constexpr(2**63 - 1)
@@ -41,8 +40,8 @@ PARAMETERS = 256
 @triton.jit
 def _normal(word, table):
     """ε in the table's units, of SplitMix64's state."""
-    word = (word ^ (word >> 30)) * _MIX_1
-    word = (word ^ (word >> 27)) * _MIX_2
+    word = (word ^ (word >> 30)) * MIX_1
+    word = (word ^ (word >> 27)) * MIX_2
     sign = (word >> 32).to(tl.uint32) & 0x80000000
     word ^= word >> 31
     # The odd number stays where it is, above the spare bits: a power of two more, which the exponent takes.
@@ -53,15 +52,6 @@ def _normal(word, table):
     drop = (entry.to(tl.uint32) * fraction + _HALF) >> _FRACTION_BITS
     size = ((entry >> 32).to(tl.uint32) - drop).to(tl.int32).to(tl.float32)
     return (size.to(tl.uint32, bitcast=True) ^ sign).to(tl.float32, bitcast=True)
-
-
-@triton.jit
-def _mixed(word):
-    """`draws.mixed` of an unsigned word."""
-    word = (word.to(tl.int64) + _GOLDEN).to(tl.uint64)
-    word = (word ^ (word >> 30)) * _MIX_1
-    word = (word ^ (word >> 27)) * _MIX_2
-    return word ^ (word >> 31)
 
 
 @triton.jit
@@ -79,8 +69,8 @@ def _streams(seeds, numbers, streams, parameters, PARAMETERS: tl.constexpr):
     direction = tl.program_id(0)
     p = tl.program_id(1) * PARAMETERS + tl.arange(0, PARAMETERS)
     number = tl.load(numbers + p, mask=p < parameters, other=0)
-    key = _mixed((tl.load(seeds + direction) ^ number).to(tl.uint64))
-    gamma = _mixed(key) | 1
+    key = mixed(tl.load(seeds + direction) ^ number)
+    gamma = mixed(key.to(tl.int64)) | 1
     gamma = tl.where(_ones(gamma ^ (gamma >> 1)) < _FEW_FLIPS, gamma ^ _ALTERNATING, gamma)
     out = streams + (direction * parameters + p) * 2
     tl.store(out, key.to(tl.int64), mask=p < parameters)
@@ -113,7 +103,7 @@ def _shift(
         for d in range(row * directions, row * directions + directed):
             stream = streams + (d * parameters + parameter) * 2
             gamma = tl.load(stream + 1)
-            word = i * gamma + (tl.load(stream) + start * gamma + _GOLDEN)
+            word = i * gamma + (tl.load(stream) + start * gamma + GOLDEN)
             total += _normal(word.to(tl.uint64), table) * tl.load(weights + d)
         moved = (own.to(tl.float32) + total).to(TYPE)
         if whole:

@@ -26,9 +26,7 @@ def board_for(
     `name`: what else but the models decides what `choose` does; None: nothing is kept.
     """
     device = models[0].device
-    if device.type != "cuda":
-        return Board(size, len(models), words, stop_ids, choose, device)
-    if name is None:
+    if device.type != "cuda" or name is None:
         return Board(size, len(models), words, stop_ids, choose, device)
     rounded = _rounded(size)
     places = [(*_places(model), *_adapters(model)) for model in models]
