@@ -110,10 +110,13 @@ def seconds_to_refuse(subject: str, text: str) -> float:
 def test_long_responses_take_no_longer_than_reading_them(subject: str) -> None:
     right(subject, SUBJECTS[subject][2])  # Loads what is loaded once.
     long = lines(400_000)
-    for name, text in lines(100_000).items():
-        # Four times the text: four times the time, where each sign is read once; sixteen times, where it is read from
-        # each place on. A quarter of a second more for what the clock and the machine add.
-        assert seconds_to_refuse(subject, long[name]) < 9 * seconds_to_refuse(subject, text) + 0.25, name
+    for name, text in lines(50_000).items():
+        # Eight times the text: eight times the time, where each sign is read once; 64 times, where it is read from each
+        # place on. A quarter of a second more for what the clock adds, and three attempts: other work on the machine
+        # has made a long response three times as slow as it is.
+        assert any(
+            seconds_to_refuse(subject, long[name]) < 24 * seconds_to_refuse(subject, text) + 0.25 for _ in range(3)
+        ), name
 
 
 def test_the_end_of_a_long_response_counts() -> None:
