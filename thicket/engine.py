@@ -2,13 +2,15 @@
 
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import lightning.pytorch as pl
+from lightning.pytorch.loggers import Logger
 
 from thicket.config.run import Trainer
+from thicket.loggers import close
 from thicket.progress import Teller
 
 # Lightning advises on workers, on precision and on its own products; a stage's output is its progress.
@@ -49,10 +51,10 @@ def ctrl_c_passes() -> Iterator[None]:
 
 
 class Progress(pl.Callback):
-    """Progress of a trainer's work. The module is `Shown`."""
+    """Progress of a trainer's work, and its figures for loggers. The module is `Shown`."""
 
-    def __init__(self, title: str):
-        self.tell = Teller(title)
+    def __init__(self, title: str, loggers: Sequence[Logger] = ()):
+        self.tell, self.loggers = Teller(title), list(loggers)
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
         if pl_module.share_done:
@@ -61,9 +63,23 @@ class Progress(pl.Callback):
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         self.tell(pl_module.share_done, pl_module.figures())
+        if pl_module.rows:
+            row = pl_module.rows[-1] | {"tokens_a_second": pl_module.speed}
+            self._to_each(lambda logger: logger.log_metrics(row, pl_module.step))
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
         self.tell.stop()
+        self._to_each(lambda logger: close(logger, "success"))
 
     def on_exception(self, trainer: pl.Trainer, pl_module: Any, exception: BaseException) -> None:
         self.tell.stop()
+        self._to_each(lambda logger: close(logger, "failed"))
+
+    def _to_each(self, tell: Callable[[Logger], None]) -> None:
+        """Tells each logger. One that fails is told no more: a server that is down is no reason to stop a training."""
+        for logger in list(self.loggers):
+            try:
+                tell(logger)
+            except Exception as error:
+                self.loggers.remove(logger)
+                print(f"{self.tell.title}: {type(logger).__name__} is told no more: {error}", flush=True)

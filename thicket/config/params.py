@@ -5,6 +5,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field
 
 from thicket.config.fields import Name, NonNegative, Seed, Strict
+from thicket.config.loggers import Loggers
 
 Values = dict[str, Any]
 
@@ -138,5 +139,8 @@ class Params(Strict):
     """Option of conf/trainer."""
     evaluation: str = "default"
     """Option of conf/evaluation."""
+    loggers: Loggers = Loggers()
+    """Who else is told of each training's figures while it runs: `{tensorboard: {}, wandb: {project: …}}`. Whatever
+    stands here, no stage runs again for it."""
     values: dict[str, dict[str, Values]] = {}
     """GROUP → OPTION → values over conf/GROUP/OPTION.yaml, for every stage that uses the option."""

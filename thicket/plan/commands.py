@@ -4,6 +4,7 @@ import os
 import shutil
 from pathlib import Path
 
+from thicket.config.loggers import read_loggers
 from thicket.config.places import CONFIG, MODELS
 from thicket.config.problems import ConfigError, Problem
 from thicket.config.project import Project
@@ -49,6 +50,8 @@ def _note_missing(root: Path, stages: list[Planned]) -> None:
     """Says which files have still to come: a project may be checked before its data is there."""
     for path, (stage, where) in missing_files(root, [planned.resolved for planned in stages]).items():
         print(f"Note: {path} is not there, which {stage} reads ({where}).")
+    for package in read_loggers(root).missing:
+        print(f"Note: {package} is not installed here, which `loggers` names: trainings would not start.")
 
 
 def compose(root: Path) -> int:

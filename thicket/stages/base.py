@@ -54,7 +54,6 @@ def check_fit(name: str, model: "PreTrainedModel", tokenizer: "Tokenizer", conte
 
 
 def _pretrain(base: PretrainedBase, seed: int, trainer: Trainer, places: Places) -> Outcome:
-    from thicket.engine import Progress
     from thicket.models.characters import character_tokenizer
     from thicket.models.folder import save_model
     from thicket.models.scratch import fresh_model
@@ -63,6 +62,6 @@ def _pretrain(base: PretrainedBase, seed: int, trainer: Trainer, places: Places)
 
     tokenizer = character_tokenizer()
     module = Pretraining(fresh_model(base.architecture, tokenizer, seed), tokenizer, base, seed)
-    fit(module, trainer, places.resume, Progress("base"))
+    fit(module, trainer, places.resume, places.progress("base", base))
     save_model(module.model, tokenizer, places.out)
     return Outcome(ledger=module.ledger, seconds=module.seconds, steps=module.step, rows=module.rows)

@@ -11,7 +11,6 @@ from transformers import PreTrainedModel
 from thicket.config.answering import Answering
 from thicket.config.imitation import Imitated, Sampled, Sft, Ssd
 from thicket.config.stages import SpecialistStage, StudentStage
-from thicket.engine import Progress
 from thicket.evaluation.way import weights_folder
 from thicket.methods.texts import Sample, Text
 from thicket.models.answering import read_answering, write_answering
@@ -83,7 +82,7 @@ def train_on(
     temperature, sampler = method.select_temperature, sampler_of(config.sampler)
     texts, spent = gathered.texts, gathered.ledger
     module = ImitationTraining(model, tokenizer, texts, selection, method, temperature, config.seed, sampler, spent)
-    fit(module, config.trainer, places.resume, Progress(f"{config.stage} {config.name}"))
+    fit(module, config.trainer, places.resume, places.progress(f"{config.stage} {config.name}", config))
     save_adapter(module.model, over, places.out / ADAPTER)
     save_model(merged(module.model), tokenizer, places.out)
     return Outcome(

@@ -3,9 +3,15 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from thicket.config.fields import Strict
+from thicket.config.loggers import read_loggers
 from thicket.training.curves import Row
 from thicket.training.ledger import Ledger
+
+if TYPE_CHECKING:
+    from thicket.engine import Progress
 
 
 @dataclass(frozen=True)
@@ -22,6 +28,17 @@ class Places:
     """An empty folder that the stage fills; it becomes the artifact when the stage has succeeded."""
     resume: Path
     """Checkpoints of this very config, start and data; kept when a run breaks off, else removed."""
+
+    def progress(self, title: str, values: Strict) -> "Progress":
+        """What shows how far a training is, whose config has these values, and tells the project's loggers.
+
+        Raises: ValueError where a logger's package is missing.
+        """
+        from thicket.engine import Progress
+        from thicket.loggers import make_loggers
+
+        chosen = read_loggers(self.root)
+        return Progress(title, make_loggers(chosen, self.root, self.resume.name, values.model_dump(mode="json")))
 
 
 @dataclass(frozen=True)

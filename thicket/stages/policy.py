@@ -8,7 +8,6 @@ from thicket.config.domain import TrainedDomain
 from thicket.config.on_policy import OnPolicy
 from thicket.config.stages import SpecialistStage, StudentStage
 from thicket.domains.item import SplitName
-from thicket.engine import Progress
 from thicket.methods.method import Method
 from thicket.models.folder import load_model, load_tokenizer, save_model
 from thicket.models.lora import ADAPTER, adapt, merged, save_adapter
@@ -46,7 +45,7 @@ def train_policy(
 
     arenas = [Arena(domain, environment(domain, "train"), environment(domain, "selection")) for domain in domains]
     module = PolicyTraining(policy, tokenizer, arenas, config, method, budget, seed, sampler)
-    fit(module, stage.trainer, places.resume, Progress(title))
+    fit(module, stage.trainer, places.resume, places.progress(title, stage))
     selection = module.finish()
     save_adapter(module.model, start, places.out / ADAPTER)
     save_model(merged(module.model), tokenizer, places.out)

@@ -8,7 +8,6 @@ from transformers import PreTrainedModel
 from thicket.config.answering import Answering
 from thicket.config.search import Es, Member, Randopt
 from thicket.config.stages import SpecialistStage
-from thicket.engine import Progress
 from thicket.evaluation.way import weights_folder
 from thicket.methods.es import EsSearch
 from thicket.methods.member import write_member
@@ -43,7 +42,7 @@ def search(config: SpecialistStage, method: Randopt | Es | Member, places: Place
     asked = with_judge(_first(train, method.items), model, tokenizer, TorchSampler(batch))
     found = RandoptSearch(method, config.seed) if isinstance(method, Randopt) else EsSearch(method, config.seed)
     module = SearchTraining(model, Scorer(tokenizer, config.domain, asked, batch), method, found)
-    fit(module, config.trainer, places.resume, Progress(f"specialist {config.name}"))
+    fit(module, config.trainer, places.resume, places.progress(f"specialist {config.name}", config))
     answering = Answering()
     if isinstance(found, RandoptSearch):
         members = found.ensemble(module.scores)

@@ -43,7 +43,7 @@ class Steps(pl.LightningModule):
         self.ledger = Ledger(parameters=active_parameters(model))
         self.phases: dict[str, float] = {}
         """Seconds that each phase of the steps took."""
-        self._seconds_before, self._started = 0.0, time.monotonic()
+        self._seconds_before, self._tokens_before, self._started = 0.0, 0, time.monotonic()
 
     @property
     def seconds(self) -> float:
@@ -51,16 +51,28 @@ class Steps(pl.LightningModule):
         return self._seconds_before + time.monotonic() - self._started
 
     @property
+    def tokens(self) -> int:
+        """Tokens that were trained on; in a search, which trains on none, those that were written."""
+        return self.ledger.tokens_trained or self.ledger.tokens_generated
+
+    @property
+    def speed(self) -> float:
+        """Tokens a second, since this process began."""
+        return (self.tokens - self._tokens_before) / (time.monotonic() - self._started)
+
+    @property
     def share_done(self) -> float:
         """Between 0 and 1."""
         raise NotImplementedError
 
     def figures(self) -> str:
-        """The step, and the latest figures."""
+        """The step, the latest figures, and how fast it goes."""
         latest: Row = {}
         for row in self.rows[-RECENT:]:
             latest |= row
-        return "  ".join([f"step {self.step}", *(f"{name} {latest[name]:.3g}" for name in SHOWN if name in latest)])
+        shown = [f"{name} {latest[name]:.3g}" for name in SHOWN if name in latest]
+        speed = [f"{self.speed:,.0f} tokens/s"] if self.speed else []
+        return "  ".join([f"step {self.step}", *shown, *speed])
 
     def take_step(self) -> Row:
         """Does step `self.step` and returns its row of the curves."""
@@ -97,7 +109,7 @@ class Steps(pl.LightningModule):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         saved = checkpoint["thicket"]
         self.step, self.rows, self.ledger = saved["step"], saved["rows"], Ledger(**saved["ledger"])
-        self._seconds_before, self.phases = saved["seconds"], saved["phases"]
+        self._seconds_before, self._tokens_before, self.phases = saved["seconds"], self.tokens, saved["phases"]
 
 
 class Checkpoints(pl.Callback):
