@@ -7,8 +7,11 @@ from contextlib import contextmanager
 from typing import Any
 
 import lightning.pytorch as pl
+from lightning.fabric.plugins.environments import ClusterEnvironment
 from lightning.pytorch.loggers import Logger
+from lightning.pytorch.strategies import DDPStrategy
 
+from thicket import ranks
 from thicket.config.run import Trainer
 from thicket.loggers import close
 from thicket.progress import Teller
@@ -21,9 +24,13 @@ warnings.filterwarnings("ignore", ".*isinstance.*LeafSpec.*")
 
 def make_trainer(config: Trainer, epochs: int, callbacks: list[pl.Callback]) -> pl.Trainer:
     """The one Trainer of every stage."""
+    several: dict[str, Any] = {}
+    if ranks.count() > 1:
+        several = {"strategy": SummedOnce(), "plugins": [Started()], "use_distributed_sampler": False}
     return pl.Trainer(
         accelerator=config.accelerator,
-        devices=1,
+        devices=ranks.count(),
+        **several,
         precision=config.precision,
         max_epochs=epochs,
         callbacks=callbacks,
@@ -34,6 +41,44 @@ def make_trainer(config: Trainer, epochs: int, callbacks: list[pl.Callback]) -> 
         num_sanity_val_steps=0,
         inference_mode=False,
     )
+
+
+class Started(ClusterEnvironment):
+    """The processes of a stage as Lightning sees them: they are there already (`thicket.ranks`)."""
+
+    creates_processes_externally = True
+    main_address, main_port = "", 0
+
+    @staticmethod
+    def detect() -> bool:
+        return False
+
+    def world_size(self) -> int:
+        return ranks.count()
+
+    def set_world_size(self, size: int) -> None:
+        pass
+
+    def global_rank(self) -> int:
+        return ranks.number()
+
+    def set_global_rank(self, rank: int) -> None:
+        pass
+
+    def local_rank(self) -> int:
+        return ranks.local()
+
+    def node_rank(self) -> int:
+        return 0
+
+
+class SummedOnce(DDPStrategy):
+    """Lightning's `ddp` without torch's wrapper, which takes the mean of gradients at every backward pass and wants
+    as many of them in each process. Modules here have as many micro-batches as their share has, in weights whose sum
+    is that of the whole batch: they add gradients up themselves, once an update (`thicket.ranks`)."""
+
+    def configure_ddp(self) -> None:
+        pass
 
 
 @contextmanager

@@ -29,7 +29,7 @@ from thicket.sampling.sampler import TorchSampler
 from thicket.training.imitation import ImitationTraining
 from thicket.training.ledger import Ledger
 from thicket.training.order import dealt
-from thicket.training.records import read_records
+from thicket.training.records import Record, read_records
 from thicket.training.samples import Sampling, asked
 
 SIZES = {"steps": 6, "batch": 4, "micro_batch": 3, "select_samples": 2}
@@ -179,10 +179,10 @@ def break_training(monkeypatch: pytest.MonkeyPatch, end: End) -> None:
 def break_sampling(monkeypatch: pytest.MonkeyPatch, end: End) -> None:
     with_work = Sampling.work
 
-    def work(self: Sampling, piece: tuple[int, list[int]]) -> None:
+    def work(self: Sampling, piece: tuple[int, list[int]]) -> list[Record]:
         if self.records:
             end.come()
-        with_work(self, piece)
+        return with_work(self, piece)
 
     monkeypatch.setattr(Sampling, "work", work)
 
@@ -278,7 +278,7 @@ def test_an_ensemble_teaches_the_model_that_its_members_are_perturbations_of(
     stage = changed(changed(stage, "method.temperature", 0.0), "method.keep", "shortest")
     drawn: list[Sampling] = []
     answer = Sampling.work
-    monkeypatch.setattr(Sampling, "work", lambda self, piece: (drawn.append(self), answer(self, piece)))
+    monkeypatch.setattr(Sampling, "work", lambda self, piece: (drawn.append(self), answer(self, piece))[1])
     make(project, stage)
 
     base = project / "build/models/tiny"

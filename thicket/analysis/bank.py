@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from thicket import ranks
 from thicket.analysis.case import Case
 from thicket.config.analysis import Neighbours
 from thicket.models.folder import weights_hash
@@ -90,7 +91,7 @@ def judged(case: Case, blocks: Sequence[Sequence[Neighbour]]) -> list[dict[str, 
     """For each block of neighbours, domain → correct_KI. A block is a file in `case.scratch`, kept when it is whole."""
     weights = weights_hash(case.models[0].folder)
     paths = [case.scratch / f"bank-{_key(case, weights, block)}.npz" for block in blocks]
-    found = [_read(path, case.environments) for path in paths]
+    found = ranks.told([_read(path, case.environments) for path in paths])
     lacking = [place for place, one in enumerate(found) if one is None]
     if lacking:
         asking, total, done = _Asking(case), sum(len(blocks[place]) for place in lacking), 0
@@ -105,7 +106,8 @@ def judged(case: Case, blocks: Sequence[Sequence[Neighbour]]) -> list[dict[str, 
                 asked.domain.name: np.concatenate(correct)
                 for asked, correct in zip(case.environments, domains, strict=True)
             }
-            _write(paths[place], whole)
+            if ranks.first():
+                _write(paths[place], whole)
             found[place] = whole
     return [one for one in found if one is not None]
 
@@ -121,12 +123,18 @@ class _Asking:
         self.neighbourhood = Neighbourhood(self.model)
 
     def ask(self, block: Sequence[Neighbour]) -> Iterator[list[Bools]]:
-        """Up to M neighbours after another: for each domain correct_MI."""
+        """Up to M neighbours after another, each process so many at once: for each domain correct_MI."""
         count = self._together() if all(len(neighbour) == 1 for neighbour in block) else 1
-        for start in range(0, len(block), count):
-            part = block[start : start + count]
+        parts = [block[start : start + count] for start in range(0, len(block), count)]
+        for start in range(0, len(parts), ranks.count()):
+            yield from ranks.spread(parts[start : start + ranks.count()], self._asked)
+
+    def _asked(self, parts: Sequence[Sequence[Neighbour]]) -> list[list[Bools]]:
+        found: list[list[Bools]] = []
+        for part in parts:
             with self._around(part):
-                yield [self._correct(asked, len(part)) for asked in self.asked]
+                found.append([self._correct(asked, len(part)) for asked in self.asked])
+        return found
 
     def _around(self, part: Sequence[Neighbour]) -> AbstractContextManager[None]:
         if len(part) == 1:

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from thicket import ranks
 from thicket.analysis.case import Case
 from thicket.analysis.sampled import sampled
 from thicket.models.head import head_logits, head_of
@@ -76,9 +77,11 @@ def measure(base: Any, other: Any, responses: Sequence[Written], words: int, can
     words: tokens of the tokenizer; columns beyond are padding, and take no probability.
     """
     width = max(model.config.get_text_config().hidden_size for model in (base, other))
-    parts = [
-        part for rows in _batches(responses, width, batch) for part in _figures(base, other, rows, words, candidates)
-    ]
+
+    def read(mine: Sequence[list[Written]]) -> list[list[TokenDivergence]]:
+        return [list(_figures(base, other, rows, words, candidates)) for rows in mine]
+
+    parts = [part for found in ranks.spread(list(_batches(responses, width, batch)), read) for part in found]
     lengths_B = [len(one.tokens) for one in responses]
     joined = {one.name: torch.cat([getattr(part, one.name) for part in parts]) for one in fields(TokenDivergence)}
     return Positions(

@@ -5,13 +5,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from thicket import ranks
 from thicket.analysis.case import Case
 from thicket.ops import draws
 from thicket.sampling.decode import Decoding
 from thicket.sampling.environment import Environment
 from thicket.sampling.judging import with_judge
 from thicket.sampling.rollouts import Request, Response
-from thicket.sampling.sampler import TorchSampler
+from thicket.sampling.sampler import TorchSampler, shared_responses
 
 Groups = list[list[Response]]
 
@@ -25,8 +26,8 @@ def sampled(case: Case, model: Any, environment: Environment, decoding: Decoding
         Request(prompt, draws.key(case.seed, *stream, int(item.id, 16)), samples)
         for prompt, item in zip(environment.prompts, environment.items, strict=True)
     ]
-    stop_ids, stop = environment.stop_ids, environment.domain.stop
-    return TorchSampler(case.batch).respond(model, case.tokenizer, requests, decoding, stop_ids, stop)
+    stops = environment.stop_ids, environment.domain.stop
+    return shared_responses(TorchSampler(case.batch), model, case.tokenizer, requests, decoding, stops)
 
 
 def plain(environment: Environment) -> Decoding:
@@ -39,6 +40,6 @@ def judged(case: Case, model: Any, environment: Environment, groups: Groups) -> 
     pairs = [(response.text, place) for place, group in enumerate(groups) for response in group]
     distinct = list(dict.fromkeys(pairs))
     judge = with_judge(environment, model, case.tokenizer, TorchSampler(case.batch)).judge
-    verdicts = judge([(text, environment.items[place]) for text, place in distinct])
+    verdicts = ranks.spread([(text, environment.items[place]) for text, place in distinct], judge)
     correct = {pair: verdict.correct for pair, verdict in zip(distinct, verdicts, strict=True)}
     return np.array([correct[pair] for pair in pairs], dtype=bool).reshape(len(groups), -1)

@@ -14,7 +14,7 @@ from thicket.config.method import SpecialistMethod, StudentMethod
 from thicket.config.params import AnalysisNode, StudentNode
 from thicket.config.policy_gradient import Mixed
 from thicket.config.problems import Problem, shown
-from thicket.config.run import Sampler, VllmSampling
+from thicket.config.run import Sampler, Trainer, VllmSampling
 from thicket.config.search import WEIGHTLESS, BestPrompt, Member, Randopt, SelfConsistency
 from thicket.config.source import ProceduralSource
 from thicket.config.stages import Teacher
@@ -73,6 +73,13 @@ def cache_problems(user: str, domain: Domain, method: object, layers: Layered) -
             allowed=f"at most {domain.window.response}",
             users=(user,),
         )
+
+
+def device_problems(user: str, sampler: Sampler, trainer: Trainer, layers: Layered) -> Iterator[Problem]:
+    """Who writes can do so in several processes."""
+    if isinstance(sampler, VllmSampling) and trainer.devices > 1:
+        where, wrong = layers.origin(("trainer", "devices")), "the sampler vllm writes for a stage on one device"
+        yield Problem(where, "trainer.devices", shown(trainer.devices), wrong, allowed="1", users=(user,))
 
 
 def sampler_problems(

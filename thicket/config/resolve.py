@@ -23,6 +23,7 @@ from thicket.config.checks import (
     check_twice,
     check_vocabularies,
     check_whole,
+    device_problems,
     sampler_problems,
     window_problems,
 )
@@ -178,6 +179,7 @@ class Resolver:
             return None
         domain = parts.domain.at_effort(node.effort)
         self.parts.problems.extend(cache_problems(user, domain, parts.method, layers))
+        self.parts.problems.extend(device_problems(user, parts.sampler, parts.trainer, layers))
         check_start(self.graph, name, node.base, parts.method, self._methods.get(node.base))
         inside = ("efforts", node.effort) if node.effort else ()
         place = lambda path: layers.origin(("domain", *inside, *path))  # noqa: E731
@@ -212,6 +214,7 @@ class Resolver:
         writers = [node.base, *(teacher.name for teacher in teachers if teacher.weight > 0 and answers(parts.method))]
         bases = [self._bases.get(self.graph.root(writer)) for writer in writers]
         self.parts.problems.extend(sampler_problems(user, parts.sampler, layers, None, bases))
+        self.parts.problems.extend(device_problems(user, parts.sampler, parts.trainer, layers))
         chooses = isinstance(parts.method, WeightSpace) and parts.method.scored(len(teachers)) > 0
         idle = isinstance(parts.method, WeightSpace | Ensemble) and not chooses
         used = [domain for domain in domains if domain and not idle]
@@ -286,6 +289,7 @@ class Resolver:
             return None
         parts, layers = found
         self.parts.problems.extend(sampler_problems(user, parts.sampler, layers, self._methods.get(name)))
+        self.parts.problems.extend(device_problems(user, parts.sampler, parts.trainer, layers))
         stage = EvaluateStage(
             name=name,
             seed=self.params.seed,

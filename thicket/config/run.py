@@ -12,10 +12,27 @@ class Trainer(Strict):
 
     accelerator: Literal["auto", "cpu", "gpu"] = "auto"
     """Where tensors live; `auto`: a GPU if there is one."""
+    strategy: Literal["single", "ddp", "fsdp"] = "single"
+    """How devices share the work. `ddp`: each holds the whole model, and takes a share of the rollouts, of the members
+    of a search, of the scored items, and of an update's micro-batches, whose gradients are summed. `fsdp`: the
+    optimizer's state is dealt out besides. The result is that of one device but for the order of sums."""
+    devices: Positive = 1
+    """GPUs of this machine, or processes on its CPU. A run that breaks off can be gone on with on another number."""
     precision: Literal["32-true", "bf16-mixed"] = "32-true"
     """Lightning's precision: `bf16-mixed` computes in bfloat16 over float32 weights."""
     checkpoint_every: Positive = 20
     """Steps between two checkpoints to resume from. They lie outside the artifact and go when it is published."""
+
+    @model_validator(mode="after")
+    def _devices_have_a_strategy(self) -> "Trainer":
+        if self.devices > 1 and self.strategy == "single":
+            raise ValueError(f"`devices` = {self.devices} need a `strategy` to share the work: ddp or fsdp")
+        return self
+
+    @property
+    def on_one_device(self) -> "Trainer":
+        """What of it the result depends on."""
+        return self.model_copy(update={"strategy": "single", "devices": 1})
 
 
 class Sampling(Strict):

@@ -68,15 +68,16 @@ class Evaluator:
             for first in range(0, len(environment.items), size)
         ]
 
-    def work(self, piece: tuple[int, int, int]) -> None:
+    def work(self, piece: tuple[int, int, int]) -> list[ItemScore]:
         environment, places = self.environments[piece[0]], range(piece[1], piece[2])
         if self.way.is_vote:
             voters = self._voters(environment, places)
-            scores = vote_scores(environment, places, voters, readings=max(1, len(self.way.members)))
-        else:
-            sampled = self._responses(environment, places, self.way.decoding, self.samples)
-            scores = sampled_scores(environment, places, sampled, self._greedy(environment, places, sampled))
-        self.scores[environment.domain.name] += scores
+            return vote_scores(environment, places, voters, readings=max(1, len(self.way.members)))
+        sampled = self._responses(environment, places, self.way.decoding, self.samples)
+        return sampled_scores(environment, places, sampled, self._greedy(environment, places, sampled))
+
+    def take(self, piece: tuple[int, int, int], made: list[ItemScore]) -> None:
+        self.scores[self.environments[piece[0]].domain.name] += made
 
     def _greedy(self, environment: Environment, places: range, sampled: Groups) -> Groups | None:
         """The greedy responses, where they are scored; what is sampled at temperature 0 is greedy already."""

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
+from thicket import ranks
 from thicket.sampling.rollouts import Sequences
 
 
@@ -112,6 +113,12 @@ def by_length(rows: Rows, group: int) -> Tensor:
     return (first_P1 + torch.arange(group, device=first_P1.device)).flatten()
 
 
+def micro_batches(index_N: Tensor, size: int) -> list[Tensor]:
+    """Runs of at most `size` rows: those that this process goes through, of several that share them. They are smaller
+    where else some processes would have none."""
+    return ranks.own(index_N.split(max(1, min(size, -(-len(index_N) // ranks.count())))))
+
+
 class Method(Protocol):
     """A way to train on a policy's own rollouts."""
 
@@ -164,6 +171,10 @@ class Method(Protocol):
         """The weighted loss of some of an update's rows."""
         ...
 
+    def updated(self) -> None:
+        """Called when the processes have gone through all rows of an update, each through its share."""
+        ...
+
 
 class OnRollouts:
     """What most methods share: one batch of prompts, nothing beside the policy."""
@@ -196,3 +207,6 @@ class OnRollouts:
 
     def in_order(self, rows: Rows) -> Tensor:
         return torch.arange(len(rows.domains), device=rows.rewards_B.device)
+
+    def updated(self) -> None:
+        pass

@@ -19,10 +19,11 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from thicket import ranks
 from thicket.config.distillation import FullVocab, SampledToken, Signal, TopK
 from thicket.config.distillation import Opd as Config
 from thicket.config.stages import Teacher
-from thicket.methods.method import OnRollouts, Passes, Rows, Updated, by_length
+from thicket.methods.method import OnRollouts, Passes, Rows, Updated, by_length, micro_batches
 from thicket.models.head import head_of
 from thicket.models.teachers import Teachers
 from thicket.ops import distillation
@@ -57,8 +58,8 @@ class Opd(OnRollouts):
         super().__init__()
         self.config, self.models = config, models
         self.needs_rewards = config.reward is not None
-        self._noted: set[str] = set()
-        """Domains whose divergences of this update are in the state already."""
+        self._noted: dict[str, float] = {}
+        """Of this update: each domain's divergences, and under `_count` of it the tokens."""
         self.frozen = models.models
         self.teachers = [teacher for teacher in teachers if teacher.weight > 0]
         judged = 1 if config.routing == "all" else len({teacher.domain for teacher in self.teachers})
@@ -106,9 +107,10 @@ class Opd(OnRollouts):
         return rows
 
     def _judged_by(self, name: str, rows: Rows, micro_batch: int) -> Iterator[tuple[Tensor, str]]:
-        """Micro-batches of the rows that a teacher judges, and where its hidden states go."""
+        """Micro-batches of this process's rows that a teacher judges, and where its hidden states go."""
+        own = sorted(row for part in micro_batches(self.in_order(rows), micro_batch) for row in part.tolist())
         for domain in dict.fromkeys(rows.domains):
-            places = [row for row, of in enumerate(rows.domains) if of == domain]
+            places = [row for row in own if rows.domains[row] == domain]
             for heard in (one for one in self.heard(domain) if one.name == name):
                 for start in range(0, len(places), micro_batch):
                     yield torch.tensor(places[start : start + micro_batch], device=rows.rewards_B.device), heard.kept
@@ -122,7 +124,6 @@ class Opd(OnRollouts):
             tokens_D = torch.zeros(len(domains), device=mask_BK.device).index_add(0, of_B, mask_BK.sum(dim=1))
             weights_BK = mask_BK / (len(domains) * tokens_D[of_B].clamp(min=1)).unsqueeze(1)
         factors_D = torch.tensor([self._factor(domain) for domain in domains], device=mask_BK.device)
-        self._noted.clear()
         return weights_BK * factors_D[of_B].unsqueeze(1)
 
     def _factor(self, domain: str) -> float:
@@ -165,9 +166,13 @@ class Opd(OnRollouts):
         for domain in dict.fromkeys(rows.domains):
             of_B = torch.tensor([one == domain for one in rows.domains], device=rows_N.device)
             of_N = of_B[rows_N]
-            total, count = self.state[domain] if domain in self._noted else (0.0, 0.0)
-            self._noted.add(domain)
-            self.state[domain] = [total + float(divergence_N[of_N].sum()), count + float(of_N.sum())]
+            for name, more_N in ((domain, divergence_N[of_N]), (_count(domain), of_N)):
+                self._noted[name] = self._noted.get(name, 0.0) + float(more_N.sum())
+
+    def updated(self) -> None:
+        noted = ranks.summed(self._noted) if self.config.gap is not None else {}
+        self.state |= {name: [noted[name], noted[_count(name)]] for name in noted if _count(name) in noted}
+        self._noted.clear()
 
     def _taught(self, rows: Rows) -> tuple[Tensor, Tensor, list[Teaching]]:
         """Row and column of the response tokens, those of a domain together, and who judges them."""
@@ -187,6 +192,10 @@ class Opd(OnRollouts):
 
     def _head(self, name: str, like: Tensor) -> Head:
         return self.models.head(name, like.device, _precision(like)).tempered(self.config.softmax_temperature)
+
+
+def _count(domain: str) -> str:
+    return f"tokens of {domain}"
 
 
 def _precision(like: Tensor) -> torch.dtype:

@@ -4,12 +4,14 @@ Signal: a verifier's reward at the last token, less what a critic expected. Adva
 batch. Loss: GRPO's clipped objective as a mean over tokens, and beside it the critic's ½(V − R̂)², R̂ = V_old + Â_GAE.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
+from thicket import ranks
 from thicket.config.policy_gradient import Ppo as Config
 from thicket.methods.method import Passes, Rows, TokenLoss, by_length, stacked
 from thicket.methods.policy_gradient import ClippedPolicyGradient, Load
@@ -57,9 +59,13 @@ class Ppo(ClippedPolicyGradient):
     def prepare(self, rows: Rows, micro_batch: int) -> Rows:
         mask_BK = rows.sequences.mask_BK
         index_B = torch.arange(len(rows.sequences), device=mask_BK.device)
+
+        def read(mine: Sequence[Tensor]) -> list[Tensor]:
+            return [ranks.sent(self._values(rows.sequences.rows(part))) for part in mine]
+
         with torch.no_grad():
-            parts = [self._values(rows.sequences.rows(part)) for part in index_B.split(micro_batch)]
-        values_BK = stacked(parts, mask_BK.shape[1]) * mask_BK
+            parts = ranks.spread(index_B.split(micro_batch), read)
+        values_BK = stacked(parts, mask_BK.shape[1]).to(mask_BK.device) * mask_BK
         last_BK = mask_BK * (mask_BK.cumsum(dim=1) == mask_BK.sum(dim=1, keepdim=True))
         rewards_BK = last_BK * rows.rewards_B.unsqueeze(1)
         advantages_BK = generalised_advantages(rewards_BK, values_BK, mask_BK, self.config.discount, self.config.trace)

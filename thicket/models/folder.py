@@ -14,6 +14,7 @@ from torch import Tensor
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GenerationConfig, PreTrainedModel
 from transformers.utils import logging
 
+from thicket import ranks
 from thicket.config.answering import FILE
 from thicket.models.answering import check_own_weights
 from thicket.models.size import active_share, is_expert
@@ -106,8 +107,10 @@ def save_model(
 ) -> None:
     """Writes weights as safetensors, the tokenizer and the generation config; equal models give equal bytes.
 
-    The model stays as it is, in its own type and on its own device.
+    The model stays as it is, in its own type and on its own device. Of several processes the first one writes.
     """
+    if not ranks.first():
+        return
     written = _twin(model, getattr(torch, dtype))
     # Only the ids: sampling settings that came along from elsewhere are not those that thicket trains and scores with.
     written.generation_config = GenerationConfig(

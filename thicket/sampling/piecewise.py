@@ -1,11 +1,12 @@
 """Work without gradients, done piece by piece: on its device, in its precision, and stopped between two pieces."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol, TypeVar
 
 import torch
 from torch import nn
 
+from thicket import ranks
 from thicket.config.run import Trainer
 from thicket.progress import Shown, Teller
 from thicket.signals import Interrupted, sigterm_noted
@@ -23,7 +24,13 @@ class Piecewise(Shown, Protocol[Piece]):
         """What is still to be done."""
         ...
 
-    def work(self, piece: Piece) -> None: ...
+    def work(self, piece: Piece) -> Any:
+        """Does a piece, in one of the processes."""
+        ...
+
+    def take(self, piece: Piece, made: Any) -> None:
+        """Takes in what a piece came to, in all of them."""
+        ...
 
 
 def work_through(work: Piecewise[Any], trainer: Trainer, tell: Teller) -> None:
@@ -42,14 +49,21 @@ def work_through(work: Piecewise[Any], trainer: Trainer, tell: Teller) -> None:
     tell.start(work.share_done)
     try:
         with sigterm_noted() as came, torch.no_grad(), precision:
-            for piece in work.pieces():
-                work.work(piece)
+            pieces = work.pieces()
+            for start in range(0, len(pieces), ranks.count()):
+                together = pieces[start : start + ranks.count()]
+                for piece, made in zip(together, ranks.spread(together, _working(work)), strict=True):
+                    work.take(piece, made)
                 tell(work.share_done, work.figures())
-                if came():
+                if ranks.any_of(came()):
                     raise Interrupted
     finally:
         tell.stop()
         work.model.to(before).train(training)
+
+
+def _working(work: Piecewise[Any]) -> Callable[[Sequence[Any]], list[Any]]:
+    return lambda mine: [work.work(piece) for piece in mine]
 
 
 def device_of(accelerator: str) -> str:

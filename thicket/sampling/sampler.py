@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from thicket import ranks
 from thicket.config import run
 from thicket.models.pooled import Pooled
 from thicket.ops import draws
@@ -72,6 +73,18 @@ class TorchSampler:
         texts, stopped = texts_of(tokens, tokenizer, stop), decoded.stopped_R.tolist()
         responses = map(Response, tokens, log_probs, stopped, texts)
         return [[next(responses) for _ in range(request.responses)] for request in requests]
+
+
+def shared_responses(
+    sampler: Sampler,
+    model: PreTrainedModel | Pooled,
+    tokenizer: Tokenizer,
+    requests: Sequence[Request],
+    decoding: Decoding,
+    stops: tuple[list[int], str | None],
+) -> list[list[Response]]:
+    """The responses to each request, of which each process writes its share. `stops`: as `respond` takes them."""
+    return ranks.spread(requests, lambda mine: sampler.respond(model, tokenizer, mine, decoding, *stops))
 
 
 def _cut(values_RT: Tensor, lengths_R: Tensor) -> list[list[Any]]:

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+from thicket import ranks
 from thicket.config.answering import Answering
 from thicket.config.stages import EvaluateStage
 from thicket.evaluation.cache import ScoreCache
@@ -30,7 +31,7 @@ def evaluate(config: EvaluateStage, places: Places) -> None:
         for domain in config.domains
     ]
     cache = ScoreCache(places.resume.parent / "scores", " ".join(map(weights_hash, weights)), way, config)
-    known = {environment.domain.name: cache.get(environment) for environment in environments}
+    known = ranks.told({environment.domain.name: cache.get(environment) for environment in environments})
     missing = [environment for environment in environments if known[environment.domain.name] is None]
     if missing:
         module = _evaluator(config, weights, way, tokenizer, missing)
@@ -38,7 +39,7 @@ def evaluate(config: EvaluateStage, places: Places) -> None:
             known |= score(module, config.trainer, f"evaluate {config.name}")
         finally:  # what is finished when the run is broken off is not scored again
             for environment in missing:
-                if len(rows := module.scores[environment.domain.name]) == len(environment.items):
+                if ranks.first() and len(rows := module.scores[environment.domain.name]) == len(environment.items):
                     cache.put(environment, rows)
     scores = {name: rows or [] for name, rows in known.items()}
     metrics = summary(scores, config.evaluation, config.seed, way, _flops_a_token(weights))

@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from thicket import ranks
 from thicket.config.fields import Strict
-from thicket.config.loggers import read_loggers
+from thicket.config.loggers import Loggers, read_loggers
 from thicket.training.curves import Row
 from thicket.training.ledger import Ledger
 
@@ -37,7 +38,7 @@ class Places:
         from thicket.engine import Progress
         from thicket.loggers import make_loggers
 
-        chosen = read_loggers(self.root)
+        chosen = read_loggers(self.root) if ranks.first() else Loggers()
         return Progress(title, make_loggers(chosen, self.root, self.resume.name, values.model_dump(mode="json")))
 
 

@@ -4,11 +4,13 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from thicket import ranks
 from thicket.config.named_files import named_files
 from thicket.config.places import ANALYSIS, CURVES, DATA, EVALUATION, METRICS, MODELS, REPORT, RESUME, RUNS
 from thicket.config.stages import (
@@ -27,6 +29,7 @@ from thicket.config.stages import (
 from thicket.signals import die_with_parent
 from thicket.stages.outcome import Outcome, Places
 from thicket.stages.publish import config_hash, locked, whole, write_whole
+from thicket.stages.several import follow_elsewhere, started_elsewhere, together
 
 
 @dataclass(frozen=True)
@@ -62,44 +65,57 @@ def run_stage(root: Path, stage: AnyStage, targets: Targets) -> None:
 
     Raises: ValueError for inputs that are missing or don't fit; Busy; Interrupted.
     """
-    identity = f"{stage.stage}-{stage.name}-{_identity(stage, root)[:16]}"
-    resume = root / RESUME / identity
+    resume = root / RESUME / f"{stage.stage}-{stage.name}-{_identity(stage, root)[:16]}"
+    places = Places(root, root / MODELS, root / DATA, root, resume)
+    follow = partial(_follow, stage, places, targets)
+    if (place := started_elsewhere(stage)) and place.number > 0:
+        follow_elsewhere(stage, place, follow)
+        return
     with locked(
         root / RESUME / f"{targets.artifact.parent.name}-{stage.stage}-{stage.name}.lock", str(targets.artifact)
     ):
-        with whole(
-            targets.artifact, beside=stage.name if isinstance(stage, ReportStage | ClaimsStage) else None
-        ) as out:
-            places = Places(root, root / MODELS, root / DATA, out, resume)
-            if isinstance(stage, DataStage):
-                from thicket.stages.data import make_data
-
-                make_data(stage, out)
-            elif isinstance(stage, EvaluateStage):
-                from thicket.stages.evaluate import evaluate
-
-                evaluate(stage, places)
-            elif isinstance(stage, AnalyzeStage):
-                from thicket.stages.analyze import analyze
-
-                analyze(stage, places)
-            elif isinstance(stage, ClaimsStage):
-                from thicket.reporting.claims.page import build_claims
-
-                build_claims(stage, root, out)
-            elif isinstance(stage, ReportStage):
-                from thicket.reporting.report import build_report
-
-                build_report(stage, root, out)
-            else:
-                _make_model(stage, _maker(stage), places, targets)
+        beside = stage.name if isinstance(stage, ReportStage | ClaimsStage) else None
+        with whole(targets.artifact, beside=beside) as out, together(stage, follow):
+            _work(stage, replace(places, out=out), targets)
         shutil.rmtree(resume, ignore_errors=True)
+
+
+def _follow(stage: AnyStage, places: Places, targets: Targets, scratch: Path) -> None:
+    """What a process does that is not the first of its stage."""
+    _work(stage, replace(places, out=scratch), targets)
+
+
+def _work(stage: AnyStage, places: Places, targets: Targets) -> None:
+    """What a stage is."""
+    if isinstance(stage, DataStage):
+        from thicket.stages.data import make_data
+
+        make_data(stage, places.out)
+    elif isinstance(stage, EvaluateStage):
+        from thicket.stages.evaluate import evaluate
+
+        evaluate(stage, places)
+    elif isinstance(stage, AnalyzeStage):
+        from thicket.stages.analyze import analyze
+
+        analyze(stage, places)
+    elif isinstance(stage, ClaimsStage):
+        from thicket.reporting.claims.page import build_claims
+
+        build_claims(stage, places.root, places.out)
+    elif isinstance(stage, ReportStage):
+        from thicket.reporting.report import build_report
+
+        build_report(stage, places.root, places.out)
+    else:
+        _make_model(stage, _maker(stage), places, targets)
 
 
 def _identity(stage: Stage, root: Path) -> str:
     """Hash of a stage's config and of what it reads: work on another start must not be gone on with.
 
-    Of large files that the config names, their sizes and times stand for their contents.
+    Of large files that the config names, their sizes and times stand for their contents. How many devices share the
+    work does not count: it can be gone on with on another number of them.
     """
     if isinstance(stage, ReportStage | ClaimsStage):
         return config_hash(stage)
@@ -114,7 +130,9 @@ def _identity(stage: Stage, root: Path) -> str:
     splits = [stage.analysis.split] if isinstance(stage, AnalyzeStage) else splits
     read = [root / MODELS / name / "provenance.json" for name in parents]
     read += [root / DATA / domain.name / f"{split}.jsonl" for domain in domains for split in splits]
-    digest = hashlib.sha256(config_hash(stage).encode())
+    trainer = getattr(stage, "trainer", None)
+    alone = stage if trainer is None else stage.model_copy(update={"trainer": trainer.on_one_device})
+    digest = hashlib.sha256(config_hash(alone).encode())
     for path in read:
         digest.update(path.read_bytes() if path.is_file() else b"")
     elsewhere = [Path(one.source) for one in stage.models if one.source] if isinstance(stage, AnalyzeStage) else []
@@ -145,6 +163,8 @@ def _make_model(stage: Stage, make: Callable[[Any, Places], Outcome], places: Pl
 
     started = datetime.now(UTC)
     outcome = make(stage, places)
+    if not ranks.first():
+        return
     made = provenance(stage, outcome, places)
     (places.out / "provenance.json").write_text(json.dumps(made, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     counts = outcome.ledger.counts()

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
+from thicket import ranks
 from thicket.stages.publish import write_whole
 from thicket.stages.selection import Tried
 
@@ -25,6 +26,7 @@ class Trials:
         """What the next candidate came to; it is tried out unless a run before this one did."""
         if len(self.taken) == len(self.known):
             self.known.append(try_out())
-            write_whole(self.path, json.dumps([asdict(one) for one in self.known]))
+            if ranks.first():
+                write_whole(self.path, json.dumps([asdict(one) for one in self.known]))
         self.taken.append(self.known[len(self.taken)])
         return self.taken[-1]

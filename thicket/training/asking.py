@@ -10,7 +10,7 @@ from thicket.sampling.decode import Decoding
 from thicket.sampling.environment import Environment
 from thicket.sampling.prompts import Tokenizer
 from thicket.sampling.rollouts import Request, Response
-from thicket.sampling.sampler import Sampler
+from thicket.sampling.sampler import Sampler, shared_responses
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,8 @@ def answered(
     settings: tuple[float, int, float],
     sampler: Sampler,
 ) -> list[list[Response]]:
-    """Responses to each prompt. What one model answers under one set of rules is decoded together.
+    """Responses to each prompt. What one model answers under one set of rules is decoded together, by each process its
+    share.
 
     `settings`: temperature, top-k and top-p of the draws.
     """
@@ -80,7 +81,7 @@ def answered(
     for writer, rules in dict.fromkeys((one.writer, one.rules) for one in asked):
         places = [place for place, one in enumerate(asked) if (one.writer, one.rules) == (writer, rules)]
         requests = [asked[place].request for place in places]
-        decoding = Decoding(*settings, most=rules.most)
-        made = sampler.respond(model_of(writer), tokenizer, requests, decoding, list(rules.stop_ids), rules.stop)
+        decoding, stops = Decoding(*settings, most=rules.most), (list(rules.stop_ids), rules.stop)
+        made = shared_responses(sampler, model_of(writer), tokenizer, requests, decoding, stops)
         groups |= dict(zip(places, made, strict=True))
     return [groups[place] for place in range(len(asked))]

@@ -5,6 +5,7 @@ from dataclasses import replace
 import torch
 from transformers import PreTrainedModel
 
+from thicket import ranks
 from thicket.config.imitation import Imitation
 from thicket.methods.texts import Text
 from thicket.ops import draws
@@ -75,7 +76,8 @@ class ImitationTraining(Steps):
         self.model.train()
         texts = sorted(texts, key=lambda text: len(text.prompt) + len(text.response))  # little padding in a micro-batch
         count, total = sum(len(text.response) for text in texts), 0.0
-        for part in chunks(len(texts), self.config.micro_batch):
+        size = max(1, min(self.config.micro_batch, -(-len(texts) // ranks.count())))
+        for part in ranks.own(list(chunks(len(texts), size))):
             micro = texts[part]
             batch = sequences([text.prompt for text in micro], [text.response for text in micro], self.device)
             with torch.random.fork_rng(self._generators()):  # Only an adapter's dropout draws from it.
@@ -85,8 +87,9 @@ class ImitationTraining(Steps):
             loss = -(log_probs_BK * batch.mask_BK).sum() / count
             self.manual_backward(loss)
             total += float(loss.detach())
-            self.ledger.trained(int(batch.lengths_B.sum()))
-        return total
+        for part in chunks(len(texts), self.config.micro_batch):
+            self.ledger.trained(sum(len(text.prompt) + len(text.response) for text in texts[part]))
+        return ranks.summed({"loss": total})["loss"]
 
     def _generators(self) -> list[torch.device]:
         return [self.device] if self.device.type == "cuda" else []

@@ -5,6 +5,8 @@ does what an unbroken one does, whatever Lightning's loops think of epochs. An e
 """
 
 import os
+import signal
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -17,6 +19,7 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch.utils.data import DataLoader
 from transformers import PreTrainedModel
 
+from thicket import ranks
 from thicket.config.run import Trainer
 from thicket.engine import Progress, ctrl_c_passes, make_trainer
 from thicket.models.size import active_parameters
@@ -89,11 +92,13 @@ class Steps(pl.LightningModule):
         self.trainer.should_stop = self.share_done >= 1
 
     def update(self, learning_rate: float, clip: float) -> float:
-        """One optimizer step with the gradients that are there, whose norm is clipped for each group of parameters.
+        """One optimizer step with the gradients that are there, of all processes together, whose norm is clipped for
+        each group of parameters.
 
         Returns that norm as it was, of all groups together.
         """
         optimizer: Any = self.optimizers()
+        ranks.sum_gradients([parameter for group in optimizer.param_groups for parameter in group["params"]])
         norms = []
         for group in optimizer.param_groups:
             group["lr"] = learning_rate * group["scale"]
@@ -129,7 +134,27 @@ class Checkpoints(pl.Callback):
     def _save(self, trainer: pl.Trainer) -> None:
         partial = self.folder / f"{CHECKPOINT}.partial"
         trainer.save_checkpoint(partial, weights_only=False)
-        os.replace(partial, self.folder / CHECKPOINT)
+        if ranks.first():
+            os.replace(partial, self.folder / CHECKPOINT)
+
+
+class StopTogether(pl.Callback):
+    """Where there are several processes, SIGTERM on one of them stops all after the same step.
+
+    It takes the place of Lightning's handler, which would have the processes talk to each other in the midst of what
+    they say anyway.
+    """
+
+    def __init__(self) -> None:
+        self.came = threading.Event()
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if ranks.count() > 1:
+            signal.signal(signal.SIGTERM, lambda *_: self.came.set())
+
+    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        if ranks.any_of(self.came.is_set()) and pl_module.share_done < 1:
+            raise SIGTERMException
 
 
 class _Forever:
@@ -154,7 +179,7 @@ def fit(module: Steps, config: Trainer, resume: Path, progress: Progress) -> Non
     """
     resume.mkdir(parents=True, exist_ok=True)
     checkpoint = resume / CHECKPOINT
-    trainer = make_trainer(config, -1, [Checkpoints(resume), progress])
+    trainer = make_trainer(config, -1, [Checkpoints(resume), progress, StopTogether()])
     loader = DataLoader(_Forever(config.checkpoint_every), batch_size=None)  # type: ignore[arg-type]
     with sigterm_noted():
         with ctrl_c_passes(), suppress(SIGTERMException):

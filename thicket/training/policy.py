@@ -14,8 +14,9 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from thicket import ranks
 from thicket.config.on_policy import OnPolicy
-from thicket.methods.method import Method, Rows, stacked
+from thicket.methods.method import Method, Rows, micro_batches, stacked
 from thicket.ops import draws
 from thicket.sampling.prompts import Tokenizer
 from thicket.sampling.reading import target_log_probs, trained_hidden
@@ -31,6 +32,8 @@ from thicket.training.selecting import score as selection_score
 
 ORDER, ROLLOUT = 1, 2
 """Streams of draws that must not meet: the order of prompts, and rollouts."""
+LOSS, COUNT = "loss of a share", "tokens of a share"
+"""What each process adds to an update's figures."""
 
 
 @dataclass(frozen=True)
@@ -150,7 +153,7 @@ class PolicyTraining(Steps):
             here = [(one, group) for one, group in zip(asked, groups, strict=True) if one.arena is arena]
             given = [(response.text, arena.train.items[one.item]) for one, group in here for response in group]
             # An unjudged response counts as wrong; nobody asks.
-            verdicts = arena.train.judge(given) if self.method.needs_rewards else []
+            verdicts = ranks.spread(given, arena.train.judge) if self.method.needs_rewards else []
             self.ledger.judged(verdicts)
             correct = iter([verdict.correct for verdict in verdicts])
             for one, group in here:
@@ -229,22 +232,21 @@ class PolicyTraining(Steps):
 
     @torch.no_grad()
     def _old_log_probs(self, rows: Rows) -> Tensor:
-        parts = []
-        for micro in self._micro_batches(rows):
-            hidden_BKH = trained_hidden(self.model, micro.sequences)
-            parts.append(target_log_probs(self.model, hidden_BKH, micro.sequences, self.config.temperature)[0])
-        self.ledger.forward(int(rows.sequences.lengths_B.sum()))
-        return stacked(parts, rows.sequences.mask_BK.shape[1])
+        def read(part: slice) -> Tensor:
+            micro = rows.sequences.rows(torch.arange(part.start, part.stop, device=self.device))
+            hidden_BKH = trained_hidden(self.model, micro)
+            return ranks.sent(target_log_probs(self.model, hidden_BKH, micro, self.config.temperature)[0])
 
-    def _micro_batches(self, rows: Rows) -> Iterator[Rows]:
-        for part in chunks(len(rows.sequences), self.config.micro_batch):
-            yield rows.rows(torch.arange(part.start, part.stop, device=self.device))
+        parts = list(chunks(len(rows.sequences), self.config.micro_batch))
+        read_BK = ranks.spread(parts, lambda mine: list(map(read, mine)))
+        self.ledger.forward(int(rows.sequences.lengths_B.sum()))
+        return stacked(read_BK, rows.sequences.mask_BK.shape[1]).to(self.device)
 
     def _update(self, rows: Rows, index: int) -> Row:
         """One optimizer step on some rows: gradients of micro-batches add up to that of the whole."""
         weights_BK, order_B = self.method.weights(rows), self.method.in_order(rows)
         total, count, figures = 0.0, 0.0, {}
-        for index_N in order_B.split(self.config.micro_batch):
+        for index_N in micro_batches(order_B, self.config.micro_batch):
             micro = rows.rows(index_N)
             weights_NK = weights_BK[index_N, : len(micro.sequences.positions_K)]
             found = self.method.update(self.model, micro, weights_NK)
@@ -253,6 +255,9 @@ class PolicyTraining(Steps):
             count += float(found.mask_BK.sum())
             for name, value_BK in found.figures.items():
                 figures[name] = figures.get(name, 0.0) + float((value_BK * found.mask_BK).sum())
+        self.method.updated()
+        figures = ranks.summed({**figures, LOSS: total, COUNT: count})
+        total, count = figures.pop(LOSS), figures.pop(COUNT)
         trained = int(rows.sequences.lengths_B.sum())
         passes = self.method.passes
         self.ledger.trained(trained, 1 + passes.trained)

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from thicket import ranks
 from thicket.config.base import PretrainedBase
 from thicket.domains.corpus import Document, documents
 from thicket.sampling.prompts import Tokenizer
@@ -30,15 +31,24 @@ class Pretraining(Steps):
         config = self.config
         written = documents(config.corpus, self.seed, self.step, config.batch)
         ids_BL, weights_BL, tokens = encode(self.tokenizer, written, config.corpus.question_weight)
-        ids_BL, weights_BL = ids_BL.to(self.device), weights_BL.to(self.device)
-        logits_BLV = self.model(input_ids=ids_BL[:, :-1], use_cache=False).logits
-        loss_N = torch.nn.functional.cross_entropy(logits_BLV.flatten(0, 1), ids_BL[:, 1:].flatten(), reduction="none")
-        weights_N = weights_BL[:, 1:].flatten()
-        loss = (loss_N * weights_N).sum() / weights_N.sum()
-        self.manual_backward(loss)
+        loss = self.gradients(ids_BL.to(self.device), weights_BL.to(self.device))
         self.ledger.trained(tokens)
         self.update(learning_rate(config.optimizer, self.step, config.steps), config.optimizer.clip)
-        return {"step": self.step + 1, "flops": self.ledger.flops, "loss": float(loss.detach())}
+        return {"step": self.step + 1, "flops": self.ledger.flops, "loss": loss}
+
+    def gradients(self, ids_BL: Tensor, weights_BL: Tensor) -> float:
+        """Adds up the gradients of the mean over all documents, of which each process reads its share; the loss."""
+        total, loss = weights_BL[:, 1:].flatten().sum(), 0.0
+        if mine := ranks.own(range(len(ids_BL))):
+            if len(mine) < len(ids_BL):
+                ids_BL, weights_BL = ids_BL[mine], weights_BL[mine]
+            logits_BLV = self.model(input_ids=ids_BL[:, :-1], use_cache=False).logits
+            targets_N, weights_N = ids_BL[:, 1:].flatten(), weights_BL[:, 1:].flatten()
+            loss_N = torch.nn.functional.cross_entropy(logits_BLV.flatten(0, 1), targets_N, reduction="none")
+            share = (loss_N * weights_N).sum() / total
+            self.manual_backward(share)
+            loss = float(share.detach())
+        return ranks.summed({"loss": loss})["loss"]
 
 
 def encode(tokenizer: Tokenizer, written: list[Document], question_weight: float) -> tuple[Tensor, Tensor, int]:

@@ -13,6 +13,7 @@ from typing import Any
 
 from transformers import PreTrainedModel
 
+from thicket import ranks
 from thicket.config.answering import Perturbation
 from thicket.config.imitation import Sampled
 from thicket.config.run import Trainer
@@ -109,15 +110,18 @@ class Sampling:
         """Made with the first piece of the work: its copy of the weights lies where the model does by then."""
         return Neighbourhood(self.model) if self.members else None
 
-    def work(self, piece: tuple[int, list[int]]) -> None:
+    def work(self, piece: tuple[int, list[int]]) -> list[Record]:
         started = time.monotonic()
         member, places = piece
         groups = self._answer(member, places)
         seconds = (time.monotonic() - started) / len(places)
         items = self.environment.items
-        records = [Record(items[place].id, member, group, seconds) for place, group in zip(places, groups, strict=True)]
-        write_records(self.folder, records)
-        self._take(records)
+        return [Record(items[place].id, member, group, seconds) for place, group in zip(places, groups, strict=True)]
+
+    def take(self, piece: tuple[int, list[int]], made: list[Record]) -> None:
+        if ranks.first():
+            write_records(self.folder, made)
+        self._take(made)
 
     def _answer(self, member: int, places: list[int]) -> list[list[Sample]]:
         environment, config, domain = self.environment, self.config, self.environment.domain
@@ -183,4 +187,4 @@ def sample(module: Sampling, config: Trainer, tell: Teller) -> None:
     """Samples what the folder does not hold yet. Raises: Interrupted where SIGTERM came first; KeyboardInterrupt."""
     if module.pieces():
         work_through(module, config, tell)
-        del module.neighbourhood  # a copy of the weights, which training has no use for
+        module.__dict__.pop("neighbourhood", None)  # a copy of the weights, which training has no use for

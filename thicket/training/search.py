@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from transformers import PreTrainedModel
 
+from thicket import ranks
 from thicket.config.search import Perturbed
 from thicket.methods.search import SearchMethod
 from thicket.models.perturb import Neighbourhood
@@ -75,17 +76,24 @@ class SearchTraining(Steps):
             self.moved = True
 
     def _score_block(self) -> dict[int, Scored]:
-        """The scores of up to M candidates around one centre, this step's among them, by number.
+        """The scores of up to M candidates around one centre, this step's among them, by number; where there are
+        several processes, of a block of them for each.
 
         A resumed run scores the very block again that an unbroken one scored: its rounding may depend on the company.
         """
         count, population = self._together(), self.method.population
         first = self.step - self.step % population
         block = first + (self.step - first) // count * count
-        numbers = range(block, min(block + count, first + population))
+        starts = [block + place * count for place in range(ranks.count())]
+        blocks = [range(start, min(start + count, first + population)) for start in starts]
+        found = ranks.spread([numbers for numbers in blocks if numbers], lambda mine: list(map(self._scored, mine)))
+        return {number: scored for scores in found for number, scored in scores.items()}
+
+    def _scored(self, numbers: range) -> dict[int, Scored]:
         directions = [self.method.direction(number) for number in numbers]
         assert self._neighbourhood is not None
-        around = self._neighbourhood.at(*directions) if count == 1 else stacked(self.model, directions)
+        alone = self._together() == 1
+        around = self._neighbourhood.at(*directions) if alone else stacked(self.model, directions)
         with around:
             return dict(zip(numbers, self.scorer.score(self.model, len(directions)), strict=True))
 

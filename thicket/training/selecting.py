@@ -4,12 +4,13 @@ from collections.abc import Sequence
 
 from transformers import PreTrainedModel
 
+from thicket import ranks
 from thicket.ops import draws
 from thicket.sampling.decode import Decoding
 from thicket.sampling.environment import Environment
 from thicket.sampling.prompts import Tokenizer
 from thicket.sampling.rollouts import Request
-from thicket.sampling.sampler import Sampler
+from thicket.sampling.sampler import Sampler, shared_responses
 
 SELECTION = 3
 """Stream of draws, apart from those of a training's order and samples."""
@@ -36,10 +37,11 @@ def score(
         ]
         domain = environment.domain
         decoding = Decoding(temperature, most=domain.window.response)
-        groups = sampler.respond(model, tokenizer, requests, decoding, environment.stop_ids, domain.stop)
+        stops = environment.stop_ids, domain.stop
+        groups = shared_responses(sampler, model, tokenizer, requests, decoding, stops)
         answered = [
             (response.text, item) for item, group in zip(environment.items, groups, strict=True) for response in group
         ]
-        verdicts = environment.judge(answered)
+        verdicts = ranks.spread(answered, environment.judge)
         shares.append(sum(verdict.correct for verdict in verdicts) / len(verdicts))
     return sum(shares) / len(shares)

@@ -1,0 +1,208 @@
+"""The processes of a stage, one for each device: which of them this one is, and what they do together.
+
+All of them run the whole stage and hold the same weights; what is costly is dealt to them, and what they make of it is
+handed round, so that each goes on with all of it. Draws are keyed by what is drawn and never by who draws, so a result
+does not depend on how many processes there are, beyond the rounding of sums that are taken in another order.
+
+One process alone is the first of one: everything here is then what it would be without this module.
+"""
+
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Item = TypeVar("Item")
+Made = TypeVar("Made")
+
+LONGEST_WAIT = timedelta(days=1)
+"""For the others, who may have longer responses to write. A process that is gone is noticed otherwise."""
+BUCKET = 2**26
+"""Bytes of gradients that are summed at once: a copy of so many is in memory."""
+
+
+@dataclass(frozen=True)
+class Rank:
+    """One of the processes."""
+
+    number: int = 0
+    count: int = 1
+    local: int = 0
+    """Its number on its machine, which is that of its GPU."""
+
+
+_own = Rank()
+_within_share = False
+
+
+def number() -> int:
+    """Of this process, from 0."""
+    return _own.number
+
+
+def local() -> int:
+    """The number of this process's GPU on its machine."""
+    return _own.local
+
+
+def count() -> int:
+    """Processes that there are."""
+    return _own.count
+
+
+def first() -> bool:
+    """Whether this is the process that writes and says how far the work is."""
+    return _own.number == 0
+
+
+@contextmanager
+def joined(rank: Rank, gpu: bool, meet: str = "env://") -> Iterator[None]:
+    """Within the block this process is one of several. `meet`: where they find each other, as torch takes it.
+
+    Raises: ValueError where the machine has fewer GPUs than processes.
+    """
+    global _own
+    import torch
+    from torch import distributed
+
+    if gpu:
+        if rank.local >= torch.cuda.device_count():
+            raise ValueError(f"trainer.devices = {rank.count}: torch sees {torch.cuda.device_count()} on this machine")
+        torch.cuda.set_device(rank.local)
+    threads, hook = torch.get_num_threads(), sys.excepthook
+    torch.set_num_threads(max(1, threads // rank.count))
+    distributed.init_process_group(
+        "cpu:gloo,cuda:nccl" if gpu else "gloo",
+        init_method=meet,
+        rank=rank.number,
+        world_size=rank.count,
+        timeout=LONGEST_WAIT,
+    )
+    _own = rank
+    try:
+        yield
+    finally:
+        _own = Rank()
+        torch.set_num_threads(threads)
+        sys.excepthook = hook  # torch's names the process before each line
+        distributed.destroy_process_group()
+
+
+def given() -> Rank | None:
+    """This process's place among those that torchrun or Slurm's srun has started, if one of them has."""
+    for names in (("RANK", "WORLD_SIZE", "LOCAL_RANK"), ("SLURM_PROCID", "SLURM_STEP_NUM_TASKS", "SLURM_LOCALID")):
+        place = [os.environ.get(name, "") for name in names]
+        if all(map(str.isdecimal, place)) and int(place[1]) > 1:
+            return Rank(int(place[0]), int(place[1]), int(place[2]))
+    return None
+
+
+# -- Work that is dealt out --------------------------------------------------------------------------------------------
+
+
+def own(items: Sequence[Item]) -> list[Item]:
+    """This process's share. It goes back and forth (0 1 1 0 0 1 …): of what is sorted by length, all get as much."""
+    turns = [*range(_own.count), *reversed(range(_own.count))]
+    return [item for place, item in enumerate(items) if _alone() or turns[place % len(turns)] == _own.number]
+
+
+def spread(items: Sequence[Item], work: Callable[[Sequence[Item]], Sequence[Made]]) -> list[Made]:
+    """`work(items)`, each process doing its share; what is made of all of them, in order, in every process.
+
+    Work within a share is a process's own: what would be dealt out there is not.
+    """
+    global _within_share
+    if _alone():
+        return list(work(items))
+    mine = own(range(len(items)))
+    _within_share = True
+    try:
+        made = work([items[place] for place in mine]) if mine else []
+    finally:
+        _within_share = False
+    of_place = {place: one for share in _gathered(list(zip(mine, made, strict=True))) for place, one in share}
+    return [of_place[place] for place in range(len(items))]
+
+
+def sent(tensor: "Tensor") -> "Tensor":
+    """A tensor as it can be handed round: from a GPU's memory it is fetched."""
+    return tensor if _own.count == 1 else tensor.cpu()
+
+
+def _alone() -> bool:
+    return _own.count == 1 or _within_share
+
+
+def _gathered(value: Any) -> list[Any]:
+    """Every process's value, in their order."""
+    from torch import distributed
+
+    values: list[Any] = [None] * _own.count
+    distributed.all_gather_object(values, value)
+    return values
+
+
+def told(value: Made) -> Made:
+    """The first process's value, in all of them: of what they might see differently, as the files that are there."""
+    return value if _alone() else _gathered(value if first() else None)[0]
+
+
+def any_of(flag: bool) -> bool:
+    """Whether it is so in one of the processes at least."""
+    return flag if _alone() else any(_gathered(flag))
+
+
+def summed(figures: Mapping[str, float]) -> dict[str, float]:
+    """Figures that each process has of its share, added up."""
+    if _alone():
+        return dict(figures)
+    total: dict[str, float] = {}
+    for share in _gathered(dict(figures)):
+        for name, value in share.items():
+            total[name] = total.get(name, 0.0) + value
+    return total
+
+
+def sum_gradients(parameters: Sequence["Tensor"]) -> None:
+    """Adds up the gradients of all processes in each of them; a parameter that has one in none keeps none.
+
+    Once an update, not at each backward pass: processes may have unequal numbers of micro-batches.
+    """
+    if _alone():
+        return
+    import torch
+    from torch import distributed
+
+    has = torch.tensor([parameter.grad is not None for parameter in parameters], dtype=torch.int32)
+    distributed.all_reduce(has, distributed.ReduceOp.MAX)
+    gradients: list[Tensor] = []
+    for parameter, somewhere in zip(parameters, has.tolist(), strict=True):
+        if somewhere:
+            if parameter.grad is None:
+                parameter.grad = torch.zeros_like(parameter)
+            gradients.append(parameter.grad)
+    for bucket in _buckets(gradients):
+        flat = torch.cat([gradient.reshape(-1) for gradient in bucket])
+        distributed.all_reduce(flat)
+        parts = flat.split([gradient.numel() for gradient in bucket])
+        for gradient, part in zip(bucket, parts, strict=True):
+            gradient.copy_(part.view_as(gradient))
+
+
+def _buckets(gradients: Sequence["Tensor"]) -> Iterator[list["Tensor"]]:
+    """Runs of gradients of one type."""
+    bucket: list[Tensor] = []
+    for gradient in gradients:
+        size = sum(one.numel() * one.element_size() for one in [*bucket, gradient])
+        if bucket and (size > BUCKET or gradient.dtype != bucket[0].dtype):
+            yield bucket
+            bucket = []
+        bucket.append(gradient)
+    if bucket:
+        yield bucket
