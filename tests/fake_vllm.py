@@ -18,7 +18,7 @@ from transformers import AutoConfig, AutoModelForCausalLM
 from thicket.models.characters import character_tokenizer
 from thicket.sampling.decode import Decoding
 from thicket.sampling.rollouts import Request, Response
-from thicket.sampling.sampler import TorchSampler, _made
+from thicket.sampling.sampler import TorchSampler, _engine
 
 TOKENIZER: Any = character_tokenizer()
 
@@ -113,11 +113,11 @@ def installed() -> Iterator[Engines]:
     module.LLM, module.SamplingParams = engines.start, dict  # type: ignore[attr-defined]
     before = sys.modules.get("vllm")
     sys.modules["vllm"] = module
-    _made.cache_clear()
+    _engine.cache_clear()
     try:
         yield engines
     finally:
-        _made.cache_clear()
+        _engine.cache_clear()
         del sys.modules["vllm"]
         if before is not None:
             sys.modules["vllm"] = before

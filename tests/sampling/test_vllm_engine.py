@@ -13,9 +13,10 @@ from transformers import Qwen2MoeConfig, Qwen2MoeForCausalLM
 from thicket.config.base import Optimizer
 from thicket.config.on_policy import Lora
 from thicket.config.run import VllmSampling
+from thicket.models.fingerprint import fingerprint
 from thicket.models.lora import adapt
 from thicket.models.perturb import Direction, Neighbourhood
-from thicket.sampling.vllm_engine import Engine, as_in_files, fingerprint
+from thicket.sampling.vllm_engine import Engine, as_in_files
 from thicket.training.optimizer import adamw
 
 IDS = torch.tensor([[1, 5, 6, 7]])

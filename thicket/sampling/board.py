@@ -5,7 +5,7 @@ replay launches its hundreds of kernels as one. Legend: R rows, S slots, W longe
 for what slots without a row have to say, N slots that change at once, U prompts, P tokens of the longest.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from thicket.models.products import precision
+from thicket.sampling.rollouts import Part
 from thicket.sampling.slots import Reader
 
 
@@ -97,20 +98,41 @@ class Board:
         for one in (self.tokens_RW, self.log_probs_RW, self.lengths_R, self.stopped_R, self.rows_S, self.at_S):
             one.zero_()
 
+    def put_back(self, begun: Mapping[int, Part]) -> None:
+        """Rows of which there is something already."""
+        for row, part in begun.items():
+            count = len(part.tokens)
+            self.tokens_RW[row, :count] = torch.tensor(part.tokens, device=self.device)
+            self.log_probs_RW[row, :count] = torch.tensor(part.log_probs, device=self.device)
+            self.lengths_R[row] = count
+
+    def parts(self, rows: list[int], first: list[int]) -> list[Part]:
+        """What has been written of these rows from a place of each on."""
+        rows_N, first_N = torch.tensor([rows, first], device=self.device)
+        count_N = self.lengths_R[rows_N] - first_N
+        place_T = torch.arange(int(count_N.max()), device=self.device)
+        at_NT = (first_N.unsqueeze(1) + place_T).clamp(max=self.size.response), rows_N.unsqueeze(1)
+        tokens, log_probs = (table_RW[at_NT[1], at_NT[0]].tolist() for table_RW in (self.tokens_RW, self.log_probs_RW))
+        counts, stopped = count_N.tolist(), self.stopped_R[rows_N].tolist()
+        return [
+            Part(row, first[n], tokens[n][: counts[n]], log_probs[n][: counts[n]], bool(stopped[n]))
+            for n, row in enumerate(rows)
+        ]
+
     @property
     def used_S(self) -> Tensor:
         """Whether a slot has a row to write."""
         return self.step_S < self.most
 
     def begin(self, ids_UP: Tensor, lengths_U: Tensor, slots_N: Tensor, rows_N: Tensor, prompts_N: Tensor) -> None:
-        """These slots begin with these rows, each after its prompt."""
+        """These slots begin with these rows, each after its prompt and what there is of its response."""
         logits = []
         for reader in self.readers:
             logits_UV, cache = reader.read_prompts(ids_UP, lengths_U)
             reader.store(cache, slots_N, prompts_N)
             logits.append(logits_UV[prompts_N])
         self.rows_S[slots_N], self.at_S[slots_N] = rows_N, lengths_U[prompts_N]
-        turn = Turn(rows_N, torch.zeros_like(rows_N), self.keys_R[rows_N])
+        turn = Turn(rows_N, self.lengths_R[rows_N], self.keys_R[rows_N])
         self.tokens_S[slots_N], self.step_S[slots_N] = self._chosen(logits, turn)
 
     def step(self, reach: int) -> None:

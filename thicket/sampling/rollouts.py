@@ -34,6 +34,20 @@ class Response:
 
 
 @dataclass(frozen=True)
+class Part:
+    """Tokens of a response that follow one another."""
+
+    row: int
+    """Which response it is a part of, among those that are written together."""
+    first: int
+    """The place of its first token in the response."""
+    tokens: list[int]
+    log_probs: list[float]
+    stopped: bool
+    """Whether a stop token ends it, and so the response."""
+
+
+@dataclass(frozen=True)
 class Sequences:
     """Prompts with their responses, right-padded: under a causal mask no other mask is needed.
 

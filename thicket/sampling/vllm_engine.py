@@ -9,20 +9,18 @@ from importlib import import_module
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 from transformers.core_model_loading import revert_weight_conversion
 
 from thicket.config.run import VllmSampling
+from thicket.models.fingerprint import fingerprint
 from thicket.models.head import plain
 from thicket.models.lora import merged
 
 UNREAD = {"_name_or_path", "architectures", "dtype", "transformers_version", "use_cache"}
 UNREAD |= {"bos_token_id", "eos_token_id", "pad_token_id"}
 """Of a model's config: what changes no logits."""
-WORDS = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
-"""Bytes of a number → whole numbers of that width."""
 
 
 class Engine:
@@ -59,18 +57,6 @@ class Engine:
         self._held = None  # Should it break off, nobody knows what the engine has.
         weights = iter(as_in_files(model).items())
         self._llm.collective_rpc("reload_weights", kwargs={"weights_iterator": weights})
-
-
-def fingerprint(model: Any) -> tuple[list[int], list[str]]:
-    """What tells weights from others: the sum of each tensor's bits, a whole number, and the adapters at work.
-
-    One pass over memory. torch counts writes in place too, but not those of a fused optimizer, which is what we train
-    with.
-    """
-    tensors = [*model.parameters(), *model.buffers()]
-    sums = [tensor.detach().view(WORDS[tensor.element_size()]).sum(dtype=torch.int64) for tensor in tensors]
-    adapters = list(model.active_adapters) if hasattr(model, "merge_and_unload") else []
-    return torch.stack(sums).tolist(), adapters
 
 
 def as_in_files(model: PreTrainedModel) -> dict[str, Tensor]:

@@ -15,6 +15,7 @@ from thicket.models.folder import active_parameter_count, load_model, load_token
 from thicket.models.pooled import Pooled
 from thicket.sampling.environment import Environment, load_environment
 from thicket.sampling.prompts import Tokenizer
+from thicket.sampling.rollout_log import RolloutLog
 from thicket.sampling.sampler import sampler_of
 from thicket.stages.outcome import Places
 from thicket.training.ledger import Ledger
@@ -34,7 +35,7 @@ def evaluate(config: EvaluateStage, places: Places) -> None:
     known = ranks.told({environment.domain.name: cache.get(environment) for environment in environments})
     missing = [environment for environment in environments if known[environment.domain.name] is None]
     if missing:
-        module = _evaluator(config, weights, way, tokenizer, missing)
+        module = _evaluator(config, weights, way, tokenizer, missing, places.resume)
         try:
             known |= score(module, config.trainer, f"evaluate {config.name}")
         finally:  # what is finished when the run is broken off is not scored again
@@ -52,11 +53,17 @@ def evaluate(config: EvaluateStage, places: Places) -> None:
 
 
 def _evaluator(
-    config: EvaluateStage, weights: list[Path], way: Way, tokenizer: Tokenizer, environments: list[Environment]
+    config: EvaluateStage,
+    weights: list[Path],
+    way: Way,
+    tokenizer: Tokenizer,
+    environments: list[Environment],
+    resume: Path,
 ) -> Evaluator:
     models, samples = [load_model(folder) for folder in weights], config.evaluation.samples
     model = Pooled(models, way.shares, len(tokenizer)) if way.shares else models[0]
-    return Evaluator(model, tokenizer, environments, way, samples, True, config.seed, sampler_of(config.sampler))
+    sampler = sampler_of(config.sampler, RolloutLog(resume))
+    return Evaluator(model, tokenizer, environments, way, samples, True, config.seed, sampler)
 
 
 def _flops_a_token(weights: list[Path]) -> float:

@@ -20,6 +20,7 @@ from thicket.progress import Teller
 from thicket.sampling.environment import Environment, load_environment
 from thicket.sampling.judging import with_judge
 from thicket.sampling.prompts import Tokenizer
+from thicket.sampling.rollout_log import RolloutLog
 from thicket.sampling.sampler import sampler_of
 from thicket.stages.outcome import Outcome, Places
 from thicket.training.imitation import ImitationTraining
@@ -116,8 +117,9 @@ def sampled(
     folder: Path,
 ) -> Sampling:
     """Samples of a model, which `folder` keeps as they come."""
-    seed, sampler, members = config.seed, sampler_of(config.sampler), author.answering.members
-    module = Sampling(author.model, author.tokenizer, asked, members, method, judged, seed, sampler, folder)
+    seed, log, members = config.seed, RolloutLog(folder), author.answering.members
+    sampler = sampler_of(config.sampler, log)
+    module = Sampling(author.model, author.tokenizer, asked, members, method, judged, seed, sampler, folder, log.clear)
     sample(module, config.trainer, Teller(f"{config.stage} {config.name}"))
     return module
 

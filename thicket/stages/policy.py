@@ -13,6 +13,7 @@ from thicket.models.folder import load_model, load_tokenizer, save_model
 from thicket.models.lora import ADAPTER, adapt, merged, save_adapter
 from thicket.sampling.environment import Environment, load_environment
 from thicket.sampling.judging import with_judge
+from thicket.sampling.rollout_log import RolloutLog
 from thicket.sampling.sampler import sampler_of
 from thicket.stages.outcome import Outcome, Places
 from thicket.training.asking import Arena
@@ -33,7 +34,8 @@ def train_policy(
     teachers: tuple[str, ...] = (),
 ) -> Outcome:
     """Trains the stage's base on the domains and writes the result."""
-    title, start, seed, sampler = f"{stage.stage} {stage.name}", stage.base, stage.seed, sampler_of(stage.sampler)
+    title, start, seed, log = f"{stage.stage} {stage.name}", stage.base, stage.seed, RolloutLog(places.resume)
+    sampler = sampler_of(stage.sampler, log)
     folder = places.models / start
     model, tokenizer = load_model(folder), load_tokenizer(folder)
     method = make_method(lambda: load_model(folder))
@@ -45,7 +47,7 @@ def train_policy(
 
     arenas = [Arena(domain, environment(domain, "train"), environment(domain, "selection")) for domain in domains]
     module = PolicyTraining(policy, tokenizer, arenas, config, method, budget, seed, sampler)
-    fit(module, stage.trainer, places.resume, places.progress(title, stage))
+    fit(module, stage.trainer, places.resume, places.progress(title, stage), log.clear)
     selection = module.finish()
     save_adapter(module.model, start, places.out / ADAPTER)
     save_model(merged(module.model), tokenizer, places.out)

@@ -8,7 +8,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -120,8 +120,9 @@ class Steps(pl.LightningModule):
 class Checkpoints(pl.Callback):
     """Writes the resume checkpoint at the end of each epoch, and when SIGTERM asks to stop."""
 
-    def __init__(self, folder: Path):
-        self.folder = folder
+    def __init__(self, folder: Path, saved: Callable[[], None]):
+        """`saved` is called after each."""
+        self.folder, self.saved = folder, saved
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._save(trainer)
@@ -136,6 +137,7 @@ class Checkpoints(pl.Callback):
         trainer.save_checkpoint(partial, weights_only=False)
         if ranks.first():
             os.replace(partial, self.folder / CHECKPOINT)
+        self.saved()
 
 
 class StopTogether(pl.Callback):
@@ -172,14 +174,16 @@ class _Forever:
         return index
 
 
-def fit(module: Steps, config: Trainer, resume: Path, progress: Progress) -> None:
-    """Trains to the end, from the resume folder's checkpoint where there is one.
+def fit(
+    module: Steps, config: Trainer, resume: Path, progress: Progress, saved: Callable[[], None] = lambda: None
+) -> None:
+    """Trains to the end, from the resume folder's checkpoint where there is one; `saved` is called after each.
 
     Raises: Interrupted where SIGTERM came first (the step that was on its way is finished); KeyboardInterrupt.
     """
     resume.mkdir(parents=True, exist_ok=True)
     checkpoint = resume / CHECKPOINT
-    trainer = make_trainer(config, -1, [Checkpoints(resume), progress, StopTogether()])
+    trainer = make_trainer(config, -1, [Checkpoints(resume, saved), progress, StopTogether()])
     loader = DataLoader(_Forever(config.checkpoint_every), batch_size=None)  # type: ignore[arg-type]
     with sigterm_noted():
         with ctrl_c_passes(), suppress(SIGTERMException):

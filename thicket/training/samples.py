@@ -5,7 +5,7 @@ item and member alone: which pieces there were changes nothing.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from functools import cached_property
 from pathlib import Path
@@ -50,14 +50,16 @@ class Sampling:
         seed: int,
         sampler: Sampler,
         folder: Path,
+        saved: Callable[[], None] = lambda: None,
     ):
-        """`members` are perturbations of the model that answer in its place; `folder` keeps what is written.
+        """`members` are perturbations of the model that answer in its place; `folder` keeps what is written; `saved` is
+        called after each piece.
 
         Raises: ValueError where those in the folder cost the budget.
         """
         self.model, self.tokenizer, self.environment, self.members = model, tokenizer, environment, members
         self.config, self.judged, self.seed = config, judged, seed
-        self.sampler, self.folder = sampler, folder
+        self.sampler, self.folder, self.saved = sampler, folder, saved
         voices = max(1, len(members))
         assert config.temperature > 0 or config.samples <= voices, "greedy samples of one model are equal"
         self.lengths = {item.id: len(ids) for item, ids in zip(environment.items, environment.prompts, strict=True)}
@@ -121,6 +123,7 @@ class Sampling:
     def take(self, piece: tuple[int, list[int]], made: list[Record]) -> None:
         if ranks.first():
             write_records(self.folder, made)
+        self.saved()
         self._take(made)
 
     def _answer(self, member: int, places: list[int]) -> list[list[Sample]]:
