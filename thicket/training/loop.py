@@ -7,8 +7,9 @@ does what an unbroken one does, whatever Lightning's loops think of epochs. An e
 import os
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import lightning.pytorch as pl
@@ -145,10 +146,21 @@ def fit(module: Steps, config: Trainer, resume: Path, progress: Progress) -> Non
     trainer = make_trainer(config, -1, [Checkpoints(resume), progress])
     loader = DataLoader(_Forever(config.checkpoint_every), batch_size=None)  # type: ignore[arg-type]
     with sigterm_noted():
-        with ctrl_c_passes(), suppress(SIGTERMException):
-            trainer.fit(module, loader, ckpt_path=checkpoint if checkpoint.is_file() else None)
+        with ctrl_c_passes(), suppress(SIGTERMException), _plain_data(checkpoint):
+            # Tensors and plain values alone, so that nothing in the file can name code to run.
+            trainer.fit(module, loader, ckpt_path=checkpoint if checkpoint.is_file() else None, weights_only=True)
         if module.share_done < 1:
             raise Interrupted
+
+
+@contextmanager
+def _plain_data(checkpoint: Path) -> Iterator[None]:
+    """Raises: ValueError where the checkpoint holds more than tensors and plain values."""
+    try:
+        yield
+    except UnpicklingError as error:
+        wrong = "holds more than tensors and plain values, or is broken; delete it, and the training begins anew"
+        raise ValueError(f"{checkpoint}: {wrong} ({str(error).splitlines()[0]})") from error
 
 
 def chunks(total: int, size: int) -> Iterator[slice]:
