@@ -61,7 +61,7 @@ HOSTILE = {
     "within-itself": ("a: &a [*a]", r"file\.yaml: a value holds itself, by an alias"),
     "merged-into-itself": ("a: &a {<<: *a}", r"file\.yaml: a value holds itself, by an alias"),
     "deep-list": ("a: " + "[" * 20_000, r"file\.yaml:1: not YAML: exceeded maximum nesting depth"),
-    "deep-map": ("\n".join(" " * level + "a:" for level in range(200)), r"file\.yaml:51: a\.a\.a"),
+    "deep-map": ("\n".join(" " * level + "a:" for level in range(200)), r"file\.yaml:52: a\.a\.a"),
     "code": (
         "a: 1\nb: !!python/object/apply:os.system [touch made]",
         r"file\.yaml:2: not YAML: could not determine a con",

@@ -92,11 +92,20 @@ class Runs:
 @pytest.mark.parametrize(
     ("values", "wrong"),
     [
-        ({"private_test_cases": base64.b64encode(zlib.compress(pickle.dumps(Runs()))).decode()}, "a pickle of more than a text: it has the operation"),
+        (
+            {"private_test_cases": base64.b64encode(zlib.compress(pickle.dumps(Runs()))).decode()},
+            "a pickle of more than a text: it has the operation",
+        ),
         ({"private_test_cases": base64.b64encode(zlib.compress(b"")).decode()}, "pickle exhausted"),
-        ({"private_test_cases": base64.b64encode(zlib.compress(pickle.dumps(["[]"]))).decode()}, "operation EMPTY_LIST"),
+        (
+            {"private_test_cases": base64.b64encode(zlib.compress(pickle.dumps(["[]"]))).decode()},
+            "operation EMPTY_LIST",
+        ),
         ({"private_test_cases": base64.b64encode(zlib.compress(b"x" * 999)[:-9]).decode()}, "they break off"),
-        ({"private_test_cases": base64.b64encode(zlib.compress(bytes(1 << 16))).decode()}, "inflate to more than 32768"),
+        (
+            {"private_test_cases": base64.b64encode(zlib.compress(bytes(1 << 16))).decode()},
+            "inflate to more than 32768",
+        ),
         ({"private_test_cases": "[" * 100_000}, "RecursionError"),
         ({"private_test_cases": "no base 64"}, "its tests can't be read"),
         ({"private_test_cases": base64.b64encode(b"x").decode()}, "its tests can't be read: "),

@@ -57,7 +57,9 @@ def test_unreachable_hub(tmp_path: Path, monkeypatch):
         raise OSError("We couldn't connect to the hub\nto load the files, and couldn't find them in the cached files.")
 
     monkeypatch.setattr(elsewhere, "snapshot_download", download)
-    expected = rf"someone/some-model@{REVISION}: no folder here, and the hub's .* be loaded: We couldn't connect .* files\."
+    expected = (
+        rf"someone/some-model@{REVISION}: no folder here, and the hub's .* be loaded: We couldn't connect .* files\."
+    )
     with pytest.raises(ValueError, match=expected):
         load_elsewhere(hub_base(), tmp_path)
 

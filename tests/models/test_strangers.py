@@ -40,7 +40,9 @@ def test_nobody_is_asked_whether_code_may_run(toy_folder: Path, monkeypatch: pyt
     write(toy_folder, "own.py", RUNS)
     edit(toy_folder, "config.json", model_type="own", auto_map={"AutoConfig": "own.C", "AutoModelForCausalLM": "own.M"})
     for load in (load_model, model_config, active_parameter_count):
-        with pytest.raises(ValueError, match="can't be loaded: it comes with code of its own, and thicket runs no code"):
+        with pytest.raises(
+            ValueError, match="can't be loaded: it comes with code of its own, and thicket runs no code"
+        ):
             load(toy_folder)
 
 
@@ -87,7 +89,9 @@ def test_an_index_names_safetensors_of_the_folder_alone(toy_folder: Path, name: 
     save_file(weights, toy_folder.parent / "stranger.safetensors", {"format": "pt"})
     torch.save(weights, toy_folder / "pytorch_model.bin")
     write(toy_folder, "model.safetensors.index.json", {"metadata": {}, "weight_map": dict.fromkeys(weights, name)})
-    with pytest.raises(ValueError, match=r"index\.json: names the file '.*', which is not a \*\.safetensors file of th"):
+    with pytest.raises(
+        ValueError, match=r"index\.json: names the file '.*', which is not a \*\.safetensors file of th"
+    ):
         load_model(toy_folder)
 
 
