@@ -13,7 +13,7 @@ from typing import Any
 
 from thicket.config.overrides import COMMAND_LINE, Override, combinations, parse
 from thicket.config.places import RUNS, project_root
-from thicket.config.problems import ConfigError, Problem, merged, nearest, shown
+from thicket.config.problems import ConfigError, Problem, merged, nearest, printable, shown
 from thicket.config.project import Project, packaged_conf
 from thicket.config.resolve import Resolved
 from thicket.config.yamlfile import YamlFile, read_yaml
@@ -183,6 +183,6 @@ def _job(config: Any) -> float:
         traceback.print_exc()
         finished = Run(texts, error=f"{type(error).__name__}: {error}")
     if finished.error:
-        print(f"Error: {finished.error}", file=sys.stderr, flush=True)
+        print(f"Error: {printable(finished.error)}", file=sys.stderr, flush=True)
     write_run(Path(job.runtime.output_dir), finished)
     return worst(objective or "") if finished.value is None else finished.value
