@@ -16,6 +16,7 @@ from thicket.config.source import DatasetSource, LivecodebenchSource
 from thicket.config.verifier import CodeVerifier
 from thicket.domains.item import Item, RawItem
 from thicket.domains.registry import judge_of, raw_items
+from thicket.domains.sources import livecodebench
 
 
 def packed(cases: list[dict[str, str]]) -> str:
@@ -91,9 +92,23 @@ class Runs:
 @pytest.mark.parametrize(
     ("values", "wrong"),
     [
-        ({"private_test_cases": base64.b64encode(zlib.compress(pickle.dumps(Runs()))).decode()}, "a pickle that calls"),
+        (
+            {"private_test_cases": base64.b64encode(zlib.compress(pickle.dumps(Runs()))).decode()},
+            "a pickle of more than a text: it has the operation",
+        ),
+        ({"private_test_cases": base64.b64encode(zlib.compress(b"")).decode()}, "pickle exhausted"),
+        (
+            {"private_test_cases": base64.b64encode(zlib.compress(pickle.dumps(["[]"]))).decode()},
+            "operation EMPTY_LIST",
+        ),
+        ({"private_test_cases": base64.b64encode(zlib.compress(b"x" * 999)[:-9]).decode()}, "they break off"),
+        (
+            {"private_test_cases": base64.b64encode(zlib.compress(bytes(1 << 16))).decode()},
+            "inflate to more than 32768",
+        ),
+        ({"private_test_cases": "[" * 100_000}, "RecursionError"),
         ({"private_test_cases": "no base 64"}, "its tests can't be read"),
-        ({"private_test_cases": base64.b64encode(b"x").decode()}, "its tests can't be read: error"),
+        ({"private_test_cases": base64.b64encode(b"x").decode()}, "its tests can't be read: "),
         ({"public_test_cases": '[{"input": "1"}]'}, "its tests can't be read: KeyError: 'testtype'"),
         (
             {"private_test_cases": packed([{"input": "", "output": "", "testtype": "functional"}])},
@@ -102,7 +117,10 @@ class Runs:
         ({"difficulty": "odd"}, "difficulty 'odd'; allowed: easy, medium, hard"),
     ],
 )
-def test_a_row_of_another_form_is_named(tmp_path: Path, values: dict[str, str], wrong: str) -> None:
+def test_a_row_of_another_form_is_named(
+    tmp_path: Path, values: dict[str, str], wrong: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(livecodebench, "MOST_BYTES", 1 << 15)
     with pytest.raises(ValueError, match=r"test\.jsonl: row 1: ") as caught:
         next(read(tmp_path, problem("stdin", **values)))
     assert wrong in str(caught.value)

@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from thicket.config.base import FolderBase, HubBase
 from thicket.models import elsewhere
@@ -36,34 +35,30 @@ def test_missing_folder(tmp_path: Path):
         load_elsewhere(folder_base("models/mine"), tmp_path)
 
 
-def test_hub_takes_the_pinned_revision_and_safetensors_and_runs_no_code(toy_folder: Path, tmp_path: Path, monkeypatch):
-    asked: list[tuple[str, dict[str, Any]]] = []
+def test_hub_takes_the_pinned_revision_as_a_folder(toy_folder: Path, tmp_path: Path, monkeypatch):
+    asked: list[tuple[str, str | None]] = []
 
-    def hub(load: Any) -> Any:
-        def from_pretrained(name: str, **options: Any) -> Any:
-            asked.append((name, dict(options)))
-            del options["revision"]
-            return load(toy_folder, **options)
+    def download(name: str, revision: str | None, **_: Any) -> str:
+        asked.append((name, revision))
+        return str(toy_folder)
 
-        return from_pretrained
-
-    monkeypatch.setattr(AutoTokenizer, "from_pretrained", hub(AutoTokenizer.from_pretrained))
-    monkeypatch.setattr(AutoModelForCausalLM, "from_pretrained", hub(AutoModelForCausalLM.from_pretrained))
+    monkeypatch.setattr(elsewhere, "snapshot_download", download)
     model, tokenizer = load_elsewhere(hub_base(), tmp_path)
     assert model.dtype == torch.float32
     assert tokenizer.eos_token_id == 2
-    assert [name for name, _ in asked] == ["someone/some-model"] * 2
-    assert all(options["revision"] == REVISION and options["trust_remote_code"] is False for _, options in asked)
-    assert asked[1][1]["use_safetensors"] is True
+    assert asked == [("someone/some-model", REVISION)]
+    (toy_folder / "model.safetensors").unlink()  # what is checked of folders is checked of the hub's too
+    with pytest.raises(ValueError, match=r"no model here \(no \*\.safetensors file\)"):
+        load_elsewhere(hub_base(), tmp_path)
 
 
 def test_unreachable_hub(tmp_path: Path, monkeypatch):
-    def from_pretrained(name: str, **options: Any) -> Any:
+    def download(*_: Any, **__: Any) -> Any:
         raise OSError("We couldn't connect to the hub\nto load the files, and couldn't find them in the cached files.")
 
-    monkeypatch.setattr(AutoTokenizer, "from_pretrained", from_pretrained)
+    monkeypatch.setattr(elsewhere, "snapshot_download", download)
     expected = (
-        rf"someone/some-model at revision {REVISION}: its tokenizer can't be loaded: We couldn't connect .* files\."
+        rf"someone/some-model@{REVISION}: no folder here, and the hub's .* be loaded: We couldn't connect .* files\."
     )
     with pytest.raises(ValueError, match=expected):
         load_elsewhere(hub_base(), tmp_path)
@@ -73,7 +68,7 @@ def test_a_source_is_a_folder_or_an_id_of_the_hub(toy_folder: Path, monkeypatch:
     """The hub is asked for weights and texts alone, at the revision that is named."""
     asked: list[tuple[str, str | None, list[str]]] = []
 
-    def download(name: str, revision: str | None, allow_patterns: list[str]) -> str:
+    def download(name: str, revision: str | None, allow_patterns: list[str], ignore_patterns: list[str]) -> str:
         asked.append((name, revision, allow_patterns))
         return str(toy_folder)
 

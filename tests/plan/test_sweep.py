@@ -86,6 +86,41 @@ def test_hydra_leaves_its_files_in_build_alone(toy: Path, command: Command) -> N
     assert sys.argv == arguments
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("sweep", "hydra: {callbacks: {own: {_target_: pathlib.Path.touch, self: made}}}"),
+        ("hydra/launcher/own", "_target_: pathlib.Path.touch"),
+        ("hydra/job_logging/none", "root: {handlers: [own]}\nhandlers: {own: {(): pathlib.Path}}"),
+    ],
+)
+def test_a_projects_conf_names_no_code_to_hydra(toy: Path, command: Command, name: str, text: str) -> None:
+    path = toy / "conf" / f"{name}.yaml"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    said = command("specialist", "-m", "domain=sort", *(["hydra/launcher=own"] if "launcher" in name else []))
+    if name == "sweep":
+        assert (said.status, said.out) == (2, "")
+        assert said.err.startswith(
+            "conf/sweep.yaml:1: hydra: not to be changed: settings of Hydra's are given on the c"
+        )
+    elif "launcher" in name:
+        assert said.status == 1
+        assert "Could not find 'hydra/launcher/own'" in said.err
+        assert "Traceback" not in said.err
+    else:  # conf/sweep.yaml names it, and Hydra has one itself.
+        assert said.status == 0
+
+
+def test_secrets_of_the_environment_stay_there(toy: Path, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SECRET_TOKEN", "hunter2")
+    for texts in (["method.steps=${oc.env:SECRET_TOKEN}"], ["-m", "domain.stop=${oc.env:SECRET_TOKEN},x"]):
+        said = command("specialist", "domain=sort", *texts)
+        assert said.status == 2
+        assert "interpolations (${…}) are not resolved here" in said.err
+        assert "hunter2" not in said.out + said.err
+
+
 def test_from_a_folder_below(toy: Path, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     (toy / "notes").mkdir()
     monkeypatch.chdir(toy / "notes")

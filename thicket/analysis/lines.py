@@ -8,13 +8,14 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from transformers import AutoConfig, GenerationConfig
+from transformers import GenerationConfig
 
 from thicket.analysis.answers import Answers, answers
 from thicket.analysis.case import Case, Subject
 from thicket.analysis.moved import Moved, Place, beside, between
 from thicket.analysis.weights import Change, Weights
 from thicket.config.analysis import Connectivity
+from thicket.models.folder import model_config
 from thicket.sampling.decode import declared_ends
 from thicket.sampling.environment import Environment
 
@@ -102,7 +103,7 @@ def _declared(subject: Subject) -> list[int]:
     try:
         config: Any = GenerationConfig.from_pretrained(subject.folder, local_files_only=True)
     except OSError:  # without a generation config transformers makes one of the model's
-        config = AutoConfig.from_pretrained(subject.folder, local_files_only=True)
+        config = model_config(subject.folder)
     return declared_ends(config)
 
 

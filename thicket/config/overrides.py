@@ -1,12 +1,15 @@
 """Overrides in Hydra's grammar: `method=grpo`, `method.optimizer.lr=1e-3`, `teachers=[a,b]`, sweeps with commas."""
 
 import itertools
+import math
 from dataclasses import dataclass
 from typing import Any
 
 from thicket.config.problems import ConfigError, Problem
 
 COMMAND_LINE = "command line"
+MOST_RUNS = 10_000
+"""Of a sweep: a range may name more numbers than memory holds."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,7 @@ def parse(texts: list[str]) -> tuple[list[Override], list[str]]:
     for text in texts:
         try:
             parsed = parser.parse_override(text)
-        except HydraException as error:
+        except (HydraException, ValueError, RecursionError) as error:  # numbers of 5,000 digits, lists in lists in …
             reason = str(error).splitlines()[0]
             problems.append(Problem(COMMAND_LINE, text, "", f"not an override ({reason})", allowed="KEY=VALUE"))
             continue
@@ -58,6 +61,9 @@ def parse(texts: list[str]) -> tuple[list[Override], list[str]]:
             overrides.append(Override(key, _values(parsed), text, parsed.is_interval_sweep()))
     if problems:
         raise ConfigError(problems)
+    if math.prod(len(override.values) for override in overrides if not override.interval) > MOST_RUNS:
+        swept = " ".join(override.text for override in overrides if override.swept)
+        raise ConfigError([Problem(COMMAND_LINE, swept, "", f"a sweep of more than {MOST_RUNS} runs")])
     return overrides, settings
 
 
@@ -79,7 +85,7 @@ def _values(parsed: Any) -> tuple[Any, ...]:
         return (_plain(parsed.value()),)
     if parsed.is_interval_sweep():
         return (parsed.value().start, parsed.value().end)
-    return tuple(_plain(value) for value in parsed.sweep_iterator())
+    return tuple(_plain(value) for value in itertools.islice(parsed.sweep_iterator(), MOST_RUNS + 1))
 
 
 def _plain(value: Any) -> Any:

@@ -1,12 +1,15 @@
 """Configuration errors as people read them: where, what was given, what is wrong, what is allowed, what is nearest."""
 
 import difflib
+import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 SHOWN_CHARACTERS = 80
 """The most of a value that a message quotes."""
+UNSEEN = frozenset(("Cc", "Cf", "Cs", "Zl", "Zp"))
+"""Unicode's categories of control, format and half signs, and of its own line breaks."""
 SHOWN_USERS = 4
 """The most stages that a message names."""
 
@@ -54,7 +57,15 @@ class ConfigError(Exception):
 
     def __init__(self, problems: Iterable[Problem]):
         self.problems = merged(problems)
-        super().__init__("\n".join(map(str, self.problems)))
+        super().__init__(printable("\n".join(map(str, self.problems))))
+
+
+def printable(text: str) -> str:
+    """Text that can be shown anywhere: what would steer a terminal, or hide or turn other text, stands as its code."""
+    return "".join(
+        sign.encode("unicode_escape").decode() if unicodedata.category(sign) in UNSEEN and sign not in "\n\t" else sign
+        for sign in text
+    )
 
 
 def merged(problems: Iterable[Problem]) -> list[Problem]:

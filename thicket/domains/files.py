@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+HALF_SIGN = "\\ud"
+"""How JSON's names of surrogates begin: two of them are a sign, and one is none."""
 Reader = Callable[[Path], Iterator[Any]]
 
 
@@ -84,12 +86,14 @@ def _numbered(path: Path, reader: Reader) -> Iterator[tuple[int, Any]]:
     try:
         for number, values in enumerate(reader(path), start=1):
             yield number, values
-    except (ValueError, csv.Error) as error:
-        raise ValueError(f"{path}: can't be read after {number} rows: {error}") from None
+    except Exception as error:  # pyarrow raises errors of many kinds over a file that is broken.
+        known = isinstance(error, ValueError | csv.Error)
+        reason = str(error) if known else f"{type(error).__name__}: {error}"
+        raise ValueError(f"{path}: can't be read after {number} rows: {reason}") from None
 
 
 def _json(path: Path) -> Iterator[Any]:
-    rows = json.loads(path.read_text(encoding="utf-8-sig"))
+    rows = _parsed(path.read_text(encoding="utf-8-sig"))
     if not isinstance(rows, list):
         raise ValueError("not a list of rows")
     yield from rows
@@ -97,7 +101,15 @@ def _json(path: Path) -> Iterator[Any]:
 
 def _json_lines(path: Path) -> Iterator[Any]:
     with path.open(encoding="utf-8-sig", newline="\n") as file:
-        yield from (json.loads(line) for line in file if line.strip())
+        yield from (_parsed(line) for line in file if line.strip())
+
+
+def _parsed(text: str) -> Any:
+    """JSON as a value. Raises: ValueError where it is none, or holds half a sign, which is no text."""
+    value = json.loads(text)
+    if HALF_SIGN in text.casefold():
+        json.dumps(value, ensure_ascii=False).encode()
+    return value
 
 
 def _csv(path: Path) -> Iterator[Any]:

@@ -7,7 +7,7 @@ log π_θ(y_it | x_i, y_i<t), the mean over the response tokens of an optimizer 
 from thicket.domains.item import Item
 from thicket.methods.texts import Text
 from thicket.sampling.environment import Environment
-from thicket.sampling.prompts import Tokenizer
+from thicket.sampling.prompts import Tokenizer, chat_text
 
 
 def demonstrations(tokenizer: Tokenizer, environment: Environment) -> list[Text]:
@@ -45,8 +45,8 @@ def written(tokenizer: Tokenizer, item: Item, stop: str | None, domain: str) -> 
         return tokenizer(text + stop, add_special_tokens=False)["input_ids"]
     if not raw:
         chat = [*item.prompt, {"role": "assistant", "content": text}]
-        whole = tokenizer.apply_chat_template(chat, tokenize=False)
-        asked = tokenizer.apply_chat_template(item.prompt, add_generation_prompt=True, tokenize=False)
+        whole = chat_text(tokenizer, chat, asking=False)
+        asked = chat_text(tokenizer, item.prompt, asking=True)
         answer = whole.removeprefix(asked)
         if not (whole.startswith(asked) and answer.startswith(text)):
             raise ValueError(

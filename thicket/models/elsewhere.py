@@ -3,14 +3,16 @@
 from pathlib import Path
 
 from huggingface_hub import snapshot_download
-from transformers import AutoTokenizer, PreTrainedModel
+from transformers import PreTrainedModel
 
 from thicket.config.base import FolderBase, HubBase
-from thicket.models.folder import causal_model, explained, load_model, load_tokenizer
+from thicket.models.folder import explained, load_model, load_tokenizer
 from thicket.sampling.prompts import Tokenizer
 
 FILES = ("*.json", "*.safetensors", "*.txt", "*.model", "*.jinja")
 """What is fetched of a repository: no code and no pickles."""
+OTHER_WEIGHTS = ("*/*", "consolidated*.safetensors")
+"""What is left there: folders with the weights in other forms, and Mistral's own form of them."""
 
 
 def fetched(source: str) -> Path:
@@ -23,7 +25,11 @@ def fetched(source: str) -> Path:
         return Path(source)
     name, _, revision = source.partition("@")
     with explained(f"{source}: no folder here, and the hub's model"):
-        return Path(snapshot_download(name, revision=revision or None, allow_patterns=list(FILES)))
+        return Path(
+            snapshot_download(
+                name, revision=revision or None, allow_patterns=list(FILES), ignore_patterns=list(OTHER_WEIGHTS)
+            )
+        )
 
 
 def load_elsewhere(base: FolderBase | HubBase, root: Path) -> tuple[PreTrainedModel, Tokenizer]:
@@ -32,11 +38,5 @@ def load_elsewhere(base: FolderBase | HubBase, root: Path) -> tuple[PreTrainedMo
     Only safetensors are read, and no code that comes with a model is run.
     Raises: ValueError where it is not there, can't be reached, or is not whole.
     """
-    if isinstance(base, FolderBase):
-        folder = root / base.path
-        return load_model(folder), load_tokenizer(folder)
-    shown = f"{base.id} at revision {base.revision}: its"
-    # The tokenizer first: it is small, and tells whether the hub can be reached.
-    with explained(f"{shown} tokenizer"):
-        tokenizer = AutoTokenizer.from_pretrained(base.id, revision=base.revision, trust_remote_code=False)
-    return causal_model(base.id, f"{shown} model", revision=base.revision), tokenizer
+    folder = root / base.path if isinstance(base, FolderBase) else fetched(f"{base.id}@{base.revision}")
+    return load_model(folder), load_tokenizer(folder)

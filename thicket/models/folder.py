@@ -1,6 +1,7 @@
 """Model folders: `AutoModelForCausalLM.from_pretrained` and `AutoTokenizer` load them with nothing else at hand."""
 
 import hashlib
+import json
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,7 +24,13 @@ from thicket.sampling.prompts import Tokenizer
 logging.disable_progress_bar()  # Bars of a blink's length for every file; stages show their own progress.
 
 WEIGHTS = "*.safetensors"
-PICKLES = ("*.bin", "*.pt", "*.pth")
+PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl", "*.pickle")
+INDEX = "*.index.json"
+"""Which file holds which weight, where there are several."""
+ADAPTERS_OF = "adapter_config.json"
+"""Names another model, which transformers would fetch."""
+REASON_CHARACTERS = 500
+"""Longest reason of transformers' in a message; some hold a whole file."""
 
 
 def load_tokenizer(folder: Path) -> Tokenizer:
@@ -39,31 +46,25 @@ def load_model(folder: Path) -> PreTrainedModel:
     Raises: ValueError where the folder is not there, holds no safetensors or a broken one, or not every weight.
     """
     check_weights(folder)
-    return causal_model(folder, f"{folder}: its model", local_files_only=True)
-
-
-def causal_model(source: Path | str, shown: str, **options: Any) -> PreTrainedModel:
-    """A model in float32 from a folder or a hub id, with transformers' own options.
-
-    Raises: ValueError, which begins with `shown`, where it can't be loaded or a weight is missing or of another shape:
-    transformers would draw that weight at random and go on.
-    """
-    with explained(shown):
+    with explained(f"{folder}: its model"):
         model, found = AutoModelForCausalLM.from_pretrained(  # pyright: ignore[reportGeneralTypeIssues]
-            source,
+            folder,
             dtype=torch.float32,
             use_safetensors=True,
             trust_remote_code=False,
+            local_files_only=True,
             ignore_mismatched_sizes=True,
             output_loading_info=True,
-            **options,
         )
-    check_complete(found, shown)
+    check_complete(found, f"{folder}: its model")
     return model
 
 
 def check_complete(found: dict[str, Any], shown: str) -> None:
-    """Raises: ValueError where transformers' loading information names weights that the files do not give."""
+    """Raises: ValueError where transformers' loading information names weights that the files do not give.
+
+    transformers would draw such weights at random and go on.
+    """
     lacking = sorted([*found["missing_keys"], *(key for key, *_ in found["mismatched_keys"])])
     if lacking:
         raise ValueError(
@@ -74,13 +75,20 @@ def check_complete(found: dict[str, Any], shown: str) -> None:
 
 @contextmanager
 def explained(shown: str) -> Iterator[None]:
-    """Turns what transformers raises over files that it can't load into a ValueError that begins with `shown`."""
+    """Turns what transformers raises over files that it can't load into a ValueError that begins with `shown`.
+
+    It checks little of what it reads, so a file from elsewhere can make it raise anything; tokenizers panics in Rust.
+    """
     try:
         yield
-    except (OSError, ValueError, ImportError) as error:
-        reason = " ".join(str(error).split())
+    except BaseException as error:
+        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+            raise
+        reason = " ".join(str(error).split())[:REASON_CHARACTERS]
         if "trust_remote_code" in reason:
             reason = "it comes with code of its own, and thicket runs no code that comes with a model"
+        elif not isinstance(error, OSError | ValueError | ImportError):
+            reason = f"{type(error).__name__}: {reason}"
         raise ValueError(f"{shown} can't be loaded: {reason}") from error
 
 
@@ -94,12 +102,38 @@ def check_weights(folder: Path) -> None:
         pickles = sorted(path.name for pattern in PICKLES for path in folder.glob(pattern))
         hint = f"; {pickles[0]} is a pickle, which can run code when it is read: convert it first" if pickles else ""
         raise ValueError(f"{folder}: no model here (no {WEIGHTS} file){hint}")
+    if (folder / ADAPTERS_OF).exists():
+        raise ValueError(
+            f"{folder}: adapters ({ADAPTERS_OF}), which go over a model that this file names and thicket would not "
+            "know: merge them into the model first"
+        )
+    for path in sorted(folder.glob(INDEX)):
+        _check_index(path, {file.name for file in files})
     for path in files:
         try:
             with safe_open(path, framework="pt"):
                 pass  # The header is checked against the file's length.
         except SafetensorError as error:
             raise ValueError(f"{path}: broken, not a whole safetensors file ({error})") from error
+
+
+def _check_index(path: Path, held: set[str]) -> None:
+    """Raises: ValueError where an index is none, or names a file that is not one of the folder's safetensors.
+
+    Such a file would be read, and `weights_hash`, which says what a model is made from, would not know it.
+    """
+    try:
+        named = set(json.loads(path.read_text(encoding="utf-8"))["weight_map"].values())
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise ValueError(f"{path}: not an index of weights ({type(error).__name__}: {error})") from None
+    if strangers := sorted(map(str, named - held)):
+        raise ValueError(f"{path}: names the file {strangers[0]!r:.120}, which is not a {WEIGHTS} file of this folder")
+
+
+def model_config(folder: Path) -> Any:
+    """The config of a model folder. Raises: ValueError where it can't be read, or wants code of its own to be run."""
+    with explained(f"{folder}: its config"):
+        return AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
 
 
 def save_model(
@@ -158,7 +192,7 @@ def weights_hash(folder: Path) -> str:
 
 def active_parameter_count(folder: Path) -> int:
     """Weights that a token meets, from the heads of a folder's files; tied ones, which are saved once, count once."""
-    share, count = active_share(AutoConfig.from_pretrained(folder, local_files_only=True)), 0.0
+    share, count = active_share(model_config(folder)), 0.0
     for path in sorted(folder.glob(WEIGHTS)):
         with safe_open(path, framework="pt") as file:
             for name in file.keys():  # noqa: SIM118

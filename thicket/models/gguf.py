@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import torch
 from tokenizers import pre_tokenizers
@@ -36,12 +37,13 @@ def load_gguf(base: GgufBase, root: Path) -> tuple[PreTrainedModel, Tokenizer]:
         _check_content(path, base)
         pre_tokenizer = _pre_tokenizer(path, base.file)
         with explained(f"{base.file}: its tokenizer"):
-            tokenizer = AutoTokenizer.from_pretrained(path.parent, gguf_file=path.name)
+            tokenizer = AutoTokenizer.from_pretrained(path.parent, gguf_file=path.name, trust_remote_code=False)
         with explained(f"{base.file}: its model"):
             model, found = AutoModelForCausalLM.from_pretrained(  # pyright: ignore[reportGeneralTypeIssues]
                 path.parent,
                 gguf_file=path.name,
                 dtype=torch.float32,
+                trust_remote_code=False,
                 quantization_config=GgufConfig(dequantize=True),  # else transformers refuses to save or cast it
                 output_loading_info=True,
             )
@@ -81,12 +83,13 @@ def _in_package(name: str, base: GgufBase) -> Path:
 
 @contextmanager
 def _one_file(paths: list[Path]) -> Iterator[Path]:
-    """The one file, or several joined in a temporary one."""
-    if len(paths) == 1:
-        yield paths[0]
-        return
+    """The one file, or several joined, in a folder of its own: what else lies beside a file, transformers would read."""
     with tempfile.TemporaryDirectory() as folder:
-        joined = Path(folder) / "joined.gguf"
+        joined = Path(folder) / "whole.gguf"
+        if len(paths) == 1:
+            joined.symlink_to(paths[0].absolute())
+            yield joined
+            return
         with joined.open("wb") as out:
             for path in paths:
                 out.write(path.read_bytes())
@@ -105,13 +108,26 @@ def _check_content(path: Path, base: GgufBase) -> None:
 
 def _pre_tokenizer(path: Path, shown: str) -> str | None:
     """What the file calls its pre-tokenizer. Raises: ValueError where it is not a whole GGUF file."""
+    try:
+        field = _bounded(path).get_field("tokenizer.ggml.pre")
+        pre_tokenizer = field.contents() if field else None
+    except Exception as error:  # The reader trusts what it reads: it raises whatever comes of it.
+        raise ValueError(f"{shown}: not a whole GGUF file ({type(error).__name__}: {error})") from error
+    return pre_tokenizer if isinstance(pre_tokenizer, str) else None
+
+
+def _bounded(path: Path) -> Any:
+    """A reader that stops where the file does: gguf's goes on reading nothing, as often as a count in the file says."""
     from gguf import GGUFReader
 
-    try:
-        field = GGUFReader(path).get_field("tokenizer.ggml.pre")
-    except (ValueError, IndexError, KeyError) as error:
-        raise ValueError(f"{shown}: not a whole GGUF file ({error})") from error
-    return field.contents() if field else None
+    class Bounded(GGUFReader):
+        def _get(self, offset: int, dtype: Any, count: int = 1, *rest: Any, **named: Any) -> Any:
+            values = super()._get(offset, dtype, count, *rest, **named)
+            if len(values) < count:
+                raise ValueError(f"it ends before byte {offset + count * values.itemsize}")
+            return values
+
+    return Bounded(path)
 
 
 def _cut_digits_first(tokenizer: Tokenizer) -> None:

@@ -13,10 +13,10 @@ from typing import Any
 
 from thicket.config.overrides import COMMAND_LINE, Override, combinations, parse
 from thicket.config.places import RUNS, project_root
-from thicket.config.problems import ConfigError, Problem, merged, nearest, shown
-from thicket.config.project import Project
+from thicket.config.problems import ConfigError, Problem, merged, nearest, printable, shown
+from thicket.config.project import Project, packaged_conf
 from thicket.config.resolve import Resolved
-from thicket.config.yamlfile import read_yaml
+from thicket.config.yamlfile import YamlFile, read_yaml
 from thicket.plan.adhoc import stage_from
 from thicket.plan.inputs import outdated
 from thicket.plan.objective import direction, objectives, value_of, worst
@@ -27,7 +27,7 @@ from thicket.stages.launch import TERMINATED, run_one
 from thicket.stages.run import made_before, on_its_own, run_stage
 
 CONFIG_NAME = "sweep"
-"""conf/sweep.yaml, the config that Hydra starts from."""
+"""conf/sweep.yaml. Hydra starts from the one that thicket ships: its configs can name code to run."""
 INSIDE = "run."
 """Goes before a key when Hydra gets it, so that a key (`base`) is never taken for a group of conf/."""
 OPTUNA = "hydra/sweeper=optuna"
@@ -99,7 +99,7 @@ def _setting_problems(settings: list[str]) -> list[Problem]:
 
 def _objective(root: Path, kind: str, asked: list[Override], stages: list[Resolved], settings: list[str]) -> str | None:
     """The figure that is looked at: the one asked for, else the stage's in conf/sweep.yaml. Raises: ConfigError."""
-    file = read_yaml(Project(root).library.root / f"{CONFIG_NAME}.yaml", f"conf/{CONFIG_NAME}.yaml")
+    file = _sweep_file(Project(root))
     declared = file.value.get("objectives", {}).get(kind)
     objective, where = (asked[0].values[0], asked[0].origin) if asked else (declared, file.origin(("objectives", kind)))
     known = [name for name in objectives(stages[0].stage) if all(name in objectives(made.stage) for made in stages)]
@@ -110,6 +110,19 @@ def _objective(root: Path, kind: str, asked: list[Override], stages: list[Resolv
         close = nearest(objective, known)
         raise ConfigError([Problem(where, "objective", shown(objective), wrong, ", ".join(known), close)])
     return str(objective)
+
+
+def _sweep_file(project: Project) -> YamlFile:
+    """The project's conf/sweep.yaml, else thicket's. Raises: ConfigError where it says more than the objectives."""
+    file, shipped = (
+        read_yaml(folder / f"{CONFIG_NAME}.yaml", f"conf/{CONFIG_NAME}.yaml")
+        for folder in (project.library.root, packaged_conf())
+    )
+    others = [key for key, value in file.value.items() if key != "objectives" and value != shipped.value.get(key)]
+    wrong = "not to be changed: settings of Hydra's are given on the command line, hydra.…=VALUE"
+    if others:
+        raise ConfigError([Problem(file.origin((key,)), str(key), "", wrong, "objectives") for key in others])
+    return file
 
 
 def _sweep(root: Path, kind: str, overrides: list[Override], objective: str | None, settings: list[str]) -> int:
@@ -128,7 +141,7 @@ def _sweep(root: Path, kind: str, overrides: list[Override], objective: str | No
         if not any(text.startswith(("hydra/sweeper/sampler=grid", "hydra.sweeper.sampler.seed=")) for text in settings):
             arguments.append(f"hydra.sweeper.sampler.seed={project.sound_params()[0].seed}")
     with _arguments(["thicket", "--multirun", *arguments, *settings]):
-        hydra.main(str(project.library.root.resolve()), CONFIG_NAME, version_base="1.3")(_job)()
+        hydra.main(str(packaged_conf().resolve()), CONFIG_NAME, version_base="1.3")(_job)()
     runs = read_runs(folder)
     print_table(runs, objective)
     return 0 if runs and not any(one.error for one in runs) else 1
@@ -170,6 +183,6 @@ def _job(config: Any) -> float:
         traceback.print_exc()
         finished = Run(texts, error=f"{type(error).__name__}: {error}")
     if finished.error:
-        print(f"Error: {finished.error}", file=sys.stderr, flush=True)
+        print(f"Error: {printable(finished.error)}", file=sys.stderr, flush=True)
     write_run(Path(job.runtime.output_dir), finished)
     return worst(objective or "") if finished.value is None else finished.value

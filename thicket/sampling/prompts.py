@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from thicket.domains.item import Item
+from thicket.domains.item import Item, Message
 
 Tokenizer = Any  # transformers' tokenizers share no typed base class for what is used here.
 
@@ -15,8 +15,19 @@ def encode_prompt(tokenizer: Tokenizer, item: Item) -> list[int]:
     """Token ids of an item's prompt: text as the tokenizer encodes it, or a chat up to the assistant's turn."""
     if isinstance(item.prompt, str):
         return tokenizer(item.prompt)["input_ids"]
-    text = tokenizer.apply_chat_template(item.prompt, add_generation_prompt=True, tokenize=False)
-    return tokenizer(text, add_special_tokens=False)["input_ids"]
+    return tokenizer(chat_text(tokenizer, item.prompt, asking=True), add_special_tokens=False)["input_ids"]
+
+
+def chat_text(tokenizer: Tokenizer, messages: list[Message], asking: bool) -> str:
+    """A chat as the model's template writes it; `asking`: up to where the assistant answers.
+
+    The template is the model's own text, which transformers runs in jinja's sandbox.
+    Raises: ValueError where it fails, for instance since it reaches for what the sandbox doesn't give.
+    """
+    try:
+        return tokenizer.apply_chat_template(messages, add_generation_prompt=asking, tokenize=False)
+    except Exception as error:  # Whatever its expressions come to.
+        raise ValueError(f"the model's chat template fails: {type(error).__name__}: {error}") from error
 
 
 def encode_prompts(tokenizer: Tokenizer, items: list[Item], longest: int, domain: str) -> list[list[int]]:

@@ -9,14 +9,12 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from transformers import AutoConfig
-
 from thicket.analysis.case import Case, Subject
 from thicket.analysis.found import Found, Row, Statistic
 from thicket.config.run import Evaluation
 from thicket.config.stages import AnalysedModel, AnalyzeStage
 from thicket.models.elsewhere import fetched
-from thicket.models.folder import active_parameter_count, load_tokenizer, vocabulary_difference
+from thicket.models.folder import active_parameter_count, load_tokenizer, model_config, vocabulary_difference
 from thicket.progress import Teller
 from thicket.reporting.jsonfile import plain
 from thicket.reporting.pictures.draw import draw
@@ -75,7 +73,7 @@ def _asked(config: AnalyzeStage, places: Places, tokenizer: Tokenizer, folder: P
 
 def _check_windows(config: AnalyzeStage, folder: Path) -> None:
     """Raises: ValueError where a domain's prompt and response don't fit what the model was made for."""
-    longest = getattr(AutoConfig.from_pretrained(folder, local_files_only=True), "max_position_embeddings", None)
+    longest = getattr(model_config(folder), "max_position_embeddings", None)
     for domain in config.domains:
         wanted = domain.window.prompt + domain.window.response
         if longest is not None and wanted > longest:

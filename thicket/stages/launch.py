@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from thicket.config.problems import printable
 from thicket.config.stages import AnyStage
 from thicket.signals import Interrupted
 from thicket.stages.publish import Busy
@@ -36,6 +37,6 @@ def guarded(work: Callable[[], None]) -> int:
     except (ValueError, Busy, FileNotFoundError) as error:
         if os.environ.get(TRACEBACK):
             raise
-        print(f"Error: {error}", file=sys.stderr)
+        print(f"Error: {printable(str(error))}", file=sys.stderr)
         return FAILED
     return 0

@@ -9,8 +9,9 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import lightning.pytorch as pl
@@ -186,10 +187,21 @@ def fit(
     trainer = make_trainer(config, -1, [Checkpoints(resume, saved), progress, StopTogether()])
     loader = DataLoader(_Forever(config.checkpoint_every), batch_size=None)  # type: ignore[arg-type]
     with sigterm_noted():
-        with ctrl_c_passes(), suppress(SIGTERMException):
-            trainer.fit(module, loader, ckpt_path=checkpoint if checkpoint.is_file() else None)
+        with ctrl_c_passes(), suppress(SIGTERMException), _plain_data(checkpoint):
+            # Tensors and plain values alone, so that nothing in the file can name code to run.
+            trainer.fit(module, loader, ckpt_path=checkpoint if checkpoint.is_file() else None, weights_only=True)
         if module.share_done < 1:
             raise Interrupted
+
+
+@contextmanager
+def _plain_data(checkpoint: Path) -> Iterator[None]:
+    """Raises: ValueError where the checkpoint holds more than tensors and plain values."""
+    try:
+        yield
+    except UnpicklingError as error:
+        wrong = "holds more than tensors and plain values, or is broken; delete it, and the training begins anew"
+        raise ValueError(f"{checkpoint}: {wrong} ({str(error).splitlines()[0]})") from error
 
 
 def chunks(total: int, size: int) -> Iterator[slice]:

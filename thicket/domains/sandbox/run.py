@@ -56,7 +56,7 @@ def run_program(program: str, sandbox: Sandbox, tests: str | None = None, given:
     """
     settings = {
         "limits": sandbox.limits.model_dump(),
-        "count_processes": sandbox.isolation == "bubblewrap",
+        "boxed": sandbox.isolation == "bubblewrap",
         "script": tests is None,
     }
     verdict_in, verdict_out = os.pipe()

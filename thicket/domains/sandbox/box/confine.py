@@ -7,6 +7,8 @@ import errno
 import resource
 import signal
 
+from thicket.domains.sandbox.box.syscalls import refuse_calls
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -22,10 +24,11 @@ def shut_memory() -> None:
     ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
-def confine(limits: dict[str, Any], count_processes: bool) -> None:
+def confine(limits: dict[str, Any], boxed: bool) -> None:
     """Sets the limits (thicket.config.sandbox.Limits) of this process and of all that it starts.
 
-    count_processes: where the user is the box's own; elsewhere the limit would count all that the user runs.
+    boxed: in a box the user is the box's own, so that processes can be counted (elsewhere all that the user runs would
+    count), and system calls that reach beyond the box are refused.
     """
     cpu = limits["cpu_seconds"]
     bounds = {
@@ -35,7 +38,8 @@ def confine(limits: dict[str, Any], count_processes: bool) -> None:
         resource.RLIMIT_NOFILE: (limits["open_files"],) * 2,
         resource.RLIMIT_CORE: (0, 0),
     }
-    if count_processes:
+    if boxed:
+        refuse_calls()
         bounds[resource.RLIMIT_NPROC] = (limits["processes"],) * 2
     for which, bound in bounds.items():
         resource.setrlimit(which, bound)

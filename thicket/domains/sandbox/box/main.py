@@ -20,11 +20,11 @@ STARTED = b"started\n"
 def main(settings: dict[str, Any], program_file: int, tests_file: int, verdict_file: int) -> None:
     """Runs a program, and its tests against it; writes what came of it to the verdict's file.
 
-    settings: `limits`, `count_processes`, and `script`, where the program is run as a whole, without tests.
+    settings: `limits`, `boxed`, and `script`, where the program is run as a whole, without tests.
     The files are descriptors; the program's process closes those of the tests and of the verdict before all else.
     """
     shut_memory()
-    confine(settings["limits"], settings["count_processes"])
+    confine(settings["limits"], settings["boxed"])
     os.write(verdict_file, STARTED)
     requests_in, requests_out = os.pipe()
     replies_in, replies_out = os.pipe()

@@ -24,6 +24,10 @@ BROKEN = "broken reply"
 """The program's process said something that `program` never says."""
 
 
+ENDS_LOOPS = (StopIteration, StopAsyncIteration)
+"""Exceptions that would end a `map` of the tests' early, as if it had gone through all cases."""
+
+
 class Ended(BaseException):
     """The program's process says no more: the tests can't go on, whatever they catch."""
 
@@ -43,6 +47,7 @@ class Program:
 
     def __init__(self, requests: TextIO, replies: TextIO, pid: int, limits: dict[str, Any]) -> None:
         self._requests, self._replies, self._pid, self._limits = requests, replies, pid, limits
+        self._over: Ended | None = None
 
     def ask(self, request: dict[str, Any]) -> Any:
         """The value that answers a request; see `hear`."""
@@ -54,7 +59,23 @@ class Program:
         return self.hear()
 
     def hear(self) -> Any:
-        """The value of a reply. Raises: the program's exception, as `Raised`; Ended where it says no more."""
+        """The value of a reply. Raises: the program's exception, as `Raised`; Ended where it says no more.
+
+        Tests may catch all and go on (`except:`): from then on every question ends so.
+        """
+        self.check()
+        try:
+            return self._heard()
+        except Ended as ended:
+            self._over = ended
+            raise
+
+    def check(self) -> None:
+        """Raises: Ended where the program's process has said no more before."""
+        if self._over is not None:
+            raise self._over
+
+    def _heard(self) -> Any:
         reply = self._reply()
         if reply is None or "ended" in reply:
             raise Ended(EARLY if reply else self.end() or EARLY)
@@ -121,7 +142,7 @@ def _reason(reply: dict[str, Any]) -> str:
 def raised(reply: dict[str, Any]) -> Exception:
     """The exception that the program raised, of the same builtin type, so that the tests can catch it."""
     base = getattr(builtins, str(reply["base"]), None)
-    if not (isinstance(base, type) and issubclass(base, Exception)):
+    if not (isinstance(base, type) and issubclass(base, Exception)) or issubclass(base, ENDS_LOOPS):
         base = RuntimeError
     kind: Any = type(base.__name__, (Raised, base), {})
     error = kind.__new__(kind, reply["message"])  # Not called: some types want more than a message.
@@ -149,6 +170,7 @@ def run_tests(tests: str, program: Program) -> tuple[bool, str]:
             if found:
                 namespace[name] = value
         exec(compile(tests, "<tests>", "exec", dont_inherit=True), namespace)
+        program.check()
     except BaseException as error:
         if isinstance(error, Ended | Raised):
             return False, error.reason
