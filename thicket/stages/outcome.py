@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from thicket.config.shown import Shown
 from thicket.training.curves import Row
 from thicket.training.ledger import Ledger
 
@@ -42,3 +43,5 @@ class Outcome:
     """Pass@1 of what is published on the selection items of its domains: sampled, or as a search's find answers."""
     rows: Sequence[Row] = ()
     """The learning curve."""
+    shown: Sequence[Shown] = ()
+    """Samples of the training, for people to read."""
