@@ -1,4 +1,4 @@
-"""Properties that hold for any input: pytest asks a few examples of each, `python tests/fuzz.py` as many as time allows.
+"""Properties that hold for any input: pytest asks a few examples of each, `python tests/fuzz.py` as many as it can.
 
 Bad input is a message with a place, or it is sound: never a traceback, never a hang.
 """
@@ -80,8 +80,10 @@ def folder() -> Path:
 
 TEXTS = st.text(max_size=60) | st.text("0123456789.,-+/*=()$\\{}[]<>|&;:'\"`%^_# \n\t", max_size=60)
 WORDS = st.sampled_from(
-    ["tiny", "sort", "sort-grpo", "opd", "grpo", "???", "${oc.env:HOME}", "${seed}", "_target_", "os.system", "../x", "",
-     "\u202e", "\x1b[31m", "null", "1e5", "yes", "type", "defaults", "_self_", "-", "a.b", "a: b", "[", "é\u0301", "\ufeff"]
+    ["tiny", "sort", "sort-grpo", "opd", "grpo", "???", "${oc.env:HOME}", "${seed}", "_target_", "os.system",
+     "../x", "",
+     "\u202e", "\x1b[31m", "null", "1e5", "yes", "type", "defaults", "_self_", "-", "a.b", "a: b", "[", "é\u0301",
+     "\ufeff"]
 )  # fmt: skip
 NUMBERS = st.integers() | st.floats() | st.sampled_from([0, -1, 1, 2**31, 2**63, 2**64, 10**30, 1e308, 5e-324, 0.5])
 SCALARS = st.none() | st.booleans() | NUMBERS | WORDS | TEXTS
@@ -152,9 +154,9 @@ def check_project(name: str, content: bytes) -> str:
         shutil.copytree(SAMPLE, root)
     (root / name).write_bytes(content)
     try:
-        status, out, err = said("check")
+        status, _, err = said("check")
         if status == 0:
-            status, out, err = said("plan")
+            status, _, err = said("plan")
             assert status in (0, 2), err
     finally:
         (root / name).write_text(files()[name], encoding="utf-8")
@@ -178,9 +180,12 @@ def a_changed_file_of_a_project(name: str, at: int, how: str, key: Any, value: A
 
 
 ODDITIES = st.sampled_from(
-    [b"\xef\xbb\xbf", b"\0", b"\r\n", b"\xff\xfe", b"\t", b"&a ", b"*a", b"<<: *a", b"!!python/object:os.x ", b"!!int x",
-     b"!!set {a}", b"? ", b": ", b"- ", b"---\n", b"...\n", b"%TAG ! x\n", b"{", b"}", b"[", b"]", b"'", b'"', b"#", b"|\n",
-     b">-\n", b"\xc2\x85", b"\xe2\x80\xa8", b"&a [*a, *a]", b"0x" + b"f" * 2000, b"9" * 5000, b"  ", b"\n", b"@", b"`"]
+    [b"\xef\xbb\xbf", b"\0", b"\r\n", b"\xff\xfe", b"\t", b"&a ", b"*a", b"<<: *a", b"!!python/object:os.x ",
+     b"!!int x",
+     b"!!set {a}", b"? ", b": ", b"- ", b"---\n", b"...\n", b"%TAG ! x\n", b"{", b"}", b"[", b"]", b"'", b'"',
+     b"#", b"|\n",
+     b">-\n", b"\xc2\x85", b"\xe2\x80\xa8", b"&a [*a, *a]", b"0x" + b"f" * 2000, b"9" * 5000, b"  ", b"\n", b"@",
+     b"`"]
 )  # fmt: skip
 
 
@@ -208,13 +213,18 @@ examined(
 )
 
 KEYS = st.sampled_from(
-    ["domain", "method", "method.steps", "method.optimizer.lr", "teachers", "name", "seed", "base", "sampler", "trainer",
-     "sampler.batch", "domain.window", "effort", "objective", "hydra.sweep.dir", "method.a.b", "evaluation", "budget_of"]
+    ["domain", "method", "method.steps", "method.optimizer.lr", "teachers", "name", "seed", "base", "sampler",
+     "trainer",
+     "sampler.batch", "domain.window", "effort", "objective", "hydra.sweep.dir", "method.a.b", "evaluation",
+     "budget_of"]
 )  # fmt: skip
 GRAMMAR = st.sampled_from(
-    ["sort", "reverse", "grpo", "opd", "[sort-grpo]", "1", "1e-3", "1,2", "{a:1}", "{a:{b:[1,2]}}", "null", "''", "'${x}'",
-     "${oc.env:HOME}", "range(1,4)", "range(1,1e9)", "choice(1,2)", "interval(0,1)", "tag(a,1)", "sort(2,1)", "shuffle(1,2)",
-     "int('x')", "str(1)", "glob(*)", "9" * 5000, "[" * 50, "inf", "nan", "true", "a b", "\\,", '"', "é", "\x1b[1m", "\ud800"]
+    ["sort", "reverse", "grpo", "opd", "[sort-grpo]", "1", "1e-3", "1,2", "{a:1}", "{a:{b:[1,2]}}", "null", "''",
+     "'${x}'",
+     "${oc.env:HOME}", "range(1,4)", "range(1,1e9)", "choice(1,2)", "interval(0,1)", "tag(a,1)", "sort(2,1)",
+     "shuffle(1,2)",
+     "int('x')", "str(1)", "glob(*)", "9" * 5000, "[" * 50, "inf", "nan", "true", "a b", "\\,", '"', "é",
+     "\x1b[1m", "\ud800"]
 )  # fmt: skip
 
 
@@ -261,9 +271,12 @@ JUDGED: dict[str, tuple[dict[str, Any], str, dict[str, Any]]] = {
     "instructions": ({"type": "instructions", "mode": "loose"}, "", {"instructions": RULES}),
 }
 PIECES = st.sampled_from(
-    ["42", "B", "no", "\\boxed{", "}", "<answer>", "</answer>", "25 + 3 * 7", "answer is ", "####", "$", "\\frac{1}{2}",
-     "1e999", "1/0", "٤٢", "４２", "²", "\u202e", "\0", "\ud800", "𝟒𝟐", "e\u0301", "\n\n", "* ", "- ", "{\"a\": 1}", "9" * 5000,
-     "(" * 300, "-" * 300, "not ", "either ", ":", "\\text{", "^{", "_8", "[", "]", "<<", ">>", "P.S.", "******", "\u2028"]
+    ["42", "B", "no", "\\boxed{", "}", "<answer>", "</answer>", "25 + 3 * 7", "answer is ", "####", "$",
+     "\\frac{1}{2}",
+     "1e999", "1/0", "٤٢", "４２", "²", "\u202e", "\0", "\ud800", "𝟒𝟐", "e\u0301", "\n\n", "* ", "- ", "{\"a\": 1}",
+     "9" * 5000,
+     "(" * 300, "-" * 300, "not ", "either ", ":", "\\text{", "^{", "_8", "[", "]", "<<", ">>", "P.S.", "******",
+     "\u2028"]
 )  # fmt: skip
 RESPONSES = st.lists(PIECES | TEXTS, max_size=8).map("".join)
 
@@ -399,7 +412,8 @@ def bytes_as_a_file(suffix: str, content: bytes) -> str:
 
 ROWS_BYTES = (
     st.binary(max_size=80)
-    | st.lists(st.sampled_from([b'"', b",", b"\n", b"\r", b"\0", b"a", b"\xff", b'{"a": 1}', b"[", b"]", b"[" * 2000]), max_size=12).map(b"".join)
+    | st.lists(st.sampled_from([b'"', b",", b"\n", b"\r", b"\0", b"a", b"\xff", b'{"a": 1}', b"[", b"]",
+    b"[" * 2000]), max_size=12).map(b"".join)
     | st.binary(max_size=80).map(lambda middle: b"PAR1" + middle + b"\x08\0\0\0PAR1")
 )  # fmt: skip
 examined(bytes_as_a_file, st.sampled_from(["json", "jsonl", "csv", "parquet"]), ROWS_BYTES)

@@ -39,7 +39,8 @@ def byte_tokenizer() -> Any:
 SPECIAL = st.sampled_from(
     ["<|end|>", "<|start|>", "<s>", "</s>", "<unk>", "<pad>", " ", "\n" * 500, "a" * 5000, "\u200d"]
 )
-PROMPTS = st.lists(SPECIAL | TEXTS | RESPONSES, max_size=5).map("".join)
+PROMPTS = st.lists(SPECIAL | TEXTS | RESPONSES, max_size=5).map(lambda parts: "".join(parts).replace("\ud800", "?"))
+"""Without half signs, which neither rows nor configs let through."""
 
 
 def a_prompt_by_way_of_tokens(kind: str, chat: bool, text: str) -> str:

@@ -47,6 +47,7 @@ def parse(texts: list[str]) -> tuple[list[Override], list[str]]:
     problems: list[Problem] = []
     for text in texts:
         try:
+            text.encode()
             parsed = parser.parse_override(text)
         except (HydraException, ValueError, RecursionError) as error:  # numbers of 5,000 digits, lists in lists in …
             reason = str(error).splitlines()[0]

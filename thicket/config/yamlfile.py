@@ -148,7 +148,7 @@ def _scalar(loader: Any, node: Any) -> tuple[Any, str]:
 
 
 def _walk(loader: Any, node: Any, path: Path_, lines: dict[Path_, int], problems: list[Problem], shown_as: str) -> None:
-    """Notes the line of every value, and a problem for every key that stands twice and every value that is not plain."""
+    """Notes the line of every value, and a problem for every key that stands twice and every value not plain."""
     lines.setdefault(path, node.start_mark.line + 1)
     _, wrong = _scalar(loader, node) if isinstance(node, yaml.ScalarNode) else (None, "")
     if len(path) > DEEPEST:

@@ -37,7 +37,9 @@ def load_tokenizer(folder: Path) -> Tokenizer:
     """The tokenizer of a model folder. Raises: ValueError where there is none that can be loaded."""
     check_own_weights(folder)
     with explained(f"{folder}: its tokenizer"):
-        return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        tokenizer("a")  # Some of what can be wrong with its files shows where it is used.
+    return tokenizer
 
 
 def load_model(folder: Path) -> PreTrainedModel:

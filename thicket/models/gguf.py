@@ -83,7 +83,7 @@ def _in_package(name: str, base: GgufBase) -> Path:
 
 @contextmanager
 def _one_file(paths: list[Path]) -> Iterator[Path]:
-    """The one file, or several joined, in a folder of its own: what else lies beside a file, transformers would read."""
+    """The one file, or several joined, in a folder of its own: transformers reads what else lies beside a file."""
     with tempfile.TemporaryDirectory() as folder:
         joined = Path(folder) / "whole.gguf"
         if len(paths) == 1:

@@ -65,6 +65,7 @@ class _Comparison:
             answers=self._answers(name, root),
             origin=self._origin(name),
             curve=self.inputs[name].curve,
+            shown=self.inputs[name].shown,
         )
 
     def _values(self, name: str, domain: str) -> NDArray[np.float64]:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from thicket.config.places import CURVES, EVALUATION, METRICS, MODELS
+from thicket.config.shown import Shown, read_shown
 from thicket.config.stages import ReportedModel, ReportStage
 from thicket.statistics.intervals import Interval
 from thicket.statistics.pass_at_k import pass_at_k
@@ -44,6 +45,8 @@ class Inputs:
     provenance: dict[str, Any]
     curve: Curve
     """Empty for a model that was not trained in steps."""
+    shown: tuple[Shown, ...] = ()
+    """Samples of its training."""
 
 
 def read_inputs(stage: ReportStage, root: Path) -> dict[str, Inputs]:
@@ -75,6 +78,7 @@ def _read_model(model: ReportedModel, domains: list[str], root: Path) -> Inputs:
         ledger=_read_json(root / METRICS / f"{model.name}.json"),
         provenance=_read_json(root / MODELS / model.name / "provenance.json"),
         curve=tuple(_numbers(curve)) if curve.is_file() else (),
+        shown=tuple(read_shown(root / MODELS / model.name)),
     )
 
 

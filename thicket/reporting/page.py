@@ -1,4 +1,4 @@
-"""`index.html`: the report as one page that needs nothing else, neither a network nor a script.
+"""`index.html`: the report as one page that needs nothing else; with a script it sorts and filters its tables.
 
 Every text goes through `escaped`; only figures and tags made here are put in as they are.
 """
@@ -9,6 +9,7 @@ from thicket.reporting import costs, figures, gains, inference, tables, ways
 from thicket.reporting.findings import findings, how_made
 from thicket.reporting.lineage import lineage
 from thicket.reporting.results import Results
+from thicket.reporting.samples import samples
 from thicket.reporting.ssd_map import ssd_map
 from thicket.reporting.style import document
 from thicket.reporting.tables import Entry, Row, Table, brief
@@ -30,6 +31,7 @@ SECTIONS = {
     "attempts": "Greedy decoding and several attempts",
     "levels": "By difficulty, length of responses",
     "learning": "Learning curves",
+    "samples": "Samples of the trainings",
     "cost": "Cost",
     "lineage": "Lineage",
     "settings": "Settings",
@@ -37,6 +39,10 @@ SECTIONS = {
 CURVES_NOTE = (
     "By step, in %. Dots: sampled pass@1 on the selection items of the model's own domains. Grey: the mean reward of "
     "the rollouts (100: every response is correct). Triangles: a control's candidates, by temperature."
+)
+SAMPLES_NOTE = (
+    "The first responses to the first prompt of each domain, of steps 1, 2, 4, 8 and so on, with their rewards; all of "
+    "them lie in build/models/NAME/samples.jsonl."
 )
 MAP_NOTE = (
     "Sampled pass@1 in % with its interval, on the items of the tables above. Rows: the temperature that a model was "
@@ -84,6 +90,7 @@ def _sections(results: Results) -> list[str]:
         "attempts": _grid(tables.attempts(results)),
         "levels": _grid([*tables.levels(results), tables.lengths(results)]),
         "learning": _learning(results),
+        "samples": _samples(results),
         "cost": _table(costs.prices(results)) + _table(inference.answers(results)) + _table(costs.ledger(results)),
         "lineage": _lineage(results),
         "settings": "".join(f"<p>{escaped(text)}</p>" for text in how_made(results)) + _table(costs.origins(results)),
@@ -118,6 +125,11 @@ def _learning(results: Results) -> str:
         budget = figures.budget_figure(results, "budget")
         parts += [_figure("Score against budget", "mean over domains, %", budget), _note(BUDGET_NOTE)]
     return "".join(parts)
+
+
+def _samples(results: Results) -> str:
+    found = samples(results)
+    return f"{_note(SAMPLES_NOTE)}{found}" if found else ""
 
 
 def _lineage(results: Results) -> str:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from thicket.config.shown import Shown
 from thicket.config.stages import ReportedModel
 from thicket.reporting.consolidation import Consolidation
 from thicket.reporting.inputs import PASS_AT_1, Curve
@@ -136,6 +137,8 @@ class ModelResult:
     answers: Answers
     origin: Origin
     curve: Curve
+    shown: tuple[Shown, ...] = ()
+    """Samples of its training."""
 
     @property
     def is_control(self) -> bool:

@@ -2,6 +2,8 @@
 
 import html
 
+from thicket.reporting.interaction import policy, script
+
 STYLE = """
 :root { color-scheme: light dark;
   --page: #ffffff; --ink: #1b1f24; --muted: #5d6670; --line: #dde1e6; --soft: #f5f7f9;
@@ -51,10 +53,22 @@ td.own { font-weight: 700; box-shadow: inset 0 0 0 2px var(--specialist); }
 td.gain { background: rgb(var(--gain) / var(--heat)); } td.loss { background: rgb(var(--loss) / var(--heat)); }
 td.gain small, td.loss small { color: var(--ink); opacity: .8; }
 tr:target th, tr:target td { background-color: var(--soft); }
-@media (max-width: 700px) { th, td { padding: .3rem .4rem; } main { padding: 1.25rem 1rem; } }
+@media (max-width: 700px) { th, td { padding: .3rem .4rem; } main { padding: 1.25rem 1rem; }
+  .legend span { white-space: normal; } }
 table.claims td { white-space: normal; min-width: 5.5rem; }
 table.claims th[scope=row] { font-weight: 400; white-space: normal; min-width: 20rem; max-width: 28rem; }
 summary { cursor: pointer; }
+details { margin: .5rem 0; } summary small { color: var(--muted); }
+thead th button { all: unset; cursor: pointer; }
+thead th button:focus-visible, a:focus-visible, summary:focus-visible {
+  outline: 2px solid var(--student); outline-offset: 2px; }
+th[aria-sort] button::after { content: " ↓"; } th[aria-sort=ascending] button::after { content: " ↑"; }
+table.sorted tr.first th, table.sorted tr.first td { border-top: 0; }
+input[type=search] { font: inherit; font-size: .875rem; color: inherit; background: var(--soft); padding: .2rem .5rem;
+  border: 1px solid var(--line); border-radius: 4px; width: 14rem; max-width: 100%; margin: .2rem 0; }
+table.samples td, table.samples thead th { text-align: left; min-width: 0; }
+table.samples bdi { white-space: pre-wrap; overflow-wrap: anywhere; }
+table.samples td:nth-last-child(-n+2) { white-space: normal; min-width: 14rem; max-width: 32rem; }
 .lineage path { fill: none; stroke: var(--muted); stroke-width: 1.2; }
 .lineage path.teacher { stroke: var(--student); stroke-dasharray: 4 3; opacity: .75; }
 .lineage rect { fill: var(--soft); stroke: var(--muted); }
@@ -70,5 +84,5 @@ def document(title: str, body: str) -> str:
     return (
         f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<title>{html.escape(title)}</title>\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<style>{STYLE}</style>\n</head>\n<body>\n<main>\n{body}\n</main>\n</body>\n</html>\n"
+        f"{policy()}\n<style>{STYLE}</style>\n</head>\n<body>\n<main>\n{body}\n</main>\n{script()}\n</body>\n</html>\n"
     )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from thicket import ranks
 from thicket.config.fields import Strict
 from thicket.config.loggers import Loggers, read_loggers
+from thicket.config.shown import Shown
 from thicket.training.curves import Row
 from thicket.training.ledger import Ledger
 
@@ -60,3 +61,5 @@ class Outcome:
     """Pass@1 of what is published on the selection items of its domains: sampled, or as a search's find answers."""
     rows: Sequence[Row] = ()
     """The learning curve."""
+    shown: Sequence[Shown] = ()
+    """Samples of the training, for people to read."""

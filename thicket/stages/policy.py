@@ -60,4 +60,5 @@ def train_policy(
         selection=selection,
         rows=module.rows,
         phases=module.phases,
+        shown=module.shown,
     )

@@ -157,6 +157,7 @@ def _maker(stage: Stage) -> Callable[[Any, Places], Outcome]:
 
 
 def _make_model(stage: Stage, make: Callable[[Any, Places], Outcome], places: Places, targets: Targets) -> None:
+    from thicket.config.shown import write_shown
     from thicket.stages.machine import commit, device, peak_memory_bytes
     from thicket.stages.provenance import provenance
     from thicket.training.curves import write_curves
@@ -167,6 +168,8 @@ def _make_model(stage: Stage, make: Callable[[Any, Places], Outcome], places: Pl
         return
     made = provenance(stage, outcome, places)
     (places.out / "provenance.json").write_text(json.dumps(made, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    if outcome.shown:
+        write_shown(places.out, outcome.shown)
     counts = outcome.ledger.counts()
     finished = datetime.now(UTC)
     ledger = {

@@ -6,7 +6,7 @@ prompt, B = P·G rows of a batch, K trained positions.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from time import monotonic
 from typing import Any
 
@@ -16,6 +16,7 @@ from transformers import PreTrainedModel
 
 from thicket import ranks
 from thicket.config.on_policy import OnPolicy
+from thicket.config.shown import Shown
 from thicket.methods.method import Method, Rows, micro_batches, stacked
 from thicket.ops import draws
 from thicket.sampling.prompts import Tokenizer
@@ -29,6 +30,7 @@ from thicket.training.optimizer import adamw, learning_rate
 from thicket.training.order import dealt as in_order
 from thicket.training.rewards import reward
 from thicket.training.selecting import score as selection_score
+from thicket.training.shown import is_shown, shown
 
 ORDER, ROLLOUT = 1, 2
 """Streams of draws that must not meet: the order of prompts, and rollouts."""
@@ -78,6 +80,7 @@ class PolicyTraining(Steps):
         self.dealt = 0  # batches of prompts that were sampled
         self.dealt_to = [0] * len(arenas)  # prompts
         self.best: tuple[float, dict[str, Tensor]] | None = None
+        self.shown: list[Shown] = []
 
     @property
     def share_done(self) -> float:
@@ -136,6 +139,9 @@ class PolicyTraining(Steps):
             if len(kept) >= wanted * group:
                 break
         own = [rollout for rollout in sampled if rollout.own] or sampled
+        if is_shown(self.step + 1):
+            judged = self._reward if self.method.needs_rewards else None
+            self.shown += shown(self.step + 1, sampled, group, self.tokenizer, judged)
         row: Row = {"length": sum(len(rollout.response.tokens) for rollout in own) / len(own)}
         if self.method.needs_rewards:
             row["reward"] = sum(map(self._reward, own)) / len(own)
@@ -295,6 +301,7 @@ class PolicyTraining(Steps):
         super().on_save_checkpoint(checkpoint)
         checkpoint["thicket"] |= {"best": list(self.best) if self.best else None, "dealt": self.dealt}
         checkpoint["thicket"] |= {"dealt_to": self.dealt_to, "method": self.method.state}
+        checkpoint["thicket"]["shown"] = [asdict(one) for one in self.shown]
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         super().on_load_checkpoint(checkpoint)
@@ -302,6 +309,7 @@ class PolicyTraining(Steps):
         self.best = (best[0], best[1]) if best else None
         self.dealt = checkpoint["thicket"]["dealt"]
         self.dealt_to, self.method.state = checkpoint["thicket"]["dealt_to"], checkpoint["thicket"]["method"]
+        self.shown = [Shown(**one) for one in checkpoint["thicket"]["shown"]]
 
 
 def _behaviour(rollouts: list[Rollout], columns: int) -> Tensor:
