@@ -95,22 +95,22 @@ def training(kind: str, steps: int) -> Timed:
     prompts, group, asked, written, micro = EXTENTS[kind]
     model, draw = random_llama("cpu", torch.float32, **SHAPES[kind]), random.Random(0)
     window, verifier = Window(prompt=asked, response=written), ExactVerifier(type="exact")
-    domain = TrainedDomain(name="numbers", verifier=verifier, window=window)
+    domain = TrainedDomain(name="numbers", verifier=verifier, window=window, stop=None)
     items = [Item(f"{place:016x}", "", "", 1) for place in range(prompts * (steps + 1))]
     ids = [[draw.randrange(1, model.config.vocab_size) for _ in range(asked)] for _ in items]
-    train = Environment(domain.model_copy(update={"stop": None}), items, ids, [], coin)
-    few = Environment(train.domain, items[:1], ids[:1], [], coin)
+    train = Environment(domain, items, ids, [], coin)
+    few = Environment(domain, items[:1], ids[:1], [], coin)
     settings: dict[str, Any] = {"prompts": prompts, "group": group, "micro_batch": micro, "select_samples": 1}
     config = Config(type="grpo", steps=steps, optimizer=Optimizer(lr=1e-5), **settings)
     method, sampler = Grpo(config, lambda: model), TorchSampler(prompts * group)
-    return Timed(model, Words(), [Arena(train.domain, train, few)], config, method, Budget(steps=steps), 0, sampler)
+    return Timed(model, Words(), [Arena(domain, train, few)], config, method, Budget(steps=steps), 0, sampler)
 
 
 def work(kind: str, steps: int, trainer: Trainer, resume: Path, found: dict[str, Any] | None, _: Path) -> None:
     """What each process does; the first one says what it took."""
     module = training(kind, steps)
     fit(module, trainer, resume / "resume", Progress(f"{trainer.strategy} on {trainer.devices}"))
-    prompts, group, _, written, _ = EXTENTS[kind]
+    prompts, group, _asked, written, _micro = EXTENTS[kind]
     row = list(range(written)), [-1.5] * written
 
     def hand_round() -> None:
