@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import lightning.pytorch as pl
-from lightning.fabric.plugins.environments import ClusterEnvironment
+from lightning.fabric.plugins.environments.cluster_environment import ClusterEnvironment
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.strategies import DDPStrategy
 
@@ -46,8 +46,17 @@ def make_trainer(config: Trainer, epochs: int, callbacks: list[pl.Callback]) -> 
 class Started(ClusterEnvironment):
     """The processes of a stage as Lightning sees them: they are there already (`thicket.ranks`)."""
 
-    creates_processes_externally = True
-    main_address, main_port = "", 0
+    @property
+    def creates_processes_externally(self) -> bool:
+        return True
+
+    @property
+    def main_address(self) -> str:
+        raise NotImplementedError("they have met")
+
+    @property
+    def main_port(self) -> int:
+        raise NotImplementedError("they have met")
 
     @staticmethod
     def detect() -> bool:

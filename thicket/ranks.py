@@ -7,6 +7,7 @@ does not depend on how many processes there are, beyond the rounding of sums tha
 One process alone is the first of one: everything here is then what it would be without this module.
 """
 
+import atexit
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -35,6 +36,8 @@ class Rank:
     count: int = 1
     local: int = 0
     """Its number on its machine, which is that of its GPU."""
+    shards: bool = False
+    """Whether each holds a part of the optimizer's state alone."""
 
 
 _own = Rank()
@@ -61,10 +64,16 @@ def first() -> bool:
     return _own.number == 0
 
 
-@contextmanager
-def joined(rank: Rank, gpu: bool, meet: str = "env://") -> Iterator[None]:
-    """Within the block this process is one of several. `meet`: where they find each other, as torch takes it.
+def shards() -> bool:
+    """Whether the optimizer's state is dealt out."""
+    return _own.shards
 
+
+@contextmanager
+def joined(rank: Rank, gpu: bool, meet: str | None = None) -> Iterator[None]:
+    """Within the block this process is one of several.
+
+    `meet`: where they find each other, as torch takes it; None: as what started them says, for all blocks to come.
     Raises: ValueError where the machine has fewer GPUs than processes.
     """
     global _own
@@ -77,13 +86,16 @@ def joined(rank: Rank, gpu: bool, meet: str = "env://") -> Iterator[None]:
         torch.cuda.set_device(rank.local)
     threads, hook = torch.get_num_threads(), sys.excepthook
     torch.set_num_threads(max(1, threads // rank.count))
-    distributed.init_process_group(
-        "cpu:gloo,cuda:nccl" if gpu else "gloo",
-        init_method=meet,
-        rank=rank.number,
-        world_size=rank.count,
-        timeout=LONGEST_WAIT,
-    )
+    if not distributed.is_initialized():
+        distributed.init_process_group(
+            "cpu:gloo,cuda:nccl" if gpu else "gloo",
+            init_method=meet or "env://",
+            rank=rank.number,
+            world_size=rank.count,
+            timeout=LONGEST_WAIT,
+        )
+        if meet is None:
+            atexit.register(distributed.destroy_process_group)
     _own = rank
     try:
         yield
@@ -91,7 +103,8 @@ def joined(rank: Rank, gpu: bool, meet: str = "env://") -> Iterator[None]:
         _own = Rank()
         torch.set_num_threads(threads)
         sys.excepthook = hook  # torch's names the process before each line
-        distributed.destroy_process_group()
+        if meet is not None:
+            distributed.destroy_process_group()
 
 
 def given() -> Rank | None:
@@ -179,11 +192,10 @@ def sum_gradients(parameters: Sequence["Tensor"]) -> None:
     import torch
     from torch import distributed
 
-    has = torch.tensor([parameter.grad is not None for parameter in parameters], dtype=torch.int32)
-    distributed.all_reduce(has, distributed.ReduceOp.MAX)
     gradients: list[Tensor] = []
-    for parameter, somewhere in zip(parameters, has.tolist(), strict=True):
-        if somewhere:
+    has = somewhere([parameter.grad is not None for parameter in parameters])
+    for parameter, there in zip(parameters, has, strict=True):
+        if there:
             if parameter.grad is None:
                 parameter.grad = torch.zeros_like(parameter)
             gradients.append(parameter.grad)
@@ -193,6 +205,16 @@ def sum_gradients(parameters: Sequence["Tensor"]) -> None:
         parts = flat.split([gradient.numel() for gradient in bucket])
         for gradient, part in zip(bucket, parts, strict=True):
             gradient.copy_(part.view_as(gradient))
+
+
+def somewhere(flags: Sequence[bool]) -> list[bool]:
+    """Which of them are set in one of the processes at least."""
+    import torch
+    from torch import distributed
+
+    found = torch.tensor(flags, dtype=torch.int32)
+    distributed.all_reduce(found, distributed.ReduceOp.MAX)
+    return [bool(flag) for flag in found.tolist()]
 
 
 def _buckets(gradients: Sequence["Tensor"]) -> Iterator[list["Tensor"]]:

@@ -46,6 +46,16 @@ CASES = [
         """,
     ),
     broken(
+        "several devices",
+        *VLLM,
+        ("conf/trainer/default.yaml", "", "devices: 2\nstrategy: ddp\n"),
+        """
+        conf/trainer/default.yaml:1: trainer.devices = 2: the sampler vllm writes for a stage on one device
+            allowed: 1
+            used by: specialist sort-grpo, specialist reverse-grpo, student opd, student soup and 7 more
+        """,
+    ),
+    broken(
         "all of the memory",
         *VLLM,
         ("conf/sampler/vllm.yaml", "batch: 16", "gpu_memory: 1.0"),

@@ -5,6 +5,8 @@ import resource
 import subprocess
 from pathlib import Path
 
+from thicket import ranks
+
 
 def commit(root: Path) -> str | None:
     """The git commit of the project, with `+` where files differ from it; None outside a repository."""
@@ -25,12 +27,13 @@ def commit(root: Path) -> str | None:
 
 
 def device() -> str:
-    """The GPU's name, or the processor and the threads that torch uses."""
+    """The GPU's name, or the processor and the threads that torch uses; how many, where several share the work."""
     import torch
 
+    many = f"{ranks.count()} × " if ranks.count() > 1 else ""
     if torch.cuda.is_available():
-        return torch.cuda.get_device_name()
-    return f"CPU, {platform.processor() or platform.machine()}, {torch.get_num_threads()} threads"
+        return many + torch.cuda.get_device_name()
+    return f"{many}CPU, {platform.processor() or platform.machine()}, {torch.get_num_threads()} threads"
 
 
 def peak_memory_bytes() -> int:

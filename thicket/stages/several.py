@@ -18,6 +18,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, redirect_stdout
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -75,19 +76,19 @@ def together(stage: Stage, follow: Follow) -> Iterator[None]:
     if count == 1:
         yield
         return
-    gpu = _on_gpus(stage, count)
+    gpu, shards = _on_gpus(stage, count), _shards(stage)
     if ranks.given() is not None:
-        with ranks.joined(Rank(0, count), gpu):
+        with ranks.joined(Rank(0, count, shards=shards), gpu):
             yield
         return
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="thicket-ranks-")))
         meet = f"file://{folder / 'meet'}"
-        others = [_Other(Rank(number, count, number), gpu, meet, follow) for number in range(1, count)]
+        others = [_Other(Rank(number, count, number, shards), gpu, meet, follow) for number in range(1, count)]
         watch = _Watch(others)
         stack.callback(watch.end)
         try:
-            with ranks.joined(Rank(0, count), gpu, meet):
+            with ranks.joined(Rank(0, count, shards=shards), gpu, meet):
                 yield
                 watch.wait()
         except RuntimeError as error:  # what torch says where the other end of a connection is gone
@@ -99,8 +100,12 @@ def together(stage: Stage, follow: Follow) -> Iterator[None]:
 def follow_elsewhere(stage: Stage, place: Rank, follow: Follow) -> None:
     """The work of a process that torchrun or srun has started and that is not the first."""
     if (count := devices(stage)) > 1:
-        with ranks.joined(place, _on_gpus(stage, count)):
+        with ranks.joined(replace(place, shards=_shards(stage)), _on_gpus(stage, count)):
             _followed(follow)
+
+
+def _shards(stage: Any) -> bool:
+    return stage.trainer.strategy == "fsdp"
 
 
 def _on_gpus(stage: Any, count: int) -> bool:

@@ -27,6 +27,7 @@ from thicket.models.size import active_parameters
 from thicket.signals import Interrupted, sigterm_noted
 from thicket.training.curves import Row
 from thicket.training.ledger import Ledger
+from thicket.training.optimizer import clip_norm, take_gradients
 
 CHECKPOINT = "last.ckpt"
 SHOWN = ("loss", "reward", "kl", "entropy", "length", "useful", "selection")
@@ -99,11 +100,11 @@ class Steps(pl.LightningModule):
         Returns that norm as it was, of all groups together.
         """
         optimizer: Any = self.optimizers()
-        ranks.sum_gradients([parameter for group in optimizer.param_groups for parameter in group["params"]])
+        take_gradients(optimizer.optimizer)
         norms = []
         for group in optimizer.param_groups:
             group["lr"] = learning_rate * group["scale"]
-            norms.append(torch.nn.utils.clip_grad_norm_(group["params"], clip))
+            norms.append(clip_norm(group["params"], clip))
         optimizer.step()
         optimizer.zero_grad()
         return float(torch.stack(norms).norm())

@@ -5,9 +5,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
+from torch import Tensor, distributed
 from torch.nn import Module
 
+from thicket import ranks
 from thicket.config.base import Optimizer
+from thicket.training.shards import DealtAdamW
 
 
 def adamw(modules: Sequence[Module], config: Optimizer, rates: Sequence[float] = (1.0,)) -> torch.optim.AdamW:
@@ -20,7 +23,28 @@ def adamw(modules: Sequence[Module], config: Optimizer, rates: Sequence[float] =
         for module, rate in zip(modules, rates, strict=False)
     ]
     betas = (config.betas[0], config.betas[1])
-    return torch.optim.AdamW(groups, lr=config.lr, betas=betas, weight_decay=config.weight_decay, fused=True)
+    kind = DealtAdamW if ranks.shards() else torch.optim.AdamW
+    return kind(groups, lr=config.lr, betas=betas, weight_decay=config.weight_decay, fused=True)
+
+
+def take_gradients(optimizer: torch.optim.Optimizer) -> None:
+    """Adds up the gradients of all processes, where there are several."""
+    if isinstance(optimizer, DealtAdamW):
+        optimizer.deal_gradients()
+        return
+    ranks.sum_gradients([parameter for group in optimizer.param_groups for parameter in group["params"]])
+
+
+def clip_norm(parameters: list[torch.nn.Parameter], most: float) -> Tensor:
+    """The norm of the gradients, which are scaled down where it is above `most`."""
+    if not ranks.shards():
+        return torch.nn.utils.clip_grad_norm_(parameters, most)
+    own = torch.nn.utils.get_total_norm([one.grad for one in parameters if one.grad is not None])
+    squares = own.to(parameters[0].device).square()
+    distributed.all_reduce(squares)
+    norm = squares.sqrt()
+    torch.nn.utils.clip_grads_with_norm_(parameters, most, norm)
+    return norm
 
 
 def learning_rate(config: Optimizer, step: int, total: int | None) -> float:

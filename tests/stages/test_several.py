@@ -1,0 +1,201 @@
+"""Stages on two processes of a CPU come to what they come to on one, and end together."""
+
+import csv
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from breaking import End, Killed, break_step, kill, make, terminate
+from safetensors.torch import load_file
+from toys import DECLARED, VALUES, changed, run, stages, toy_project
+
+from thicket.config.distillation import Gap
+from thicket.config.stages import write_stage
+from thicket.signals import Interrupted
+from thicket.stages.run import in_pipeline, run_stage
+from thicket.stages.several import Failed
+
+METHODS = ("dapo", "ppo", "sft", "ssd", "randopt", "es")
+ON_TEXTS: dict[str, Any] = {"steps": 4, "batch": 5, "micro_batch": 2, "select_samples": 2}
+SEARCHED: dict[str, Any] = {
+    "randopt": {"perturbations": 5, "members": 2, "items": 5},
+    "es": {"population": 3, "steps": 2, "items": 5},
+}
+ROUNDING = 1e-5
+"""Of weights of about 0.02 after a few steps: float32 sums in another order. Adam scales up what they leave of tiny
+gradients, as those of a toy student that is as good as its teachers."""
+OF_CURVES = 2e-3
+"""Of their figures; those of that student are divergences of 1e-5, small differences of large numbers."""
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Data, a base and two specialists to learn from."""
+    specialists = {f"sort-{method}": {"base": "tiny", "domain": "sort", "method": method} for method in METHODS}
+    methods = {**VALUES["method"], **dict.fromkeys(("sft", "ssd"), ON_TEXTS), **SEARCHED}
+    declared = {
+        **DECLARED,
+        "specialists": {**DECLARED["specialists"], **specialists},
+        "values": {**VALUES, "method": methods},
+        "analyses": {"density": {"analysis": "density", "models": ["tiny"], "domains": ["sort"]}},
+    }
+    declared["values"]["analysis"] = {"density": {"perturbations": 3, "items": 4, "slice": 3}}
+    root = toy_project(tmp_path_factory.mktemp("several") / "project", declared)
+    run(root, "data-sort", "data-reverse", "base-tiny", "specialist-sort-grpo", "specialist-reverse-grpo")
+    return root
+
+
+def on(stage: Any, devices: int, strategy: str = "ddp") -> Any:
+    return changed(changed(stage, "trainer.strategy", strategy), "trainer.devices", devices)
+
+
+CASES: dict[str, tuple[str, dict[str, Any]]] = {
+    "pretraining": ("base-tiny", {}),
+    "grpo": ("specialist-sort-grpo", {"method.micro_batch": 3}),
+    "dapo, two updates, KL": ("specialist-sort-dapo", {"method.updates": 2, "method.kl": 0.1}),
+    "ppo, two passes": ("specialist-sort-ppo", {"method.passes": 2}),
+    "ppo by fsdp": ("specialist-sort-ppo", {}),
+    "opd": ("student-opd", {"method.gap": Gap(), "method.on_policy": 0.5, "method.updates": 2}),
+    "sft": ("specialist-sort-sft", {}),
+    "ssd": ("specialist-sort-ssd", {}),
+    "randopt": ("specialist-sort-randopt", {}),
+    "es": ("specialist-sort-es", {}),
+    "evaluation": ("evaluate-tiny", {"sampler.batch": 4}),
+    "analysis": ("analyze-density", {}),
+}
+
+
+def case(root: Path, name: str) -> Any:
+    stage_name, changes = CASES[name]
+    stage = stages(root)[stage_name]
+    for path, value in changes.items():
+        stage = changed(stage, path, value)
+    return stage if name == "evaluation" else changed(stage, "name", f"several-{list(CASES).index(name)}")
+
+
+def results(root: Path, stage: Any) -> dict[str, bytes]:
+    """What the stage made, without what names the number of devices and the time."""
+    targets = in_pipeline(root, stage)
+    files = {path.name: path.read_bytes() for path in targets.artifact.iterdir() if path.name != "provenance.json"}
+    return files | ({"curves": targets.curves.read_bytes()} if targets.curves.is_file() else {})
+
+
+@pytest.fixture(scope="module")
+def both(made: Path) -> dict[str, tuple[dict[str, bytes], dict[str, bytes]]]:
+    """Every case's results on one process and on two, which are started as torchrun does it."""
+    scores = made / "build/resume/scores"
+    one, files = dict[str, dict[str, bytes]](), list[str]()
+    for name in CASES:
+        stage = case(made, name)
+        run_stage(made, stage, in_pipeline(made, stage))
+        one[name] = results(made, stage)
+        files.append(f"build/config/several/{name.partition(',')[0]}.yaml")
+        write_stage(made / files[-1], on(stage, 2, "fsdp" if "fsdp" in name else "ddp"))
+    for kept in (*scores.iterdir(), *(made / "build/resume/analysis").rglob("*.npz")):
+        kept.unlink()
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    shared = {**os.environ, "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    command = [sys.executable, "-m", "thicket.cli", "run", *files]
+    started = [
+        subprocess.Popen(
+            command,
+            cwd=made,
+            env={**shared, "RANK": str(rank), "LOCAL_RANK": str(rank)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank in range(2)
+    ]
+    said = [process.communicate(timeout=300) for process in started]
+    assert [process.returncode for process in started] == [0, 0], said
+    assert said[1][0] == "", "only the first process says how far the work is"
+    return {name: (one[name], results(made, case(made, name))) for name in CASES}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_two_equal_one(both: Any, name: str, tmp_path: Path) -> None:
+    one, two = both[name]
+    assert one.keys() == two.keys()
+    for kind in one.keys() - {"model.safetensors", "curves"}:
+        assert one[kind] == two[kind], kind
+    if "model.safetensors" in one:
+        (tmp_path / "one").write_bytes(one["model.safetensors"])
+        (tmp_path / "two").write_bytes(two["model.safetensors"])
+        assert_close(load_file(tmp_path / "two"), load_file(tmp_path / "one"))
+    if "curves" in one:
+        rows, others = (list(csv.DictReader(made["curves"].decode().splitlines())) for made in (one, two))
+        for row, other in zip(rows, others, strict=True):
+            for column, value in row.items():
+                assert (value == "") == (other[column] == "")
+                assert float(other[column] or 0) == pytest.approx(float(value or 0), rel=OF_CURVES, abs=1e-6), column
+
+
+def assert_close(found: dict[str, torch.Tensor], expected: dict[str, torch.Tensor]) -> None:
+    assert found.keys() == expected.keys()
+    for key in expected:
+        torch.testing.assert_close(found[key], expected[key], rtol=0, atol=ROUNDING)
+
+
+# -- broken off --------------------------------------------------------------------------------------------------------
+
+
+def children() -> list[int]:
+    """Processes that this one has started and that run stages."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                parent = (entry / "stat").read_text().rpartition(")")[2].split()[1]
+                if int(parent) == os.getpid() and b"thicket.stages.several" in (entry / "cmdline").read_bytes():
+                    found.append(int(entry.name))
+            except OSError:
+                continue
+    return found
+
+
+@pytest.fixture(autouse=True)
+def nobody_stays() -> Iterator[None]:
+    yield
+    assert not children()
+
+
+@pytest.mark.parametrize(
+    ("end", "before", "after", "strategy"),
+    [(End(terminate, Interrupted), 2, 1, "fsdp"), (End(kill, Killed), 1, 2, "ddp")],
+    ids=["stopped on two, gone on with on one", "killed on one, gone on with on two"],
+)
+def test_a_run_goes_on_with_another_number_of_processes(
+    made: Path, monkeypatch: pytest.MonkeyPatch, end: End, before: int, after: int, strategy: str
+) -> None:
+    stage = stages(made)["specialist-sort-grpo"]
+    unbroken = make(made, stage)
+    with monkeypatch.context() as patched:
+        break_step(patched, 3, end)
+        with pytest.raises(end.raised):
+            run_stage(made, on(stage, before, strategy), in_pipeline(made, stage))
+    (checkpoint,) = (made / "build/resume").glob("specialist-sort-grpo-*/last.ckpt")
+    steps = 4 if end.raised is Interrupted else 2
+    assert torch.load(checkpoint, weights_only=False)["thicket"]["step"] == steps
+    assert_close(make(made, on(stage, after, strategy)), unbroken)
+
+
+def test_one_that_is_killed_ends_all(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stage = stages(made)["specialist-sort-grpo"]
+
+    def strike() -> None:
+        (other,) = children()
+        os.kill(other, signal.SIGKILL)
+
+    break_step(monkeypatch, 3, End(strike, Failed))
+    with pytest.raises(Failed, match="process 1 of 2 was ended by SIGKILL"):
+        run_stage(made, on(stage, 2), in_pipeline(made, stage))
