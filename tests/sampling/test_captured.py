@@ -1,5 +1,6 @@
 """The decode loop on a GPU, where steps are replayed: against `generate`, against the CPU, and from call to call."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -7,14 +8,16 @@ import torch
 from small_models import random_llama
 from test_decode import FAMILIES, PROMPTS, keys, rows_of
 from test_decode import small_model as typed_model
+from test_rollout_log import EVERY, break_off, counted, logged, respond
 
 from thicket.config.on_policy import Lora
 from thicket.models.lora import adapt
 from thicket.models.perturb import Direction, Neighbourhood
 from thicket.models.pooled import Pooled
 from thicket.models.stacked import stacked
-from thicket.sampling import kept_boards
+from thicket.sampling import kept_boards, writing
 from thicket.sampling.decode import Decoded, Decoding, Rows, decode
+from thicket.sampling.rollout_log import RolloutLog
 
 pytestmark = [
     pytest.mark.gpu,
@@ -142,3 +145,27 @@ def test_what_a_model_held_is_freed_with_it() -> None:
     count = len(kept_boards._kept)
     del model
     assert len(kept_boards._kept) == count - 1
+
+
+@pytest.mark.parametrize("slots", [16, 64])
+@pytest.mark.parametrize("family", ["llama", "gemma3"])
+def test_a_call_that_was_broken_off_goes_on(
+    family: str, slots: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On the board that is kept, whose steps are replayed; what was logged is taken as it was drawn."""
+    monkeypatch.setattr(writing, "TOLD_AT", EVERY)
+    model = small_model(family, spread=0.5).cuda()
+    with counted() as steps:
+        whole = respond(model, None, slots)
+    at = len(steps) // 2
+    break_off(model, tmp_path, at, slots)
+    known = logged(model, tmp_path)
+    with counted() as left:
+        resumed = respond(model, RolloutLog(tmp_path), slots)
+    assert len(left) <= len(steps) - at + 2 * EVERY  # a look is every eight steps
+    assert [one.tokens for one in resumed] == [one.tokens for one in whole]
+    for row, (one, other) in enumerate(zip(resumed, whole, strict=True)):
+        drawn = len(known[row].tokens) if row in known else 0
+        assert one.log_probs[:drawn] == other.log_probs[:drawn]
+        assert one.log_probs == pytest.approx(other.log_probs, abs=1e-3)
+    assert any(0 < len(part.tokens) < len(whole[row].tokens) for row, part in known.items())

@@ -62,7 +62,7 @@ TRAINED: dict[str, tuple[str, dict[str, Any], float]] = {
 
 @pytest.mark.parametrize(("name", "changes", "share"), TRAINED.values(), ids=TRAINED)
 def test_a_training_that_is_killed_within_a_batch_ends_with_the_same_weights(
-    project: Path, name: str, changes: dict[str, Any], share: float
+    project: Path, name: str, changes: dict[str, Any], share: float, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """To the bit: updates read the tokens, not the rounding of the log-probabilities that they were drawn with."""
     stage = stages(project)[name]
@@ -75,9 +75,10 @@ def test_a_training_that_is_killed_within_a_batch_ends_with_the_same_weights(
     at = round(share * len(steps))
     with counted(at), pytest.raises(Killed):
         run_stage(project, stage, targets)
-    assert (kept(project, stage) / FILE).stat().st_size > 0
+    capsys.readouterr()
     with counted() as left:
         resumed = make(project, stage)
+    assert f"{FILE}: of " in capsys.readouterr().out
     assert len(left) <= len(steps) - at + EVERY, "no more is done again than since the last record"
     assert all(resumed[key].equal(unbroken[key]) for key in unbroken)
     assert targets.curves.read_text() == curves

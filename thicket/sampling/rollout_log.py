@@ -54,6 +54,9 @@ class RolloutLog:
             os.truncate(self.path, self._find())
         except OSError as error:
             self._fail(error)
+        if self.calls:
+            what = f"{self.path}: of {self.calls} batches of responses some or all are there"
+            print(f"{what}, and need not be drawn again", flush=True)
 
     @property
     def calls(self) -> int:
@@ -70,11 +73,11 @@ class RolloutLog:
                     parts[new.row] = _joined(parts[new.row], new) if new.row in parts else new
         return parts
 
-    def add(self, name: bytes, parts: Sequence[Part]) -> None:
-        """Logs new tokens of a call."""
+    def add(self, name: bytes, parts: Sequence[Part], rows: Sequence[int] | None = None) -> None:
+        """Logs new tokens of a call; `rows`: the responses that are written together, where it is not all of them."""
         if not self._writes:
             return
-        record = name + _packed(parts)
+        record = name + _packed(parts, rows)
         try:
             with self.path.open("ab", buffering=0) as file:
                 written = file.write(_HEAD.pack(len(record), zlib.crc32(record)) + record)
@@ -131,10 +134,11 @@ def name_of(sampler: str, model: Any, requests: Sequence[Request], decoding: Any
     return hashlib.sha256(repr(decides).encode()).digest()[:_NAME]
 
 
-def _packed(parts: Sequence[Part]) -> bytes:
+def _packed(parts: Sequence[Part], rows: Sequence[int] | None) -> bytes:
     numbers, tokens, log_probs = array("i"), array("i"), array("f")
     for part in parts:
-        numbers.extend((part.row, part.first, len(part.tokens), part.stopped))
+        row = part.row if rows is None else rows[part.row]
+        numbers.extend((row, part.first, len(part.tokens), part.stopped))
         tokens.extend(part.tokens)
         log_probs.extend(part.log_probs)
     return b"".join((_COUNT.pack(len(parts)), numbers.tobytes(), tokens.tobytes(), log_probs.tobytes()))

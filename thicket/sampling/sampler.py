@@ -1,7 +1,7 @@
 """What turns prompts into responses: one interface, thicket's own decode loop behind it, and the choice by config."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from typing import Any, Protocol
 
@@ -87,7 +87,7 @@ class TorchSampler:
                 slots=self.batch,
                 lanes=copies,
                 begun={place: known[row] for place, row in enumerate(left) if row in known},
-                tell=log and (lambda parts: log.add(name, [replace(part, row=left[part.row]) for part in parts])),
+                tell=log and (lambda parts: log.add(name, parts, left)),
             )
             keys_R = draws.keys_tensor([asked[row][1] for row in left], model.device)
             written |= dict(zip(left, parts_of(decode(model, rows, keys_R, decoding, stops)), strict=True))
