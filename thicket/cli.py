@@ -5,6 +5,8 @@ import os
 import sys
 from pathlib import Path
 
+from thicket import arguments as looking
+
 STAGES = ("data", "base", "specialist", "student", "evaluate", "report")
 EPILOG = """\
 The pipeline is DVC's: `dvc repro` builds what has changed, `dvc metrics diff` compares commits.
@@ -32,17 +34,18 @@ def parser() -> argparse.ArgumentParser:
     kinds = experiment.add_subparsers(dest="action", metavar="ACTION", required=True)
     kinds.add_parser("list", help="the experiments of conf/experiment")
     use = kinds.add_parser("use", help="write params.yaml and dvc.yaml from an experiment")
-    use.add_argument("name")
+    looking.completes(use.add_argument("name"), looking.experiments)
     use.add_argument("--force", action="store_true", help="overwrite a params.yaml that was edited by hand")
     config = commands.add_parser("config", help="look at configs")
     kinds = config.add_subparsers(dest="action", metavar="ACTION", required=True)
     show = kinds.add_parser("show", help="a stage's resolved config, with the origin of each value")
-    show.add_argument(
+    stage = show.add_argument(
         "stage", nargs="?", help="as in dvc.yaml: specialist-sort-grpo; without it, the stages are listed"
     )
+    looking.completes(stage, looking.stages)
     diff = kinds.add_parser("diff", help="two stages, or two experiments, side by side")
-    diff.add_argument("left")
-    diff.add_argument("right")
+    for side in ("left", "right"):
+        looking.completes(diff.add_argument(side), looking.stages)
     schema = kinds.add_parser("schema", help="JSON Schema for editors")
     schema.add_argument("kind", nargs="?", default="params", help="params (default), or a group of conf/")
     kinds.add_parser("pages", help="write docs/methods.md and docs/domains.md from the docstrings")
@@ -62,6 +65,7 @@ def parser() -> argparse.ArgumentParser:
         metavar="KEY=VALUE",
         help="model_a=… model_b=… (names, folders, ids of the hub), domain=…, seed=…, analysis.samples=…",
     )
+    looking.add(commands)
     for stage in STAGES:
         one = commands.add_parser(stage, help=f"run the stage {stage} by itself, or a sweep of it")
         one.add_argument("-m", "--multirun", action="store_true", help="sweep over comma-separated values")
@@ -87,20 +91,23 @@ def _name_or_folder(text: str) -> str | Path:
 def main(argv: list[str] | None = None) -> int:
     """Entry point: 0 done, 1 the stage failed, 2 the configuration or the command is wrong, 128+n ended by a signal."""
     commands = parser()
+    if "_ARGCOMPLETE" in os.environ:  # A shell asks what could follow.
+        import argcomplete
+
+        argcomplete.autocomplete(commands, always_complete_options=False)
     arguments, rest = commands.parse_known_args(argv)
     if arguments.command in STAGES and not any(text.startswith("-") for text in rest):
         arguments.overrides += rest  # those after a `-m` in their midst
     elif rest:
         commands.error(f"unrecognized arguments: {' '.join(rest)}")
-    if arguments.command is None:
-        commands.print_help()
-        return 0
     from thicket.config.places import project_root
     from thicket.config.problems import ConfigError
 
     root = project_root(Path.cwd())
     if arguments.command == "run":
         arguments.config = [Path(os.path.relpath(config, root)) for config in arguments.config]
+    if arguments.command == "export" and arguments.out:
+        arguments.out = _from_here(arguments.out)
     if arguments.command == "analyze":
         arguments.overrides = [_folder_from_here(text) for text in arguments.overrides]
     os.chdir(root)  # what a config names is relative to it
@@ -122,6 +129,12 @@ def main(argv: list[str] | None = None) -> int:
 
 def _dispatch(arguments: argparse.Namespace, root: Path) -> int:
     command = arguments.command
+    if command is None:
+        from thicket.commands.next_steps import next_steps
+
+        return next_steps(root)
+    if command in looking.NAMES:
+        return looking.run(arguments, root)
     if command in ("check", "plan", "compose"):
         from thicket.plan import commands
 

@@ -8,6 +8,9 @@ CONFIG, DATA, MODELS = BUILD / "config", BUILD / "data", BUILD / "models"
 METRICS, CURVES, EVALUATION, REPORT = BUILD / "metrics", BUILD / "curves", BUILD / "evaluation", BUILD / "report"
 ANALYSIS = BUILD / "analysis"
 RESUME, RUNS, MEMBERS = BUILD / "resume", BUILD / "runs", BUILD / "members"
+LOGS, EXPORT = BUILD / "logs", BUILD / "export"
+SCORES = RESUME / "scores"
+"""Scores of items by content, which `thicket.evaluation.cache` keeps."""
 
 
 def project_root(start: Path) -> Path:

@@ -69,6 +69,7 @@ TRACELESS = {
     "thicket.stages.run": "chooses a stage's function and names its places",
     "thicket.stages.machine": "says what differs between equal runs",
     "thicket.progress": "shows how far a stage is",
+    "thicket.standing": "tells other processes how far a stage is, and keeps what it prints",
     "thicket.signals": "ends a run before its time",
 }
 """Modules that stages run but whose edits leave artifacts as they are, and why."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from thicket.config.named_files import named_files
-from thicket.config.places import ANALYSIS, CURVES, DATA, EVALUATION, METRICS, MODELS, REPORT, RESUME, RUNS
+from thicket.config.places import ANALYSIS, CURVES, DATA, EVALUATION, LOGS, METRICS, MODELS, REPORT, RESUME, RUNS
 from thicket.config.stages import (
     AnalyzeStage,
     AnyStage,
@@ -25,6 +25,7 @@ from thicket.config.stages import (
     read_stage,
 )
 from thicket.signals import die_with_parent
+from thicket.standing import followed
 from thicket.stages.outcome import Outcome, Places
 from thicket.stages.publish import config_hash, locked, whole, write_whole
 
@@ -37,13 +38,20 @@ class Targets:
     metrics: Path
     """The ledger of a model's making."""
     curves: Path
+    logs: Path | None = None
+    """Where others see how far it is and what it has printed; None: nowhere."""
+
+    def lock(self, root: Path, stage: AnyStage) -> Path:
+        """The file that is locked while the artifact is made."""
+        return root / RESUME / f"{self.artifact.parent.name}-{stage.stage}-{stage.name}.lock"
 
 
 def in_pipeline(root: Path, stage: AnyStage) -> Targets:
     """The places that dvc.yaml names."""
     places = {"data": DATA / stage.name, "evaluate": EVALUATION / stage.name, "analyze": ANALYSIS / stage.name}
     folder = places.get(stage.stage, REPORT if stage.stage in ("report", "claims") else MODELS / stage.name)
-    return Targets(root / folder, root / METRICS / f"{stage.name}.json", root / CURVES / f"{stage.name}.csv")
+    metrics, curves = root / METRICS / f"{stage.name}.json", root / CURVES / f"{stage.name}.csv"
+    return Targets(root / folder, metrics, curves, root / LOGS)
 
 
 def on_its_own(root: Path, stage: AnyStage) -> Targets:
@@ -64,9 +72,7 @@ def run_stage(root: Path, stage: AnyStage, targets: Targets) -> None:
     """
     identity = f"{stage.stage}-{stage.name}-{_identity(stage, root)[:16]}"
     resume = root / RESUME / identity
-    with locked(
-        root / RESUME / f"{targets.artifact.parent.name}-{stage.stage}-{stage.name}.lock", str(targets.artifact)
-    ):
+    with locked(targets.lock(root, stage), str(targets.artifact)), followed(targets.logs, stage.id):
         with whole(
             targets.artifact, beside=stage.name if isinstance(stage, ReportStage | ClaimsStage) else None
         ) as out:
