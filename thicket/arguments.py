@@ -1,6 +1,7 @@
 """The arguments of the commands that look at what was made, keep it in order and hand it on."""
 
 import argparse
+import os
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
@@ -26,14 +27,17 @@ def add(commands: Any) -> None:
     _model(compare, "right", "B")
     _json(compare)
     chat = commands.add_parser("chat", help="talk to a model; lines from a pipe are turns too")
-    _model(chat, "model")
-    chat.add_argument("--domain", help="ask as this domain does: its template, its stop character, its window")
-    chat.add_argument("--temperature", type=float, default=1.0, help="of the sampling; 0: the likeliest token (1.0)")
-    chat.add_argument("--tokens", type=int, default=256, help="most tokens of an answer (256)")
-    chat.add_argument("--seed", type=int, default=0, help="fixes the answers (0)")
+    talker = chat.add_argument("model", metavar="MODEL", type=name_or_folder, help="of params.yaml, or a folder")
+    completes(talker, models)
+    chat.add_argument(
+        "--domain", metavar="NAME", help="ask as this domain does: its template, its stop character, its window"
+    )
+    chat.add_argument("--temperature", type=float, metavar="T", help="of the sampling; 0: the likeliest token (1)")
+    chat.add_argument("--tokens", type=int, metavar="N", help="most tokens of an answer (256, or the domain's)")
+    chat.add_argument("--seed", type=int, default=0, metavar="N", help="fixes the answers (0)")
     export = commands.add_parser("export", help="a model as a folder for the Hugging Face hub, with its card")
     _model(export, "model")
-    export.add_argument("--out", metavar="FOLDER", help="where it goes (build/export/MODEL)")
+    export.add_argument("--out", metavar="FOLDER", type=from_here, help="where it goes (build/export/MODEL)")
     export.add_argument("--license", help="of the model, an id of the hub's; its base's where that is known")
     tables = commands.add_parser("tables", help="scores and claims as tables for a text or a spreadsheet")
     tables.add_argument("which", nargs="?", choices=("scores", "claims"), help="one of them (default: all there are)")
@@ -46,6 +50,16 @@ def add(commands: Any) -> None:
     completion.add_argument("shell", choices=SHELLS)
 
 
+def from_here(path: str) -> Path:
+    """A path that is relative to the folder of the call, before the command goes to the project's."""
+    return Path(os.path.abspath(path))
+
+
+def name_or_folder(text: str) -> str | Path:
+    """A model's name, or the folder of one."""
+    return from_here(text) if "/" in text or text in (".", "..") else text
+
+
 def _json(command: argparse.ArgumentParser) -> None:
     command.add_argument("--json", action="store_true", help="for programs")
 
@@ -56,6 +70,10 @@ def _model(command: argparse.ArgumentParser, name: str, shown: str = "MODEL") ->
 
 def run(arguments: argparse.Namespace, root: Path) -> int:
     """Runs one of these commands: the function of its name in `thicket.commands`. Raises: ConfigError."""
+    if arguments.command == "completion":  # for a shell that starts, and should not wait
+        from thicket.commands.completion import completion
+
+        return completion(arguments.shell)
     from thicket.stages.launch import guarded
 
     given = {name.replace("json", "as_json"): value for name, value in vars(arguments).items() if name != "command"}

@@ -53,10 +53,10 @@ def parser() -> argparse.ArgumentParser:
     kinds = model.add_subparsers(dest="action", metavar="ACTION", required=True)
     materialize = kinds.add_parser("materialize", help="write the members of an ensemble as models of their own")
     materialize.add_argument(
-        "name", type=_name_or_folder, help="the ensemble: its name in params.yaml, or its folder (build/runs/…)"
+        "name", type=looking.name_or_folder, help="the ensemble: its name in params.yaml, or its folder (build/runs/…)"
     )
     materialize.add_argument("--member", type=int, metavar="K", help="just this one: 1 is the best (default: all)")
-    materialize.add_argument("--out", type=_from_here, metavar="FOLDER", help="member K goes to FOLDER/K")
+    materialize.add_argument("--out", type=looking.from_here, metavar="FOLDER", help="member K goes to FOLDER/K")
     analyze = commands.add_parser("analyze", help="look at models: divergence, barriers, density, …")
     analyze.add_argument("analysis", help="an option of conf/analysis, or an analysis that params.yaml declares")
     analyze.add_argument(
@@ -73,19 +73,10 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
-def _from_here(path: str) -> Path:
-    """A path that is relative to the folder of the call, before the command goes to the project's."""
-    return Path(os.path.abspath(path))
-
-
 def _folder_from_here(override: str) -> str:
     """`model_a=FOLDER` with the folder's whole path, before the command goes to the project's."""
     key, _, value = override.partition("=")
-    return f"{key}={_from_here(value)}" if key.startswith("model") and os.path.isdir(value) else override
-
-
-def _name_or_folder(text: str) -> str | Path:
-    return _from_here(text) if "/" in text or text in (".", "..") else text
+    return f"{key}={looking.from_here(value)}" if key.startswith("model") and os.path.isdir(value) else override
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -106,8 +97,6 @@ def main(argv: list[str] | None = None) -> int:
     root = project_root(Path.cwd())
     if arguments.command == "run":
         arguments.config = [Path(os.path.relpath(config, root)) for config in arguments.config]
-    if arguments.command == "export" and arguments.out:
-        arguments.out = _from_here(arguments.out)
     if arguments.command == "analyze":
         arguments.overrides = [_folder_from_here(text) for text in arguments.overrides]
     os.chdir(root)  # what a config names is relative to it

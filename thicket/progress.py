@@ -1,4 +1,4 @@
-"""Progress of long work: a live line on a terminal, a plain line now and then in a log, a record for other processes."""
+"""Progress of long work: a live line on a terminal, a plain one now and then in a log, a record for other processes."""
 
 import sys
 import time

@@ -138,7 +138,8 @@ def _print_scores(
         else ""
     )
     print(
-        f"{voters}{settings['samples']} samples an item at temperature {way['temperature']:g}, {settings['split']} items."
+        f"{voters}{settings['samples']} samples an item at temperature {way['temperature']:g}, "
+        f"{settings['split']} items."
     )
 
 
@@ -157,7 +158,7 @@ def _print_ledger(facts: dict[str, Any]) -> None:
         "memory": si(ledger["peak_memory_bytes"], "B"),
         "steps": str(ledger["steps"]),
         "tokens": f"{si(ledger['tokens_generated'])} generated, {si(ledger['tokens_trained'])} trained on",
-        "FLOPs": f"{si(ledger['flops'])}; with all that it rests on, bases left out: {si(sum(origin['cost'].values()))}",
+        "FLOPs": f"{si(ledger['flops'])}; {si(sum(origin['cost'].values()))} with all that it rests on but bases",
         "weights": f"{origin['weights'][:SHORT]}, seed {origin['seed']}, config {origin['config_hash'][:SHORT]}",
     }
     for key, value in rows.items():

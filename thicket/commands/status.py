@@ -65,7 +65,7 @@ def as_dict(state: State) -> dict[str, Any]:
     """A state for programs."""
     stage = state.planned.resolved.stage
     progress = None
-    if state.mark == "running" and (record := state.record):
+    if state.mark == "running" and (record := state.record) and record.status == "running":
         figures = {"share": record.share, "figures": record.figures, "seconds_left": state.seconds_left}
         progress = {"pid": record.pid, "part": record.title, **figures}
     return {
@@ -152,7 +152,7 @@ def _words(state: State) -> Text:
 
 def _progress(state: State) -> str:
     record = state.record
-    if record is None or record.share is None:
+    if record is None or record.share is None or record.status != "running":
         return "runs"
     left = state.seconds_left
     time_left = (

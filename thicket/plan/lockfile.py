@@ -7,6 +7,8 @@ the lock.
 
 import hashlib
 import json
+import os
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +19,11 @@ from thicket.config.yamlfile import values_of
 HASHED_BYTES = 2**20
 """Artifacts up to this size are always hashed."""
 CACHE = Path(".dvc/cache/files/md5")
+RUNNING = Path(".dvc/tmp/rwlock")
+"""Where DVC notes what its processes read and write."""
+RECENT_SECONDS = 2.0
+"""A file that was written so lately may still be written on."""
+SETTLING_SECONDS = 0.05
 
 
 @dataclass(frozen=True)
@@ -49,7 +56,7 @@ def read_lock(root: Path) -> dict[str, Locked]:
     path = root / "dvc.lock"
     if not path.is_file():
         return {}
-    stages = (values_of(path.read_text(encoding="utf-8")) or {}).get("stages", {})
+    stages = (values_of(_settled(path)) or {}).get("stages", {})
     return {
         name: Locked(
             cmd=stage.get("cmd", ""),
@@ -59,6 +66,38 @@ def read_lock(root: Path) -> dict[str, Locked]:
         )
         for name, stage in stages.items()
     }
+
+
+def _settled(path: Path) -> str:
+    """The text of a file that DVC may just be writing, which it does in place."""
+    text = path.read_text(encoding="utf-8")
+    while time.time() - path.stat().st_mtime < RECENT_SECONDS:
+        time.sleep(SETTLING_SECONDS)
+        before, text = text, path.read_text(encoding="utf-8")
+        if text == before:
+            break
+    return text
+
+
+def in_the_making(root: Path) -> set[str]:
+    """What a DVC process is having made just now."""
+    try:
+        writes = json.loads((root / RUNNING).read_text(encoding="utf-8")).get("write", {})
+    except (OSError, ValueError):
+        return set()
+    own = root.resolve()
+    paths = {Path(path) for path, by in writes.items() if _lives(by.get("pid", 0))}
+    return {path.relative_to(own).as_posix() for path in paths if path.is_relative_to(own)}
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return pid > 0
 
 
 def wrong_with(root: Path, entry: Entry, since: float) -> str:

@@ -11,7 +11,7 @@ from thicket.config.layers import Path_
 from thicket.config.places import LOGS
 from thicket.config.problems import dotted
 from thicket.plan.inspect import leaves
-from thicket.plan.lockfile import Locked, is_cached, read_lock, wrong_with
+from thicket.plan.lockfile import Locked, in_the_making, is_cached, read_lock, wrong_with
 from thicket.plan.pipeline import Planned
 from thicket.plan.source import path_of
 from thicket.stages.run import in_pipeline
@@ -74,7 +74,7 @@ class _Look:
         self.locked, path = read_lock(root), root / "dvc.lock"
         self.since = path.stat().st_mtime if path.is_file() else 0.0
         self.made_by = {out: one.resolved.id for one in stages for out in outs_of(one)}
-        self.held = _held()
+        self.held, self.in_the_making = held(), in_the_making(root)
 
     def all(self) -> list[State]:
         found: dict[str, State] = {}
@@ -90,7 +90,8 @@ class _Look:
         why = tuple(self._why(planned, [found[parent] for parent in parents]))
         targets, record = in_pipeline(self.root, stage), read_record(self.root / LOGS, name)
         mark: Mark = "done" if not why else "missing" if self._is_missing(planned) else "stale"
-        if _is_locked(targets.lock(self.root, stage), self.held):
+        # DVC removes an artifact some seconds before the stage that makes it anew takes its lock.
+        if is_locked(targets.lock(self.root, stage), self.held) or self.in_the_making.intersection(outs_of(planned)):
             mark = "running"
         elif why and record and record.status != "done" and record.started > self._made_at(planned):
             mark = "failed" if record.status == "failed" else "stopped"
@@ -185,7 +186,7 @@ def _spelt(value: Any) -> str:
     return "—" if value is None else value if isinstance(value, str) else f"{value}"
 
 
-def _held() -> set[int] | None:
+def held() -> set[int] | None:
     """Inodes of the files that are locked; None where the system does not say."""
     try:
         lines = LOCKS.read_text(encoding="ascii").splitlines()
@@ -195,7 +196,7 @@ def _held() -> set[int] | None:
     return {int(line.split()[-3].rpartition(":")[2]) for line in lines if " FLOCK " in line}
 
 
-def _is_locked(path: Path, held: set[int] | None) -> bool:
+def is_locked(path: Path, held: set[int] | None) -> bool:
     """Whether a process holds a lock; looking does not take it, where the system says so."""
     if not path.is_file():
         return False

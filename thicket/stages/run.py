@@ -25,9 +25,9 @@ from thicket.config.stages import (
     read_stage,
 )
 from thicket.signals import die_with_parent
-from thicket.standing import followed
 from thicket.stages.outcome import Outcome, Places
 from thicket.stages.publish import config_hash, locked, whole, write_whole
+from thicket.standing import followed
 
 
 @dataclass(frozen=True)
@@ -70,8 +70,7 @@ def run_stage(root: Path, stage: AnyStage, targets: Targets) -> None:
 
     Raises: ValueError for inputs that are missing or don't fit; Busy; Interrupted.
     """
-    identity = f"{stage.stage}-{stage.name}-{_identity(stage, root)[:16]}"
-    resume = root / RESUME / identity
+    resume = resume_folder(root, stage)
     with locked(targets.lock(root, stage), str(targets.artifact)), followed(targets.logs, stage.id):
         with whole(
             targets.artifact, beside=stage.name if isinstance(stage, ReportStage | ClaimsStage) else None
@@ -100,6 +99,11 @@ def run_stage(root: Path, stage: AnyStage, targets: Targets) -> None:
             else:
                 _make_model(stage, _maker(stage), places, targets)
         shutil.rmtree(resume, ignore_errors=True)
+
+
+def resume_folder(root: Path, stage: AnyStage) -> Path:
+    """Where a run of this config, on these inputs, keeps its checkpoints."""
+    return root / RESUME / f"{stage.stage}-{stage.name}-{_identity(stage, root)[:16]}"
 
 
 def _identity(stage: Stage, root: Path) -> str:
