@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import re
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
@@ -29,9 +30,8 @@ def add(commands: Any) -> None:
     chat = commands.add_parser("chat", help="talk to a model; lines from a pipe are turns too")
     talker = chat.add_argument("model", metavar="MODEL", type=name_or_folder, help="of params.yaml, or a folder")
     completes(talker, models)
-    chat.add_argument(
-        "--domain", metavar="NAME", help="ask as this domain does: its template, its stop character, its window"
-    )
+    asked = chat.add_argument("--domain", metavar="NAME", help="ask as this domain does, without solved examples")
+    completes(asked, domains)
     chat.add_argument("--temperature", type=float, metavar="T", help="of the sampling; 0: the likeliest token (1)")
     chat.add_argument("--tokens", type=int, metavar="N", help="most tokens of an answer (256, or the domain's)")
     chat.add_argument("--seed", type=int, default=0, metavar="N", help="fixes the answers (0)")
@@ -43,7 +43,8 @@ def add(commands: Any) -> None:
     tables.add_argument("which", nargs="?", choices=("scores", "claims"), help="one of them (default: all there are)")
     tables.add_argument("--format", choices=FORMATS, default=FORMATS[0])
     clean = commands.add_parser("clean", help="what the caches and checkpoints hold; --yes frees what nothing needs")
-    clean.add_argument("kinds", nargs="*", metavar="KIND", help=f"just these: {', '.join(KINDS)}")
+    kinds = clean.add_argument("kinds", nargs="*", metavar="KIND", help=f"just these: {', '.join(KINDS)}")
+    completes(kinds, lambda **_: list(KINDS))
     clean.add_argument("--yes", action="store_true", help="free it")
     _json(clean)
     completion = commands.add_parser("completion", help="what makes a shell complete commands, models and stages")
@@ -96,18 +97,11 @@ def stages(**_: Any) -> list[str]:
     from thicket.config.places import project_root
 
     try:
-        lines = (project_root(Path.cwd()) / "dvc.yaml").read_text(encoding="utf-8").splitlines()
+        text = (project_root(Path.cwd()) / "dvc.yaml").read_text(encoding="utf-8")
     except OSError:
         return []
-    within = lines[lines.index("stages:") + 1 :] if "stages:" in lines else []
-    indented = iter(line for line in within)
-    found = []
-    for line in indented:
-        if line and not line.startswith(" "):
-            break
-        if line.startswith("  ") and not line.startswith("   ") and line.rstrip().endswith(":"):
-            found.append(line.strip().removesuffix(":"))
-    return found
+    within = re.search(r"^stages:\n((?:[ ].*\n|\n)*)", text, re.MULTILINE)
+    return re.findall(r"^  (\S+):$", within[1], re.MULTILINE) if within else []
 
 
 def models(**_: Any) -> list[str]:
@@ -123,3 +117,8 @@ def experiments(**_: Any) -> list[str]:
     from thicket.config.project import Project
 
     return sorted(Project(project_root(Path.cwd())).library.options(EXPERIMENTS))
+
+
+def domains(**_: Any) -> list[str]:
+    """The domains of dvc.yaml."""
+    return [stage.partition("-")[2] for stage in stages() if stage.startswith("data-")]

@@ -2,8 +2,10 @@
 
 import argparse
 import os
+import re
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 from thicket import arguments as looking
 
@@ -14,9 +16,22 @@ The pipeline is DVC's: `dvc repro` builds what has changed, `dvc metrics diff` c
 """
 
 
+class Parser(argparse.ArgumentParser):
+    """With the nearest match for a command or choice that there is none of."""
+
+    def error(self, message: str) -> NoReturn:
+        found = re.search(r"invalid choice: '([^']*)' \(choose from (.*)\)", message)
+        if found:
+            from thicket.config.problems import nearest
+
+            close = nearest(found[1], [word.strip("' ") for word in found[2].split(",")])
+            message += f"; did you mean {close}?" if close else ""
+        super().error(message)
+
+
 def parser() -> argparse.ArgumentParser:
     """All commands."""
-    top = argparse.ArgumentParser(
+    top = Parser(
         prog="thicket",
         description="Declarative specialist-then-distill post-training of language models.",
         epilog=EPILOG,

@@ -63,9 +63,8 @@ def clean(root: Path, kinds: list[str], yes: bool, as_json: bool) -> None:
         rows = {one.kind: {"bytes": one.size, "can_free": sizes[one.kind], "freed": one in freed} for one in found}
         console.print_json(rows)
         return
-    table = console.table(
-        "", "", "holds", "can go" if not yes else "could go", "", right=("holds", "can go", "could go")
-    )
+    going = "could go" if yes else "can go"
+    table = console.table("", "", "holds", going, "", right=("holds", going))
     for one in found:
         said = "freed" if one in freed else one.note
         table.add_row(one.kind, one.what, _shown(one.size), _shown(sizes[one.kind]), said)

@@ -130,17 +130,9 @@ def _print_scores(
         table.add_row(domain, *scored, *gap, f"{found['length']:.1f}", f"{percent(found['truncated'])} %")
     console.show(table)
     way, settings = scores["answering"], scores["settings"]
-    voters = (
-        f"a vote of {way['members']} members, "
-        if way["members"]
-        else f"a vote of {way['votes']}, "
-        if way["votes"] > 1
-        else ""
-    )
-    print(
-        f"{voters}{settings['samples']} samples an item at temperature {way['temperature']:g}, "
-        f"{settings['split']} items."
-    )
+    samples = f"{settings['samples']} samples an item at temperature {way['temperature']:g}"
+    voters = f"{way['members']} members" if way["members"] else f"{way['votes']}" if way["votes"] > 1 else ""
+    print(f"{f'a vote of {voters} for each item' if voters else samples}, {settings['split']} items.")
 
 
 def _print_ledger(facts: dict[str, Any]) -> None:

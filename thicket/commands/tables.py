@@ -9,7 +9,9 @@ from pathlib import Path
 
 from thicket.commands.models import declared
 from thicket.commands.status import about
+from thicket.config.overrides import COMMAND_LINE
 from thicket.config.places import EVALUATION, REPORT
+from thicket.config.problems import ConfigError, Problem
 from thicket.plan import console
 from thicket.reporting.claims.page import shown
 from thicket.reporting.inputs import interval_of
@@ -48,7 +50,10 @@ class Table:
 
 
 def tables(root: Path, which: str | None, format: str) -> None:
-    """Prints them. Raises: ValueError where there is none yet."""
+    """Prints them. Raises: ConfigError where a CSV file is to hold two; ValueError where there is none yet."""
+    if format == "csv" and which is None:
+        wrong = "a CSV file holds one table: which?"
+        raise ConfigError([Problem(COMMAND_LINE, "--format", "'csv'", wrong, ", ".join(TABLES))])
     made = [make(root) for name, make in TABLES.items() if which in (None, name)]
     found = [one for one in made if one is not None]
     if not found:

@@ -21,9 +21,8 @@ HASHED_BYTES = 2**20
 CACHE = Path(".dvc/cache/files/md5")
 RUNNING = Path(".dvc/tmp/rwlock")
 """Where DVC notes what its processes read and write."""
-RECENT_SECONDS = 2.0
-"""A file that was written so lately may still be written on."""
-SETTLING_SECONDS = 0.05
+SETTLED_SECONDS, LONGEST_SECONDS = 0.5, 5.0
+"""dvc.lock is taken for whole when nothing was written to it for so long; and how long that is waited for."""
 
 
 @dataclass(frozen=True)
@@ -69,14 +68,12 @@ def read_lock(root: Path) -> dict[str, Locked]:
 
 
 def _settled(path: Path) -> str:
-    """The text of a file that DVC may just be writing, which it does in place."""
-    text = path.read_text(encoding="utf-8")
-    while time.time() - path.stat().st_mtime < RECENT_SECONDS:
-        time.sleep(SETTLING_SECONDS)
-        before, text = text, path.read_text(encoding="utf-8")
-        if text == before:
-            break
-    return text
+    """The text of a file that DVC may just be writing, which it does in place and, by a slow dumper, bit by bit."""
+    waited = 0.0
+    while waited < LONGEST_SECONDS and (still := SETTLED_SECONDS - (time.time() - path.stat().st_mtime)) > 0:
+        time.sleep(still)
+        waited += still
+    return path.read_text(encoding="utf-8")
 
 
 def in_the_making(root: Path) -> set[str]:
