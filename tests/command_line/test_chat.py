@@ -50,9 +50,10 @@ def test_equal_seeds_answer_alike(say: Any) -> None:
 def test_as_a_domain_asks(say: Any, made: Path) -> None:
     said = say("/temperature 0\nsort 312\n", "build/models/soup", "--domain", "sort")
     folder = made / "build/models/soup"
-    model, tokenizer = load_model(folder), load_tokenizer(folder)
+    model: Any = load_model(folder)
+    tokenizer = load_tokenizer(folder)
     prompt = torch.tensor([tokenizer("sort 312=")["input_ids"]])
-    model.generation_config.pad_token_id = 0  # type: ignore[union-attr]
+    model.generation_config.pad_token_id = 0
     written = model.generate(prompt, max_new_tokens=8, do_sample=False)[0, prompt.shape[1] :]
     assert said.out == tokenizer.decode(written, skip_special_tokens=True).split("\n")[0] + "\n"
 

@@ -45,10 +45,11 @@ def test_a_soup(project: Path, command: Command, tmp_path: Path) -> None:
 def test_what_the_hub_reads(project: Path, command: Command, tmp_path: Path) -> None:
     command("export", "soup", "--out", str(tmp_path / "out"), "--license", "apache-2.0")
     card = ModelCard.load(tmp_path / "out/README.md")
-    assert (card.data.license, card.data.library_name) == ("apache-2.0", "transformers")
-    assert {"thicket", "merge", "mergekit"} <= set(card.data.tags or [])
+    header: Any = card.data
+    assert (header.license, header.library_name) == ("apache-2.0", "transformers")
+    assert {"thicket", "merge", "mergekit"} <= set(header.tags or [])
     scores = json.loads((project / "build/evaluation/soup/metrics.json").read_text())["domains"]
-    found = {(one.dataset_name, one.metric_type): one.metric_value for one in card.data.eval_results or []}
+    found = {(one.dataset_name, one.metric_type): one.metric_value for one in header.eval_results or []}
     assert found.keys() == {(domain, metric) for domain in scores for metric in ("pass@1", "accuracy")}
     sampled = {domain: value for (domain, metric), value in found.items() if metric == "pass@1"}
     assert sampled == {domain: pytest.approx(100 * figures["pass@1"], abs=0.05) for domain, figures in scores.items()}

@@ -32,7 +32,7 @@ def test_all_is_done(lab: Lab) -> None:
     assert found["counts"] == {"done": len(found["stages"])}
     assert found["dvc_yaml_in_step"]
     said = lab.call("thicket")
-    assert "open build/report/index.html" in said
+    assert "build/report/index.html " in said
     assert "thicket compare tiny opd" in said
     assert "✓ opd  opd of sort-grpo, reverse-grpo  scores ✓" in lab.call("thicket", "status")
 

@@ -78,7 +78,7 @@ def compare(root: Path, left: str, right: str, as_json: bool) -> None:
         _print_scores(left, right, pairs)
     else:
         print(f"No scores to compare: {missing}")
-    _print_config(*sides, differing)
+    _print_config(sides[0], sides[1], differing)
     print("\nDivergence")
     if measured:
         _print_divergence(measured)

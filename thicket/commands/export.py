@@ -50,11 +50,12 @@ def export(root: Path, model: str, out: Path | None, license: str | None) -> Non
             (partial / recipe.FILE).write_text(recipe.mergekit_file(root, chosen.stage), encoding="utf-8")
         (partial / "README.md").write_text(Card(root, model, models, data, license).text, encoding="utf-8")
     size = sum(path.stat().st_size for path in target.rglob("*") if path.is_file())
-    print(f"{target.relative_to(root) if target.is_relative_to(root) else target}: {size / 2**20:.1f} MiB")
+    shown = target.relative_to(root) if target.is_relative_to(root) else target
+    print(f"{shown}: {size / 2**20:.1f} MiB")
     for path in sorted(target.rglob("*")):
         if path.is_file():
             print(f"  {path.relative_to(target)}")
-    print(f"`hf upload OWNER/{model} {target}` pushes it.")
+    print(f"`hf upload OWNER/{model} {shown}` pushes it.")
 
 
 def _instead(stage: object) -> str:

@@ -108,7 +108,7 @@ def _with_results(found: list[State]) -> Iterator[Step]:
     kinds = [(state.planned.resolved.kind, state.planned.resolved.stage) for state in found]
     students = [stage for kind, stage in kinds if kind in ("student", "specialist")]
     if any(kind in GROUPS for kind, _ in kinds):
-        yield f"open {REPORT}/index.html", "the report"
+        yield f"{REPORT}/index.html", "the report, for a browser"
     if students:
         model = next((stage for kind, stage in kinds if kind == "student"), students[0])
         yield f"thicket show {model.name}", "lineage, scores, ledger, config"

@@ -101,22 +101,24 @@ class _Look:
 
     def _why(self, planned: Planned, parents: list[State]) -> Iterator[Reason]:
         name = planned.resolved.id
-        made, outs = self.locked.get(name), outs_of(planned)
+        made, there = self.locked.get(name), any((self.root / out).exists() for out in outs_of(planned))
+        kept = made is not None and any(is_cached(self.root, entry) for entry in made.outs.values())
+        if not there and not kept:
+            yield Reason("record", "never built" if made is None else "not built here")
+            return
         if made is None:
-            if not any((self.root / out).exists() for out in outs):
-                yield Reason("record", "never built")
-                return
             yield Reason(
                 "record", f"in build/, and dvc.lock knows nothing of it: `dvc commit {name}` takes it as it is"
             )
         else:
             yield from _changed_values(planned, made)
-            yield from self._changed_files(planned, made)
+            yield from self._changed_inputs(planned, made)
+            yield from self._changed_outputs(planned, made)
         for parent in parents:
             if parent.mark != "done":
                 yield Reason("parent", f"{parent.id} is {parent.mark}")
 
-    def _changed_files(self, planned: Planned, made: Locked) -> Iterator[Reason]:
+    def _changed_inputs(self, planned: Planned, made: Locked) -> Iterator[Reason]:
         if made.cmd != f"exec thicket run {planned.config.as_posix()}":
             yield Reason("command", "its command is another")
         reads = set(self._reads(planned))
@@ -132,14 +134,18 @@ class _Look:
                 wrong = wrong_with(self.root, entry, self.since)
             if wrong:
                 yield Reason("input", f"{path} {wrong if ' ' in wrong else f'is {wrong}'}")
-        for path in outs_of(planned):
-            entry = made.outs.get(path)
-            wrong = wrong_with(self.root, entry, self.since) if entry else "missing"
-            if wrong == "changed":
-                yield Reason("artifact", f"{path} is not what the stage made")
-            elif wrong:
-                back = entry is not None and is_cached(self.root, entry)
-                yield Reason("artifact", f"{path} is missing{': `dvc checkout` brings it back' if back else ''}")
+
+    def _changed_outputs(self, planned: Planned, made: Locked) -> Iterator[Reason]:
+        outs = {path: made.outs.get(path) for path in outs_of(planned)}
+        wrong = {path: wrong_with(self.root, entry, self.since) if entry else "missing" for path, entry in outs.items()}
+        yield from (
+            Reason("artifact", f"{path} is not what the stage made") for path in outs if wrong[path] == "changed"
+        )
+        if missing := [path for path in outs if wrong[path] == "missing"]:
+            back = any((entry := outs[path]) is not None and is_cached(self.root, entry) for path in missing)
+            more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+            hint = ": `dvc checkout` brings them back" if more else ": `dvc checkout` brings it back"
+            yield Reason("artifact", f"{missing[0]}{more} {'are' if more else 'is'} missing{hint if back else ''}")
 
     def _reads(self, planned: Planned) -> list[str]:
         return [path.as_posix() for path in planned.reads]
