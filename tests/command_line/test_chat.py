@@ -9,6 +9,10 @@ import torch
 from commands import Command, Said
 from small_models import random_llama
 
+from thicket.commands.talker import Talker
+from thicket.config.run import Trainer
+from thicket.methods.member import write_member
+from thicket.models.answering import read_answering
 from thicket.models.folder import load_model, load_tokenizer, save_model
 from thicket.ops import draws
 from thicket.sampling.decode import Decoding, Rows, decode, ends
@@ -58,8 +62,16 @@ def test_as_a_domain_asks(say: Any, made: Path) -> None:
     assert said.out == tokenizer.decode(written, skip_special_tokens=True).split("\n")[0] + "\n"
 
 
-def test_the_best_of_a_vote(say: Any) -> None:
+def test_the_best_of_a_vote(say: Any, made: Path, tmp_path: Path) -> None:
     assert say("sort 312\n", "sort-randopt", "--domain", "sort").status == 0
+    folder = made / "build/models/sort-randopt"
+    way = read_answering(folder)
+    assert way is not None
+    write_member(made / "build/models/tiny", way, 1, tmp_path)
+    talker = Talker(folder, made / "build/models", way, None, Trainer(accelerator="cpu"))
+    best = load_model(tmp_path).state_dict()
+    assert all(torch.equal(tensor, best[name]) for name, tensor in talker.model.state_dict().items())
+    assert talker.about.startswith("sort-randopt, the best of 2 members: ")
 
 
 def test_a_chat_template_keeps_what_was_said(say: Any, made: Path, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import pytest
 from commands import Command
 from toys import stages
 
+from thicket.arguments import KINDS
 from thicket.stages.run import resume_folder
 
 
@@ -25,7 +26,7 @@ def project(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path
 
 def test_what_is_held(project: Path, command: Command) -> None:
     found = json.loads(command("clean", "--json").out)
-    assert list(found) == ["cache", "checkpoints", "scores", "runs", "logs"]
+    assert list(found) == list(KINDS)
     assert found["checkpoints"] == {"bytes": 2000, "can_free": 1000, "freed": False}
     assert found["runs"] == {"bytes": 1000, "can_free": 1000, "freed": False}
     assert found["scores"]["can_free"] > 0

@@ -5,7 +5,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from thicket.arguments import KINDS
 from thicket.commands import cache
 from thicket.config.overrides import COMMAND_LINE
 from thicket.config.places import LOGS, PARAMS, RESUME, RUNS, SCORES
@@ -44,14 +43,14 @@ def clean(root: Path, kinds: list[str], yes: bool, as_json: bool) -> None:
 
     Raises: ConfigError for an unknown kind; ValueError where a stage runs, or DVC fails.
     """
-    if unknown := [kind for kind in kinds if kind not in KINDS]:
-        near = nearest(unknown[0], KINDS)
-        raise ConfigError([Problem(COMMAND_LINE, "KIND", repr(unknown[0]), "no such kind", ", ".join(KINDS), near)])
+    if unknown := [kind for kind in kinds if kind not in LOOKS]:
+        near = nearest(unknown[0], list(LOOKS))
+        raise ConfigError([Problem(COMMAND_LINE, "KIND", repr(unknown[0]), "no such kind", ", ".join(LOOKS), near)])
     locks = held()
     running = [path.stem for path in (root / RESUME).glob("*.lock") if is_locked(path, locks)]
     if yes and running:
         raise ValueError(f"{running[0]} is being made: free things when nothing runs")
-    found = [LOOKS[kind](root) for kind in KINDS if not kinds or kind in kinds]
+    found = [look(root) for kind, look in LOOKS.items() if not kinds or kind in kinds]
     sizes = {one.kind: one.free_size for one in found}
     freed = [one for one in found if yes and one.free and (kinds or one.kind not in ASKED)]
     for one in freed:
