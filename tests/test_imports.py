@@ -62,6 +62,7 @@ def test_light_packages(package: str) -> None:
         ["config", "show", "student-opd"],
         ["config", "diff", "student-opd", "student-mixed"],
         ["config", "schema", "domain"],
+        ["status"],
         [],
     ],
     ids=" ".join,

@@ -2,8 +2,12 @@
 
 import argparse
 import os
+import re
 import sys
 from pathlib import Path
+from typing import NoReturn
+
+from thicket import arguments as looking
 
 STAGES = ("data", "base", "specialist", "student", "evaluate", "report")
 EPILOG = """\
@@ -12,9 +16,22 @@ The pipeline is DVC's: `dvc repro` builds what has changed, `dvc metrics diff` c
 """
 
 
+class Parser(argparse.ArgumentParser):
+    """With the nearest match for a command or choice that there is none of."""
+
+    def error(self, message: str) -> NoReturn:
+        found = re.search(r"invalid choice: '([^']*)' \(choose from (.*)\)", message)
+        if found:
+            from thicket.config.problems import nearest
+
+            close = nearest(found[1], [word.strip("' ") for word in found[2].split(",")])
+            message += f"; did you mean {close}?" if close else ""
+        super().error(message)
+
+
 def parser() -> argparse.ArgumentParser:
     """All commands."""
-    top = argparse.ArgumentParser(
+    top = Parser(
         prog="thicket",
         description="Declarative specialist-then-distill post-training of language models.",
         epilog=EPILOG,
@@ -32,17 +49,18 @@ def parser() -> argparse.ArgumentParser:
     kinds = experiment.add_subparsers(dest="action", metavar="ACTION", required=True)
     kinds.add_parser("list", help="the experiments of conf/experiment")
     use = kinds.add_parser("use", help="write params.yaml and dvc.yaml from an experiment")
-    use.add_argument("name")
+    looking.completes(use.add_argument("name"), looking.experiments)
     use.add_argument("--force", action="store_true", help="overwrite a params.yaml that was edited by hand")
     config = commands.add_parser("config", help="look at configs")
     kinds = config.add_subparsers(dest="action", metavar="ACTION", required=True)
     show = kinds.add_parser("show", help="a stage's resolved config, with the origin of each value")
-    show.add_argument(
+    stage = show.add_argument(
         "stage", nargs="?", help="as in dvc.yaml: specialist-sort-grpo; without it, the stages are listed"
     )
+    looking.completes(stage, looking.stages)
     diff = kinds.add_parser("diff", help="two stages, or two experiments, side by side")
-    diff.add_argument("left")
-    diff.add_argument("right")
+    for side in ("left", "right"):
+        looking.completes(diff.add_argument(side), looking.stages)
     schema = kinds.add_parser("schema", help="JSON Schema for editors")
     schema.add_argument("kind", nargs="?", default="params", help="params (default), or a group of conf/")
     kinds.add_parser("pages", help="write docs/methods.md and docs/domains.md from the docstrings")
@@ -50,10 +68,10 @@ def parser() -> argparse.ArgumentParser:
     kinds = model.add_subparsers(dest="action", metavar="ACTION", required=True)
     materialize = kinds.add_parser("materialize", help="write the members of an ensemble as models of their own")
     materialize.add_argument(
-        "name", type=_name_or_folder, help="the ensemble: its name in params.yaml, or its folder (build/runs/…)"
+        "name", type=looking.name_or_folder, help="the ensemble: its name in params.yaml, or its folder (build/runs/…)"
     )
     materialize.add_argument("--member", type=int, metavar="K", help="just this one: 1 is the best (default: all)")
-    materialize.add_argument("--out", type=_from_here, metavar="FOLDER", help="member K goes to FOLDER/K")
+    materialize.add_argument("--out", type=looking.from_here, metavar="FOLDER", help="member K goes to FOLDER/K")
     analyze = commands.add_parser("analyze", help="look at models: divergence, barriers, density, …")
     analyze.add_argument("analysis", help="an option of conf/analysis, or an analysis that params.yaml declares")
     analyze.add_argument(
@@ -62,6 +80,7 @@ def parser() -> argparse.ArgumentParser:
         metavar="KEY=VALUE",
         help="model_a=… model_b=… (names, folders, ids of the hub), domain=…, seed=…, analysis.samples=…",
     )
+    looking.add(commands)
     for stage in STAGES:
         one = commands.add_parser(stage, help=f"run the stage {stage} by itself, or a sweep of it")
         one.add_argument("-m", "--multirun", action="store_true", help="sweep over comma-separated values")
@@ -69,32 +88,24 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
-def _from_here(path: str) -> Path:
-    """A path that is relative to the folder of the call, before the command goes to the project's."""
-    return Path(os.path.abspath(path))
-
-
 def _folder_from_here(override: str) -> str:
     """`model_a=FOLDER` with the folder's whole path, before the command goes to the project's."""
     key, _, value = override.partition("=")
-    return f"{key}={_from_here(value)}" if key.startswith("model") and os.path.isdir(value) else override
-
-
-def _name_or_folder(text: str) -> str | Path:
-    return _from_here(text) if "/" in text or text in (".", "..") else text
+    return f"{key}={looking.from_here(value)}" if key.startswith("model") and os.path.isdir(value) else override
 
 
 def main(argv: list[str] | None = None) -> int:
     """Entry point: 0 done, 1 the stage failed, 2 the configuration or the command is wrong, 128+n ended by a signal."""
     commands = parser()
+    if "_ARGCOMPLETE" in os.environ:  # A shell asks what could follow.
+        import argcomplete
+
+        argcomplete.autocomplete(commands, always_complete_options=False)
     arguments, rest = commands.parse_known_args(argv)
     if arguments.command in STAGES and not any(text.startswith("-") for text in rest):
         arguments.overrides += rest  # those after a `-m` in their midst
     elif rest:
         commands.error(f"unrecognized arguments: {' '.join(rest)}")
-    if arguments.command is None:
-        commands.print_help()
-        return 0
     from thicket.config.places import project_root
     from thicket.config.problems import ConfigError
 
@@ -122,6 +133,12 @@ def main(argv: list[str] | None = None) -> int:
 
 def _dispatch(arguments: argparse.Namespace, root: Path) -> int:
     command = arguments.command
+    if command is None:
+        from thicket.commands.next_steps import next_steps
+
+        return next_steps(root)
+    if command in looking.NAMES:
+        return looking.run(arguments, root)
     if command in ("check", "plan", "compose"):
         from thicket.plan import commands
 

@@ -3,13 +3,18 @@
 import csv
 import json
 import shutil
+import warnings
+from contextlib import chdir
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+import yaml
 from safetensors.torch import load_file
 from toys import DECLARED, VALUES, changed, declare, run, stages, toy_project
 
+from thicket.commands.recipe import mergekit_file
 from thicket.config.merging import Merging
 from thicket.config.schema import tags
 from thicket.stages import selection
@@ -158,3 +163,20 @@ def test_teachers_with_a_weight_of_0_stay_out(made: Path) -> None:
     own = load_file(made / "build/models/greedy-soup/model.safetensors")
     left = load_file(made / "build/models/odd-grpo/model.safetensors")
     assert all(own[name].equal(left[name]) for name in left)
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_mergekit_makes_the_same_of_the_exported_file(made: Path, option: str, tmp_path: Path) -> None:
+    declared = yaml.safe_load(mergekit_file(made, stages(made)[f"student-{option}"]))
+    with chdir(made), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # mergekit's own, against newer numpy and transformers
+        from mergekit.config import MergeConfiguration
+        from mergekit.merge import run_merge
+        from mergekit.options import MergeOptions
+
+        run_merge(MergeConfiguration.model_validate(declared), str(tmp_path), MergeOptions(quiet=True))
+    found, own = load_file(tmp_path / "model.safetensors"), load_file(made / f"build/models/{option}/model.safetensors")
+    assert found.keys() == own.keys()
+    same = [torch.allclose(found[name], own[name], rtol=0, atol=1e-7) for name in own]
+    # What DARE drops is drawn otherwise, as the file says.
+    assert all(same) == (option != "dare")

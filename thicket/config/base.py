@@ -103,6 +103,9 @@ Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 class _Taken(Strict):
     """A base model that exists already."""
 
+    license: str | None = None
+    """Licence of the weights as the hub names it (`apache-2.0`), for cards of what comes of them; null: unstated."""
+
     context: Positive
     """Longest sequence that the pipeline may use, in tokens (at most what the model was made for)."""
     dtype: Literal["float32", "bfloat16"] = "float32"

@@ -7,7 +7,10 @@ BUILD = Path("build")
 CONFIG, DATA, MODELS = BUILD / "config", BUILD / "data", BUILD / "models"
 METRICS, CURVES, EVALUATION, REPORT = BUILD / "metrics", BUILD / "curves", BUILD / "evaluation", BUILD / "report"
 ANALYSIS = BUILD / "analysis"
-RESUME, RUNS, MEMBERS, LOGS = BUILD / "resume", BUILD / "runs", BUILD / "members", BUILD / "logs"
+RESUME, RUNS, MEMBERS = BUILD / "resume", BUILD / "runs", BUILD / "members"
+LOGS, EXPORT = BUILD / "logs", BUILD / "export"
+SCORES = RESUME / "scores"
+"""Scores of items by content, which `thicket.evaluation.cache` keeps."""
 
 
 def project_root(start: Path) -> Path:

@@ -68,12 +68,12 @@ class Resolved:
 
     @property
     def kind(self) -> str:
-        return getattr(self.stage, "stage")  # noqa: B009  (each kind of stage declares its own literal)
+        return getattr(self.stage, "stage")  # noqa: B009  (as in `Stage.id`)
 
     @property
     def id(self) -> str:
         """The stage's name in the DAG."""
-        return self.kind if self.kind in ("report", "claims") else f"{self.kind}-{self.stage.name}"
+        return self.stage.id
 
 
 class Resolver:

@@ -88,6 +88,8 @@ class DatasetSource(Strict):
     """Which split of the hub's data set to read; thicket makes its own train, selection and test out of it."""
     data_files: str | list[str] | None = None
     """Local file or files (.json, .jsonl, .csv, .parquet), relative to the project's root or absolute."""
+    license: str | None = None
+    """Licence of the rows as the hub names it (`mit`), for the cards of models trained on them; null: unstated."""
     question: str
     """Template of the question over the row's columns, as in `{Body} {Question}`. A dot goes into a column that holds
     more (`{question.stem}`, `{tests.0}`); `{choices}` stands for the lines of the options."""

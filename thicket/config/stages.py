@@ -29,6 +29,12 @@ class Stage(Strict):
     code: Code = {}
     """Module → hash of its source, for each module of thicket that the stage may run (comments do not count)."""
 
+    @property
+    def id(self) -> str:
+        """The stage's name in the DAG."""
+        kind: str = getattr(self, "stage")  # noqa: B009  (each kind of stage declares its own literal)
+        return kind if kind in ("report", "claims") else f"{kind}-{self.name}"
+
 
 class DataStage(Stage):
     """A domain's items."""

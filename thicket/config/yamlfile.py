@@ -179,6 +179,11 @@ def _walk(loader: Any, node: Any, path: Path_, lines: dict[Path_, int], problems
             _walk(loader, value, (*path, index), lines, problems, shown_as)
 
 
+def values_of(text: str) -> Any:
+    """The value of a text that a program wrote, without the line of each part."""
+    return yaml.load(text, _Loader)
+
+
 def to_yaml(value: Any) -> str:
     """YAML that `read_yaml` reads as the same value."""
     return yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)

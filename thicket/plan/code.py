@@ -70,6 +70,7 @@ TRACELESS = {
     "thicket.stages.machine": "says what differs between equal runs",
     "thicket.progress": "shows how far a stage is",
     "thicket.loggers": "tells others how far a stage is",
+    "thicket.standing": "tells other processes how far a stage is, and keeps what it prints",
     "thicket.signals": "ends a run before its time",
 }
 """Modules that stages run but whose edits leave artifacts as they are, and why."""

@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from rich.table import Table
+
 from thicket.config.analysis import Analysis
 from thicket.config.base import Base
 from thicket.config.domain import Domain
@@ -23,6 +25,8 @@ from thicket.plan.pipeline import resolve
 
 DEFAULT = "default"
 """The origin of a value that nobody set: the schema's."""
+NONE = "—"
+"""Stands for a value that a side lacks."""
 ALIGNED = 70
 """The most columns before an origin; longer lines stick out."""
 SCHEMAS: dict[str, Any] = {
@@ -43,8 +47,8 @@ def show(root: Path, stage: str | None) -> int:
     if stage is None:
         print("\n".join(stages))
         return 0
-    resolved = _pick(stage, stages, "stage")
-    lines = {path: f"{dotted(path)}: {_json(value)}" for path, value in _values(resolved).items()}
+    resolved = pick(stage, stages, "stage")
+    lines = {path: f"{dotted(path)}: {_json(value)}" for path, value in values(resolved).items()}
     width = min(max(map(len, lines.values())), ALIGNED)
     for path, line in lines.items():
         print(f"{line:<{width}}  # {resolved.layers.origins.get(path, DEFAULT)}")
@@ -55,27 +59,41 @@ def diff(root: Path, left: str, right: str) -> int:
     """Prints the values in which two stages, or two experiments, differ."""
     library = Project(root).library
     if left in library.options(EXPERIMENTS):
-        _pick(right, dict.fromkeys(library.options(EXPERIMENTS)), EXPERIMENTS)
+        pick(right, dict.fromkeys(library.options(EXPERIMENTS)), EXPERIMENTS)
         paths = [library.root / EXPERIMENTS / f"{name}.yaml" for name in (left, right)]
         sides = [dict(leaves(read_yaml(path, f"conf/{EXPERIMENTS}/{path.name}").value)) for path in paths]
     else:
         stages = _stages(root)
-        sides = [_values(_pick(name, stages, "stage")) for name in (left, right)]
-    table = console.table("value", left, right)
-    for path in dict.fromkeys([*sides[0], *sides[1]]):
-        pair = [_json(side[path]) if path in side else "—" for side in sides]
-        if pair[0] != pair[1]:
-            table.add_row(dotted(path), *pair)
-    if table.row_count:
-        console.show(table)
+        sides = [values(pick(name, stages, "stage")) for name in (left, right)]
+    differing = differences(*sides)
+    if differing:
+        console.show(side_by_side(left, right, differing))
     else:
         print("No difference.")
     return 0
 
 
+def differences(left: dict[Path_, Any], right: dict[Path_, Any]) -> list[tuple[Path_, str, str]]:
+    """Path, value and other value, as JSON, of all that differs; `—` where a side has none."""
+    found = []
+    for path in dict.fromkeys([*left, *right]):
+        pair = [_json(side[path]) if path in side else NONE for side in (left, right)]
+        if pair[0] != pair[1]:
+            found.append((path, *pair))
+    return found
+
+
+def side_by_side(left: str, right: str, differing: list[tuple[Path_, str, str]]) -> Table:
+    """The values that differ as a table."""
+    made = console.table("value", left, right)
+    for path, *pair in differing:
+        made.add_row(dotted(path), *pair)
+    return made
+
+
 def schema(kind: str) -> int:
     """Prints the JSON Schema of params.yaml or of the options of a group of conf/."""
-    model = _pick(kind, SCHEMAS, "schema")
+    model = pick(kind, SCHEMAS, "schema")
     print(json.dumps(for_editors(model, options=kind != "params"), indent=2, ensure_ascii=False))
     return 0
 
@@ -93,11 +111,12 @@ def _stages(root: Path) -> dict[str, Resolved]:
     return {resolved.id: resolved for resolved in resolve(Project(root))}
 
 
-def _values(resolved: Resolved) -> dict[Path_, Any]:
+def values(resolved: Resolved) -> dict[Path_, Any]:
+    """Every value of a stage's config by its path, its code left out."""
     return dict(leaves(resolved.stage.model_dump(exclude={"code"})))
 
 
-def _pick(name: str, known: dict[str, Any], what: str) -> Any:
+def pick(name: str, known: dict[str, Any], what: str) -> Any:
     """The entry of a name. Raises: ConfigError where there is none."""
     if name not in known:
         wrong, close = f"there is no such {what}", nearest(name, list(known))

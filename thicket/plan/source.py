@@ -59,21 +59,21 @@ def path_of(name: str) -> Path:
 @cache
 def hash_of(name: str) -> str:
     """Hash of a module's code."""
-    return hashlib.sha256(bare(_text(name)).encode()).hexdigest()[:HASH_DIGITS]
+    return hashlib.sha256(bare(_text(name), _tree(name)).encode()).hexdigest()[:HASH_DIGITS]
 
 
-def bare(source: str) -> str:
+def bare(source: str, parsed: ast.Module | None = None) -> str:
     """Source without comments, docstrings, blank lines and white space at the ends of lines, strings as they are.
 
-    Works on positions in the text, so that every version of Python makes the same of it.
+    Works on positions in the text, so that every version of Python makes the same of it. `parsed`: the same source.
     """
-    lines, tree = source.split("\n"), ast.parse(source)
+    lines, nodes = source.split("\n"), list(ast.walk(parsed or ast.parse(source)))
     if "#" in source:
         for token in tokenize.generate_tokens(io.StringIO(source).readline):
             if token.type == tokenize.COMMENT:
                 lines[token.start[0] - 1] = lines[token.start[0] - 1][: token.start[1]]
-    literal = set(_lines_that_end_in_strings(tree))
-    for start, end, column, last in _docstrings(tree):
+    literal = set(_lines_that_end_in_strings(nodes))
+    for start, end, column, last in _docstrings(nodes):
         literal -= set(range(start, end))
         # ast counts columns in bytes.
         head, tail = lines[start].encode()[:column].decode(), lines[end].encode()[last:].decode()
@@ -84,17 +84,17 @@ def bare(source: str) -> str:
     return "\n".join(kept)
 
 
-def _lines_that_end_in_strings(tree: ast.Module) -> Iterator[int]:
+def _lines_that_end_in_strings(nodes: list[ast.AST]) -> Iterator[int]:
     """Lines whose end belongs to a string of several lines: white space and blank lines count there."""
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.JoinedStr) or (isinstance(node, ast.Constant) and isinstance(node.value, str | bytes)):
             assert node.end_lineno is not None
             yield from range(node.lineno - 1, node.end_lineno - 1)
 
 
-def _docstrings(tree: ast.Module) -> Iterator[tuple[int, int, int, int]]:
+def _docstrings(nodes: list[ast.AST]) -> Iterator[tuple[int, int, int, int]]:
     """(first line, last line, first column, end column) of every statement that is a bare string."""
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
             assert node.end_lineno is not None
             assert node.end_col_offset is not None

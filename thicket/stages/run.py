@@ -12,7 +12,7 @@ from typing import Any
 
 from thicket import ranks
 from thicket.config.named_files import named_files
-from thicket.config.places import ANALYSIS, CURVES, DATA, EVALUATION, METRICS, MODELS, REPORT, RESUME, RUNS
+from thicket.config.places import ANALYSIS, CURVES, DATA, EVALUATION, LOGS, METRICS, MODELS, REPORT, RESUME, RUNS
 from thicket.config.stages import (
     AnalyzeStage,
     AnyStage,
@@ -30,6 +30,7 @@ from thicket.signals import die_with_parent
 from thicket.stages.outcome import Outcome, Places
 from thicket.stages.publish import config_hash, locked, whole, write_whole
 from thicket.stages.several import follow_elsewhere, started_elsewhere, together
+from thicket.standing import followed
 
 
 @dataclass(frozen=True)
@@ -40,13 +41,20 @@ class Targets:
     metrics: Path
     """The ledger of a model's making."""
     curves: Path
+    logs: Path | None = None
+    """Where others see how far it is and what it has printed; None: nowhere."""
+
+    def lock(self, root: Path, stage: AnyStage) -> Path:
+        """The file that is locked while the artifact is made."""
+        return root / RESUME / f"{self.artifact.parent.name}-{stage.stage}-{stage.name}.lock"
 
 
 def in_pipeline(root: Path, stage: AnyStage) -> Targets:
     """The places that dvc.yaml names."""
     places = {"data": DATA / stage.name, "evaluate": EVALUATION / stage.name, "analyze": ANALYSIS / stage.name}
     folder = places.get(stage.stage, REPORT if stage.stage in ("report", "claims") else MODELS / stage.name)
-    return Targets(root / folder, root / METRICS / f"{stage.name}.json", root / CURVES / f"{stage.name}.csv")
+    metrics, curves = root / METRICS / f"{stage.name}.json", root / CURVES / f"{stage.name}.csv"
+    return Targets(root / folder, metrics, curves, root / LOGS)
 
 
 def on_its_own(root: Path, stage: AnyStage) -> Targets:
@@ -65,15 +73,13 @@ def run_stage(root: Path, stage: AnyStage, targets: Targets) -> None:
 
     Raises: ValueError for inputs that are missing or don't fit; Busy; Interrupted.
     """
-    resume = root / RESUME / f"{stage.stage}-{stage.name}-{_identity(stage, root)[:16]}"
+    resume = resume_folder(root, stage)
     places = Places(root, root / MODELS, root / DATA, root, resume)
     follow = partial(_follow, stage, places, targets)
     if (place := started_elsewhere(stage)) and place.number > 0:
         follow_elsewhere(stage, place, follow)
         return
-    with locked(
-        root / RESUME / f"{targets.artifact.parent.name}-{stage.stage}-{stage.name}.lock", str(targets.artifact)
-    ):
+    with locked(targets.lock(root, stage), str(targets.artifact)), followed(targets.logs, stage.id):
         beside = stage.name if isinstance(stage, ReportStage | ClaimsStage) else None
         with whole(targets.artifact, beside=beside) as out, together(stage, follow):
             _work(stage, replace(places, out=out), targets)
@@ -109,6 +115,11 @@ def _work(stage: AnyStage, places: Places, targets: Targets) -> None:
         build_report(stage, places.root, places.out)
     else:
         _make_model(stage, _maker(stage), places, targets)
+
+
+def resume_folder(root: Path, stage: AnyStage) -> Path:
+    """Where a run of this config, on these inputs, keeps its checkpoints."""
+    return root / RESUME / f"{stage.stage}-{stage.name}-{_identity(stage, root)[:16]}"
 
 
 def _identity(stage: Stage, root: Path) -> str:

@@ -110,6 +110,7 @@ def write_run(root: Path, models: list[ReportedModel], correct: Correct, budget_
         _write_items(root / f"build/evaluation/{model.name}/items.csv", correct[model.name])
         counts = {"tokens_generated": 1000, "tokens_trained": 2000, "flops": own, "steps": 60}
         ledger = {**counts, "wall_seconds": 61.0, "peak_memory_bytes": 800e6, "commit": "c0ffee+", "device": "CPU"}
+        ledger |= {"finished": "2026-01-02T03:04:05+00:00", "phase_seconds": {"updates": 60.0}}
         _write_json(root / f"build/metrics/{model.name}.json", ledger)
         teachers = [{"name": name, "domain": known[name].domain or "sort", "weight": 1.0} for name in model.teachers]
         config = {"teachers": teachers, "budget_of": budget_of.get(model.name)} if model.kind == "student" else {}

@@ -1,0 +1,99 @@
+"""`thicket chat`: the model's own answers, token by token."""
+
+import io
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from commands import Command, Said
+from small_models import random_llama
+
+from thicket.commands.talker import Talker
+from thicket.config.run import Trainer
+from thicket.methods.member import write_member
+from thicket.models.answering import read_answering
+from thicket.models.folder import load_model, load_tokenizer, save_model
+from thicket.ops import draws
+from thicket.sampling.decode import Decoding, Rows, decode, ends
+from thicket.sampling.stream import stream
+
+CHAT = "{% for turn in messages %}{{ turn['role'] }} {{ turn['content'] }}\n{% endfor %}assistant "
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+@pytest.mark.parametrize("stops", [[], [3, 5, 8]])
+def test_a_stream_is_what_decode_writes(temperature: float, stops: list[int]) -> None:
+    model, prompt, decoding = random_llama(), [1, 4, 7], Decoding(temperature, most=40)
+    for key in range(4):
+        whole = decode(model, Rows([prompt], [0], 1), draws.keys_tensor([key]), decoding, ends([model], stops))
+        assert list(stream(model, prompt, key, decoding, stops)) == whole.tokens_RT[0].tolist()
+
+
+@pytest.fixture
+def say(made: Path, command: Command, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Lines from a pipe to a model of the toy project."""
+    monkeypatch.chdir(made)
+
+    def call(text: str, *arguments: str) -> Said:
+        monkeypatch.setattr("sys.stdin", io.StringIO(text))
+        return command("chat", *arguments)
+
+    return call
+
+
+def test_equal_seeds_answer_alike(say: Any) -> None:
+    said = say("sort 312=\n\nsort 312=\n/reset\nsort 312=\n", "soup", "--tokens", "12")
+    assert (said.status, said.err) == (0, "")
+    first, second, third = said.out.splitlines()
+    assert first == third
+    assert first != second
+    assert say("sort 312=\n", "soup", "--tokens", "12", "--seed", "1").out != f"{first}\n"
+
+
+def test_as_a_domain_asks(say: Any, made: Path) -> None:
+    said = say("/temperature 0\nsort 312\n", "build/models/soup", "--domain", "sort")
+    folder = made / "build/models/soup"
+    model: Any = load_model(folder)
+    tokenizer = load_tokenizer(folder)
+    prompt = torch.tensor([tokenizer("sort 312=")["input_ids"]])
+    model.generation_config.pad_token_id = 0
+    written = model.generate(prompt, max_new_tokens=8, do_sample=False)[0, prompt.shape[1] :]
+    assert said.out == tokenizer.decode(written, skip_special_tokens=True).split("\n")[0] + "\n"
+
+
+def test_the_best_of_a_vote(say: Any, made: Path, tmp_path: Path) -> None:
+    assert say("sort 312\n", "sort-randopt", "--domain", "sort").status == 0
+    folder = made / "build/models/sort-randopt"
+    way = read_answering(folder)
+    assert way is not None
+    write_member(made / "build/models/tiny", way, 1, tmp_path)
+    talker = Talker(folder, made / "build/models", way, None, Trainer(accelerator="cpu"))
+    best = load_model(tmp_path).state_dict()
+    assert all(torch.equal(tensor, best[name]) for name, tensor in talker.model.state_dict().items())
+    assert talker.about.startswith("sort-randopt, the best of 2 members: ")
+
+
+def test_a_chat_template_keeps_what_was_said(say: Any, made: Path, tmp_path: Path) -> None:
+    tokenizer = load_tokenizer(made / "build/models/soup")
+    tokenizer.chat_template = CHAT
+    save_model(load_model(made / "build/models/soup"), tokenizer, tmp_path / "model")
+    long = "longer than any context of a model for a few characters of a sort"
+    said = say(f"a\nb\n/tokens 3\nc\n{long}\n", f"{tmp_path}/model", "--tokens", "9")
+    assert len(said.out.splitlines()) == 4
+    assert "leave no room in a context of 64: /reset forgets what was said" in said.err
+
+
+def test_commands_that_are_wrong(say: Any) -> None:
+    said = say("/temprature 0\n/temperature hot\n/tokens 0\n/quit\nsort 1=\n", "soup")
+    assert (said.status, said.out) == (0, "")
+    lines = said.err.splitlines()
+    assert lines[0] == "/temprature: unknown; did you mean /temperature? /help lists all."
+    assert lines[1] == "/temperature: 'hot' is not a number from 0 on"
+    assert lines[2] == "/tokens: '0' is not a whole number from 1 on"
+
+
+def test_a_wrong_beginning(say: Any) -> None:
+    said = say("", "soup", "--domain", "srot")
+    assert (said.status, "did you mean: sort" in said.err) == (2, True)
+    assert say("", "soup", "--temperature", "-1").status == 2

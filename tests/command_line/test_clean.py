@@ -1,0 +1,54 @@
+"""`thicket clean` frees what nothing needs; DVC's cache is cleaned in tests/pipeline/test_status.py."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from commands import Command
+from toys import stages
+
+from thicket.arguments import KINDS
+from thicket.stages.run import resume_folder
+
+
+@pytest.fixture
+def project(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """With a checkpoint that its stage goes on from, one of a config that is gone, and a run by itself."""
+    root = Path(shutil.copytree(made, tmp_path / "project"))
+    monkeypatch.chdir(root)
+    needed = resume_folder(root, stages(root)["specialist-sort-grpo"])
+    for folder in (needed, root / "build/resume/specialist-gone-0123456789abcdef", root / "build/runs/data/sort-1"):
+        folder.mkdir(parents=True)
+        (folder / "checkpoint").write_bytes(bytes(1000))
+    return root
+
+
+def test_what_is_held(project: Path, command: Command) -> None:
+    found = json.loads(command("clean", "--json").out)
+    assert list(found) == list(KINDS)
+    assert found["checkpoints"] == {"bytes": 2000, "can_free": 1000, "freed": False}
+    assert found["runs"] == {"bytes": 1000, "can_free": 1000, "freed": False}
+    assert found["scores"]["can_free"] > 0
+
+
+def test_what_nothing_needs_goes(project: Path, command: Command) -> None:
+    said = command("clean", "--yes")
+    assert (said.status, said.out.splitlines()[-1]) == (0, "Freed 1.0 KiB.")
+    resume = sorted(path.name for path in (project / "build/resume").iterdir() if path.is_dir())
+    assert [name.rpartition("-")[0] for name in resume if name != "scores"] == ["specialist-sort-grpo"]
+    assert (project / "build/runs/data/sort-1/checkpoint").is_file()
+    assert (project / "build/resume/scores").is_dir()
+    assert (project / "build/models/soup/model.safetensors").is_file()
+
+
+def test_the_rest_goes_by_name(project: Path, command: Command) -> None:
+    assert command("clean", "runs", "scores", "--yes").status == 0
+    assert not (project / "build/runs").exists()
+    assert not (project / "build/resume/scores").exists()
+    assert (project / "build/resume/specialist-gone-0123456789abcdef").is_dir()
+
+
+def test_an_unknown_kind(project: Path, command: Command) -> None:
+    said = command("clean", "chekpoints", "--yes")
+    assert (said.status, "did you mean: checkpoints" in said.err) == (2, True)

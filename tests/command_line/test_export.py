@@ -1,0 +1,105 @@
+"""`thicket export`: a folder that transformers loads, with a card that the hub reads."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from commands import Command
+from huggingface_hub import ModelCard
+from safetensors.torch import load_file
+from toys import DECLARED, declare
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from thicket.commands.card import Card
+from thicket.commands.models import models_of
+from thicket.config.project import Project
+from thicket.config.stages import DataStage
+from thicket.plan.pipeline import resolve
+
+
+@pytest.fixture
+def project(made: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(made)
+    return made
+
+
+def test_a_soup(project: Path, command: Command, tmp_path: Path) -> None:
+    said = command("export", "soup", "--out", str(tmp_path / "out"), "--license", "apache-2.0")
+    assert (said.status, said.err) == (0, "")
+    out = tmp_path / "out"
+    assert {path.name for path in out.iterdir()} == {
+        "README.md",
+        "mergekit_config.yml",
+        *(path.name for path in (project / "build/models/soup").iterdir()),
+    }
+    assert AutoTokenizer.from_pretrained(out).eos_token == "</s>"
+    loaded: Any = AutoModelForCausalLM.from_pretrained(out)
+    written = load_file(project / "build/models/soup/model.safetensors")
+    assert all(torch.equal(loaded.state_dict()[name], tensor) for name, tensor in written.items())
+    assert command("export", "soup", "--out", str(out)).status == 0  # once more
+
+
+def test_what_the_hub_reads(project: Path, command: Command, tmp_path: Path) -> None:
+    command("export", "soup", "--out", str(tmp_path / "out"), "--license", "apache-2.0")
+    card = ModelCard.load(tmp_path / "out/README.md")
+    header: Any = card.data
+    assert (header.license, header.library_name) == ("apache-2.0", "transformers")
+    assert {"thicket", "merge", "mergekit"} <= set(header.tags or [])
+    scores = json.loads((project / "build/evaluation/soup/metrics.json").read_text())["domains"]
+    found = {(one.dataset_name, one.metric_type): one.metric_value for one in header.eval_results or []}
+    assert found.keys() == {(domain, metric) for domain in scores for metric in ("pass@1", "accuracy")}
+    sampled = {domain: value for (domain, metric), value in found.items() if metric == "pass@1"}
+    assert sampled == {domain: pytest.approx(100 * figures["pass@1"], abs=0.05) for domain, figures in scores.items()}
+    text = card.text
+    assert "- `soup`: soup of sort-grpo, reverse-grpo\n  - `tiny`: pretrain, 6 steps from scratch" in text
+    assert "| sort | procedural (sort) | made by a program |" in text
+    provenance = json.loads((project / "build/models/soup/provenance.json").read_text())
+    assert provenance["weights"][:12] in text
+
+
+def test_where_the_base_is_of_the_hub_and_the_data_too(made: Path, tmp_path: Path) -> None:
+    root = Path(shutil.copytree(made, tmp_path / "project"))
+    hub = {"base": "hub", "set": {"base.id": "OWNER/SMALL", "base.revision": "a" * 40, "base.context": 4096}}
+    hub["set"] |= {"base.license": "mit"}  # type: ignore[operator]
+    asked: dict[str, Any] = {"base": "tiny", "domain": "gsm8k", "method": "grpo"}
+    declared = {**DECLARED, "domains": ["gsm8k"], "bases": {"tiny": hub}, "students": {}}
+    declare(root, {**declared, "specialists": {"sort-grpo": asked}})
+    resolved = resolve(Project(root), with_code=False)
+    data = {made.stage.name: made.stage for made in resolved if isinstance(made.stage, DataStage)}
+    shutil.rmtree(root / "build/evaluation", ignore_errors=True)
+    card = Card(root, "sort-grpo", models_of(resolved), data, None)
+    header = card.header
+    assert (header.base_model, header.license, header.datasets) == ("OWNER/SMALL", "mit", ["openai/gsm8k"])
+    assert header["base_model_relation"] == "finetune"
+    assert "| gsm8k | `openai/gsm8k` at `e53f048856ff4f594e959d75785d2c2d37b678ee` | mit |" in card.text
+    assert "Not scored: `dvc repro evaluate-sort-grpo` does it." in card.text
+
+
+def test_what_has_no_weights(project: Path, command: Command) -> None:
+    said = command("export", "sort-randopt")
+    assert said.status == 1
+    assert "`thicket model materialize sort-randopt` writes its members as models" in said.err
+    assert not (project / "build/export").exists()
+
+
+@pytest.mark.parametrize("there", ["model", "other"])
+def test_another_folder_is_not_written_over(project: Path, command: Command, tmp_path: Path, there: str) -> None:
+    out = tmp_path / "there" if there == "other" else project / "build/models/tiny"
+    out.mkdir(exist_ok=True)
+    before = sorted(out.iterdir())
+    said = command("export", "soup", "--out", str(out))
+    assert (said.status, "there already, and no export of a model's" in said.err) == (2, True)
+    assert sorted(out.iterdir()) == before
+
+
+def test_one_that_is_not_made(project: Path, command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = Path(shutil.copytree(project, tmp_path / "project"))
+    shutil.rmtree(root / "build/models/soup")
+    monkeypatch.chdir(root)
+    for arguments in (["export", "soup"], ["chat", "soup"]):
+        said = command(*arguments)
+        assert said.status == 2
+        assert "not made yet: `dvc repro student-soup` makes it" in said.err

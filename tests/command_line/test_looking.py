@@ -1,0 +1,138 @@
+"""`thicket show`, `compare` and `tables` on scores that are known."""
+
+import csv
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from command_line_scores import CORRECT
+from commands import Command
+
+from thicket.statistics.intervals import difference_interval
+
+
+def test_paired_differences(scored: Path, command: Command) -> None:
+    said = command("compare", "tiny", "opd", "--json")
+    assert (said.status, said.err) == (0, "")
+    found = json.loads(said.out)
+    sampled = {one["domain"]: one for one in found["scores"] if one["figure"] == "pass@1"}
+    left, right = (np.array(CORRECT[name]["sort"]) / 4 for name in ("tiny", "opd"))
+    expected = difference_interval(right, left, 400, 0.9, 0)
+    assert sampled["sort"]["difference"] == pytest.approx(vars(expected), abs=1e-6)
+    assert sampled["reverse"]["difference"] == {"value": 0.0, "low": 0.0, "high": 0.0}
+    assert sampled["mean"]["difference"]["value"] == pytest.approx(expected.value / 2, abs=1e-6)
+    assert found["divergence_command"] == "thicket analyze divergence model_a=tiny model_b=opd domain=sort"
+
+
+def test_a_comparison_in_words(scored: Path, command: Command) -> None:
+    lines = command("compare", "sort-grpo", "reverse-grpo").out.splitlines()
+    (sort,) = [line.split() for line in lines if line.startswith("sort ") and "pass@1" in line]
+    assert " ".join(sort) == "sort pass@1 100.0 [90.0, 100.0] 0.0 [0.0, 10.0] −100.0 [−100.0, −100.0] ▼"
+    (name,) = [line.split() for line in lines if line.startswith("domain.name")]
+    assert name == ["domain.name", '"sort"', '"reverse"']
+    assert lines[-1].startswith("Not measured: `thicket analyze divergence")
+
+
+def test_a_divergence_that_was_measured(scored: Path, command: Command) -> None:
+    folder = scored / "build/runs/analyze/divergence-0/analyze"
+    folder.mkdir(parents=True)
+    statistic = {"name": "js_mean", "domain": "sort", "of": "along-other", "value": 0.5, "low": 0.25, "high": 0.75}
+    result = {"models": ["tiny", "opd"], "statistics": [statistic, {**statistic, "name": "changed_rare"}]}
+    (folder / "result.json").write_text(json.dumps(result), encoding="utf-8")
+    said = command("compare", "opd", "tiny")
+    last = " ".join(said.out.splitlines()[-1].split())
+    assert last == "mean JS divergence, nats sort by opd 0.5 [0.25, 0.75] build/runs/analyze/divergence-0/analyze"
+    assert "js_mean" not in command("compare", "opd", "sort-grpo", "--json").out
+
+
+def test_without_scores(scored: Path, command: Command) -> None:
+    said = command("compare", "tiny", "mixed")
+    assert said.status == 0
+    assert "No scores to compare: " in said.out
+    assert "build/evaluation/mixed/metrics.json: there is no such file" in said.out
+
+
+@pytest.mark.parametrize("arguments", [["show", "odp"], ["compare", "tiny", "odp"], ["chat", "odp"], ["export", "odp"]])
+def test_an_unknown_model(arguments: list[str], scored: Path, command: Command) -> None:
+    said = command(*arguments)
+    assert (said.status, said.out) == (2, "")
+    assert said.err.startswith("command line: model = 'odp': there is no such model\n")
+    assert "did you mean: opd\n" in said.err
+
+
+def test_show(scored: Path, command: Command) -> None:
+    said = command("show", "opd")
+    assert (said.status, said.err) == (0, "")
+    lines = [line.rstrip() for line in said.out.replace("\N{NO-BREAK SPACE}", " ").splitlines()]
+    assert lines[0] == "opd: student, opd of sort-grpo, reverse-grpo"
+    assert "├── sort-grpo  grpo on sort" in lines
+    assert "│   └── tiny  pretrain" in lines
+    sort = next(line for line in lines if line.startswith("sort "))
+    assert "100.0 [90.0, 100.0]" in sort
+    assert "+50.0" in sort
+    assert any(line.startswith("time") and "1 min 1 s (updates 1 min 0 s)" in line for line in lines)
+    assert any(line.split() == ["teachers[1].weight", "2.0", "params.yaml:13"] for line in lines)
+    assert not any(line.startswith("budget_of") for line in lines)  # nobody set it
+
+
+def test_show_for_programs(scored: Path, command: Command) -> None:
+    found: dict[str, Any] = json.loads(command("show", "opd", "--json").out)
+    assert list(found) == ["name", "about", "state", "lineage", "scores", "against_base", "ledger", "origin", "config"]
+    assert found["lineage"] == {
+        "base": "tiny",
+        "parents": ["tiny", "sort-grpo", "reverse-grpo"],
+        "domains": ["sort", "reverse"],
+    }
+    assert found["scores"]["domains"]["sort"]["pass@1"] == 1.0
+    assert found["config"]["teachers[1].weight"] == 2.0
+
+
+def test_a_vote_and_a_model_without_scores(scored: Path, command: Command) -> None:
+    assert "a vote of 4 for each item, test items." in command("show", "soup").out
+    assert "None yet: `dvc repro evaluate-mixed` makes them." in command("show", "mixed").out
+
+
+def test_scores_as_csv(scored: Path, command: Command) -> None:
+    rows = list(csv.DictReader(io.StringIO(command("tables", "scores", "--format", "csv").out)))
+    assert len(rows) == 2 * len(CORRECT)
+    opd = next(row for row in rows if (row["model"], row["domain"]) == ("opd", "sort"))
+    assert (opd["kind"], opd["pass@1"], opd["pass@1_low"], opd["items"]) == ("student", "1.0", "0.9", "12")
+    soup = next(row for row in rows if row["model"] == "soup")
+    assert soup["greedy"] == ""
+
+
+def test_claims_in_every_form(scored: Path, command: Command) -> None:
+    row = {
+        "statement": "δ_i is above 50 % & more",
+        "value": {"value": 0.5, "low": 0.25, "high": 0.75},
+        "control": None,
+        "effect": None,
+        "adjusted": 0.01,
+        "verdict": "supported",
+        "seeds": [0, 1, 2],
+    }
+    path = scored / "build/report/claims.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps({"claims": {"grows": row}}), encoding="utf-8")
+    (shown,) = csv.DictReader(io.StringIO(command("tables", "claims", "--format", "csv").out))
+    assert (shown["claim"], shown["measured_high"], shown["effect"], shown["p_holm"]) == ("grows", "0.75", "", "0.01")
+    latex = command("tables", "claims", "--format", "latex").out
+    assert r"$\delta$\_i is above 50 \% \& more & 0.5 [0.25, 0.75] & --- & --- & 0.01 & supported \\" in latex
+    text = command("tables").out
+    assert "## Scores, %" in text
+    assert r"| δ\_i is above 50 % \& more | 0.5 \[0.25, 0.75\] | — | — | 0.01 | supported |" in text
+
+
+def test_one_table_in_a_csv_file(scored: Path, command: Command) -> None:
+    said = command("tables", "--format", "csv")
+    assert (said.status, said.out) == (2, "")
+    assert "allowed: scores, claims" in said.err
+
+
+def test_no_table_yet(sample: Path, command: Command) -> None:
+    said = command("tables")
+    assert (said.status, said.out) == (1, "")
+    assert said.err.startswith("Error: nothing is scored yet")

@@ -1,0 +1,95 @@
+"""`thicket` by itself and `thicket status`, without DVC: what is declared, runs, failed or broke off."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from commands import Command
+
+from thicket.config.project import Project
+from thicket.plan.pipeline import pipeline
+from thicket.stages.publish import locked
+from thicket.stages.run import in_pipeline
+from thicket.standing import Standing
+
+
+def state(command: Command, stage: str) -> dict[str, object]:
+    said = command("status", "--json")
+    assert (said.status, said.err) == (0, "")
+    return next(one for one in json.loads(said.out)["stages"] if one["stage"] == stage)
+
+
+def test_in_an_empty_folder(tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    said = command()
+    assert (said.status, said.err) == (0, "")
+    assert "No experiment here: there is no params.yaml." in said.out
+    assert "thicket experiment use tiny" in said.out
+    assert "git init && dvc init" in said.out
+
+
+def test_with_a_problem(sample: Path, command: Command) -> None:
+    path = sample / "params.yaml"
+    path.write_text(path.read_text(encoding="utf-8").replace("method: opd", "method: odp"), encoding="utf-8")
+    said = command()
+    assert said.status == 0
+    assert "The configuration has a problem: params.yaml:12: students.opd.method = 'odp'" in said.out
+    assert "thicket check" in said.out
+
+
+def test_out_of_step(sample: Path, command: Command) -> None:
+    assert "thicket plan" in command().out
+    said = command("status")
+    assert said.out.splitlines()[-1] == "dvc.yaml is out of step with params.yaml: `thicket plan` writes it."
+
+
+def test_nothing_is_built(sample: Path, command: Command) -> None:
+    command("plan")
+    said = command()
+    assert said.out.startswith("toy: 15 stages: 15 missing.\n")
+    assert "  dvc repro student-opd " in said.out
+    lines = command("status").out.splitlines()
+    assert lines[0] == "toy: 15 stages: 15 missing"
+    assert "│   ├── · opd  opd of sort-grpo, reverse-grpo  scores ·" in lines
+    assert not [line for line in lines if line != line.rstrip()]
+    assert state(command, "student-opd")["why"] == [
+        {"kind": "record", "what": "never built", "before": None, "after": None}
+    ]
+
+
+def test_a_stage_that_failed(sample: Path, command: Command) -> None:
+    command("plan")
+    command("compose")
+    assert command("run", "build/config/models/opd.yaml").status == 1
+    found = state(command, "student-opd")
+    assert (found["state"], found["log"]) == ("failed", "build/logs/student-opd.log")
+    assert "build/models/sort-grpo: not a model of this pipeline" in str(found["message"])
+    assert "not a model of this pipeline" in (sample / "build/logs/student-opd.log").read_text()
+    assert "failed: " in command("status").out
+    assert "dvc repro student-opd" in command().out
+
+
+def test_a_stage_that_runs_and_one_that_was_killed(sample: Path, command: Command) -> None:
+    command("plan")
+    stage = next(one.resolved.stage for one in pipeline(Project(sample)) if one.resolved.id == "base-tiny")
+    run = Standing(sample / "build/logs", "base-tiny")
+    run.tells("base", 0.25, "step 5", 100.0)
+    run.log.close()
+    with locked(in_pipeline(sample, stage).lock(sample, stage), "base"):  # type: ignore[arg-type]
+        found = state(command, "base-tiny")
+        assert found["state"] == "running"
+        progress = found["progress"]
+        assert isinstance(progress, dict)
+        assert (progress["pid"], progress["share"], progress["figures"]) == (os.getpid(), 0.25, "step 5")
+        assert 90 < progress["seconds_left"] <= 100
+        assert "▶ tiny  pretrain  25%  step 5" in command("status").out
+        assert "base-tiny: runs, 25%  step 5" in command().out
+        assert command("clean", "--yes").status == 1
+    found = state(command, "base-tiny")
+    assert (found["state"], found["progress"]) == ("stopped", None)
+    assert "broke off at 25%: `dvc repro base-tiny` goes on" in command("status").out
+
+
+def test_a_wrong_command_has_a_nearest_match(command: Command) -> None:
+    assert command("stauts").err.rstrip().endswith("did you mean status?")

@@ -1,0 +1,63 @@
+"""DVC's cache: which of its files a commit or the working tree needs."""
+
+import configparser
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from thicket.plan.lockfile import CACHE
+
+MD5 = re.compile(r"md5: ([0-9a-f]{32}(?:\.dir)?)")
+KEPT = ("--workspace", "--all-branches", "--all-tags", "--all-experiments")
+"""What `dvc gc` keeps the files of: versions that have a name. HEAD is kept besides."""
+REFS = ("refs/heads", "refs/tags", "refs/exps")
+"""The same, as git has it."""
+
+
+def is_elsewhere(root: Path) -> bool:
+    """Whether the project's cache lies in another place, which other projects may share."""
+    read = configparser.ConfigParser(strict=False, interpolation=None)
+    read.read([root / ".dvc" / name for name in ("config", "config.local")], encoding="utf-8")
+    return any(read.has_option(section, "dir") for section in read.sections() if section == "cache")
+
+
+def unused(root: Path) -> list[Path]:
+    """The files of the cache that no named version needs."""
+    needed = _needed(root)
+    files = sorted((root / CACHE).glob("??/*"))
+    return [path for path in files if f"{path.parent.name}{path.name}" not in needed]
+
+
+def collect(root: Path) -> None:
+    """Has DVC remove them. Raises: ValueError where it fails."""
+    head = ("--rev", "HEAD") if _git(root, "rev-parse", "--verify", "-q", "HEAD") else ()
+    command = [sys.executable, "-m", "dvc", "gc", *KEPT, *head, "--force", "--quiet"]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise ValueError(f"dvc gc ended with {done.returncode}: {done.stderr.strip() or done.stdout.strip()}")
+
+
+def _needed(root: Path) -> set[str]:
+    """Hashes in the dvc.lock of the working tree and of every named version, with those of the files in folders."""
+    path = root / "dvc.lock"
+    texts = [path.read_text(encoding="utf-8")] if path.is_file() else []
+    named = _git(root, "for-each-ref", "--format=%(objectname)", *REFS).split()
+    for commit in dict.fromkeys(["HEAD", *named]):
+        texts.append(_git(root, "show", f"{commit}:./dvc.lock"))
+    found = {hash for text in texts for hash in MD5.findall(text)}
+    for folder in [hash for hash in found if hash.endswith(".dir")]:
+        listed = root / CACHE / folder[:2] / folder[2:]
+        if listed.is_file():
+            found |= {entry["md5"] for entry in json.loads(listed.read_text(encoding="utf-8"))}
+    return found
+
+
+def _git(root: Path, *arguments: str) -> str:
+    """What git prints; nothing where it fails: no repository, no such commit, no such file in it."""
+    try:
+        done = subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True, check=False)
+    except OSError:
+        return ""
+    return done.stdout if done.returncode == 0 else ""

@@ -1,0 +1,128 @@
+"""The command clean: what caches and checkpoints hold, and freeing what nothing needs."""
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from thicket.commands import cache
+from thicket.config.overrides import COMMAND_LINE
+from thicket.config.places import LOGS, PARAMS, RESUME, RUNS, SCORES
+from thicket.config.problems import ConfigError, Problem, nearest
+from thicket.config.project import Project
+from thicket.plan import console
+from thicket.plan.lockfile import CACHE
+from thicket.plan.pipeline import Planned, pipeline
+from thicket.plan.state import held, is_locked
+from thicket.stages.run import resume_folder
+
+BANKS = RESUME / "analysis"
+ASKED = ("scores", "runs", "logs")
+"""Kinds that are freed only by name: somebody may still want them, and for runs there is no other copy."""
+
+
+@dataclass(frozen=True)
+class Held:
+    """What a place holds."""
+
+    kind: str
+    what: str
+    size: int
+    """Bytes."""
+    free: list[Path] = field(default_factory=list)
+    """What can go."""
+    note: str = ""
+
+    @property
+    def free_size(self) -> int:
+        return sum(map(_size, self.free))
+
+
+def clean(root: Path, kinds: list[str], yes: bool, as_json: bool) -> None:
+    """Prints what each kind holds and, with `yes`, frees what can go.
+
+    Raises: ConfigError for an unknown kind; ValueError where a stage runs, or DVC fails.
+    """
+    if unknown := [kind for kind in kinds if kind not in LOOKS]:
+        near = nearest(unknown[0], list(LOOKS))
+        raise ConfigError([Problem(COMMAND_LINE, "KIND", repr(unknown[0]), "no such kind", ", ".join(LOOKS), near)])
+    locks = held()
+    running = [path.stem for path in (root / RESUME).glob("*.lock") if is_locked(path, locks)]
+    if yes and running:
+        raise ValueError(f"{running[0]} is being made: free things when nothing runs")
+    found = [look(root) for kind, look in LOOKS.items() if not kinds or kind in kinds]
+    sizes = {one.kind: one.free_size for one in found}
+    freed = [one for one in found if yes and one.free and (kinds or one.kind not in ASKED)]
+    for one in freed:
+        if one.kind == "cache":
+            cache.collect(root)
+        for path in [] if one.kind == "cache" else one.free:
+            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+    if as_json:
+        rows = {one.kind: {"bytes": one.size, "can_free": sizes[one.kind], "freed": one in freed} for one in found}
+        console.print_json(rows)
+        return
+    going = "could go" if yes else "can go"
+    table = console.table("", "", "holds", going, "", right=("holds", going))
+    for one in found:
+        said = "freed" if one in freed else one.note
+        table.add_row(one.kind, one.what, _shown(one.size), _shown(sizes[one.kind]), said)
+    console.show(table)
+    if yes:
+        print(f"Freed {_shown(sum(sizes[one.kind] for one in freed))}.")
+    elif any(one.free and one.kind not in ASKED for one in found):
+        print("`thicket clean --yes` frees what nothing needs, `thicket clean KIND --yes` just this kind.")
+
+
+def _cache(root: Path) -> Held:
+    what, folder = "DVC's: files of no branch, tag or experiment can go", root / CACHE
+    if cache.is_elsewhere(root):
+        return Held("cache", what, 0, note="it lies elsewhere and may be shared: `dvc gc` frees it")
+    return Held("cache", what, _size(folder), cache.unused(root))
+
+
+def _checkpoints(root: Path) -> Held:
+    """Resume folders, of which each goes when its stage has succeeded, and what broken-off runs were writing."""
+    folders = [
+        path for path in (root / RESUME).glob("*") if path.is_dir() and path not in (root / BANKS, root / SCORES)
+    ]
+    partial = [path for path in (root / "build").glob("*/.*.partial") if path.is_dir()]
+    needed = {resume_folder(root, planned.resolved.stage) for planned in _declared(root)}  # type: ignore[arg-type]
+    free = [path for path in folders if path not in needed] + partial
+    note = "" if len(free) == len(folders) + len(partial) else "the others are of stages that go on from them"
+    return Held("checkpoints", "of runs that broke off", sum(map(_size, [*folders, *partial])), free, note)
+
+
+def _declared(root: Path) -> list[Planned]:
+    return pipeline(Project(root)) if (root / PARAMS).is_file() else []
+
+
+def _by_name(kind: str, what: str, *places: Path) -> Callable[[Path], Held]:
+    def look(root: Path) -> Held:
+        there = [root / place for place in places if (root / place).is_dir()]
+        note = f"by name: `thicket clean {kind} --yes`" if there else ""
+        return Held(kind, what, sum(map(_size, there)), there, note)
+
+    return look
+
+
+LOOKS: dict[str, Callable[[Path], Held]] = {
+    "cache": _cache,
+    "checkpoints": _checkpoints,
+    "scores": _by_name("scores", "of items, by content: what is scored again is looked up", SCORES, BANKS),
+    "runs": _by_name("runs", "of `thicket STAGE` and sweeps: results, with no other copy", RUNS),
+    "logs": _by_name("logs", "of the stages' last runs", LOGS),
+}
+
+
+def _size(path: Path) -> int:
+    if path.is_file():
+        return path.stat().st_size
+    return sum(file.lstat().st_size for file in path.rglob("*") if file.is_file())
+
+
+def _shown(count: int) -> str:
+    for unit, size in {"GiB": 2**30, "MiB": 2**20}.items():
+        if count >= size:
+            return f"{count / size:.1f} {unit}"
+    return f"{count / 2**10:.1f} KiB" if count else "—"

@@ -1,0 +1,68 @@
+"""The command export: a model as a folder that is ready for the Hugging Face hub."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from thicket.commands import recipe
+from thicket.commands.models import built, models_of
+from thicket.config.places import EXPORT
+from thicket.config.problems import ConfigError, Problem
+from thicket.config.project import Project
+from thicket.config.stages import DataStage, StudentStage
+from thicket.models.answering import check_own_weights
+from thicket.plan import console
+from thicket.plan.inspect import pick
+from thicket.plan.pipeline import resolve
+
+OURS = ("README.md", "provenance.json")
+"""An export has both: another folder isn't written over."""
+CODE: dict[str, Any] = {"code": {}}
+
+
+def export(root: Path, model: str, out: Path | None, license: str | None) -> None:
+    """Writes the folder: weights, tokenizer and configs as they are, the card, of a merge mergekit's file.
+
+    Raises: ConfigError where there is no such model, where it is not made, or where the folder is there already and is
+    no export; ValueError where it has no weights of its own.
+    """
+    from thicket.commands.card import Card
+    from thicket.stages.publish import whole
+
+    resolved = resolve(Project(root), with_code=False)
+    models = models_of(resolved)
+    chosen = pick(model, models, "model")
+    folder, target = built(root, chosen), out or root / EXPORT / model
+    if target.exists() and not all((target / name).is_file() for name in OURS):
+        raise ConfigError([Problem("command line", "--out", str(target), "there already, and no export of a model's")])
+    try:
+        check_own_weights(folder)
+    except ValueError as error:
+        raise ValueError(f"{error}; {_instead(chosen.stage)}") from None
+    if console.read_json(folder / "provenance.json")["config"] | CODE != chosen.stage.model_dump(mode="json") | CODE:
+        print(f"Note: {model} was made with another config than it has now: `dvc repro {chosen.id}` makes it anew.")
+    data = {made.stage.name: made.stage for made in resolved if isinstance(made.stage, DataStage)}
+    with whole(target) as partial:
+        shutil.copytree(folder, partial, dirs_exist_ok=True)
+        for path in partial.rglob("*"):
+            path.chmod(0o755 if path.is_dir() else 0o644)  # DVC's links are read-only
+        if isinstance(chosen.stage, StudentStage) and recipe.is_merged(chosen.stage):
+            (partial / recipe.FILE).write_text(recipe.mergekit_file(root, chosen.stage), encoding="utf-8")
+        (partial / "README.md").write_text(Card(root, model, models, data, license).text, encoding="utf-8")
+    size = sum(path.stat().st_size for path in target.rglob("*") if path.is_file())
+    shown = target.relative_to(root) if target.is_relative_to(root) else target
+    print(f"{shown}: {size / 2**20:.1f} MiB")
+    for path in sorted(target.rglob("*")):
+        if path.is_file():
+            print(f"  {path.relative_to(target)}")
+    print(f"`hf upload OWNER/{model} {shown}` pushes it.")
+
+
+def _instead(stage: object) -> str:
+    """What can be exported in a model's place that has no weights."""
+    kind = getattr(getattr(stage, "method", None), "type", "")
+    if kind == "randopt":
+        return f"`thicket model materialize {getattr(stage, 'name', '')}` writes its members as models"
+    if kind == "ensemble":
+        return "its teachers can be exported one by one"
+    return f"export {getattr(stage, 'base', 'its base')}, whose weights these are"

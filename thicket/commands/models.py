@@ -1,0 +1,38 @@
+"""The models that a project declares, by name, and where they lie."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from thicket.config.overrides import COMMAND_LINE
+from thicket.config.places import MODELS
+from thicket.config.problems import ConfigError, Problem
+from thicket.config.project import Project
+from thicket.config.resolve import Resolved
+from thicket.plan.inspect import pick
+from thicket.plan.pipeline import resolve
+
+KINDS = ("base", "specialist", "student")
+
+
+def models_of(resolved: Iterable[Resolved]) -> dict[str, Resolved]:
+    """Name → stage of every model, each after those that it is made of."""
+    return {made.stage.name: made for made in resolved if made.kind in KINDS}
+
+
+def declared(root: Path) -> dict[str, Resolved]:
+    """Name → stage of every model of a project, without the hashes of its code. Raises: ConfigError."""
+    return models_of(resolve(Project(root), with_code=False))
+
+
+def chosen(root: Path, name: str) -> Resolved:
+    """The stage of a model. Raises: ConfigError where there is none of this name."""
+    return pick(name, declared(root), "model")
+
+
+def built(root: Path, resolved: Resolved) -> Path:
+    """The folder of a model. Raises: ConfigError where it is not made yet."""
+    folder = root / MODELS / resolved.stage.name
+    if not folder.is_dir():
+        wrong = f"not made yet: `dvc repro {resolved.id}` makes it"
+        raise ConfigError([Problem(COMMAND_LINE, "model", repr(resolved.stage.name), wrong)])
+    return folder

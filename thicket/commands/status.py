@@ -1,0 +1,161 @@
+"""The command status: the pipeline as a tree, with what has been made of each stage."""
+
+from pathlib import Path
+from typing import Any
+
+from rich.text import Text
+from rich.tree import Tree
+
+from thicket.config.places import PARAMS
+from thicket.config.project import Project
+from thicket.config.stages import BaseStage, SpecialistStage, StudentStage
+from thicket.plan import console
+from thicket.plan.dvcfile import out_of_step
+from thicket.plan.pipeline import pipeline
+from thicket.plan.state import MARKS, Mark, State, states
+
+SIGNS: dict[Mark, tuple[str, str]] = {
+    "done": ("✓", "green"),
+    "running": ("▶", "cyan"),
+    "failed": ("✗", "bold red"),
+    "stopped": ("‖", "yellow"),
+    "stale": ("~", "yellow"),
+    "missing": ("·", "dim"),
+}
+"""A sign for each state, and its colour on a terminal."""
+GROUPS = {"analyze": "analyses", "report": "report", "claims": "report"}
+SHOWN = 2
+"""The most reasons that a line gives."""
+
+
+def status(root: Path, as_json: bool) -> None:
+    """Prints every stage's state. Raises: ConfigError where what is declared is not sound."""
+    project = Project(root)
+    stages = pipeline(project)
+    found = states(root, stages)
+    in_step = not out_of_step(root, stages)
+    experiment = project.sound_params()[0].experiment
+    if as_json:
+        console.print_json(
+            {
+                "experiment": experiment,
+                "dvc_yaml_in_step": in_step,
+                "counts": counts(found),
+                "stages": [as_dict(state) for state in found],
+            }
+        )
+        return
+    console.show(tree(experiment, found))
+    if not in_step:
+        print(f"dvc.yaml is out of step with {PARAMS}: `thicket plan` writes it.")
+
+
+def counts(found: list[State]) -> dict[str, int]:
+    """State → how many stages are in it, without those that none is in."""
+    marks = [state.mark for state in found]
+    return {mark: marks.count(mark) for mark in MARKS if mark in marks}
+
+
+def in_words(found: list[State]) -> str:
+    """`20 stages: 18 done, 2 stale`."""
+    return f"{len(found)} stages: {', '.join(f'{count} {mark}' for mark, count in counts(found).items())}"
+
+
+def as_dict(state: State) -> dict[str, Any]:
+    """A state for programs."""
+    stage = state.planned.resolved.stage
+    progress = None
+    if state.mark == "running" and (record := state.record) and record.status == "running":
+        figures = {"share": record.share, "figures": record.figures, "seconds_left": state.seconds_left}
+        progress = {"pid": record.pid, "part": record.title, **figures}
+    return {
+        "stage": state.id,
+        "kind": state.planned.resolved.kind,
+        "name": stage.name,
+        "state": state.mark,
+        "why": [{"kind": w.kind, "what": w.what, "before": w.before, "after": w.after} for w in state.why],
+        "parents": list(state.parents),
+        "artifact": state.planned.artifact.as_posix(),
+        "config": state.planned.config.as_posix(),
+        "log": state.log.as_posix() if state.log else None,
+        "message": state.record.message if state.record and state.mark == "failed" else None,
+        "progress": progress,
+    }
+
+
+def tree(experiment: str, found: list[State]) -> Tree:
+    """Domains; bases with what starts from them, each model with its scores; analyses; the report."""
+    top = Tree(Text(f"{experiment}: {in_words(found)}"), guide_style="dim")
+    by_id = {state.id: state for state in found}
+    branches: dict[str, Tree] = {}
+    for state in found:
+        stage, kind = state.planned.resolved.stage, state.planned.resolved.kind
+        if kind == "data":
+            branches.setdefault("domains", top.add("domains") if "domains" not in branches else branches["domains"])
+            branches["domains"].add(_line(state, stage.name))
+        elif isinstance(stage, BaseStage | SpecialistStage | StudentStage):
+            above = top if isinstance(stage, BaseStage) else branches[f"model {stage.base}"]
+            scores = by_id.get(f"evaluate-{stage.name}")
+            branches[f"model {stage.name}"] = above.add(_line(state, stage.name, about(stage), scores))
+        elif kind in GROUPS:
+            group = GROUPS[kind]
+            if group not in branches:
+                branches[group] = top.add(group)
+            branches[group].add(_line(state, stage.name))
+    return top
+
+
+def about(stage: Any) -> str:
+    """What a model is: `grpo on sort`, `opd of sort-grpo, odd-grpo`."""
+    if isinstance(stage, BaseStage):
+        return stage.base.type
+    if isinstance(stage, SpecialistStage):
+        return f"{stage.method.type} on {stage.domain.name}"
+    of = [teacher.name for teacher in stage.teachers] or [domain.name for domain in stage.domains]
+    return f"{stage.method.type} {'of' if stage.teachers else 'on'} {', '.join(of)}"
+
+
+def _line(state: State, name: str, detail: str = "", scores: State | None = None) -> Text:
+    line = Text()
+    sign, style = SIGNS[state.mark]
+    line.append(f"{sign} ", style).append(name, "bold" if detail else "")
+    if detail:
+        line.append(f"  {detail}", "dim")
+    line.append_text(_words(state))
+    if scores is not None:
+        sign, style = SIGNS[scores.mark]
+        line.append("  scores ", "dim").append(sign, style)
+        # What follows from the model's own state goes without saying.
+        own = [reason for reason in scores.why if reason.what != f"{state.id} is {state.mark}"]
+        if scores.mark in ("running", "failed", "stopped") or (scores.mark != "done" and own and state.mark == "done"):
+            line.append_text(_words(scores))
+    return line
+
+
+def _words(state: State) -> Text:
+    """What is to be said of a stage that is not done."""
+    record, style = state.record, SIGNS[state.mark][1]
+    if state.mark == "running":
+        return Text(f"  {_progress(state)}", style)
+    if state.mark == "failed" and record:
+        return Text(
+            f"  failed: {record.message.splitlines()[0] if record.message else 'see its log'}  ({state.log})", style
+        )
+    if state.mark == "stopped" and record:
+        share = f" at {record.share:.0%}" if record.share is not None else ""
+        return Text(f"  broke off{share}: `dvc repro {state.id}` goes on  ({state.log})", style)
+    if state.mark == "stale" or (state.mark == "missing" and state.why[0].kind != "record"):
+        more = f", and {len(state.why) - SHOWN} more" if len(state.why) > SHOWN else ""
+        return Text(f"  {state.mark}: {', '.join(map(str, state.why[:SHOWN]))}{more}", style)
+    return Text()
+
+
+def _progress(state: State) -> str:
+    record = state.record
+    if record is None or record.share is None or record.status != "running":
+        return "runs"
+    left = state.seconds_left
+    time_left = (
+        "" if left is None else f"  {left:.0f} s left" if left < console.MINUTES else f"  {left / 60:.0f} min left"
+    )
+    return f"{record.share:.0%}  {record.figures}{time_left}"

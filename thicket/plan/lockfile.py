@@ -1,0 +1,134 @@
+"""dvc.lock: what DVC last made of each stage, and whether the files are still those.
+
+Read here, and not by DVC, whose own `dvc status` takes seconds to start and hashes every file: where names, number and
+size of an artifact's files are those of the lock, its contents are only looked at where they are small, or younger than
+the lock.
+"""
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from thicket.config.yamlfile import values_of
+
+HASHED_BYTES = 2**20
+"""Artifacts up to this size are always hashed."""
+CACHE = Path(".dvc/cache/files/md5")
+RUNNING = Path(".dvc/tmp/rwlock")
+"""Where DVC notes what its processes read and write."""
+SETTLED_SECONDS, LONGEST_SECONDS = 0.5, 5.0
+"""dvc.lock is taken for whole when nothing was written to it for so long; and how long that is waited for."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A file or folder as dvc.lock has it."""
+
+    path: str
+    md5: str
+    size: int
+    files: int
+
+    @classmethod
+    def of(cls, entry: dict[str, Any]) -> "Entry":
+        return cls(entry["path"], entry.get("md5", ""), entry.get("size", 0), entry.get("nfiles", 1))
+
+
+@dataclass(frozen=True)
+class Locked:
+    """A stage as DVC last ran it."""
+
+    cmd: str
+    params: dict[str, Any]
+    """Resolved config's file → its values."""
+    deps: dict[str, Entry]
+    outs: dict[str, Entry]
+
+
+def read_lock(root: Path) -> dict[str, Locked]:
+    """Stage → what DVC last made of it; nothing where there is no dvc.lock."""
+    path = root / "dvc.lock"
+    if not path.is_file():
+        return {}
+    stages = (values_of(_settled(path)) or {}).get("stages", {})
+    return {
+        name: Locked(
+            cmd=stage.get("cmd", ""),
+            params=stage.get("params", {}),
+            deps={entry["path"]: Entry.of(entry) for entry in stage.get("deps", [])},
+            outs={entry["path"]: Entry.of(entry) for entry in stage.get("outs", [])},
+        )
+        for name, stage in stages.items()
+    }
+
+
+def _settled(path: Path) -> str:
+    """The text of a file that DVC may just be writing, which it does in place and, by a slow dumper, bit by bit."""
+    waited = 0.0
+    while waited < LONGEST_SECONDS and (still := SETTLED_SECONDS - (time.time() - path.stat().st_mtime)) > 0:
+        time.sleep(still)
+        waited += still
+    return path.read_text(encoding="utf-8")
+
+
+def in_the_making(root: Path) -> set[str]:
+    """What a DVC process is having made just now."""
+    try:
+        writes = json.loads((root / RUNNING).read_text(encoding="utf-8")).get("write", {})
+    except (OSError, ValueError):
+        return set()
+    own = root.resolve()
+    paths = {Path(path) for path, by in writes.items() if _lives(by.get("pid", 0))}
+    return {path.relative_to(own).as_posix() for path in paths if path.is_relative_to(own)}
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return pid > 0
+
+
+def wrong_with(root: Path, entry: Entry, since: float) -> str:
+    """What is wrong with the files of an entry: `missing`, `changed`; empty: nothing.
+
+    `since`: files that were changed after this time are hashed, whatever their size.
+    """
+    path = root / entry.path
+    if not path.exists():
+        return "missing"
+    stats = [file.stat() for file in _files(path)]
+    if (len(stats), sum(one.st_size for one in stats)) != (entry.files, entry.size):
+        return "changed"
+    looked_at = entry.size <= HASHED_BYTES or any(one.st_mtime > since for one in stats)
+    return "changed" if looked_at and hash_of(path) != entry.md5 else ""
+
+
+def hash_of(path: Path) -> str:
+    """MD5 of a file, or of a folder, as DVC has it."""
+    if path.is_file():
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "md5").hexdigest()
+    listed = [{"md5": hash_of(file), "relpath": file.relative_to(path).as_posix()} for file in _files(path)]
+    text = json.dumps(sorted(listed, key=lambda one: one["relpath"]), sort_keys=True)
+    return f"{hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()}.dir"
+
+
+def is_cached(root: Path, entry: Entry) -> bool:
+    """Whether DVC's cache holds an entry, so that `dvc checkout` can bring it back."""
+    return (root / CACHE / entry.md5[:2] / entry.md5[2:]).is_file()
+
+
+def _files(path: Path) -> Iterator[Path]:
+    if path.is_file():
+        yield path
+    else:
+        yield from (file for file in path.rglob("*") if file.is_file())

@@ -1,0 +1,163 @@
+"""How far a stage is and how it ended, for other processes to see: a record and a log of its last run.
+
+`build/logs/STAGE.json` says what runs, its share and figure, and the time that is left; `STAGE.log` holds the lines
+that the run has printed. Both are untracked, and nothing that a stage makes depends on them.
+"""
+
+import json
+import os
+import re
+import sys
+import time
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import IO, Any, Literal, TextIO
+
+from thicket.signals import Interrupted
+
+Status = Literal["running", "done", "failed", "stopped"]
+EVERY_SECONDS = 1.0
+"""Between two records of progress."""
+CONTROL = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]|\r")
+"""What steers a terminal, and says nothing in a log."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """What a stage's last run says of itself."""
+
+    stage: str
+    pid: int
+    status: Status
+    started: float
+    """Seconds since 1970, as all times here."""
+    updated: float
+    title: str = ""
+    """Which part of its work the stage is at."""
+    share: float | None = None
+    """Of that part, from 0 to 1."""
+    figures: str = ""
+    seconds_left: float | None = None
+    """Of that part, when this was written."""
+    message: str = ""
+    """Why it failed."""
+
+
+class Standing:
+    """A run that others can follow."""
+
+    def __init__(self, folder: Path, stage: str):
+        self.folder, self.stage = folder, stage
+        now = time.time()
+        self.record = Record(stage, os.getpid(), "running", now, now)
+        folder.mkdir(parents=True, exist_ok=True)
+        self.log: TextIO = log_of(folder, stage).open("w", encoding="utf-8", buffering=1)
+        self.log.write(f"# {stage}, {datetime.now():%Y-%m-%d %H:%M:%S}, process {os.getpid()}\n")
+        self._write()
+
+    def tells(self, title: str, share: float, figures: str, left: float | None) -> None:
+        """Where the work is; more often than every second it isn't written."""
+        now = time.time()
+        just_told = (
+            0 <= now - self.record.updated < EVERY_SECONDS
+        )  # a clock that was set back is no reason to be silent
+        if not just_told or share >= 1 or self.record.title != title:
+            told = {"title": title, "share": min(1.0, share), "figures": figures, "seconds_left": left}
+            self.record = replace(self.record, updated=now, **told)
+            self._write()
+
+    def ends(self, status: Status, message: str = "") -> None:
+        self.record = replace(self.record, updated=time.time(), status=status, message=message)
+        self._write()
+        self.log.close()
+
+    def _write(self) -> None:
+        target = record_of(self.folder, self.stage)
+        partial = target.with_name(f".{target.name}.partial")
+        with suppress(OSError):  # A full disk ends the stage where it loses work, not here.
+            partial.write_text(json.dumps(asdict(self.record), indent=1) + "\n", encoding="utf-8")
+            os.replace(partial, target)
+
+
+class Logged:
+    """A stream whose text goes to a log too, without what steers a terminal."""
+
+    def __init__(self, own: TextIO, log: IO[str]):
+        self.own, self.log = own, log
+
+    def write(self, text: str) -> int:
+        with suppress(OSError, ValueError):  # The log may be closed, or its disk full.
+            self.log.write(CONTROL.sub("", text))
+        return self.own.write(text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.own, name)
+
+
+_followed: Standing | None = None
+
+
+def current() -> Standing | None:
+    """The run of this process that is followed."""
+    return _followed
+
+
+def own_stream(stream: TextIO) -> TextIO:
+    """The stream itself, where its text is logged too: a live line there would fill the log."""
+    return stream.own if isinstance(stream, Logged) else stream
+
+
+def logged(stream: TextIO) -> TextIO:
+    """A stream whose text also goes to the log of the run that is followed, where there is one."""
+    return Logged(stream, _followed.log) if _followed and not isinstance(stream, Logged) else stream  # type: ignore[return-value]
+
+
+@contextmanager
+def followed(folder: Path | None, stage: str) -> Iterator[None]:
+    """Within the block a stage's run is followed: its lines are logged, its progress and its end are on record.
+
+    `folder`: of records and logs; None: it isn't followed.
+    """
+    global _followed
+    if folder is None:
+        yield
+        return
+    _followed = Standing(folder, stage)
+    before = sys.stdout, sys.stderr
+    sys.stdout, sys.stderr = map(logged, before)
+    try:
+        yield
+        _followed.ends("done")
+    except (Interrupted, KeyboardInterrupt):
+        _followed.log.write("Stopped. The next run goes on from the last checkpoint.\n")
+        _followed.ends("stopped")
+        raise
+    except BaseException as error:
+        _followed.log.write(traceback.format_exc())
+        _followed.ends(
+            "failed", f"{type(error).__name__}: {error}" if not isinstance(error, ValueError) else f"{error}"
+        )
+        raise
+    finally:
+        sys.stdout, sys.stderr = before
+        _followed = None
+
+
+def record_of(folder: Path, stage: str) -> Path:
+    return folder / f"{stage}.json"
+
+
+def log_of(folder: Path, stage: str) -> Path:
+    return folder / f"{stage}.log"
+
+
+def read_record(folder: Path, stage: str) -> Record | None:
+    """What a stage's last run says of itself; None where there was none."""
+    try:
+        return Record(**json.loads(record_of(folder, stage).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None
