@@ -64,7 +64,7 @@ class Standing:
         now = time.time()
         just_told = (
             0 <= now - self.record.updated < EVERY_SECONDS
-        )  # a clock that was set back is no reason to be silent
+        )  # not so by a clock that was set back
         if not just_told or share >= 1 or self.record.title != title:
             told = {"title": title, "share": min(1.0, share), "figures": figures, "seconds_left": left}
             self.record = replace(self.record, updated=now, **told)
