@@ -20,7 +20,7 @@ from typing import Any
 
 import yaml
 from commands import SAMPLE
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
@@ -34,9 +34,11 @@ from thicket.domains.item import Item, RawItem, read_items, write_items
 from thicket.domains.registry import judge_of, raw_items
 from thicket.plan.adhoc import stage_from
 
+UNCHECKED = (HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much)
+"""What Hypothesis would say of examples that take long."""
 SECONDS = 30
 """What an example may take, on a busy machine."""
-ran: Counter[str] = Counter()
+ran: Counter[tuple[str, str]] = Counter()
 """Property, and what came of it → examples."""
 Property = Callable[[settings], None]
 """Looks at as many examples as the settings say."""

@@ -31,6 +31,10 @@ def edit(folder: Path, name: str, **values: object) -> None:
     write(folder, name, {**json.loads((folder / name).read_text(encoding="utf-8")), **values})
 
 
+def loaded(folder: Path) -> tuple[Any, Any]:
+    return load_model(folder), load_tokenizer(folder)
+
+
 # -- code --------------------------------------------------------------------------------------------------------------
 
 
@@ -126,7 +130,7 @@ def test_adapters_that_lead_to_another_model_are_refused(toy_folder: Path, tmp_p
 def test_files_of_another_form_are_one_message(toy_folder: Path, name: str, text: str) -> None:
     write(toy_folder, name, text)
     with pytest.raises(ValueError, match=r"toy: its (model|tokenizer) can't be loaded: .{5,600}$"):
-        load_model(toy_folder), load_tokenizer(toy_folder)
+        loaded(toy_folder)
 
 
 # -- GGUF --------------------------------------------------------------------------------------------------------------

@@ -43,7 +43,7 @@ def written(tokenizer: Tokenizer, item: Item, stop: str | None, domain: str) -> 
         raise ValueError(f"domain {domain}: item {item.id}: its demonstration holds the stop {stop!r}: {text[:80]!r}")
     if stop is not None:
         return tokenizer(text + stop, add_special_tokens=False)["input_ids"]
-    if not raw:
+    if not isinstance(item.prompt, str):
         chat = [*item.prompt, {"role": "assistant", "content": text}]
         whole = chat_text(tokenizer, chat, asking=False)
         asked = chat_text(tokenizer, item.prompt, asking=True)

@@ -90,8 +90,12 @@ def _steps(architecture: int, column: int) -> list[Step]:
     checks += [(_EQUAL, -2, 0, family) for family in FAMILIES]
     steps: list[Step] = [(_LOAD, 0, 0, _ARCHITECTURE), (_EQUAL, 0, -1, architecture), *checks]
     ends = {-1: len(steps), -2: len(steps) + 1}  # where the steps lie that refuse and allow
+
+    def skipped(place: int, jump: int) -> int:
+        return ends[jump] - place - 1 if jump < 0 else jump
+
     steps = [
-        (code, *(ends[jump] - place - 1 if jump < 0 else jump for jump in jumps), value)
-        for place, (code, *jumps, value) in enumerate(steps)
+        (code, skipped(place, true), skipped(place, false), value)
+        for place, (code, true, false, value) in enumerate(steps)
     ]
     return [*steps, (_RETURN, 0, 0, _REFUSE), (_RETURN, 0, 0, _ALLOW)]
