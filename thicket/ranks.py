@@ -24,6 +24,8 @@ Made = TypeVar("Made")
 
 LONGEST_WAIT = timedelta(days=1)
 """For the others, who may have longer responses to write. A process that is gone is noticed otherwise."""
+PORTS = range(20_000, 30_000)
+"""Of processes that srun has started."""
 BUCKET = 2**26
 """Bytes of gradients that are summed at once: a copy of so many is in memory."""
 
@@ -86,6 +88,8 @@ def joined(rank: Rank, gpu: bool, meet: str | None = None) -> Iterator[None]:
         torch.cuda.set_device(rank.local)
     threads, hook = torch.get_num_threads(), sys.excepthook
     torch.set_num_threads(max(1, threads // rank.count))
+    if meet is None:
+        _meeting_place()
     if not distributed.is_initialized():
         distributed.init_process_group(
             "cpu:gloo,cuda:nccl" if gpu else "gloo",
@@ -114,6 +118,13 @@ def given() -> Rank | None:
         if all(map(str.isdecimal, place)) and int(place[1]) > 1:
             return Rank(int(place[0]), int(place[1]), int(place[2]))
     return None
+
+
+def _meeting_place() -> None:
+    """Where processes that srun has started meet, on one machine: a port for each of its steps."""
+    job, step = (int(os.environ.get(name, 0)) for name in ("SLURM_JOB_ID", "SLURM_STEP_ID"))
+    os.environ.setdefault("MASTER_ADDR", "127.0.0.1")
+    os.environ.setdefault("MASTER_PORT", str(PORTS.start + (job * 31 + step) % len(PORTS)))
 
 
 # -- Work that is dealt out --------------------------------------------------------------------------------------------

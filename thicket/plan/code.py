@@ -67,6 +67,8 @@ CHOICE = "thicket.stages.choice"
 """What a merge runs that has a choice, and so a domain to choose on."""
 TRACELESS = {
     "thicket.stages.run": "chooses a stage's function and names its places",
+    "thicket.stages.several": "starts and ends the processes that share a stage",
+    "thicket.stages.launch": "says what became of a stage",
     "thicket.stages.machine": "says what differs between equal runs",
     "thicket.progress": "shows how far a stage is",
     "thicket.loggers": "tells others how far a stage is",

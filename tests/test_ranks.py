@@ -1,0 +1,82 @@
+"""How work is dealt to the processes of a stage."""
+
+from collections.abc import Sequence
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from thicket import ranks
+from thicket.config.run import Trainer
+from thicket.ranks import Rank
+from thicket.stages.several import started_elsewhere
+
+STARTED = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "SLURM_PROCID", "SLURM_STEP_NUM_TASKS", "SLURM_LOCALID")
+
+
+@pytest.fixture(autouse=True)
+def nobody_has_started_us(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in STARTED:
+        monkeypatch.delenv(name, raising=False)
+
+
+def as_rank(monkeypatch: pytest.MonkeyPatch, number: int, count: int, others: Sequence[Any] = ()) -> None:
+    """This process is one of several, of which the others hand round what is given."""
+    monkeypatch.setattr(ranks, "_own", Rank(number, count))
+    monkeypatch.setattr(ranks, "_gathered", lambda value: [*others[:number], value, *others[number:]])
+
+
+def test_one_process_does_all_of_it() -> None:
+    assert ranks.own([3, 1, 2]) == [3, 1, 2]
+    assert ranks.spread([3, 1, 2], lambda mine: [-one for one in mine]) == [-3, -1, -2]
+    assert ranks.summed({"a": 1.0}) == {"a": 1.0}
+    assert ranks.told(5) == 5
+    assert ranks.any_of(True)
+
+
+@pytest.mark.parametrize("count", [2, 3, 4])
+def test_shares_are_equal(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
+    """Of micro-batches in the order of their length: each has its share of the short and of the long ones."""
+    lengths, shares = list(range(8 * count)), list[list[int]]()
+    for number in range(count):
+        as_rank(monkeypatch, number, count)
+        shares.append(ranks.own(lengths))
+    assert sorted(one for share in shares for one in share) == lengths
+    assert len({sum(share) for share in shares}) == 1
+
+
+def test_results_come_in_the_order_of_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    as_rank(monkeypatch, 0, 2, others=[[(1, "second"), (2, "third")]])
+    made = ranks.spread(["a", "b", "c", "d"], lambda mine: [f"{one}{len(mine)}" for one in mine])
+    assert made == ["a2", "second", "third", "d2"]
+
+
+def test_work_within_a_share_is_not_dealt_out_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    as_rank(monkeypatch, 0, 2, others=[[]])
+    inner = lambda mine: ranks.spread(mine, list)  # noqa: E731
+    assert ranks.spread(["a"], lambda mine: [inner(["x", "y", "z"]) for _ in mine]) == [["x", "y", "z"]]
+    with pytest.raises(ZeroDivisionError):
+        ranks.spread([0], lambda mine: [1 // one for one in mine])
+    assert ranks.own([1, 2]) == [1], "work is dealt out again after an error"
+
+
+def test_figures_of_shares_are_added_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    as_rank(monkeypatch, 1, 2, others=[{"a": 1.0, "b": 2.0}])
+    assert ranks.summed({"a": 0.5, "c": 4.0}) == {"a": 1.5, "b": 2.0, "c": 4.0}
+
+
+@pytest.mark.parametrize("names", [STARTED[:3], STARTED[3:]], ids=["torchrun", "srun"])
+def test_who_was_started_with_others(monkeypatch: pytest.MonkeyPatch, names: Sequence[str]) -> None:
+    for name, value in zip(names, ("3", "4", "1"), strict=True):
+        monkeypatch.setenv(name, value)
+    assert ranks.given() == Rank(3, 4, 1)
+    stage: Any = SimpleNamespace(trainer=Trainer(strategy="ddp", devices=2))
+    with pytest.raises(ValueError, match=r"4 processes were started for the stage, and trainer\.devices = 2"):
+        started_elsewhere(stage)
+    monkeypatch.setenv(names[1], "1")
+    assert ranks.given() is None
+
+
+def test_several_devices_need_a_strategy() -> None:
+    with pytest.raises(ValueError, match="need a `strategy`"):
+        Trainer(devices=2)
