@@ -7,7 +7,8 @@ from pathlib import Path
 
 STAGES = ("data", "base", "specialist", "student", "evaluate", "report")
 EPILOG = """\
-The pipeline is DVC's: `dvc repro` builds what has changed, `dvc metrics diff` compares commits.
+The pipeline is DVC's: `dvc repro` builds what has changed (`thicket repro`: stages side by side), `dvc metrics diff`
+compares commits.
 `thicket STAGE -m key=a,b` sweeps over values; key=value are overrides in Hydra's grammar.
 """
 
@@ -28,6 +29,15 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument(
         "config", type=Path, nargs="+", help="files that `thicket compose` wrote; several run in turn, in one process"
     )
+    repro = commands.add_parser("repro", help="build what has changed, as `dvc repro`, with stages side by side")
+    repro.add_argument("stage", nargs="*", help="as in dvc.yaml, with what they need (default: all)")
+    repro.add_argument(
+        "--jobs",
+        type=_at_least_one,
+        metavar="N",
+        help="stages side by side (default: one a GPU, or for two cores)",
+    )
+    repro.add_argument("--pull", action="store_true", help="take what is missing from the DVC remote")
     experiment = commands.add_parser("experiment", help="list the experiments, or make one the project's")
     kinds = experiment.add_subparsers(dest="action", metavar="ACTION", required=True)
     kinds.add_parser("list", help="the experiments of conf/experiment")
@@ -72,6 +82,13 @@ def parser() -> argparse.ArgumentParser:
 def _from_here(path: str) -> Path:
     """A path that is relative to the folder of the call, before the command goes to the project's."""
     return Path(os.path.abspath(path))
+
+
+def _at_least_one(text: str) -> int:
+    number = int(text) if text.isdecimal() else 0
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text!r}: allowed are whole numbers from 1")
+    return number
 
 
 def _folder_from_here(override: str) -> str:
@@ -158,6 +175,13 @@ def _dispatch(arguments: argparse.Namespace, root: Path) -> int:
         from thicket.stages import launch
 
         return next(filter(None, (launch.run_config(root, config) for config in arguments.config)), 0)
+    if command == "repro":
+        from thicket import warm
+        from thicket.plan import repro, shares
+
+        os.environ[warm.OWNER] = str(os.getpid())
+        jobs = shares.default_jobs() if arguments.jobs is None else arguments.jobs
+        return repro.run(root, arguments.stage, jobs, arguments.pull)
     if command == "analyze":
         from thicket.plan import analyses
 

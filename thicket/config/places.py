@@ -7,7 +7,7 @@ BUILD = Path("build")
 CONFIG, DATA, MODELS = BUILD / "config", BUILD / "data", BUILD / "models"
 METRICS, CURVES, EVALUATION, REPORT = BUILD / "metrics", BUILD / "curves", BUILD / "evaluation", BUILD / "report"
 ANALYSIS = BUILD / "analysis"
-RESUME, RUNS, MEMBERS = BUILD / "resume", BUILD / "runs", BUILD / "members"
+RESUME, RUNS, MEMBERS, LOGS = BUILD / "resume", BUILD / "runs", BUILD / "members", BUILD / "logs"
 
 
 def project_root(start: Path) -> Path:
