@@ -27,9 +27,7 @@ def test_a_log_has_a_line_for_what_has_ended(tmp_path: Path) -> None:
     assert seen(io.StringIO(), tmp_path / "none.log") == "     0.0  a  done, 3.1 s [1.2, 3.4]\n"
 
 
-def test_a_terminal_shows_what_runs_and_its_last_line(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_terminal_shows_what_runs_and_its_last_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("COLUMNS", "100")
     log = tmp_path / "a.log"
