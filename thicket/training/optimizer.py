@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch.nn import Module
 
-from thicket.config.base import Optimizer
+from thicket.config.optimizer import Optimizer
 
 
 def adamw(modules: Sequence[Module], config: Optimizer, rates: Sequence[float] = (1.0,)) -> torch.optim.AdamW:
