@@ -8,6 +8,7 @@ has stays as it is.
 """
 
 import argparse
+import logging
 import os
 import re
 import shutil
@@ -16,7 +17,9 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 BUCKET = "thicket"
 RAN, CACHED = r"Running stage '([^']+)'", r"Stage '([^']+)' is cached"
@@ -34,18 +37,13 @@ def call(folder: Path, *command: str) -> str:
 @contextmanager
 def s3_server() -> Iterator[str]:
     """The address of a server that speaks S3, with a bucket."""
-    import logging
-
-    import boto3
-    from moto.server import ThreadedMotoServer
-
     logging.getLogger("werkzeug").setLevel(logging.ERROR)  # a line a request
     os.environ |= {"AWS_ACCESS_KEY_ID": "none", "AWS_SECRET_ACCESS_KEY": "none", "AWS_DEFAULT_REGION": "us-east-1"}
-    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server: Any = import_module("moto.server").ThreadedMotoServer("127.0.0.1", 0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
     address = f"http://{host}:{port}"
-    boto3.client("s3", endpoint_url=address).create_bucket(Bucket=BUCKET)
+    import_module("boto3").client("s3", endpoint_url=address).create_bucket(Bucket=BUCKET)
     try:
         yield address
     finally:

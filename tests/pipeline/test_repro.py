@@ -99,7 +99,9 @@ def test_each_stage_has_its_share_of_the_machine(monkeypatch: pytest.MonkeyPatch
     devices = [shares.environment(3, slot)[shares.VISIBLE] for slot in range(3)]
     assert devices == ["4", "7", "4"]
     assert shares.environment(3, 0)[shares.THREADS] == "2"
+    assert shares.threads_note(3).startswith("threads a stage: 2, 8 alone")
     assert shares.environment(1, 0) == {}
+    assert shares.threads_note(1) == ""
     assert shares.default_jobs() == 2
     monkeypatch.setenv(shares.VISIBLE, "")
     assert shares.environment(16, 3) == {shares.THREADS: "1"}

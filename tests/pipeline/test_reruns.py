@@ -119,7 +119,9 @@ def test_a_clean_clone_pulls_everything_and_runs_nothing(built_lab: tuple[Lab, s
     printed = built_lab[0].call(sys.executable, str(ROOT / "scripts/check_remote.py"))
     assert "dvc repro after a pull: no stage ran, 0 came out of the run cache, 6 models are the same" in printed
     assert "dvc repro --pull in a fresh clone: no stage ran, 0 came out of the run cache, 6 models" in printed
-    assert re.search(r"dvc repro --pull without dvc.lock: no stage ran, 1\d came out of the run cache, 6 models", printed)
+    assert re.search(
+        r"dvc repro --pull without dvc.lock: no stage ran, 1\d came out of the run cache, 6 models", printed
+    )
 
 
 def test_an_older_model_comes_back(lab: Lab, tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from thicket.config.places import LOGS, RESUME
 from thicket.config.problems import ConfigError, Problem, nearest
 from thicket.plan.dag import Node, Schedule, behind, read_dag
 from thicket.plan.dvclock import locked_stages, put_in_order
-from thicket.plan.shares import environment
+from thicket.plan.shares import environment, threads_note
 from thicket.plan.view import View
 from thicket.signals import die_with_parent
 from thicket.stages.publish import Busy, locked
@@ -88,6 +88,8 @@ class Repro:
         if self._wait_for(self._begin("status", ["status", "--json"], out)) != 0:
             return self._ended_early("status")
         self.stale = set(json.loads(out.read_text(encoding="utf-8")))
+        if self.stale and (note := threads_note(self.jobs)):
+            self.view.tell(note)
         self._build()
         return self._told()
 

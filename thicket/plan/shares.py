@@ -22,6 +22,14 @@ def environment(jobs: int, slot: int) -> dict[str, str]:
     return own
 
 
+def threads_note(jobs: int) -> str:
+    """What side by side differs from one by one in: torch's sums on a CPU are rounded by the number of threads."""
+    own = environment(jobs, 0).get(THREADS)
+    if own is None or int(own) == cores():
+        return ""
+    return f"threads a stage: {own}, {cores()} alone; sums round by that. {THREADS}={own} holds `dvc repro` to the same"
+
+
 def default_jobs() -> int:
     """A stage for each GPU; without one, for each two cores."""
     return max(1, len(gpus()) or cores() // 2)
