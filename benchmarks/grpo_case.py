@@ -19,8 +19,8 @@ from tokenizers.models import WordLevel
 from transformers import PreTrainedTokenizerFast, PrinterCallback
 from trl import GRPOConfig, GRPOTrainer  # pyright: ignore[reportMissingImports]
 
-from thicket.config.base import Optimizer
 from thicket.config.domain import TrainedDomain, Window
+from thicket.config.optimizer import Optimizer
 from thicket.config.policy_gradient import Grpo as Config
 from thicket.config.project import Project
 from thicket.config.verifier import ExactVerifier

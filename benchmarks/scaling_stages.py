@@ -22,9 +22,9 @@ from randopt import Search
 from torch.utils.data import DataLoader
 
 from thicket.analysis.positions import measure
-from thicket.config.base import Optimizer
 from thicket.config.distillation import Opd as OpdConfig
 from thicket.config.domain import TrainedDomain, Window
+from thicket.config.optimizer import Optimizer
 from thicket.config.policy_gradient import Grpo as GrpoConfig
 from thicket.config.run import Trainer
 from thicket.config.stages import Teacher

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from thicket.config.base import Optimizer
+from thicket.config.optimizer import Optimizer
 from thicket.config.policy_gradient import Grpo as Config
 from thicket.config.policy_gradient import TopShare
 from thicket.methods.grpo import Grpo

@@ -17,26 +17,16 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
+from thicket.plan.dag import Schedule, read_dag
 
 GRACE = 15.0
 """Seconds that stages have to end after SIGTERM."""
 TICK = 0.25
 """Seconds between two looks at the clock."""
 RUN = Path("run")
-
-
-@dataclass
-class Stage:
-    """A stage of dvc.yaml: its resolved config, and the stages whose outputs it reads."""
-
-    config: str
-    needs: set[str] = field(default_factory=set)
 
 
 def worker() -> None:
@@ -57,37 +47,15 @@ def worker() -> None:
         sys.stdout.flush()
 
 
-def stages(root: Path) -> dict[str, Stage]:
-    """By name, as dvc.yaml has them."""
-    declared = yaml.safe_load((root / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
-    declared = {name: one for name, one in declared.items() if "thicket run " in one["cmd"]}
-    made = {
-        path: name
-        for name, one in declared.items()
-        for kind in ("outs", "metrics", "plots")
-        for path in _paths(one.get(kind, []))
-    }
-    found = {name: Stage(one["cmd"].rpartition("thicket run ")[2].strip()) for name, one in declared.items()}
-    for name, one in declared.items():
-        within = {str(place) for path in _paths(one.get("deps", [])) for place in (Path(path), *Path(path).parents)}
-        found[name].needs = {made[place] for place in within if place in made} - {name}
-    return found
-
-
-def _paths(entries: list[Any]) -> list[str]:
-    return [(entry if isinstance(entry, str) else next(iter(entry))).rstrip("/") for entry in entries]
-
-
 class Run:
     """Which stages are done, and which run where."""
 
     def __init__(self, options: argparse.Namespace):
         self.options, self.began = options, time.monotonic()
-        self.stages = stages(Path())
         self.state = RUN / "state.json"
         (RUN / "logs").mkdir(parents=True, exist_ok=True)
         self.done: dict[str, float] = json.loads(self.state.read_text()) if self.state.is_file() else {}
-        self.failed: list[str] = []
+        self.schedule = Schedule(read_dag(Path()), done=set(self.done))
         self.selector = selectors.DefaultSelector()
         self.idle: list[Any] = [self._process() for _ in range(options.jobs)]
         self.busy: dict[int, tuple[Any, str, float]] = {}
@@ -107,26 +75,14 @@ class Run:
 
     @property
     def chosen(self) -> list[str]:
-        return [name for name in self.stages if not re.search(self.options.skip, name)]
+        return [name for name in self.schedule.dag if not re.search(self.options.skip, name)]
 
     def ready(self) -> list[str]:
         """Stages that can begin, the most urgent first."""
-        running = {name for _, name, _ in self.busy.values()}
-        apart = any(re.search(self.options.apart, name) for name in running)
-        found = [
-            name
-            for name in self.chosen
-            if name not in self.done and name not in self.failed and name not in running
-            if self.stages[name].needs <= self.done.keys()
-            if not (apart and re.search(self.options.apart, name))
-        ]
-        users = {name: [user for user, one in self.stages.items() if name in one.needs] for name in self.stages}
-
-        @cache
-        def way(name: str) -> int:
-            return 1 + max(map(way, users[name]), default=0)
-
-        return sorted(found, key=lambda name: (not re.search(self.options.first, name), -way(name)))
+        chosen, alone = set(self.chosen), re.compile(self.options.apart)
+        apart = any(map(alone.search, self.schedule.running))
+        found = [name for name in self.schedule.ready() if name in chosen and not (apart and alone.search(name))]
+        return sorted(found, key=lambda name: not re.search(self.options.first, name))
 
     def go(self) -> bool:
         """Whether every chosen stage is done at the end."""
@@ -148,13 +104,14 @@ class Run:
         missing = [name for name in self.chosen if name not in self.done]
         self._tell(f"{len(self.chosen) - len(missing)} of {len(self.chosen)} stages are done")
         if missing:
-            print(f"failed: {', '.join(self.failed) or 'none'}; not done: {', '.join(missing)}")
+            print(f"failed: {', '.join(sorted(self.schedule.failed)) or 'none'}; not done: {', '.join(missing)}")
         return not missing
 
     def _begin(self, name: str) -> None:
         one = self.idle.pop()
         self.busy[one.pid] = one, name, self.seconds
-        one.stdin.write(f"{self.stages[name].config}\t{RUN / 'logs' / name}.log\n")
+        self.schedule.running.add(name)
+        one.stdin.write(f"{self.schedule.dag[name].config}\t{RUN / 'logs' / name}.log\n")
 
     def _ended(self, one: Any) -> None:
         answer = one.stdout.readline().strip()
@@ -166,13 +123,15 @@ class Run:
             if not name:
                 sys.exit(f"A process ended before it ran a stage: {RUN / 'logs' / 'processes.log'} says why.")
             self.idle.append(self._process())
+        self.schedule.running.discard(name)
         if answer == "0":
+            self.schedule.done.add(name)
             self.done[name] = round(self.seconds - began, 1)
             partial = self.state.with_suffix(".partial")
             partial.write_text(json.dumps(self.done, indent=1) + "\n", encoding="utf-8")
             os.replace(partial, self.state)
         elif self.seconds <= self.options.limit:
-            self.failed.append(name)
+            self.schedule.failed.add(name)
         self._tell(f"{name}  {self.seconds - began:.1f} s" + ("" if answer == "0" else f"  status {answer or 'none'}"))
 
     def _tell(self, text: str) -> None:

@@ -11,7 +11,8 @@ from thicket import arguments as looking
 
 STAGES = ("data", "base", "specialist", "student", "evaluate", "report")
 EPILOG = """\
-The pipeline is DVC's: `dvc repro` builds what has changed, `dvc metrics diff` compares commits.
+The pipeline is DVC's: `dvc repro` builds what has changed (`thicket repro`: stages side by side), `dvc metrics diff`
+compares commits.
 `thicket STAGE -m key=a,b` sweeps over values; key=value are overrides in Hydra's grammar.
 """
 
@@ -45,6 +46,15 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument(
         "config", type=Path, nargs="+", help="files that `thicket compose` wrote; several run in turn, in one process"
     )
+    repro = commands.add_parser("repro", help="build what has changed, as `dvc repro`, with stages side by side")
+    repro.add_argument("stage", nargs="*", help="as in dvc.yaml, with what they need (default: all)")
+    repro.add_argument(
+        "--jobs",
+        type=_at_least_one,
+        metavar="N",
+        help="stages side by side (default: one a GPU, or for two cores)",
+    )
+    repro.add_argument("--pull", action="store_true", help="take what is missing from the DVC remote")
     experiment = commands.add_parser("experiment", help="list the experiments, or make one the project's")
     kinds = experiment.add_subparsers(dest="action", metavar="ACTION", required=True)
     kinds.add_parser("list", help="the experiments of conf/experiment")
@@ -86,6 +96,13 @@ def parser() -> argparse.ArgumentParser:
         one.add_argument("-m", "--multirun", action="store_true", help="sweep over comma-separated values")
         one.add_argument("overrides", nargs="*", metavar="KEY=VALUE")
     return top
+
+
+def _at_least_one(text: str) -> int:
+    number = int(text) if text.isdecimal() else 0
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text!r}: allowed are whole numbers from 1")
+    return number
 
 
 def _folder_from_here(override: str) -> str:
@@ -175,6 +192,13 @@ def _dispatch(arguments: argparse.Namespace, root: Path) -> int:
         from thicket.stages import launch
 
         return next(filter(None, (launch.run_config(root, config) for config in arguments.config)), 0)
+    if command == "repro":
+        from thicket import warm
+        from thicket.plan import repro, shares
+
+        os.environ[warm.OWNER] = str(os.getpid())
+        jobs = shares.default_jobs() if arguments.jobs is None else arguments.jobs
+        return repro.run(root, arguments.stage, jobs, arguments.pull)
     if command == "analyze":
         from thicket.plan import analyses
 

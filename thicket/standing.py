@@ -62,9 +62,7 @@ class Standing:
     def tells(self, title: str, share: float, figures: str, left: float | None) -> None:
         """Where the work is; more often than every second it isn't written."""
         now = time.time()
-        just_told = (
-            0 <= now - self.record.updated < EVERY_SECONDS
-        )  # not so by a clock that was set back
+        just_told = 0 <= now - self.record.updated < EVERY_SECONDS  # not so by a clock that was set back
         if not just_told or share >= 1 or self.record.title != title:
             told = {"title": title, "share": min(1.0, share), "figures": figures, "seconds_left": left}
             self.record = replace(self.record, updated=now, **told)

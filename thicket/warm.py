@@ -10,6 +10,7 @@ stage runs the code of its time.
 Not where there is a GPU, whose driver does not survive a fork, nor outside Linux.
 """
 
+import fcntl
 import gc
 import importlib
 import io
@@ -28,6 +29,8 @@ from pathlib import Path
 
 UNDER_DVC = "DVC_STAGE"
 """Environment variable that DVC gives to a stage's command."""
+OWNER = "THICKET_REPRO"
+"""Environment variable: the process id of a `thicket repro`, whose stages share one process with the libraries."""
 HEAVY = ("models", "evaluate", "analyze")
 """Folders of resolved configs whose stages need the libraries."""
 LIBRARIES = ("torch", "transformers.models.llama.modeling_llama", "lightning.pytorch", "pydantic")
@@ -35,7 +38,7 @@ LIBRARIES = ("torch", "transformers.models.llama.modeling_llama", "lightning.pyt
 DRIVERS = tuple(map(Path, ("/dev/nvidiactl", "/dev/nvmap", "/dev/dxg", "/dev/kfd")))
 """NVIDIA's, on a PC, on Jetson and on Windows, and AMD's."""
 BACKLOG = 8
-"""Stages that may wait for the libraries; DVC runs one at a time."""
+"""Stages that may wait for the libraries; more of them wait to ask."""
 STREAMS = [0, 1, 2]
 """Input, output and errors."""
 LONGEST_MESSAGE = 2**16
@@ -52,7 +55,7 @@ def run(config: Path) -> int | None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as connection:
         passed = _passed_on(connection)
         try:
-            _connect(connection, os.getppid())
+            _connect(connection, int(os.environ.get(OWNER, os.getppid())))
             request = {"group": os.getpgrp(), "config": str(config)}
             socket.send_fds(connection, [json.dumps(request).encode()], STREAMS)
             forked = _received(connection) is not None
@@ -109,14 +112,20 @@ def _connect(connection: socket.socket, dvc: int) -> None:
     address = address_of(dvc)
     try:
         connection.connect(str(address))
+        return
     except OSError:
-        _start(address, dvc)
-        connection.connect(str(address))
+        address.parent.mkdir(parents=True, exist_ok=True)
+    with address.with_name("loading.lock").open("a") as turn:  # Stages side by side start one process, not two.
+        fcntl.flock(turn, fcntl.LOCK_EX)
+        try:
+            connection.connect(str(address))
+        except OSError:
+            _start(address, dvc)
+            connection.connect(str(address))
 
 
 def _start(address: Path, dvc: int) -> None:
     """Starts the process that loads the libraries. It can be connected to at once, and answers when it is ready."""
-    address.parent.mkdir(parents=True, exist_ok=True)
     address.unlink(missing_ok=True)  # of a process with this id that was killed
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listening:
         listening.bind(str(address))

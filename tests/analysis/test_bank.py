@@ -1,6 +1,9 @@
 """The bank: what is asked, what is kept, and that neither depends on how the work is dealt out."""
 
+import shutil
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +13,7 @@ import torch
 from banks import TOKENIZER, even, odd, small_case
 from transformers import PreTrainedModel
 
-from thicket.analysis.bank import Bank, _Asking, judged, make_bank, perturbation
+from thicket.analysis.bank import Bank, _alone_at, _Asking, judged, make_bank, perturbation
 from thicket.analysis.case import Case, Subject
 from thicket.config.analysis import Discordance
 from thicket.config.verifier import WritingVerifier
@@ -82,6 +85,22 @@ def test_it_is_asked_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert np.array_equal(make_bank(fewer, case).correct["b"], bank.correct["b"][1:]), "another analysis, fewer widths"
 
 
+def test_who_waits_finds_what_the_other_has_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    case = small_case(tmp_path)
+    other = replace(case, scratch=tmp_path / "other")
+    bank = make_bank(CONFIG, other)
+    monkeypatch.delattr(_Asking, "ask")
+    with ThreadPoolExecutor(1) as pool, ExitStack() as held:
+        for path in other.scratch.glob("*.npz"):
+            held.enter_context(_alone_at(case.scratch / path.name))
+        waiting = pool.submit(make_bank, CONFIG, case)
+        while not waiting.running():
+            pass
+        shutil.copytree(other.scratch, case.scratch, dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.lock"))
+        held.close()
+        assert same(waiting.result(), bank)
+
+
 def other_items(case: Case) -> Case:
     first, *rest = case.environments
     return replace(case, environments=[replace(first, items=first.items[:5], prompts=first.prompts[:5]), *rest])
@@ -128,7 +147,7 @@ def test_it_is_asked_again_where_something_else_is_asked(
 def test_a_broken_file_is_made_anew(tmp_path: Path) -> None:
     case = small_case(tmp_path)
     bank = make_bank(CONFIG, case)
-    files = sorted(case.scratch.iterdir())
+    files = sorted(case.scratch.glob("*.npz"))
     assert len(files) == 3
     content = files[0].read_bytes()
     for broken in (content[: len(content) // 2], b"", b"no such thing"):

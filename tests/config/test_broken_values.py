@@ -21,7 +21,7 @@ from broken import (
 )
 from commands import Command
 
-from thicket.config.base import Optimizer
+from thicket.config.optimizer import Optimizer
 from thicket.config.policy_gradient import Grpo
 from thicket.config.source import ProceduralSource, TaskName
 from thicket.config.verifier import Verifier

@@ -4,9 +4,9 @@ from typing import Any, Literal
 
 import pytest
 
-from thicket.config.base import Optimizer
 from thicket.config.domain import ScoredDomain, Window
 from thicket.config.imitation import Rft, Ssd
+from thicket.config.optimizer import Optimizer
 from thicket.config.verifier import ExactVerifier
 from thicket.domains.item import Item
 from thicket.methods import rft, ssd

@@ -11,7 +11,7 @@ from small_models import plain_logits, random_llama
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from thicket.config.base import Optimizer
+from thicket.config.optimizer import Optimizer
 from thicket.config.policy_gradient import Dapo as DapoConfig
 from thicket.config.policy_gradient import DrGrpo as DrGrpoConfig
 from thicket.config.policy_gradient import Grpo as GrpoConfig

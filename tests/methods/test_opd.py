@@ -10,8 +10,8 @@ from small_models import random_llama
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from thicket.config.base import Optimizer
 from thicket.config.distillation import Opd as Config
+from thicket.config.optimizer import Optimizer
 from thicket.config.stages import Teacher
 from thicket.methods.method import Rows
 from thicket.methods.opd import Opd, loss_of

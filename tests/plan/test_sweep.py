@@ -212,8 +212,18 @@ def test_optuna_goes_on_after_a_failure(toy: Path, command: Command) -> None:
     assert yaml.safe_load(results.read_text())["best_params"] == {"++run.method.steps": 2}
 
 
-def test_joblib_runs_in_processes_of_their_own(toy: Path) -> None:
-    arguments = ["data", "-m", "domain=sort,reverse", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]
+@pytest.mark.parametrize(
+    ("package", "settings"),
+    [
+        ("hydra_joblib_launcher", ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]),
+        ("hydra_submitit_launcher", ["hydra/launcher=submitit_local"]),
+        ("hydra_ray_launcher", ["hydra/launcher=ray", "+hydra.launcher.ray.init.num_cpus=2"]),
+    ],
+)
+def test_launchers_run_in_processes_of_their_own(tmp_path: Path, package: str, settings: list[str]) -> None:
+    pytest.importorskip(f"hydra_plugins.{package}")
+    toy = toy_project(tmp_path / "it's, a toy")  # a folder that Hydra's grammar has to be told in quotes
+    arguments = ["data", "-m", "domain=sort,reverse", *settings]
     done = subprocess.run(
         [sys.executable, "-m", "thicket.cli", *arguments], cwd=toy, capture_output=True, text=True, check=False
     )
@@ -221,6 +231,26 @@ def test_joblib_runs_in_processes_of_their_own(toy: Path) -> None:
     assert re.search(r"^1  domain=sort +build/runs/data/sort-\w{8}/data *$", done.stdout, re.MULTILINE)
     assert re.search(r"^2  domain=reverse +build/runs/data/reverse-\w{8}/data *$", done.stdout, re.MULTILINE)
     assert len(list(toy.glob("build/runs/data/*/data/train.jsonl"))) == 2
+
+
+def test_the_option_for_slurm_queues_again(toy: Path) -> None:
+    """Composed as Hydra would for a sweep; there is no SLURM here to ask."""
+    pytest.importorskip("hydra_plugins.hydra_submitit_launcher")
+    from hydra import compose, initialize_config_dir
+
+    with initialize_config_dir(str(toy / "conf"), version_base="1.3"):
+        settings = ["hydra/launcher=slurm", "hydra.launcher.partition=gpu", "hydra.launcher.gpus_per_node=1"]
+        launcher = compose("sweep", settings, return_hydra_config=True).hydra.launcher
+    assert launcher._target_.endswith("SlurmLauncher")
+    assert (launcher.partition, launcher.gpus_per_node, launcher.max_num_timeout) == ("gpu", 1, 100)
+
+
+def test_what_is_not_installed_is_named(toy: Path, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sweep, "find_spec", lambda name: None)
+    said = command("specialist", "-m", "domain=sort", "hydra/launcher=slurm", "hydra/launcher=ray")
+    assert said.status == 2
+    assert "thicket's extra `slurm` has it" in said.err
+    assert "thicket's extra `ray` has it" in said.err
 
 
 # -- pieces ------------------------------------------------------------------------------------------------------------

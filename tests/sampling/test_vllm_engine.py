@@ -10,8 +10,8 @@ from small_models import SIZES, random_llama
 from torch import nn
 from transformers import Qwen2MoeConfig, Qwen2MoeForCausalLM
 
-from thicket.config.base import Optimizer
 from thicket.config.on_policy import Lora
+from thicket.config.optimizer import Optimizer
 from thicket.config.run import VllmSampling
 from thicket.models.fingerprint import fingerprint
 from thicket.models.lora import adapt

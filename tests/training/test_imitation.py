@@ -14,9 +14,9 @@ from torch import Tensor
 from toys import VALUES, changed, run, stages, toy_project
 
 from thicket.config.answering import Answering, Perturbation
-from thicket.config.base import Optimizer
 from thicket.config.imitation import Sft
 from thicket.config.on_policy import Lora
+from thicket.config.optimizer import Optimizer
 from thicket.domains.verifiers import exact
 from thicket.methods.texts import Text
 from thicket.models.answering import read_answering, write_answering

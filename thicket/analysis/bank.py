@@ -5,11 +5,12 @@ widths are compared perturbation by perturbation. Answers are greedy. Legend: S 
 I items, K neighbours, M of them asked in one pass.
 """
 
+import fcntl
 import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from zipfile import BadZipFile
@@ -96,20 +97,27 @@ def judged(case: Case, blocks: Sequence[Sequence[Neighbour]]) -> list[dict[str, 
     if lacking:
         asking, total, done = _Asking(case), sum(len(blocks[place]) for place in lacking), 0
         for place in lacking:
-            parts: list[list[Bools]] = []
-            for part in asking.ask(blocks[place]):
-                parts.append(part)
-                done += len(part[0])
-                case.tell(done / total, f"{done} of {total} neighbours")
-            domains = zip(*parts, strict=True)
-            whole = {
-                asked.domain.name: np.concatenate(correct)
-                for asked, correct in zip(case.environments, domains, strict=True)
-            }
-            if ranks.first():
-                _write(paths[place], whole)
+            with _alone_at(paths[place]) if ranks.first() else nullcontext():
+                # Another stage may have made it meanwhile.
+                whole = ranks.told(_read(paths[place], case.environments) if ranks.first() else None)
+                if whole is None:
+                    parts: list[list[Bools]] = []
+                    for part in asking.ask(blocks[place]):
+                        parts.append(part)
+                        so_far = done + sum(len(one[0]) for one in parts)
+                        case.tell(so_far / total, f"{so_far} of {total} neighbours")
+                    whole = _joined(case, parts)
+                    if ranks.first():
+                        _write(paths[place], whole)
+            done += len(blocks[place])
             found[place] = whole
     return [one for one in found if one is not None]
+
+
+def _joined(case: Case, parts: Sequence[Sequence[Bools]]) -> dict[str, Bools]:
+    """The answers to parts of a block, as domain → correct_KI."""
+    domains = zip(*parts, strict=True)
+    return {one.domain.name: np.concatenate(correct) for one, correct in zip(case.environments, domains, strict=True)}
 
 
 class _Asking:
@@ -190,11 +198,19 @@ def _read(path: Path, environments: Sequence[Environment]) -> dict[str, Bools] |
 
 def _write(path: Path, correct: Mapping[str, Bools]) -> None:
     """A file that is whole or not there."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(f".{os.getpid()}.partial")
     with partial.open("wb") as file:
         np.savez_compressed(file, **{_member(name): correct_KI for name, correct_KI in correct.items()})  # type: ignore[arg-type]
     os.replace(partial, path)
+
+
+@contextmanager
+def _alone_at(path: Path) -> Iterator[None]:
+    """Analyses that run side by side ask a block once: others wait, and find what the first has kept."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.with_suffix(".lock").open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def _member(domain: str) -> str:

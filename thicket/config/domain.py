@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from thicket.config.fields import Count, Name, NonNegative, Positive, Share, Strict
+from thicket.config.plugins import is_plugin
 from thicket.config.source import DatasetSource, Source
 from thicket.config.verifier import CODE_TESTS, Verifier
 
@@ -148,6 +149,8 @@ class Domain(DataDomain, TrainedDomain):
 
     @model_validator(mode="after")
     def _verifier_fits(self) -> "Domain":
+        if is_plugin(self.source) or is_plugin(self.verifier):
+            return self  # Who wrote it knows.
         fits = {
             "procedural": {"exact", "number"},
             "countdown": {"countdown"},

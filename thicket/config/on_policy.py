@@ -4,8 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from thicket.config.base import Optimizer
 from thicket.config.fields import Count, Positive, PositiveFloat, Share, Strict
+from thicket.config.optimizer import Optimizer
 
 
 class Lora(Strict):

@@ -1,11 +1,12 @@
 """Where a domain's items come from: each source is `thicket/domains/sources/TYPE.py`."""
 
 import re
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
 from thicket.config.fields import Positive, Strict
+from thicket.config.plugins import SOURCES, with_plugins
 
 TaskName = Literal[
     "sort", "reverse", "add", "count", "odd", "shift", "swap", "double", "unique", "largest", "nines", "mirror"
@@ -187,7 +188,8 @@ class LivecodebenchSource(Strict):
     """What is asked where a method is tested; `{code}` is the code to complete."""
 
 
-Source = Annotated[
-    ProceduralSource | CountdownSource | ReasoningGymSource | DatasetSource | IfevalSource | LivecodebenchSource,
-    Field(discriminator="type"),
-]
+Own = ProceduralSource | CountdownSource | ReasoningGymSource | DatasetSource | IfevalSource | LivecodebenchSource
+if TYPE_CHECKING:
+    Source = Own
+else:
+    Source = with_plugins(SOURCES, Own)

@@ -1,10 +1,11 @@
 """How a response is judged: each verifier is `thicket/domains/verifiers/TYPE.py`."""
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, model_validator
 
 from thicket.config.fields import Count, NonNegative, Positive, PositiveFloat, Share, Strict
+from thicket.config.plugins import VERIFIERS, with_plugins
 from thicket.config.sandbox import Sandbox
 
 
@@ -180,7 +181,7 @@ class ReasoningGymVerifier(Sandbox):
     """Scores of at least this are correct (the scorers give partial credit for form)."""
 
 
-Verifier = Annotated[
+Own = (
     ExactVerifier
     | NumberVerifier
     | ChoiceVerifier
@@ -189,6 +190,9 @@ Verifier = Annotated[
     | WritingVerifier
     | InstructionsVerifier
     | ReasoningGymVerifier
-    | CodeVerifier,
-    Field(discriminator="type"),
-]
+    | CodeVerifier
+)
+if TYPE_CHECKING:
+    Verifier = Own
+else:
+    Verifier = with_plugins(VERIFIERS, Own)

@@ -1,14 +1,15 @@
-"""Finds the code of a source or a verifier by its `type`: one type, one module."""
+"""Finds the code of a source or a verifier: one type, one module."""
 
 from collections.abc import Callable, Iterator, Sequence
-from importlib import import_module
 from typing import Any
 
+from thicket.config.plugins import code_of
 from thicket.config.source import Source
 from thicket.config.verifier import Verifier
 from thicket.domains.item import Item, RawItem
 from thicket.domains.verdict import Verdict
 
+SOURCES, VERIFIERS = "thicket.domains.sources", "thicket.domains.verifiers"
 Answered = tuple[str, Item]
 """A response and the item that it answers."""
 Judge = Callable[[Sequence[Answered]], list[Verdict]]
@@ -17,14 +18,9 @@ Extract = Callable[[str, Item], str | None]
 """A response and its item → the answer in it, as text that equal answers share; None or empty where there is none."""
 
 
-def module_of(kind: str, type_name: str) -> str:
-    """`sources`, `reasoning-gym` → `thicket.domains.sources.reasoning_gym`."""
-    return f"thicket.domains.{kind}.{type_name.replace('-', '_')}"
-
-
 def raw_items(source: Source, seed: int) -> Iterator[RawItem]:
     """The source's items in a fixed order for the seed; maybe endless, maybe with repeats."""
-    return import_module(module_of("sources", source.type)).raw_items(source, seed)
+    return code_of(SOURCES, source).raw_items(source, seed)
 
 
 def judge_of(config: Verifier) -> Judge:
@@ -32,7 +28,7 @@ def judge_of(config: Verifier) -> Judge:
 
     A module whose work is slow or needs isolation has `judge`, for all of them together; others have `verify`, for one.
     """
-    module: Any = import_module(module_of("verifiers", config.type))
+    module: Any = code_of(VERIFIERS, config)
     if hasattr(module, "judge"):
         return lambda answered: module.judge(config, answered)
     return lambda answered: [Verdict(module.verify(config, response, item)) for response, item in answered]
@@ -43,7 +39,7 @@ def extract_of(config: Verifier) -> Extract:
 
     For a verifier whose module has none, the response itself is the answer, white space at the ends aside.
     """
-    module: Any = import_module(module_of("verifiers", config.type))
+    module: Any = code_of(VERIFIERS, config)
     if hasattr(module, "extract"):
         return lambda response, item: module.extract(config, response, item)
     return lambda response, item: response.strip()

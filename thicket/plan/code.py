@@ -9,9 +9,14 @@ from collections.abc import Iterable
 
 from thicket.config.base import PretrainedBase
 from thicket.config.domain import ScoredDomain
+from thicket.config.fields import Strict
+from thicket.config.imitation import Imitation
 from thicket.config.merging import Chosen, Merging
+from thicket.config.plugins import is_plugin, module_of
+from thicket.config.policy_gradient import PolicyGradient
 from thicket.config.run import VllmSampling
 from thicket.config.schema import tags
+from thicket.config.search import Control
 from thicket.config.stages import (
     AnalyzeStage,
     BaseStage,
@@ -23,7 +28,7 @@ from thicket.config.stages import (
     Stage,
     StudentStage,
 )
-from thicket.domains.registry import module_of
+from thicket.domains.registry import SOURCES, VERIFIERS
 from thicket.plan.source import closure, hash_of
 
 PROVENANCE = "thicket.stages.provenance"
@@ -40,12 +45,13 @@ BASES = {
     "folder": ("thicket.models.elsewhere", "thicket.models.folder"),
     "hub": ("thicket.models.elsewhere", "thicket.models.folder"),
 }
-SPECIALISTS = {
-    **dict.fromkeys(("grpo", "simplerl", "dapo", "dr_grpo", "gspo", "ppo"), "thicket.stages.reinforce"),
-    **dict.fromkeys(("sft", "rft", "ssd"), "thicket.stages.imitate"),
-    **dict.fromkeys(("randopt", "es", "member"), "thicket.stages.search"),
-    **dict.fromkeys(("self_consistency", "best_prompt"), "thicket.stages.control"),
+SPECIALISTS: dict[type, str] = {
+    PolicyGradient: "thicket.stages.reinforce",
+    Imitation: "thicket.stages.imitate",
+    Control: "thicket.stages.control",
+    object: "thicket.stages.search",
 }
+"""Family of methods → what makes a specialist by one; the first that fits, as `thicket.stages.specialist` has it."""
 STUDENTS = {
     "opd": "thicket.stages.distil",
     "mixed": "thicket.stages.mix",
@@ -83,6 +89,16 @@ def code_of(stage: Stage) -> Code:
     return {name: hash_of(name) for name in sorted(modules(stage))}
 
 
+def brought_along(stage: Stage) -> bool:
+    """Whether a stage runs a plug-in's code."""
+    scored = [*getattr(stage, "domains", []), *([stage.domain] if isinstance(stage, SpecialistStage) else [])]
+    verifiers = [getattr(domain, "verifier", None) for domain in scored]
+    source = stage.domain.source if isinstance(stage, DataStage) else None
+    return any(
+        is_plugin(one) for one in (getattr(stage, "method", None), source, *verifiers) if isinstance(one, Strict)
+    )
+
+
 def modules(stage: Stage) -> set[str]:
     """The modules that may change what the stage makes."""
     plain = closure(roots(stage))
@@ -92,12 +108,13 @@ def modules(stage: Stage) -> set[str]:
 def roots(stage: Stage) -> tuple[str, ...]:
     """The modules that a stage's config chooses."""
     if isinstance(stage, DataStage):
-        return "thicket.stages.data", module_of("sources", stage.domain.source.type)
+        return "thicket.stages.data", module_of(SOURCES, stage.domain.source)
     if isinstance(stage, BaseStage):
         corpus = ("thicket.domains.corpus",) if isinstance(stage.base, PretrainedBase) else ()
         return "thicket.stages.base", PROVENANCE, *BASES[stage.base.type], *corpus
     if isinstance(stage, SpecialistStage):
-        made_by = SPECIALISTS[stage.method.type], f"thicket.methods.{stage.method.type}"
+        maker = next(maker for family, maker in SPECIALISTS.items() if isinstance(stage.method, family))
+        made_by = maker, module_of("thicket.methods", stage.method)
         return "thicket.stages.specialist", PROVENANCE, *made_by, *_sampler(stage), *_verifiers([stage.domain])
     if isinstance(stage, StudentStage):
         made_by = STUDENTS[stage.method.type], f"thicket.methods.{stage.method.type}"
@@ -119,4 +136,4 @@ def _sampler(stage: SpecialistStage | StudentStage | EvaluateStage) -> tuple[str
 
 
 def _verifiers(domains: Iterable[ScoredDomain]) -> list[str]:
-    return [module_of("verifiers", domain.verifier.type) for domain in domains]
+    return [module_of(VERIFIERS, domain.verifier) for domain in domains]

@@ -10,6 +10,7 @@ from typing import Any
 from thicket.config.places import CONFIG, PARAMS
 from thicket.config.stages import BaseStage
 from thicket.config.yamlfile import read_yaml, to_yaml
+from thicket.plan.code import brought_along
 from thicket.plan.pipeline import Planned
 
 HEADER = "# Written by `thicket plan` from params.yaml and conf/. Change those, then run it again.\n"
@@ -17,7 +18,8 @@ HEADER = "# Written by `thicket plan` from params.yaml and conf/. Change those, 
 
 def dvcfile(root: Path, stages: list[Planned]) -> str:
     """The text of dvc.yaml."""
-    document: dict[str, Any] = {"stages": {"compose": _compose(root)}}
+    plugins = any(brought_along(planned.resolved.stage) for planned in stages)
+    document: dict[str, Any] = {"stages": {"compose": _compose(root, plugins)}}
     for planned in stages:
         document["stages"][planned.resolved.id] = _stage(planned)
     metrics = [path.as_posix() for planned in stages for path in planned.metrics]
@@ -30,15 +32,15 @@ def dvcfile(root: Path, stages: list[Planned]) -> str:
     return HEADER + to_yaml(document)
 
 
-def _compose(root: Path) -> dict[str, Any]:
+def _compose(root: Path, plugins: bool) -> dict[str, Any]:
     """The stage that writes the resolved configs.
 
-    In a project without a copy of thicket's code, DVC can't see that code change: there the stage runs every time, and
-    what follows it only where a resolved config came out different.
+    In a project without a copy of thicket's code, DVC can't see that code change, and that of plug-ins nowhere: there
+    the stage runs every time, and what follows it only where a resolved config came out different.
     """
     own = [folder for folder in ("conf", "thicket") if (root / folder).is_dir()]
     stage = {"cmd": "thicket compose", "deps": [PARAMS, *own], "outs": [CONFIG.as_posix()]}
-    return stage if "thicket" in own else {**stage, "always_changed": True}
+    return stage if "thicket" in own and not plugins else {**stage, "always_changed": True}
 
 
 def _stage(planned: Planned) -> dict[str, Any]:

@@ -13,7 +13,6 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from thicket.config.analysis import Analysis
-from thicket.config.base import Optimizer
 from thicket.config.distillation import Gap, Reward, Signal
 from thicket.config.domain import Domain, Effort, Prompt, Splits, Window
 from thicket.config.imitation import Imitation, Sampled
@@ -21,6 +20,7 @@ from thicket.config.library import Library
 from thicket.config.merging import Chosen, TaskVectors
 from thicket.config.method import SpecialistMethod, StudentMethod
 from thicket.config.on_policy import Lora, OnPolicy, Trained
+from thicket.config.optimizer import Optimizer
 from thicket.config.policy_gradient import GroupGradient, PolicyGradient, TopShare, Weighting
 from thicket.config.run import Sampler
 from thicket.config.schema import members, tags

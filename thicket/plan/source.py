@@ -1,7 +1,8 @@
-"""The source of thicket's modules: what of it counts, a hash of that, and the modules that each one imports."""
+"""The source of thicket's modules and of plug-ins: what of it counts, a hash of that, and what each one imports."""
 
 import ast
 import hashlib
+import importlib.util
 import io
 import tokenize
 from collections.abc import Iterable, Iterator
@@ -9,15 +10,19 @@ from functools import cache
 from pathlib import Path
 
 import thicket
+from thicket.config.plugins import PACKAGE
+from thicket.config.problems import ConfigError, Problem
 
-PACKAGE = "thicket"
 ROOT = Path(thicket.__file__).parent
 HASH_DIGITS = 12
 """Hexadecimal digits of a module's hash: 48 bits tell the versions of one module apart."""
 
 
 def closure(names: Iterable[str]) -> set[str]:
-    """Modules of thicket that are imported when these are, without the schema: the resolved config speaks for it."""
+    """Modules of thicket, and of the packages that these stand in, that are imported when these are.
+
+    Without the schema: the resolved config speaks for it.
+    """
     found: set[str] = set()
     waiting = list(names)
     while waiting:
@@ -30,18 +35,29 @@ def closure(names: Iterable[str]) -> set[str]:
 
 @cache
 def imported(name: str) -> tuple[str, ...]:
-    """The modules of thicket that a module imports at the top of its file."""
-    return tuple(other for statement in _tree(name).body for other in modules_in(statement))
+    """The modules that a module imports at the top of its file, of thicket and of its own package."""
+    return tuple(other for statement in _tree(name).body for other in modules_in(statement, name))
 
 
-def modules_in(statement: ast.stmt) -> Iterator[str]:
-    """The modules of thicket that an import names."""
+def modules_in(statement: ast.stmt, of: str = PACKAGE) -> Iterator[str]:
+    """The modules that an import names, of thicket and of the package of the module that it stands in."""
+    packages = {PACKAGE, of.partition(".")[0]}
     if isinstance(statement, ast.Import):
-        yield from (alias.name for alias in statement.names if alias.name.startswith(f"{PACKAGE}."))
-    elif isinstance(statement, ast.ImportFrom) and (statement.module or "").startswith(PACKAGE):
-        for alias in statement.names:
-            inner = f"{statement.module}.{alias.name}"
-            yield inner if path_of(inner).is_file() else str(statement.module)
+        named = (alias.name for alias in statement.names)
+        yield from (name for name in named if "." in name and name.partition(".")[0] in packages)
+    elif isinstance(statement, ast.ImportFrom):
+        module = statement.module or ""
+        if statement.level:
+            module = ".".join([*_package_of(of).split(".")[: -statement.level + 1 or None], *filter(None, [module])])
+        if module.partition(".")[0] in packages:
+            for alias in statement.names:
+                inner = f"{module}.{alias.name}"
+                yield inner if path_of(inner).is_file() else module
+
+
+def _package_of(name: str) -> str:
+    """The package that relative imports of a module start from."""
+    return name if path_of(name).name == "__init__.py" else name.rpartition(".")[0]
 
 
 def docstring(name: str) -> str:
@@ -51,9 +67,21 @@ def docstring(name: str) -> str:
 
 def path_of(name: str) -> Path:
     """The file of a module, or of a package."""
-    parts = name.split(".")[1:]
-    module = ROOT.joinpath(*parts).with_suffix(".py")
-    return module if module.is_file() else ROOT.joinpath(*parts, "__init__.py")
+    package, *parts = name.split(".")
+    home = ROOT if package == PACKAGE else _home(package)
+    if home.is_file():
+        return home.joinpath(*parts)
+    module = home.joinpath(*parts).with_suffix(".py") if parts else home
+    return module if module.is_file() else home.joinpath(*parts, "__init__.py")
+
+
+@cache
+def _home(package: str) -> Path:
+    """The folder of a plug-in's package, or its file, where it is a single module; neither is loaded."""
+    spec = importlib.util.find_spec(package)
+    if spec is not None and spec.submodule_search_locations:
+        return Path(next(iter(spec.submodule_search_locations)))
+    return Path(spec.origin if spec is not None and spec.origin else package)
 
 
 @cache
@@ -108,4 +136,8 @@ def _tree(name: str) -> ast.Module:
 
 @cache
 def _text(name: str) -> str:
-    return path_of(name).read_text(encoding="utf-8")
+    try:
+        return path_of(name).read_text(encoding="utf-8")
+    except OSError:
+        wrong = "a plug-in's code has to be there as source: results depend on it"
+        raise ConfigError([Problem("plug-in", name, "", wrong)]) from None

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from thicket.config.overrides import COMMAND_LINE, Override, combinations, parse
-from thicket.config.places import RUNS, project_root
+from thicket.config.places import RUNS
 from thicket.config.problems import ConfigError, Problem, merged, nearest, printable, shown
 from thicket.config.project import Project, packaged_conf
 from thicket.config.resolve import Resolved
@@ -24,6 +24,7 @@ from thicket.plan.pipeline import resolve
 from thicket.plan.runs import Run, print_table, read_runs, write_run
 from thicket.signals import Interrupted
 from thicket.stages.launch import TERMINATED, run_one
+from thicket.stages.publish import Busy
 from thicket.stages.run import made_before, on_its_own, run_stage
 
 CONFIG_NAME = "sweep"
@@ -31,8 +32,18 @@ CONFIG_NAME = "sweep"
 INSIDE = "run."
 """Goes before a key when Hydra gets it, so that a key (`base`) is never taken for a group of conf/."""
 OPTUNA = "hydra/sweeper=optuna"
-PLUGINS = {OPTUNA: "hydra_optuna_sweeper", "hydra/launcher=joblib": "hydra_joblib_launcher"}
-"""Settings that need a package of the extra `sweep`."""
+PLUGINS = {
+    OPTUNA: ("sweep", "hydra_optuna_sweeper"),
+    "hydra/launcher=joblib": ("sweep", "hydra_joblib_launcher"),
+    **dict.fromkeys(
+        (f"hydra/launcher={name}" for name in ("slurm", "submitit_slurm", "submitit_local")),
+        ("slurm", "hydra_submitit_launcher"),
+    ),
+    "hydra/launcher=ray": ("ray", "hydra_ray_launcher"),
+}
+"""Settings that need a package: the extra of thicket's that has it, and its module."""
+LAUNCHER_FAILED = 1
+"""How Hydra leaves where a launcher lost a job, after it has said which; what other jobs made is there."""
 FIXED = {
     "hydra.sweep.dir": "the folder is build/runs/sweeps",
     "hydra.run.dir": "the folder is build/runs/sweeps",
@@ -92,8 +103,9 @@ def _setting_problems(settings: list[str]) -> list[Problem]:
         setting = text.lstrip("+")
         if fixed := FIXED.get(setting.partition("=")[0]):
             problems.append(Problem(COMMAND_LINE, text, "", f"not to be set: {fixed}"))
-        elif setting in PLUGINS and find_spec(f"hydra_plugins.{PLUGINS[setting]}") is None:
-            problems.append(Problem(COMMAND_LINE, text, "", "not installed: thicket's extra `sweep` has it"))
+        elif setting in PLUGINS and find_spec(f"hydra_plugins.{PLUGINS[setting][1]}") is None:
+            wrong = f"not installed: thicket's extra `{PLUGINS[setting][0]}` has it"
+            problems.append(Problem(COMMAND_LINE, text, "", wrong))
     return problems
 
 
@@ -131,7 +143,9 @@ def _sweep(root: Path, kind: str, overrides: list[Override], objective: str | No
 
     project = Project(root)
     folder = root / RUNS / "sweeps" / f"{datetime.now():%Y-%m-%d_%H-%M-%S}-{os.getpid()}"
-    arguments = [f"hydra.sweep.dir={folder}", f"+stage={kind}", f"+objective={objective or 'null'}"]
+    # With the project's folder: on another machine a launcher may start jobs anywhere.
+    arguments = [f"hydra.sweep.dir={_quoted(folder)}", f"+root={_quoted(root)}"]
+    arguments += [f"+stage={kind}", f"+objective={objective or 'null'}"]
     arguments += [f"++{INSIDE}{override.key}={override.text.partition('=')[2]}" for override in overrides]
     if OPTUNA in settings:
         import optuna
@@ -140,11 +154,23 @@ def _sweep(root: Path, kind: str, overrides: list[Override], objective: str | No
         arguments.append(f"hydra.sweeper.direction={direction(objective or '')}")
         if not any(text.startswith(("hydra/sweeper/sampler=grid", "hydra.sweeper.sampler.seed=")) for text in settings):
             arguments.append(f"hydra.sweeper.sampler.seed={project.sound_params()[0].seed}")
+    failed = False
     with _arguments(["thicket", "--multirun", *arguments, *settings]):
-        hydra.main(str(packaged_conf().resolve()), CONFIG_NAME, version_base="1.3")(_job)()
+        try:
+            hydra.main(str(packaged_conf().resolve()), CONFIG_NAME, version_base="1.3")(_job)()
+        except SystemExit as left:
+            if left.code != LAUNCHER_FAILED:
+                raise
+            failed = True
     runs = read_runs(folder)
     print_table(runs, objective)
-    return 0 if runs and not any(one.error for one in runs) else 1
+    return 1 if failed or not runs or any(one.error for one in runs) else 0
+
+
+def _quoted(path: Path) -> str:
+    """A path as Hydra's grammar takes it, whatever it holds."""
+    text = str(path.resolve()).replace("'", "\\'")
+    return f"'{text}'"
 
 
 @contextmanager
@@ -165,7 +191,8 @@ def _job(config: Any) -> float:
     from hydra.core.hydra_config import HydraConfig
 
     job = HydraConfig.get()
-    root, objective = project_root(Path.cwd()), config.objective
+    root, objective = Path(config.root), config.objective
+    os.chdir(root)  # what a config names is relative to it
     texts = [text.removeprefix(f"++{INSIDE}") for text in job.overrides.task if text.startswith(f"++{INSIDE}")]
     print(f"run {job.job.num}: {' '.join(texts)}", flush=True)
     try:
@@ -177,7 +204,7 @@ def _job(config: Any) -> float:
         finished = Run(texts, value, str(targets.artifact.relative_to(root)))
     except Interrupted:
         raise SystemExit(TERMINATED) from None
-    except (ConfigError, ValueError, FileNotFoundError) as error:
+    except (ConfigError, ValueError, FileNotFoundError, Busy) as error:
         finished = Run(texts, error=str(error))
     except Exception as error:
         traceback.print_exc()

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ from transformers import PreTrainedModel
 
 from thicket.config.answering import Answering
 from thicket.config.imitation import Imitated, Sampled, Sft, Ssd
+from thicket.config.plugins import code_of
 from thicket.config.stages import SpecialistStage, StudentStage
 from thicket.evaluation.way import weights_folder
 from thicket.methods.texts import Sample, Text
@@ -42,7 +42,7 @@ def imitate(config: SpecialistStage, method: Imitated, places: Places) -> Outcom
     sampler = sampler_of(config.sampler)
     train = load_environment(config.domain, data, "train", tokenizer)
     selection = with_judge(load_environment(config.domain, data, "selection", tokenizer), model, tokenizer, sampler)
-    code: Any = import_module(f"thicket.methods.{method.type}")  # One type, one module.
+    code: Any = code_of("thicket.methods", method)
     if isinstance(method, Sft):
         gathered = Gathered(code.demonstrations(tokenizer, train), Ledger(), 0.0)
     else:

@@ -9,7 +9,7 @@ from torch import Tensor, distributed
 from torch.nn import Module
 
 from thicket import ranks
-from thicket.config.base import Optimizer
+from thicket.config.optimizer import Optimizer
 from thicket.training.shards import DealtAdamW
 
 

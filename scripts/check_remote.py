@@ -1,0 +1,111 @@
+"""Shows that a built project comes back from a DVC remote: by pull, by `repro --pull`, and out of the run cache.
+
+    python scripts/check_remote.py [PROJECT] [--s3]
+
+The project has to be built and committed. A clone of it gets a remote of its own in a temporary folder, or with --s3 in
+a server that speaks S3 on a port of this machine (`pip install 'thicket[s3]' 'moto[server]'`). What the project itself
+has stays as it is.
+"""
+
+import argparse
+import logging
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+BUCKET = "thicket"
+RAN, CACHED = r"Running stage '([^']+)'", r"Stage '([^']+)' is cached"
+
+
+def call(folder: Path, *command: str) -> str:
+    """Runs a command and returns what it printed; one that fails ends the script."""
+    print(f"+ {' '.join(command)}", flush=True)
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        sys.exit(f"{done.stdout}{done.stderr}\nended with {done.returncode}")
+    return done.stdout + done.stderr
+
+
+@contextmanager
+def s3_server() -> Iterator[str]:
+    """The address of a server that speaks S3, with a bucket."""
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)  # a line a request
+    os.environ |= {"AWS_ACCESS_KEY_ID": "none", "AWS_SECRET_ACCESS_KEY": "none", "AWS_DEFAULT_REGION": "us-east-1"}
+    server: Any = import_module("moto.server").ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    address = f"http://{host}:{port}"
+    import_module("boto3").client("s3", endpoint_url=address).create_bucket(Bucket=BUCKET)
+    try:
+        yield address
+    finally:
+        server.stop()
+
+
+def check(project: Path, work: Path, remote: list[list[str]]) -> None:
+    """Pushes from one clone and takes it back in three others; `remote`: arguments of `dvc remote`."""
+    first = work / "first"
+    call(work, "git", "clone", "-q", str(project), str(first))
+    call(first, "dvc", "cache", "dir", "--local", str(project / ".dvc" / "cache"))
+    for arguments in remote:
+        call(first, "dvc", "remote", *arguments)
+    call(first, "git", "-c", "user.name=thicket", "-c", "user.email=none", "commit", "-q", "-am", "remote")
+    call(first, "dvc", "checkout", "-q")
+    print(call(first, "dvc", "push", "--run-cache").strip().splitlines()[-1])
+
+    pulled = clone(first, work / "pulled")
+    print(call(pulled, "dvc", "pull").strip().splitlines()[-1])
+    expect("dvc repro after a pull", call(pulled, "dvc", "repro"), "", first, pulled)
+
+    missing = clone(first, work / "missing")
+    expect("dvc repro --pull in a fresh clone", call(missing, "dvc", "repro", "--pull"), "", first, missing)
+
+    unlocked = clone(first, work / "unlocked")
+    (unlocked / "dvc.lock").unlink()
+    expect("dvc repro --pull without dvc.lock", call(unlocked, "dvc", "repro", "--pull"), CACHED, first, unlocked)
+
+
+def clone(first: Path, folder: Path) -> Path:
+    call(first, "git", "clone", "-q", str(first), str(folder))
+    return folder
+
+
+def expect(what: str, printed: str, cached: str, one: Path, other: Path) -> None:
+    """Nothing ran, and the models are the same."""
+    ran, kept = re.findall(RAN, printed), re.findall(CACHED, printed)
+    if ran or bool(kept) != bool(cached):
+        sys.exit(f"{what}: ran {ran}, from the run cache {kept}\n{printed}")
+    weights = sorted((one / "build/models").rglob("*.safetensors"))
+    for path in weights:
+        if path.read_bytes() != (other / path.relative_to(one)).read_bytes():
+            sys.exit(f"{what}: {path.name} differs")
+    print(f"{what}: no stage ran, {len(kept)} came out of the run cache, {len(weights)} models are the same")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("project", type=Path, nargs="?", default=Path())
+    parser.add_argument("--s3", action="store_true")
+    options = parser.parse_args()
+    work = Path(tempfile.mkdtemp(prefix="thicket-remote-"))
+    try:
+        if options.s3:
+            with s3_server() as address:
+                add = ["add", "-d", "store", f"s3://{BUCKET}/store"]
+                check(options.project.resolve(), work, [add, ["modify", "store", "endpointurl", address]])
+        else:
+            check(options.project.resolve(), work, [["add", "-d", "store", str(work / "store")]])
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,110 @@
+"""`thicket repro`: stages side by side come to what `dvc repro` comes to; failures and signals end what they must."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from lab import Lab, processes
+
+from thicket.plan import shares
+
+FAULT = '\nraise ValueError("no such luck")\n'
+
+
+def entries(lab: Lab, kind: str = "") -> dict[str, Any]:
+    """What dvc.lock says of the stages whose names begin so."""
+    stages = yaml.safe_load((lab.root / "dvc.lock").read_text(encoding="utf-8"))["stages"]
+    return {name: one for name, one in stages.items() if name.startswith(kind)}
+
+
+def made(lab: Lab) -> dict[str, dict[str, str]]:
+    """Stage → path → hash of everything that was made, without what tells times."""
+    timed = ("build/metrics/", "build/report/")  # ledgers, and the report, which shows them
+    return {
+        name: {out["path"]: out["md5"] for out in one["outs"] if not out["path"].startswith(timed)}
+        for name, one in entries(lab).items()
+    }
+
+
+def test_side_by_side_as_one_by_one(built_lab: tuple[Lab, set[str]], tmp_path: Path) -> None:
+    lab = built_lab[0].copy(tmp_path / "project")
+    (lab.root / "dvc.lock").unlink()
+    shutil.rmtree(lab.root / "build")
+    shutil.rmtree(lab.root / ".dvc/cache/runs")  # nothing comes out of the cache
+    module = lab.root / "thicket/methods/opd.py"
+    text = module.read_text(encoding="utf-8")
+
+    module.write_text(text + FAULT, encoding="utf-8")
+    printed = lab.call("thicket", "repro", "--jobs", "2", status=1)
+    assert re.search(r"student-opd  failed after .* s: build/logs/student-opd.log\n(.*\n)*.*no such luck", printed)
+    assert "not begun, as they need what failed: evaluate-opd, report" in printed
+    assert "12 of 15 stages are done, 12 of them made now; failed: student-opd" in printed
+    assert "no such luck" in (lab.root / "build/logs/student-opd.log").read_text(encoding="utf-8")
+
+    module.write_text(text, encoding="utf-8")
+    assert "15 of 15 stages are done, 3 of them made now" in lab.call("thicket", "repro", "--jobs", "2")
+    assert made(lab) == made(built_lab[0])
+    assert list(entries(lab))[-2:] == ["evaluate-opd", "report"]
+    assert lab.repro() == set(), "DVC finds something to do"
+    assert not list((lab.root / "build/resume").glob("*.socket"))
+
+
+def test_a_name_that_is_no_stage(built_lab: tuple[Lab, set[str]]) -> None:
+    assert "did you mean: student-opd" in built_lab[0].call("thicket", "repro", "student-ods", status=2)
+
+
+def test_sigterm_stops_every_stage_at_a_checkpoint(student_lab: tuple[Lab, set[str]], tmp_path: Path) -> None:
+    lab = student_lab[0].copy(tmp_path / "project")
+
+    def longer(declared: dict[str, Any]) -> None:
+        for one in declared["specialists"].values():
+            one["set"] = {"method.steps": 2000, "method.select_every": 0}
+
+    lab.edit(longer)
+    before = entries(lab, "specialist-")
+    command, streams = ["thicket", "repro", "--jobs", "3", "student-opd"], {"stdout": subprocess.PIPE, "text": True}
+    running = subprocess.Popen(command, cwd=lab.root, env=lab.environment, **streams)  # type: ignore[call-overload]
+    deadline = time.monotonic() + 120
+    while len(list((lab.root / "build/resume").glob("specialist-*/last.ckpt"))) < 2:
+        assert running.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert len(processes(lab, b"thicket.warm")) == 3, "one process has the libraries, and forks for each stage"
+    assert "is being made by another process" in lab.call("thicket", "repro", status=1)
+    running.terminate()
+    printed = running.communicate(timeout=60)[0]
+    assert running.returncode == 128 + signal.SIGTERM
+    assert "stopping: specialist-sort-grpo, specialist-reverse-grpo" in printed
+    assert "Stopped: 3 of 6 stages are done. The next run goes on from there." in printed
+    for name in ("sort", "reverse"):
+        said = (lab.root / f"build/logs/specialist-{name}-grpo.log").read_text(encoding="utf-8")
+        assert "Stopped by SIGTERM. The next run goes on from the last checkpoint." in said
+    while processes(lab):
+        assert time.monotonic() < deadline, processes(lab)
+        time.sleep(0.05)
+    assert entries(lab, "specialist-") == before
+
+
+def test_each_stage_has_its_share_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(shares.THREADS, raising=False)
+    monkeypatch.setenv(shares.VISIBLE, "4,7")
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)))
+    devices = [shares.environment(3, slot)[shares.VISIBLE] for slot in range(3)]
+    assert devices == ["4", "7", "4"]
+    assert shares.environment(3, 0)[shares.THREADS] == "2"
+    assert shares.threads_note(3).startswith("threads a stage: 2, 8 alone")
+    assert shares.environment(1, 0) == {}
+    assert shares.threads_note(1) == ""
+    assert shares.default_jobs() == 2
+    monkeypatch.setenv(shares.VISIBLE, "")
+    assert shares.environment(16, 3) == {shares.THREADS: "1"}
+    assert shares.default_jobs() == 4
+    monkeypatch.setenv(shares.THREADS, "3")
+    assert shares.environment(16, 3) == {}

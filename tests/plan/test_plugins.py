@@ -1,0 +1,176 @@
+"""Plug-ins: options of other packages, found by entry points, checked as thicket's own; their code is a dependency."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from commands import SAMPLE, Said
+
+OPTION = '''
+from typing import ClassVar, Literal
+
+from thicket.config.fields import Positive, Strict
+
+
+class Vowels(Strict):
+    """At least so many vowels."""
+
+    type: Literal["vowels"]
+    CODE: ClassVar[str] = "toy_plugin.vowels"
+    least: Positive = 2
+    """Vowels."""
+'''
+METHOD = '''
+from typing import ClassVar, Literal
+
+from thicket.config.fields import Positive
+from thicket.config.imitation import Sampled
+
+
+class Longest(Sampled):
+    """Imitation of the longest correct sample."""
+
+    type: Literal["longest"]
+    CODE: ClassVar[str] = "toy_plugin.longest"
+    select_temperature: float = 1.0
+'''
+CODE = """
+from .letters import VOWELS
+
+
+def verify(config, response, item):
+    return sum(letter in VOWELS for letter in response) >= config.least
+"""
+FILES = {
+    "__init__.py": "",
+    "options.py": OPTION + METHOD.replace("from typing import ClassVar, Literal\n", ""),
+    "vowels.py": CODE,
+    "letters.py": 'VOWELS = "aeiou"\n',
+    "longest.py": "import torch\n\nJUDGED = True\n",
+}
+POINTS = """[thicket.verifiers]
+vowels = toy_plugin.options:Vowels
+[thicket.methods]
+longest = toy_plugin.options:Longest
+"""
+
+
+class Toys:
+    """The sample project, with a folder of plug-ins on Python's path."""
+
+    def __init__(self, folder: Path):
+        self.root, self.site = folder / "project", folder / "site"
+        shutil.copytree(SAMPLE, self.root)
+        self.package = self.site / "toy_plugin"
+        self.package.mkdir(parents=True)
+        for name, text in FILES.items():
+            (self.package / name).write_text(text, encoding="utf-8")
+        information = self.site / "toy_plugin-1.dist-info"
+        information.mkdir()
+        (information / "METADATA").write_text("Metadata-Version: 2.1\nName: toy-plugin\nVersion: 1\n", encoding="utf-8")
+        self.points = information / "entry_points.txt"
+        self.points.write_text(POINTS, encoding="utf-8")
+
+    def use(self, verifier: str = "{type: vowels}", method: str = "") -> None:
+        domain = self.root / "conf/domain/sort.yaml"
+        lines = domain.read_text(encoding="utf-8").splitlines()
+        kept = [line for line in lines if not line.startswith("verifier:")]
+        domain.write_text("\n".join([*kept, f"verifier: {verifier}", ""]), encoding="utf-8")
+        if method:
+            (self.root / "conf/method/grpo.yaml").write_text(method, encoding="utf-8")
+
+    def call(self, code: str) -> Said:
+        path = os.pathsep.join([str(self.site), *filter(None, [os.environ.get("PYTHONPATH")])])
+        environment = {**os.environ, "PYTHONPATH": path}
+        done = subprocess.run(
+            [sys.executable, "-c", code], cwd=self.root, env=environment, capture_output=True, text=True, check=False
+        )
+        return Said(done.returncode, done.stdout, done.stderr)
+
+    def thicket(self, *arguments: str) -> Said:
+        return self.call(f"import sys; from thicket.cli import main; sys.exit(main({list(arguments)}))")
+
+    def composed(self) -> dict[str, dict[str, str]]:
+        """Stage's file → its modules and their hashes."""
+        for command in ("plan", "compose"):
+            said = self.thicket(command)
+            assert said.status == 0, said.err
+        found = (self.root / "build/config").rglob("*.yaml")
+        return {
+            f"{path.parent.name}/{path.stem}": yaml.safe_load(path.read_text(encoding="utf-8"))["code"]
+            for path in found
+        }
+
+
+@pytest.fixture
+def toys(tmp_path: Path) -> Toys:
+    return Toys(tmp_path)
+
+
+def test_a_check_knows_the_option_and_loads_nothing_heavy(toys: Toys) -> None:
+    toys.use("{type: vowels, least: 3}")
+    said = toys.call("import sys; from thicket.cli import main; main(['check']); print('torch' in sys.modules)")
+    assert said.out.endswith("run `thicket plan`.\nFalse\n"), said.err
+    schema = json.loads(toys.thicket("config", "schema", "method").out)
+    assert "Imitation of the longest correct sample." in json.dumps(schema)
+
+
+@pytest.mark.parametrize(
+    ("verifier", "words"),
+    [
+        ("{type: vowel}", ["domain.verifier.type = 'vowel': not one of the options", "did you mean: vowels"]),
+        ("{type: vowels, least: 0}", ["domain.verifier.least = 0: out of range", "allowed: at least 1"]),
+        ("{type: vowels, lest: 1}", ["domain.verifier.lest = 1: unknown key", "did you mean: least"]),
+    ],
+)
+def test_its_mistakes_are_found_as_those_of_others(toys: Toys, verifier: str, words: list[str]) -> None:
+    toys.use(verifier)
+    said = toys.thicket("check")
+    assert said.status == 2
+    assert all(word in said.err for word in words), said.err
+
+
+@pytest.mark.parametrize(
+    ("points", "words"),
+    [
+        ("[thicket.verifiers]\nvowels = toy_plugin.nothing:Vowels\n", "can't be loaded (ModuleNotFoundError"),
+        ("[thicket.verifiers]\nother = toy_plugin.options:Vowels\n", 'its field `type` has to be Literal["other"]'),
+        ("[thicket.verifiers]\nvowels = toy_plugin.letters:VOWELS\n", "has to be a class that derives from thicket"),
+        ("[thicket.methods]\nvowels = toy_plugin.options:Vowels\n", "thicket.config.policy_gradient.PolicyGradient or"),
+        (
+            "[thicket.verifiers]\nvowels = toy_plugin.options:Vowels\n[thicket.sources]\nvowels = a:b\n",
+            "can't be loaded",
+        ),
+    ],
+)
+def test_a_plug_in_that_is_at_fault_is_named(toys: Toys, points: str, words: str) -> None:
+    toys.points.write_text(points, encoding="utf-8")
+    said = toys.thicket("check")
+    assert said.status == 2
+    assert "entry point of the package toy-plugin: thicket." in said.err
+    assert words in said.err
+    assert "Traceback" not in said.err
+
+
+def test_an_edit_of_its_code_touches_what_uses_it(toys: Toys) -> None:
+    toys.use()
+    before = toys.composed()
+    assert {"toy_plugin.vowels", "toy_plugin.letters"} <= before["models/sort-grpo"].keys()
+    assert "toy_plugin.vowels" not in before["data/sort"]
+    assert "toy_plugin.options" not in before["models/sort-grpo"], "the resolved config speaks for it"
+    (toys.package / "letters.py").write_text('VOWELS = "aeiouy"\n', encoding="utf-8")
+    after = toys.composed()
+    touched = {name for name in before if before[name] != after[name]}
+    assert {"models/sort-grpo", "models/opd", "evaluate/tiny"} <= touched
+    assert not {"data/sort", "models/reverse-grpo", "models/soup", "config/report"} & touched
+    stages = yaml.safe_load((toys.root / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
+    assert stages["compose"]["always_changed"], "DVC can't see that a plug-in's code changes"
+
+
+def test_a_plug_in_that_nothing_uses_changes_nothing(toys: Toys) -> None:
+    assert not any("toy_plugin" in name for code in toys.composed().values() for name in code)

@@ -1,0 +1,46 @@
+"""How far many stages are: plain lines in a log, a table that is drawn again on a terminal."""
+
+import io
+from pathlib import Path
+
+import pytest
+
+from thicket.plan import view
+from thicket.plan.dag import Node, Schedule
+from thicket.plan.view import View, last_line
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def seen(out: io.StringIO, log: Path) -> str:
+    schedule = Schedule({name: Node("", frozenset()) for name in "abcd"}, done={"a"}, failed={"b"})
+    with View(out) as shown:
+        shown.show([("student-opd", 7.6, log), ("new", 0.0, log.with_name("none.log"))], schedule)
+        shown.tell("a  done, 3.1 s [1.2, 3.4]")
+    return out.getvalue()
+
+
+def test_a_log_has_a_line_for_what_has_ended(tmp_path: Path) -> None:
+    assert seen(io.StringIO(), tmp_path / "none.log") == "     0.0  a  done, 3.1 s [1.2, 3.4]\n"
+
+
+def test_a_terminal_shows_what_runs_and_its_last_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "100")
+    log = tmp_path / "a.log"
+    log.write_text("Running stage\nstep 1\rstep 2  loss 0.3\n\n", encoding="utf-8")
+    text = seen(Terminal(), log)
+    assert "1 of 4 stages, 1 failed" in text
+    assert "student-opd  8 s  step 2  loss 0.3" in text
+    assert "a  done, 3.1 s [1.2, 3.4]" in text
+
+
+def test_the_last_line_of_a_long_log(tmp_path: Path) -> None:
+    log = tmp_path / "a.log"
+    log.write_text("x" * 2 * view.TAIL + "\nthe end\n", encoding="utf-8")
+    assert last_line(log) == "the end"
+    log.write_text("", encoding="utf-8")
+    assert last_line(log) == ""

@@ -1,0 +1,91 @@
+"""Options that other packages bring along: an entry point names the pydantic model of each.
+
+    [project.entry-points."thicket.verifiers"]
+    rhyme = "my_package.rhyme:Rhyme"
+
+The model's `type` is the entry point's name. Its code is the module that the model stands in, or the one that its class
+variable CODE names: a method's, which loads torch, has to stand in a module of its own, since configs are checked
+without. Packages are looked through once, when the schema is loaded, and only models of plug-ins are imported.
+"""
+
+from functools import cache
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
+from typing import Annotated, Any, Union, get_args
+
+from pydantic import BaseModel, Field
+
+from thicket.config.fields import Strict
+from thicket.config.problems import ConfigError, Problem
+from thicket.config.schema import members, tags
+
+PACKAGE = "thicket"
+SOURCES, VERIFIERS, METHODS = GROUPS = ("thicket.sources", "thicket.verifiers", "thicket.methods")
+"""Groups of entry points."""
+CODE = "CODE"
+"""The class variable that names the module of an option's code."""
+
+
+@cache
+def _declared() -> tuple[EntryPoint, ...]:
+    found = entry_points()
+    return tuple(point for group in GROUPS for point in found.select(group=group))
+
+
+def with_plugins(group: str, own: Any, families: tuple[type[Strict], ...] = (Strict,)) -> Any:
+    """A union of options, discriminated by `type`, with those of an entry-point group.
+
+    Raises: ConfigError for a plug-in that can't be loaded or is no option of one of the families.
+    """
+    known, found = members(own), list[type[BaseModel]]()
+    for point in _declared():
+        if point.group == group:
+            found.append(_option(point, {tag for model in [*known, *found] for tag in tags(model)}, families))
+    return Annotated[Union[(*known, *found)], Field(discriminator="type")]
+
+
+def _option(point: EntryPoint, taken: set[str], families: tuple[type[Strict], ...]) -> type[BaseModel]:
+    try:
+        option = point.load()
+    except Exception as error:
+        raise _at_fault(point, f"can't be loaded ({type(error).__name__}: {error})") from None
+    if not (isinstance(option, type) and issubclass(option, families)):
+        named = " or ".join(f"{family.__module__}.{family.__name__}" for family in families)
+        raise _at_fault(point, f"has to be a class that derives from {named}")
+    field = option.model_fields.get("type")
+    if field is None or get_args(field.annotation) != (point.name,):
+        raise _at_fault(point, f'its field `type` has to be Literal["{point.name}"], the entry point\'s name')
+    if point.name in taken:
+        raise _at_fault(point, f"there is a `type` {point.name} already")
+    return option
+
+
+def _at_fault(point: EntryPoint, wrong: str) -> ConfigError:
+    of = f" of the package {point.dist.name}" if point.dist else ""
+    return ConfigError([Problem(f"entry point{of}", f"{point.group}: {point.name} = {point.value}", "", wrong)])
+
+
+def is_plugin(option: object) -> bool:
+    """Whether an option was brought along by another package."""
+    return type(option).__module__.partition(".")[0] != PACKAGE
+
+
+def module_of(package: str, option: Any) -> str:
+    """The module of an option's code. thicket's own: `thicket.methods`, `dr_grpo` → `thicket.methods.dr_grpo`."""
+    if is_plugin(option):
+        return getattr(type(option), CODE, type(option).__module__)
+    return f"{package}.{option.type.replace('-', '_')}"
+
+
+def code_of(package: str, option: Any) -> Any:
+    """The code of an option: one type, one module."""
+    return import_module(module_of(package, option))
+
+
+def class_of(package: str, option: Any) -> Any:
+    """The class that is an option's code, where it is one: `dr_grpo` → `DrGrpo`."""
+    name = "".join(part.title() for part in option.type.replace("-", "_").split("_"))
+    module = code_of(package, option)
+    if not hasattr(module, name):
+        raise ValueError(f"{module.__name__}: the method `{option.type}` needs a class {name} here")
+    return getattr(module, name)

@@ -1,0 +1,255 @@
+"""`thicket repro`: what `dvc repro` does, with stages side by side.
+
+Each stage is DVC's own work, `dvc --wait-for-lock repro -s STAGE`: what is stale, what comes out of a cache and what
+stands in dvc.lock is for DVC to say. It begins as soon as the stages that it reads are done. DVC is loaded once and
+forked for each stage, and so are the stages' libraries (`thicket.warm`).
+"""
+
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from thicket.config.overrides import COMMAND_LINE
+from thicket.config.places import LOGS, RESUME
+from thicket.config.problems import ConfigError, Problem, nearest
+from thicket.plan.dag import Node, Schedule, behind, read_dag
+from thicket.plan.dvclock import locked_stages, put_in_order
+from thicket.plan.shares import environment, threads_note
+from thicket.plan.view import View
+from thicket.signals import die_with_parent
+from thicket.stages.publish import Busy, locked
+
+COMPOSE = "compose"
+"""The stage that writes the others' resolved configs."""
+UNCHANGED = b"didn't change, skipping"
+"""What DVC says of a stage that it didn't run; should it say so otherwise one day, more stages are looked at."""
+TICK = 0.05
+"""Seconds between two looks at what runs."""
+GRACE = 60.0
+"""Seconds that stages have to write their checkpoints once they are to stop."""
+
+
+def run(root: Path, names: list[str], jobs: int, pull: bool) -> int:
+    """Builds some stages, or all of them, with what they rest on. Raises: ConfigError for a name that is none."""
+    dag = read_dag(root)
+    unknown = [name for name in names if name not in dag]
+    if unknown:
+        wrong, known = "dvc.yaml has no such stage", ", ".join(dag)
+        raise ConfigError([Problem(COMMAND_LINE, name, "", wrong, known, nearest(name, list(dag))) for name in unknown])
+    chosen, before = behind(dag, names or list(dag)), locked_stages(root)
+    try:
+        with locked(root / RESUME / "repro.lock", "the pipeline"), View(sys.stdout) as view, _signals_noted() as came:
+            status = Repro({name: dag[name] for name in chosen}, jobs, pull, view, came).run()
+            put_in_order(root, before, [COMPOSE, *dag])
+            return status
+    except Busy as error:
+        print(f"Error: {error}", file=sys.stderr)
+        return 1
+
+
+@dataclass
+class Running:
+    """A stage that DVC is at."""
+
+    name: str
+    slot: int
+    began: float
+    log: Path
+
+
+class Repro:
+    """A run over a graph."""
+
+    def __init__(self, dag: dict[str, Node], jobs: int, pull: bool, view: View, came: Callable[[], list[int]]):
+        import dvc.commands.repro
+        import dvc.commands.status
+        import dvc.repo.reproduce  # noqa: F401  (each fork has them)
+
+        self.schedule, self.pull, self.view, self.came = Schedule(dag), pull, view, came
+        self.jobs, self.slots = jobs, list(range(jobs))
+        self.at: dict[int, Running] = {}
+        self.changed = set[str]()
+        self.stale = set[str]()
+        self.stopped_at: float | None = None
+        LOGS.mkdir(parents=True, exist_ok=True)
+
+    def run(self) -> int:
+        """The command's exit status."""
+        arguments = ["repro", "-s", COMPOSE]
+        if self._wait_for(self._begin(COMPOSE, arguments)) != 0:
+            return self._ended_early(COMPOSE)
+        out = LOGS / "status.json"
+        if self._wait_for(self._begin("status", ["status", "--json"], out)) != 0:
+            return self._ended_early("status")
+        self.stale = set(json.loads(out.read_text(encoding="utf-8")))
+        if self.stale and (note := threads_note(self.jobs)):
+            self.view.tell(note)
+        self._build()
+        return self._told()
+
+    def _build(self) -> None:
+        """Until nothing runs and nothing can begin."""
+        while True:
+            for name in () if self.came() else self._due():
+                if not self.slots:
+                    break
+                self.schedule.running.add(name)
+                self._begin(name, ["repro", "-s", *(["--pull"] if self.pull else []), name])
+            if not self.at:
+                return
+            self._look()
+
+    def _due(self) -> list[str]:
+        """What can begin; of that, stages that are up to date are done at once."""
+        while True:
+            ready = self.schedule.ready()
+            fresh = {
+                name for name in ready if name not in self.stale and not self.schedule.dag[name].needs & self.changed
+            }
+            if not fresh:
+                return ready
+            self.schedule.done |= fresh
+
+    def _begin(self, name: str, arguments: list[str], out: Path | None = None) -> int:
+        """Starts a fork of DVC, whose output goes to a log; the fork's id."""
+        one = Running(name, self.slots.pop(0), time.monotonic(), LOGS / f"{name}.log")
+        out = out or one.log
+        one.log.write_bytes(b"")
+        out.write_bytes(b"")
+        self.view.flush()
+        pid = os.fork()
+        if not pid:
+            _be_dvc(["--wait-for-lock", *arguments], environment(self.jobs, one.slot), one.log, out)
+        self.at[pid] = one
+        return pid
+
+    def _wait_for(self, pid: int) -> int:
+        status = None
+        while status is None:
+            status = self._look().get(pid)
+        return status
+
+    def _look(self) -> dict[int, int]:
+        """Waits a moment; the forks that ended meanwhile, and how."""
+        time.sleep(TICK)
+        self.view.show([(one.name, time.monotonic() - one.began, one.log) for one in self.at.values()], self.schedule)
+        self._stop_where_wanted()
+        ended = {}
+        for pid in list(self.at):
+            found, status = os.waitpid(pid, os.WNOHANG)
+            if found:
+                ended[pid] = os.waitstatus_to_exitcode(status)
+                self._note(self.at.pop(pid), ended[pid])
+        return ended
+
+    def _note(self, one: Running, status: int) -> None:
+        """What the end of a stage means for the others."""
+        self.slots = sorted([*self.slots, one.slot])
+        if one.name not in self.schedule.running:
+            return
+        self.schedule.running.discard(one.name)
+        seconds = f"{time.monotonic() - one.began:.1f} s"
+        if status != 0:
+            self.schedule.failed.add(one.name)
+            if not self.came():
+                self.view.tell(f"{one.name}  failed after {seconds}: {one.log}\n{_end_of(one.log)}")
+            return
+        self.schedule.done.add(one.name)
+        unchanged = UNCHANGED in one.log.read_bytes()
+        if not unchanged:
+            self.changed.add(one.name)
+        self.view.tell(f"{one.name}  {'as it was' if unchanged else 'done'}, {seconds}")
+
+    # -- ends ----------------------------------------------------------------------------------------------------------
+
+    def _stop_where_wanted(self) -> None:
+        """At the first signal stages are asked to stop; at the second, or after a while, they are killed."""
+        if not self.came():
+            return
+        if self.stopped_at is None:
+            self.stopped_at = time.monotonic()
+            self.view.tell(f"stopping: {', '.join(one.name for one in self.at.values())} (once more: at once)")
+            for pid in self.at:
+                _stop(pid)
+        elif len(self.came()) > 1 or time.monotonic() > self.stopped_at + GRACE:
+            for pid in self.at:
+                with suppress(ProcessLookupError):
+                    os.killpg(pid, signal.SIGKILL)
+
+    def _ended_early(self, name: str) -> int:
+        if self.came():
+            return self._told()
+        log = LOGS / f"{name}.log"
+        self.view.tell(f"{name}  failed: {log}\n{_end_of(log)}")
+        return 1
+
+    def _told(self) -> int:
+        """Says how it ended; the exit status."""
+        dag, done, failed = self.schedule.dag, self.schedule.done, self.schedule.failed
+        if self.came():
+            self.view.tell(f"Stopped: {len(done)} of {len(dag)} stages are done. The next run goes on from there.")
+            return 128 + self.came()[0]
+        skipped = self.schedule.skipped()
+        if skipped:
+            self.view.tell(f"not begun, as they need what failed: {', '.join(skipped)}")
+        changed = f"{len(done)} of {len(dag)} stages are done, {len(self.changed)} of them made now"
+        self.view.tell(changed + (f"; failed: {', '.join(sorted(failed))}" if failed else ""))
+        return 1 if failed else 0
+
+
+def _be_dvc(arguments: list[str], own: dict[str, str], log: Path, out: Path) -> None:
+    """In a fork: DVC, in a group of its own that no Ctrl-C reaches: who forked it says when to stop. Never returns."""
+    status = 255
+    try:
+        os.setpgid(0, 0)
+        die_with_parent()
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        for stream, path in ((1, out), (2, log)):
+            os.dup2(os.open(path, os.O_WRONLY | os.O_APPEND), stream)
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        os.environ.update(own)
+        from dvc.cli import main
+
+        status = main(arguments) or 0
+        sys.stdout.flush()
+        sys.stderr.flush()
+    finally:
+        os._exit(status & 0xFF)
+
+
+def _stop(dvc: int) -> None:
+    """The stage writes a checkpoint and ends, which DVC takes for a failure; where no stage runs, DVC ends itself."""
+    import psutil
+
+    with suppress(psutil.NoSuchProcess):
+        stages = psutil.Process(dvc).children()
+        for stage in stages:
+            stage.terminate()
+        if not stages:
+            os.kill(dvc, signal.SIGINT)
+
+
+@contextmanager
+def _signals_noted() -> Iterator[Callable[[], list[int]]]:
+    """SIGINT and SIGTERM are noted, in the order in which they come, and end nothing."""
+    came: list[int] = []
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(number, lambda got, _: came.append(got)) for number in numbers]
+    try:
+        yield lambda: came
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
+
+
+def _end_of(log: Path, lines: int = 5) -> str:
+    """A log's last lines."""
+    text = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    return "\n".join(f"    {line}" for line in text[-lines:])
