@@ -1,7 +1,9 @@
 """Rows of local files: JSON, JSON lines, CSV and Parquet, read anew each time (no cache that could be stale)."""
 
+import codecs
 import csv
 import json
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,14 +50,25 @@ def text_of(value: Any, row: Row, column: str) -> str:
 
     Raises: ValueError, naming row and column, where it is neither text nor a number.
     """
-    if isinstance(value, str | int):
+    if isinstance(value, str):
+        check_encodes(value, row, column)
+        return value
+    if isinstance(value, int):
         return str(value)
-    if isinstance(value, float):
+    if isinstance(value, float) and math.isfinite(value):
         return str(int(value)) if value.is_integer() else repr(value)
     raise ValueError(
         f"{row.place}: the column {column!r} can't stand in a template: it holds {value!r:.60}; "
         "allowed: text or a number"
     )
+
+
+def check_encodes(value: Any, row: Row, column: str) -> None:
+    """Raises: ValueError where a value can't be written as UTF-8: JSON may hold halves of characters, and NaN."""
+    try:
+        json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
+    except ValueError as error:
+        raise ValueError(f"{row.place}: the column {column!r} can't be written as UTF-8 JSON: {error}") from None
 
 
 def read_rows(data_files: str | list[str]) -> list[Row]:
@@ -84,7 +97,7 @@ def _numbered(path: Path, reader: Reader) -> Iterator[tuple[int, Any]]:
     try:
         for number, values in enumerate(reader(path), start=1):
             yield number, values
-    except (ValueError, csv.Error) as error:
+    except (ValueError, csv.Error, RecursionError) as error:
         raise ValueError(f"{path}: can't be read after {number} rows: {error}") from None
 
 
@@ -96,8 +109,10 @@ def _json(path: Path) -> Iterator[Any]:
 
 
 def _json_lines(path: Path) -> Iterator[Any]:
-    with path.open(encoding="utf-8-sig", newline="\n") as file:
-        yield from (json.loads(line) for line in file if line.strip())
+    with path.open("rb") as file:  # Decoded line by line: a text file's decoder fails some kilobytes before the line.
+        start = file.read(len(codecs.BOM_UTF8))
+        file.seek(0 if start != codecs.BOM_UTF8 else len(codecs.BOM_UTF8))
+        yield from (json.loads(line.decode()) for line in file if line.strip())
 
 
 def _csv(path: Path) -> Iterator[Any]:

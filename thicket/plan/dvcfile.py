@@ -10,6 +10,7 @@ from typing import Any
 from thicket.config.places import CONFIG, PARAMS
 from thicket.config.stages import BaseStage
 from thicket.config.yamlfile import read_yaml, to_yaml
+from thicket.disk import write_whole
 from thicket.plan.pipeline import Planned
 
 HEADER = "# Written by `thicket plan` from params.yaml and conf/. Change those, then run it again.\n"
@@ -89,4 +90,4 @@ def forget_removed(root: Path, stages: list[Planned]) -> None:
     declared = {"compose", *(planned.resolved.id for planned in stages)}
     kept = {name: entry for name, entry in lock["stages"].items() if name in declared}
     if len(kept) < len(lock["stages"]):
-        path.write_text(to_yaml({**lock, "stages": kept}), encoding="utf-8")
+        write_whole(path, to_yaml({**lock, "stages": kept}))

@@ -4,7 +4,7 @@ A module's own step counter decides what a step does (its prompts, its draws, it
 does what an unbroken one does, whatever Lightning's loops think of epochs. An epoch is `checkpoint_every` steps.
 """
 
-import os
+import math
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -18,13 +18,14 @@ from torch.utils.data import DataLoader
 from transformers import PreTrainedModel
 
 from thicket.config.run import Trainer
+from thicket.disk import replaced
 from thicket.engine import Progress, ctrl_c_passes, make_trainer
 from thicket.models.size import active_parameters
 from thicket.signals import Interrupted, sigterm_noted
+from thicket.training.checkpoint import CHECKPOINT, Streamed, usable
 from thicket.training.curves import Row
 from thicket.training.ledger import Ledger
 
-CHECKPOINT = "last.ckpt"
 SHOWN = ("loss", "reward", "kl", "entropy", "length", "useful", "selection")
 """Columns of the curves that the progress line shows, each with its latest value."""
 RECENT = 20
@@ -72,7 +73,9 @@ class Steps(pl.LightningModule):
     def training_step(self, batch: Any, batch_index: int) -> None:
         if self.share_done >= 1:
             return
-        self.rows.append(self.take_step())
+        row = self.take_step()
+        self.check_finite(**{name: row[name] for name in SHOWN if name in row})
+        self.rows.append(row)
         self.step += 1
         self.trainer.should_stop = self.share_done >= 1
 
@@ -86,9 +89,21 @@ class Steps(pl.LightningModule):
         for group in optimizer.param_groups:
             group["lr"] = learning_rate * group["scale"]
             norms.append(torch.nn.utils.clip_grad_norm_(group["params"], clip))
+        norm = float(torch.stack(norms).norm())
+        self.check_finite(gradient_norm=norm)  # Before it is in the weights, and in every checkpoint from here on.
         optimizer.step()
         optimizer.zero_grad()
-        return float(torch.stack(norms).norm())
+        return norm
+
+    def check_finite(self, **figures: float) -> None:
+        """Raises: ValueError where a figure of this step is no number to train on."""
+        for name, value in figures.items():
+            if not math.isfinite(value):
+                raise ValueError(
+                    f"step {self.step + 1}: {name} is {value}: the training has broken down, and nothing of it is "
+                    f"published. A lower optimizer.lr, a longer warmup, or float32 (trainer.precision) may help; "
+                    "the last checkpoint is of before this step"
+                )
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["thicket"] = {"step": self.step, "rows": self.rows, "ledger": self.ledger.counts()}
@@ -106,6 +121,9 @@ class Checkpoints(pl.Callback):
     def __init__(self, folder: Path):
         self.folder = folder
 
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        trainer.strategy.checkpoint_io = Streamed()
+
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._save(trainer)
 
@@ -115,9 +133,8 @@ class Checkpoints(pl.Callback):
             self._save(trainer)
 
     def _save(self, trainer: pl.Trainer) -> None:
-        partial = self.folder / f"{CHECKPOINT}.partial"
-        trainer.save_checkpoint(partial, weights_only=False)
-        os.replace(partial, self.folder / CHECKPOINT)
+        with replaced(self.folder / CHECKPOINT) as partial:
+            trainer.save_checkpoint(partial, weights_only=False)
 
 
 class _Forever:
@@ -141,12 +158,12 @@ def fit(module: Steps, config: Trainer, resume: Path, progress: Progress) -> Non
     Raises: Interrupted where SIGTERM came first (the step that was on its way is finished); KeyboardInterrupt.
     """
     resume.mkdir(parents=True, exist_ok=True)
-    checkpoint = resume / CHECKPOINT
+    checkpoint = usable(resume / CHECKPOINT, progress.tell.title)
     trainer = make_trainer(config, -1, [Checkpoints(resume), progress])
     loader = DataLoader(_Forever(config.checkpoint_every), batch_size=None)  # type: ignore[arg-type]
     with sigterm_noted():
         with ctrl_c_passes(), suppress(SIGTERMException):
-            trainer.fit(module, loader, ckpt_path=checkpoint if checkpoint.is_file() else None)
+            trainer.fit(module, loader, ckpt_path=checkpoint)
         if module.share_done < 1:
             raise Interrupted
 

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 
 from thicket.config.source import DatasetSource
-from thicket.domains.files import Row, read_rows, text_of
+from thicket.domains.files import Row, check_encodes, read_rows, text_of
 from thicket.domains.item import RawItem
 from thicket.domains.options import Options, answer_of, lines, read_options
 
@@ -22,8 +22,13 @@ def raw_items(source: DatasetSource, seed: int) -> Iterator[RawItem]:
         asked = row
         if source.choices is not None:
             asked = Row(row.place, {**row.values, "choices": lines(source.choices, options)})
+        for column in source.reference.values():
+            check_encodes(row[column], row, column)
+        question = fill(source.question, asked)
+        if not question.strip():
+            raise ValueError(f"{row.place}: the question is empty")
         yield RawItem(
-            question=fill(source.question, asked),
+            question=question,
             answer=_answer(source, row, options),
             level=_level(source, row),
             reference={name: row[column] for name, column in source.reference.items()},
