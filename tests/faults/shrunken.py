@@ -90,6 +90,8 @@ class Reference:
     """Its part of dvc.lock."""
     seconds: float = 0.0
     """How long its `dvc repro` took."""
+    lock: str = ""
+    """dvc.lock, with everything made."""
     moments: list[str] = field(default_factory=list)
     """What was seen to come while it ran."""
 
@@ -123,16 +125,15 @@ def lock_of(lab: Lab) -> dict[str, Any]:
     return yaml.safe_load((lab.root / "dvc.lock").read_text(encoding="utf-8"))["stages"]
 
 
-def forget(lab: Lab, stage: str) -> None:
-    """As if a stage had never run: not in dvc.lock, no outs, nothing kept of its work, by DVC or by thicket."""
+def forget(lab: Lab, stage: str, lock: str) -> None:
+    """As if a stage had never run: not in dvc.lock, no outs, nothing kept of its work. DVC's run cache has it still."""
     path = lab.root / "dvc.lock"
     # As text: DVC would read some numbers otherwise than PyYAML writes them, and take their stages for changed.
     entry = rf"^  {re.escape(stage)}:\n(?:   .*\n)*"
-    path.write_text(re.sub(entry, "", path.read_text(encoding="utf-8"), flags=re.MULTILINE), encoding="utf-8")
+    path.write_text(re.sub(entry, "", lock, flags=re.MULTILINE), encoding="utf-8")
     for out in outs_of(lab, stage):
         shutil.rmtree(out) if out.is_dir() else out.unlink(missing_ok=True)
-    for kept in ("build/resume", ".dvc/cache/runs"):
-        shutil.rmtree(lab.root / kept, ignore_errors=True)
+    shutil.rmtree(lab.root / "build/resume", ignore_errors=True)
 
 
 def start(lab: Lab, *command: str, mark: str) -> "subprocess.Popen[str]":

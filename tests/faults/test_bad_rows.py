@@ -9,6 +9,7 @@ from conftest import Run
 from toys import changed, stages
 
 from thicket.config.source import DatasetSource
+from thicket.domains.item import item_id, split_of
 from thicket.stages.run import in_pipeline
 
 GOOD = [{"q": f"What is {number} + 1?", "a": str(number + 1)} for number in range(400)]
@@ -76,10 +77,13 @@ def test_a_row_that_can_not_be_read_is_named(project: Path, said: Run, row: byte
 
 
 def test_a_huge_row_is_an_item_like_others_and_its_prompt_is_refused_by_name(project: Path, said: Run) -> None:
-    done, artifact = made(project, said, [*with_bad(line(q="1" * MANY))])
+    huge = next(
+        text for text in (digit * MANY for digit in "123456789") if split_of(item_id(text), 0.5, 0.1) == "train"
+    )
+    done, artifact = made(project, said, with_bad(line(q=huge)))
     assert done.status == 0
-    held = "".join(path.read_text() for path in artifact.iterdir())
-    if "1" * MANY in held:
-        failed = said(project, stages(project)["specialist-sort-grpo"])
-        assert failed.status == 1
-        assert len(failed.err) < 500
+    assert huge in (artifact / "train.jsonl").read_text(encoding="utf-8")
+    failed = said(project, stages(project)["specialist-sort-grpo"])
+    assert failed.status == 1
+    assert f"a prompt has {MANY + 2} tokens, and domain.window.prompt allows" in failed.err
+    assert len(failed.err) < 500

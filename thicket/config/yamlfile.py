@@ -92,7 +92,7 @@ def _not_yaml(error: yaml.YAMLError, text: str, shown_as: str) -> ConfigError:
         return _unreadable(shown_as, f"not YAML: {error}")
     mark, began = error.problem_mark, error.context_mark
     where = f"{shown_as}:{mark.line + 1}"
-    if "\t" in text.split("\n")[mark.line][: mark.column + 1]:
+    if "\t" in (text + "\n").split("\n")[mark.line][: mark.column + 1]:
         return _unreadable(where, "not YAML: indentation is by spaces, and here is a tab")
     context = f" ({error.context} from line {began.line + 1})" if error.context and began else ""
     return _unreadable(where, f"not YAML: {error.problem}{context}")

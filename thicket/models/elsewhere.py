@@ -6,6 +6,7 @@ from huggingface_hub import snapshot_download
 from transformers import AutoTokenizer, PreTrainedModel
 
 from thicket.config.base import FolderBase, HubBase
+from thicket.hub import answers
 from thicket.models.folder import causal_model, explained, load_model, load_tokenizer
 from thicket.sampling.prompts import Tokenizer
 
@@ -23,7 +24,10 @@ def fetched(source: str) -> Path:
         return Path(source)
     name, _, revision = source.partition("@")
     with explained(f"{source}: no folder here, and the hub's model"):
-        return Path(snapshot_download(name, revision=revision or None, allow_patterns=list(FILES)))
+        # Of a hub that stays silent, what an earlier run has fetched.
+        silent = not answers(name, "model", revision or None)
+        files = list(FILES)
+        return Path(snapshot_download(name, revision=revision or None, allow_patterns=files, local_files_only=silent))
 
 
 def load_elsewhere(base: FolderBase | HubBase, root: Path) -> tuple[PreTrainedModel, Tokenizer]:
@@ -36,6 +40,8 @@ def load_elsewhere(base: FolderBase | HubBase, root: Path) -> tuple[PreTrainedMo
         folder = root / base.path
         return load_model(folder), load_tokenizer(folder)
     shown = f"{base.id} at revision {base.revision}: its"
+    if not answers(base.id, "model", base.revision):
+        raise ValueError(f"{shown} files can't be fetched: the hub does not answer; run it again when it does")
     # The tokenizer first: it is small, and tells whether the hub can be reached.
     with explained(f"{shown} tokenizer"):
         tokenizer = AutoTokenizer.from_pretrained(base.id, revision=base.revision, trust_remote_code=False)

@@ -9,7 +9,7 @@ from thicket.config.project import Project
 from thicket.config.stages import write_stage
 from thicket.disk import explained, take_place, write_whole
 from thicket.plan import console
-from thicket.plan.dvcfile import dvcfile, forget_removed, out_of_step
+from thicket.plan.dvcfile import dvcfile, forget_removed, mend_lock, out_of_step
 from thicket.plan.estimate import Estimate, Estimator, total
 from thicket.plan.inputs import missing_files
 from thicket.plan.pipeline import Planned, pipeline
@@ -38,6 +38,7 @@ def plan(root: Path) -> int:
     stages = pipeline(Project(root), with_code=False)
     changed = out_of_step(root, stages)
     write_whole(root / "dvc.yaml", dvcfile(root, stages))
+    mend_lock(root)
     forget_removed(root, stages)
     _print_estimates(root, stages)
     _note_missing(root, stages)

@@ -39,9 +39,14 @@ def raw_items(source: DatasetSource, seed: int) -> Iterator[RawItem]:
 def _hub_rows(source: DatasetSource) -> list[Row]:
     from datasets import load_dataset
 
+    from thicket.hub import answers
+
     assert source.path is not None
     assert source.split is not None
     name = f"{source.path}@{source.revision}"
+    if not answers(source.path, "dataset", source.revision):
+        wrong = "the data set can't be loaded: the hub does not answer; run it again when it does"
+        raise ValueError(f"domain.source.path = {name}: {wrong}")
     try:
         rows = load_dataset(source.path, source.subset, split=source.split, revision=source.revision)
     except (OSError, ValueError) as error:
