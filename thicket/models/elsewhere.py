@@ -25,9 +25,8 @@ def fetched(source: str) -> Path:
     name, _, revision = source.partition("@")
     with explained(f"{source}: no folder here, and the hub's model"):
         # Of a hub that stays silent, what an earlier run has fetched.
-        silent = not answers(name, "model", revision or None)
-        files = list(FILES)
-        return Path(snapshot_download(name, revision=revision or None, allow_patterns=files, local_files_only=silent))
+        cached = {} if answers(name, "model", revision or None) else {"local_files_only": True}
+        return Path(snapshot_download(name, revision=revision or None, allow_patterns=list(FILES), **cached))
 
 
 def load_elsewhere(base: FolderBase | HubBase, root: Path) -> tuple[PreTrainedModel, Tokenizer]:
