@@ -129,7 +129,9 @@ class Reading:
 
     def _read(self) -> None:
         assert self._process.stdout is not None
-        self._lines += iter(self._process.stdout.readline, "")
+        with self._process.stdout as printed:
+            for line in printed:
+                self._lines.append(line)
 
     def text(self) -> str:
         self._thread.join(5.0)  # What a process that was not ended holds open is not waited for.

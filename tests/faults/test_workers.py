@@ -45,7 +45,7 @@ def test_workers_that_never_begin_are_an_error_and_no_wrong_answers(
     monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
     dead = Pool("dies_at_once:f", 1, None)
     with pytest.raises(
-        ValueError, match="the workers of dies_at_once:f end before they can be asked: crashed .SIGKILL"
+        ValueError, match=r"the workers of dies_at_once:f end before they can be asked: crashed \(SIGKILL"
     ):
         dead.map([{}, {}], seconds=60.0)
     dead.close()

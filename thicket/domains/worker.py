@@ -101,6 +101,7 @@ class Worker:
             self.died = True
             return Outcome(reason=death_by_status(self._process.wait()))
         if time.monotonic() >= self.deadline:
+            self.died = not self.ready
             return Outcome(reason="time limit")
         return None
 
