@@ -3,14 +3,14 @@
 import sys
 from typing import Literal
 
-from huggingface_hub import HfApi, constants
-
 
 def answers(name: str, kind: Literal["model", "dataset"], revision: str | None) -> bool:
     """Whether the hub says anything about a repository in time (`HF_HUB_DOWNLOAD_TIMEOUT`, 10 s); if not, that is said.
 
     What it says, its packages find out by themselves; where it can't be connected to at all, they notice.
     """
+    from huggingface_hub import HfApi, constants
+
     if constants.HF_HUB_OFFLINE:
         return True
     seconds = constants.HF_HUB_DOWNLOAD_TIMEOUT

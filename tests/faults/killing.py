@@ -79,7 +79,7 @@ def drawn(stage: str, number: int, seed: int, moments: list[str]) -> Kill:
     """The kill of this number: signals and targets take turns, moments are drawn, half of them at random times."""
     rng = random.Random(f"{seed}:{stage}:{number}")
     moment = RANDOM if number % 2 else rng.choice(moments or [RANDOM])
-    way = SIGNALS[number % len(SIGNALS)], TARGETS[number // len(SIGNALS) % len(TARGETS)]
+    way = SIGNALS[number % len(SIGNALS)], TARGETS[number % len(TARGETS)]  # All twelve pairs in twelve kills.
     return Kill(stage, number, *way, moment, rng.random())
 
 

@@ -8,6 +8,7 @@ from thicket.config.source import DatasetSource
 from thicket.domains.files import Row, check_encodes, read_rows, text_of
 from thicket.domains.item import RawItem
 from thicket.domains.options import Options, answer_of, lines, read_options
+from thicket.hub import answers
 
 
 def raw_items(source: DatasetSource, seed: int) -> Iterator[RawItem]:
@@ -38,8 +39,6 @@ def raw_items(source: DatasetSource, seed: int) -> Iterator[RawItem]:
 
 def _hub_rows(source: DatasetSource) -> list[Row]:
     from datasets import load_dataset
-
-    from thicket.hub import answers
 
     assert source.path is not None
     assert source.split is not None
