@@ -146,6 +146,11 @@ def main(argv: list[str] | None = None) -> int:
     except BrokenPipeError:  # `thicket … | head`: nobody reads on, not even what is still in the buffer.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
+    except OSError as error:  # The disk is full or read-only, a file is not to be read.
+        if os.environ.get("THICKET_TRACEBACK"):
+            raise
+        print(f"Error: {error}", file=sys.stderr)
+        return 1
 
 
 def _dispatch(arguments: argparse.Namespace, root: Path) -> int:

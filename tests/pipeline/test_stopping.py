@@ -127,6 +127,8 @@ def test_two_runs_of_one_stage_do_not_meet(unbroken: tuple[Lab, bytes], tmp_path
     running = start_training(lab)
     printed = lab.call("thicket", "run", f"build/config/models/{NAME}.yaml", status=1)
     assert "is being made by another process" in printed
+    printed = lab.call("dvc", "repro", f"specialist-{NAME}", status=255)
+    assert "is busy, it is being blocked by" in printed
     running.terminate()
     running.communicate(timeout=60)
     wait_until_gone(lab)

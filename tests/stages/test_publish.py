@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from thicket.stages.publish import Busy, locked, whole, write_whole
+from thicket.disk import write_whole
+from thicket.stages.publish import Busy, locked, whole
 
 
 def test_a_failed_block_leaves_what_was_there(tmp_path: Path) -> None:

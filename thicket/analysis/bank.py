@@ -8,7 +8,6 @@ I items, K neighbours, M of them asked in one pass.
 import fcntl
 import hashlib
 import json
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, dataclass
@@ -22,6 +21,7 @@ from numpy.typing import NDArray
 from thicket import ranks
 from thicket.analysis.case import Case
 from thicket.config.analysis import Neighbours
+from thicket.disk import replaced
 from thicket.models.folder import weights_hash
 from thicket.models.perturb import Direction, Neighbourhood
 from thicket.models.stacked import not_stackable, stacked
@@ -198,10 +198,8 @@ def _read(path: Path, environments: Sequence[Environment]) -> dict[str, Bools] |
 
 def _write(path: Path, correct: Mapping[str, Bools]) -> None:
     """A file that is whole or not there."""
-    partial = path.with_suffix(f".{os.getpid()}.partial")
-    with partial.open("wb") as file:
+    with replaced(path, shared=True) as partial, partial.open("wb") as file:
         np.savez_compressed(file, **{_member(name): correct_KI for name, correct_KI in correct.items()})  # type: ignore[arg-type]
-    os.replace(partial, path)
 
 
 @contextmanager

@@ -1,14 +1,14 @@
 """Rows of local files: JSON, JSON lines, CSV and Parquet, read anew each time (no cache that could be stale)."""
 
+import codecs
 import csv
 import json
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-HALF_SIGN = "\\ud"
-"""How JSON's names of surrogates begin: two of them are a sign, and one is none."""
 Reader = Callable[[Path], Iterator[Any]]
 
 
@@ -50,14 +50,25 @@ def text_of(value: Any, row: Row, column: str) -> str:
 
     Raises: ValueError, naming row and column, where it is neither text nor a number.
     """
-    if isinstance(value, str | int):
+    if isinstance(value, str):
+        check_encodes(value, row, column)
+        return value
+    if isinstance(value, int):
         return str(value)
-    if isinstance(value, float):
+    if isinstance(value, float) and math.isfinite(value):
         return str(int(value)) if value.is_integer() else repr(value)
     raise ValueError(
         f"{row.place}: the column {column!r} can't stand in a template: it holds {value!r:.60}; "
         "allowed: text or a number"
     )
+
+
+def check_encodes(value: Any, row: Row, column: str) -> None:
+    """Raises: ValueError where a value can't be written as UTF-8: JSON may hold halves of characters, and NaN."""
+    try:
+        json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
+    except ValueError as error:
+        raise ValueError(f"{row.place}: the column {column!r} can't be written as UTF-8 JSON: {error}") from None
 
 
 def read_rows(data_files: str | list[str]) -> list[Row]:
@@ -93,23 +104,17 @@ def _numbered(path: Path, reader: Reader) -> Iterator[tuple[int, Any]]:
 
 
 def _json(path: Path) -> Iterator[Any]:
-    rows = _parsed(path.read_text(encoding="utf-8-sig"))
+    rows = json.loads(path.read_text(encoding="utf-8-sig"))
     if not isinstance(rows, list):
         raise ValueError("not a list of rows")
     yield from rows
 
 
 def _json_lines(path: Path) -> Iterator[Any]:
-    with path.open(encoding="utf-8-sig", newline="\n") as file:
-        yield from (_parsed(line) for line in file if line.strip())
-
-
-def _parsed(text: str) -> Any:
-    """JSON as a value. Raises: ValueError where it is none, or holds half a sign, which is no text."""
-    value = json.loads(text)
-    if HALF_SIGN in text.casefold():
-        json.dumps(value, ensure_ascii=False).encode()
-    return value
+    with path.open("rb") as file:  # Decoded line by line: a text file's decoder fails some kilobytes before the line.
+        start = file.read(len(codecs.BOM_UTF8))
+        file.seek(0 if start != codecs.BOM_UTF8 else len(codecs.BOM_UTF8))
+        yield from (json.loads(line.decode()) for line in file if line.strip())
 
 
 def _csv(path: Path) -> Iterator[Any]:

@@ -67,10 +67,10 @@ def read_items(path: Path) -> list[Item]:
     """
     items = []
     # Not str.splitlines: it also breaks at characters that may stand inside a question (U+2028, U+0085).
-    with path.open(encoding="utf-8", newline="\n") as file:
+    with path.open("rb") as file:  # Decoded line by line, so that the message can name the line.
         for number, line in enumerate(file, start=1):
             try:
-                items.append(Item(**json.loads(line)))
-            except (json.JSONDecodeError, TypeError) as error:
+                items.append(Item(**json.loads(line.decode())))
+            except (ValueError, TypeError) as error:
                 raise ValueError(f"{path}:{number}: not an item ({error})") from None
     return items

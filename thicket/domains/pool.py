@@ -1,7 +1,7 @@
 """Worker processes beside the training process: a function over many arguments, some of which may hang or crash it.
 
 `run_isolated("package.module:function", [{"text": "1/2"}, …], seconds=5.0)` is all that a verifier needs. A worker that
-crashes or takes too long is replaced, and its call ends with a named reason; the others go on.
+takes too long, or crashes twice in one call, is replaced, and the call ends with a named reason; the others go on.
 """
 
 import atexit
@@ -35,8 +35,10 @@ def run_isolated(
     sandbox: null: the function is trusted with its arguments, and only has to be survived. Else the workers run in
         it, every call in a process of its own: for functions that evaluate text (see `thicket.domains.sandbox`).
 
-    An exception in the function is the reason `exception: TypeName`, the death of its process `crashed (SIGNAL)`.
-    Raises: ValueError where the function can't be imported, or the sandbox isn't to be had on this machine.
+    An exception in the function is the reason `exception: TypeName`. A call in which its worker dies is made again in
+    another; the death of that one too is the reason `crashed (SIGNAL)`.
+    Raises: ValueError where the function can't be imported, the sandbox isn't to be had on this machine, or workers
+    end before they can be asked anything: what nobody could judge is not wrong.
     """
     box = None if sandbox is None else sandbox.bare().model_dump_json()
     return _pool(function, workers or cores(), box).map(arguments, seconds)
@@ -58,6 +60,7 @@ class Pool:
         """One outcome for each of the arguments, in their order; see `run_isolated`."""
         waiting = deque(range(len(arguments)))
         outcomes: dict[int, Outcome] = {}
+        again: set[int] = set()
         running: dict[Worker, int] = {}
         with selectors.DefaultSelector() as selector:
             try:
@@ -72,7 +75,14 @@ class Pool:
                         key.data.read(seconds)
                     for worker in [worker for worker in running if worker.outcome() is not None]:
                         selector.unregister(worker.output)
-                        outcomes[running.pop(worker)] = self._take(worker)
+                        index = running.pop(worker)
+                        outcomes[index] = self._take(worker)
+                        if worker.died and index not in again:  # Perhaps for want of memory, not by what it was asked.
+                            again.add(index)
+                            waiting.append(index)
+                        elif worker.died and not worker.ready:
+                            reason = outcomes[index].reason
+                            raise ValueError(f"the workers of {self._function} end before they can be asked: {reason}")
             finally:
                 for worker in running:  # Left where something above raised.
                     worker.close()

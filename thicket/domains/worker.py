@@ -67,13 +67,16 @@ class Worker:
         """To wait on: readable when there is something to `read`."""
         self.deadline = time.monotonic() + START_SECONDS
         """When the call (before the first one: the import) has taken too long."""
-        self._ready = False
+        self.ready = False
+        """Whether the function has been imported."""
         self._received = b""
         self._ended = False
+        self.died = False
+        """It ended in the midst of a call."""
 
     def send(self, arguments: Mapping[str, Any], seconds: float) -> None:
         """Starts a call, which may take so long once the function has been imported."""
-        if self._ready:
+        if self.ready:
             self.deadline = time.monotonic() + seconds
         with suppress(BrokenPipeError):  # It has just died, which `read` tells.
             self._input.write(json.dumps(arguments).encode() + b"\n")
@@ -84,19 +87,21 @@ class Worker:
         part = os.read(self.output, READ_BYTES)
         self._ended = not part
         self._received += part
-        if not self._ready and b"\n" in self._received:
+        if not self.ready and b"\n" in self._received:
             line, _, self._received = self._received.partition(b"\n")
             if problem := json.loads(line)["problem"]:
                 raise ValueError(problem)
-            self._ready, self.deadline = True, time.monotonic() + seconds
+            self.ready, self.deadline = True, time.monotonic() + seconds
 
     def outcome(self) -> Outcome | None:
         """What came of the call; null while it goes on."""
         if self._received.endswith(b"\n"):
             return Outcome(**json.loads(self._received))
         if self._ended:
+            self.died = True
             return Outcome(reason=death_by_status(self._process.wait()))
         if time.monotonic() >= self.deadline:
+            self.died = not self.ready
             return Outcome(reason="time limit")
         return None
 

@@ -5,11 +5,11 @@ Adding a domain changes the evaluation of every model; with the cache only the n
 
 import hashlib
 import json
-import os
 from dataclasses import asdict
 from pathlib import Path
 
 from thicket.config.stages import EvaluateStage
+from thicket.disk import replaced
 from thicket.evaluation.scores import ItemScore
 from thicket.evaluation.way import Way
 from thicket.models.folder import weights_hash
@@ -53,11 +53,8 @@ class ScoreCache:
 
     def put(self, environment: Environment, scores: list[ItemScore]) -> None:
         """Keeps the scores of a domain's items."""
-        path = self._path(environment)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(f".{os.getpid()}.partial")
-        partial.write_text(json.dumps([asdict(score) for score in scores]), encoding="utf-8")
-        os.replace(partial, path)
+        with replaced(self._path(environment), shared=True) as partial:
+            partial.write_text(json.dumps([asdict(score) for score in scores]), encoding="utf-8")
 
 
 def _judge(environment: Environment) -> str | None:

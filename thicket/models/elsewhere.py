@@ -6,6 +6,7 @@ from huggingface_hub import snapshot_download
 from transformers import PreTrainedModel
 
 from thicket.config.base import FolderBase, HubBase
+from thicket.hub import answers
 from thicket.models.folder import explained, load_model, load_tokenizer
 from thicket.sampling.prompts import Tokenizer
 
@@ -25,11 +26,10 @@ def fetched(source: str) -> Path:
         return Path(source)
     name, _, revision = source.partition("@")
     with explained(f"{source}: no folder here, and the hub's model"):
-        return Path(
-            snapshot_download(
-                name, revision=revision or None, allow_patterns=list(FILES), ignore_patterns=list(OTHER_WEIGHTS)
-            )
-        )
+        # Of a hub that stays silent, what an earlier run has fetched.
+        cached = {} if answers(name, "model", revision or None) else {"local_files_only": True}
+        kept = {"allow_patterns": list(FILES), "ignore_patterns": list(OTHER_WEIGHTS)}
+        return Path(snapshot_download(name, revision=revision or None, **kept, **cached))
 
 
 def load_elsewhere(base: FolderBase | HubBase, root: Path) -> tuple[PreTrainedModel, Tokenizer]:

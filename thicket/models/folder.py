@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import deepcopy
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,7 +16,7 @@ from torch import Tensor
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GenerationConfig, PreTrainedModel
 from transformers.utils import logging
 
-from thicket import ranks
+from thicket import disk, ranks
 from thicket.config.answering import FILE
 from thicket.models.answering import check_own_weights
 from thicket.models.size import active_share, is_expert
@@ -24,6 +25,8 @@ from thicket.sampling.prompts import Tokenizer
 logging.disable_progress_bar()  # Bars of a blink's length for every file; stages show their own progress.
 
 WEIGHTS = "*.safetensors"
+RECORD = "provenance.json"
+"""In the folder of a model that the pipeline made: how, and the hash of its weights."""
 PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl", "*.pickle")
 INDEX = "*.index.json"
 """Which file holds which weight, where there are several."""
@@ -117,6 +120,23 @@ def check_weights(folder: Path) -> None:
                 pass  # The header is checked against the file's length.
         except SafetensorError as error:
             raise ValueError(f"{path}: broken, not a whole safetensors file ({error})") from error
+    _check_recorded(folder)
+
+
+def _check_recorded(folder: Path) -> None:
+    """Raises: ValueError where a model of the pipeline has other weights than its provenance says.
+
+    A file's head does not tell of a flipped bit further on, nor does DVC, which goes by size and time.
+    """
+    try:
+        recorded = json.loads((folder / RECORD).read_text(encoding="utf-8"))["weights"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return  # From elsewhere, where nobody has recorded them.
+    if recorded != weights_hash(folder):
+        raise ValueError(
+            f"{folder}: its weights are not those that its {RECORD} names: a file is damaged, or was put there by "
+            f"hand. Delete the folder; `dvc checkout {folder}` or `dvc repro` brings the model back"
+        )
 
 
 def _check_index(path: Path, held: set[str]) -> None:
@@ -148,12 +168,22 @@ def save_model(
     if not ranks.first():
         return
     written = _twin(model, getattr(torch, dtype))
+    _check_finite(written, folder)
     # Only the ids: sampling settings that came along from elsewhere are not those that thicket trains and scores with.
     written.generation_config = GenerationConfig(
         bos_token_id=tokenizer.bos_token_id, eos_token_id=_ends(model, tokenizer), pad_token_id=tokenizer.pad_token_id
     )
-    written.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
+    with disk.explained(folder, SafetensorError):
+        written.save_pretrained(folder)
+    with disk.explained(folder, Exception):  # The tokenizers' library has no class of its own for it.
+        tokenizer.save_pretrained(folder)
+
+
+def _check_finite(model: PreTrainedModel, folder: Path) -> None:
+    """Raises: ValueError where a weight is no number: such a model answers nothing, and its scores would look real."""
+    for name, tensor in model.state_dict().items():
+        if not torch.isfinite(tensor).all():
+            raise ValueError(f"{folder}: not written: the weight {name} has values that are NaN or infinite")
 
 
 def _twin(model: PreTrainedModel, dtype: torch.dtype) -> PreTrainedModel:
@@ -187,9 +217,16 @@ def weights_hash(folder: Path) -> str:
     """
     digest = hashlib.sha256()
     for path in sorted(folder.glob(WEIGHTS)) or [folder / FILE]:
-        with path.open("rb") as file:
-            digest.update(hashlib.file_digest(file, "sha256").digest())
+        found = path.stat()
+        digest.update(_file_hash(path, found.st_size, found.st_mtime_ns, found.st_ino))
     return digest.hexdigest()
+
+
+@lru_cache(maxsize=256)
+def _file_hash(path: Path, *stamp: int) -> bytes:
+    """SHA-256 of a file, which a stage may ask for several times; `stamp` tells when it is another."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").digest()
 
 
 def active_parameter_count(folder: Path) -> int:

@@ -5,10 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from torch import nn
 from transformers import PreTrainedModel
 
+from thicket import disk
 from thicket.config.on_policy import Lora
 from thicket.config.problems import nearest
 from thicket.models.size import is_expert
@@ -69,7 +70,8 @@ def save_adapter(model: Any, start: str, folder: Path) -> None:
         return
     for config in model.peft_config.values():
         config.base_model_name_or_path = start
-    model.save_pretrained(folder, save_embedding_layers=False)
+    with disk.explained(folder, SafetensorError):
+        model.save_pretrained(folder, save_embedding_layers=False)
     (folder / "README.md").unlink(missing_ok=True)  # a form to fill in
 
 

@@ -1,6 +1,5 @@
 """The commands check, plan and compose."""
 
-import os
 import shutil
 from pathlib import Path
 
@@ -9,8 +8,9 @@ from thicket.config.places import CONFIG, MODELS
 from thicket.config.problems import ConfigError, Problem
 from thicket.config.project import Project
 from thicket.config.stages import write_stage
+from thicket.disk import explained, take_place, write_whole
 from thicket.plan import console
-from thicket.plan.dvcfile import dvcfile, forget_removed, out_of_step
+from thicket.plan.dvcfile import dvcfile, forget_removed, mend_lock, out_of_step
 from thicket.plan.estimate import Estimate, Estimator, total
 from thicket.plan.inputs import missing_files
 from thicket.plan.pipeline import Planned, pipeline
@@ -38,7 +38,8 @@ def plan(root: Path) -> int:
     """Writes dvc.yaml, and prints what each stage is expected to need."""
     stages = pipeline(Project(root), with_code=False)
     changed = out_of_step(root, stages)
-    (root / "dvc.yaml").write_text(dvcfile(root, stages), encoding="utf-8")
+    write_whole(root / "dvc.yaml", dvcfile(root, stages))
+    mend_lock(root)
     forget_removed(root, stages)
     _print_estimates(root, stages)
     _note_missing(root, stages)
@@ -62,10 +63,10 @@ def compose(root: Path) -> int:
         raise ConfigError([Problem("dvc.yaml", "", "", wrong)])
     partial = root / CONFIG.with_name(f".{CONFIG.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
-    for planned in stages:
-        write_stage(partial / planned.config.relative_to(CONFIG), planned.resolved.stage)
-    shutil.rmtree(root / CONFIG, ignore_errors=True)
-    os.replace(partial, root / CONFIG)
+    with explained(root / CONFIG):
+        for planned in stages:
+            write_stage(partial / planned.config.relative_to(CONFIG), planned.resolved.stage)
+    take_place(partial, root / CONFIG)
     print(f"{CONFIG}: {len(stages)} resolved configs")
     return 0
 

@@ -8,6 +8,7 @@ from thicket.config.places import PARAMS
 from thicket.config.problems import ConfigError, Problem
 from thicket.config.project import Project
 from thicket.config.yamlfile import read_yaml
+from thicket.disk import write_whole
 from thicket.plan.commands import plan
 from thicket.plan.pipeline import pipeline
 
@@ -38,7 +39,7 @@ def use(root: Path, name: str, force: bool) -> int:
         raise ConfigError([Problem(PARAMS, "", "", EDITED)])
     file = read_yaml(project.library.root / EXPERIMENTS / f"{name}.yaml", f"conf/{EXPERIMENTS}/{name}.yaml")
     pipeline(project.with_params(file.layers()), with_code=False)
-    path.write_text(texts[name], encoding="utf-8")
+    write_whole(path, texts[name])
     print(f"{PARAMS} is the experiment {name}.")
     return plan(root)
 

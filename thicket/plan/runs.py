@@ -4,6 +4,7 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from thicket.disk import write_whole
 from thicket.plan import console
 from thicket.plan.objective import direction
 
@@ -25,7 +26,7 @@ class Run:
 
 def write_run(folder: Path, run: Run) -> None:
     """Writes a run's result beside Hydra's own files."""
-    (folder / RESULT).write_text(json.dumps(asdict(run), indent=1) + "\n", encoding="utf-8")
+    write_whole(folder / RESULT, json.dumps(asdict(run), indent=1) + "\n")
 
 
 def read_runs(folder: Path) -> list[Run]:

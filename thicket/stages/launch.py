@@ -34,7 +34,9 @@ def guarded(work: Callable[[], None]) -> int:
     except Interrupted:
         print("Stopped by SIGTERM. The next run goes on from the last checkpoint.", file=sys.stderr)
         return TERMINATED
-    except (ValueError, Busy, FileNotFoundError) as error:
+    except BrokenPipeError:  # Nobody reads what it prints.
+        raise
+    except (ValueError, Busy, OSError) as error:
         if os.environ.get(TRACEBACK):
             raise
         print(f"Error: {printable(str(error))}", file=sys.stderr)

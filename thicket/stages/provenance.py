@@ -45,8 +45,12 @@ def read_provenance(folder: Path) -> dict[str, Any]:
     """The provenance of a model folder. Raises: ValueError where there is none."""
     try:
         return json.loads((folder / "provenance.json").read_text(encoding="utf-8"))
-    except OSError:
+    except FileNotFoundError:
         raise ValueError(f"{folder}: not a model of this pipeline (no provenance.json)") from None
+    except ValueError as error:
+        raise ValueError(
+            f"{folder}: its provenance.json is broken ({error}); `dvc repro` makes the model anew"
+        ) from None
 
 
 def folder_hash(folder: Path) -> str:

@@ -6,10 +6,11 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from thicket.config.stages import Stage
+from thicket.disk import explained, refusal_explained, take_place
 
 
 class Busy(Exception):
@@ -28,16 +29,18 @@ def locked(path: Path, what: str) -> Iterator[None]:
 
     Raises: Busy where another process holds it.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a+", encoding="utf-8") as file:
+    with explained(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open("a+", encoding="utf-8")
+    with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             file.seek(0)
             raise Busy(f"{what} is being made by another process (pid {file.read().strip() or 'unknown'})") from None
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
+        with suppress(OSError):  # On a full disk it locks as well, without a name on it.
+            os.ftruncate(file.fileno(), 0)
+            os.write(file.fileno(), str(os.getpid()).encode())
         yield
 
 
@@ -50,21 +53,19 @@ def whole(target: Path, beside: str | None = None) -> Iterator[Path]:
     """
     partial = target.with_name(f".{beside or target.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    yield partial
-    if beside is not None:
+    try:
+        with explained(target):
+            partial.mkdir(parents=True)
+        with refusal_explained(target):
+            yield partial
+    except Exception:  # Half of a model would keep room that a full disk lacks.
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+    if beside is None:
+        take_place(partial, target)
+        return
+    with explained(target):
         target.mkdir(parents=True, exist_ok=True)
         for path in partial.iterdir():
             os.replace(path, target / path.name)
         partial.rmdir()
-        return
-    shutil.rmtree(target, ignore_errors=True)
-    os.replace(partial, target)
-
-
-def write_whole(target: Path, text: str) -> None:
-    """Writes a file in one piece."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_name(f".{target.name}.partial")
-    partial.write_text(text, encoding="utf-8")
-    os.replace(partial, target)

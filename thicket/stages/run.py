@@ -3,6 +3,7 @@
 import hashlib
 import json
 import shutil
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -26,9 +27,10 @@ from thicket.config.stages import (
     StudentStage,
     read_stage,
 )
+from thicket.disk import write_whole
 from thicket.signals import die_with_parent
 from thicket.stages.outcome import Outcome, Places
-from thicket.stages.publish import config_hash, locked, whole, write_whole
+from thicket.stages.publish import config_hash, locked, whole
 from thicket.stages.several import follow_elsewhere, started_elsewhere, together
 from thicket.standing import followed
 
@@ -173,7 +175,7 @@ def _make_model(stage: Stage, make: Callable[[Any, Places], Outcome], places: Pl
     from thicket.stages.provenance import provenance
     from thicket.training.curves import write_curves
 
-    started = datetime.now(UTC)
+    started, began = datetime.now(UTC), time.monotonic()
     outcome = make(stage, places)
     if not ranks.first():
         return
@@ -182,13 +184,13 @@ def _make_model(stage: Stage, make: Callable[[Any, Places], Outcome], places: Pl
     if outcome.shown:
         write_shown(places.out, outcome.shown)
     counts = outcome.ledger.counts()
-    finished = datetime.now(UTC)
+    finished, seconds = datetime.now(UTC), time.monotonic() - began  # The clock of the day may be set meanwhile.
     ledger = {
         "commit": commit(places.root),
         "device": device(),
         "started": started.isoformat(timespec="seconds"),
         "finished": finished.isoformat(timespec="seconds"),
-        "wall_seconds": round(outcome.seconds or (finished - started).total_seconds(), 2),
+        "wall_seconds": round(outcome.seconds or seconds, 2),
         "phase_seconds": {phase: round(seconds, 2) for phase, seconds in outcome.phases.items()},
         "tokens_generated": counts["tokens_generated"],
         "tokens_trained": counts["tokens_trained"],

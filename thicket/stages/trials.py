@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from thicket import ranks
-from thicket.stages.publish import write_whole
+from thicket.disk import set_aside, write_whole
 from thicket.stages.selection import Tried
 
 STATE = "candidates.json"
@@ -19,8 +19,7 @@ class Trials:
     def __init__(self, folder: Path):
         """`folder`: of this very config's checkpoints."""
         self.path, self.taken = folder / STATE, list[Tried]()
-        known = json.loads(self.path.read_text(encoding="utf-8")) if self.path.is_file() else []
-        self.known = [Tried(**one) for one in known]
+        self.known = _read(self.path) if self.path.is_file() else []
 
     def take(self, try_out: Callable[[], Tried]) -> Tried:
         """What the next candidate came to; it is tried out unless a run before this one did."""
@@ -30,3 +29,11 @@ class Trials:
                 write_whole(self.path, json.dumps([asdict(one) for one in self.known]))
         self.taken.append(self.known[len(self.taken)])
         return self.taken[-1]
+
+
+def _read(path: Path) -> list[Tried]:
+    try:
+        return [Tried(**one) for one in json.loads(path.read_text(encoding="utf-8"))]
+    except (ValueError, TypeError) as error:
+        set_aside(path, "candidates", str(error))
+        return []

@@ -3,6 +3,8 @@
 import csv
 from pathlib import Path
 
+from thicket.disk import replaced
+
 COLUMNS = (
     "step",
     "flops",
@@ -28,8 +30,7 @@ Row = dict[str, float]
 
 def write_curves(path: Path, rows: list[Row]) -> None:
     """Writes the rows as CSV; a value that a step does not have is an empty cell."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", newline="", encoding="utf-8") as file:
+    with replaced(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(COLUMNS)
         for row in rows:

@@ -4,14 +4,13 @@ A module's own step counter decides what a step does (its prompts, its draws, it
 does what an unbroken one does, whatever Lightning's loops think of epochs. An epoch is `checkpoint_every` steps.
 """
 
-import os
+import math
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
 import lightning.pytorch as pl
@@ -22,14 +21,15 @@ from transformers import PreTrainedModel
 
 from thicket import ranks
 from thicket.config.run import Trainer
+from thicket.disk import replaced
 from thicket.engine import Progress, ctrl_c_passes, make_trainer
 from thicket.models.size import active_parameters
 from thicket.signals import Interrupted, sigterm_noted
+from thicket.training.checkpoint import CHECKPOINT, Streamed, plain_data, usable
 from thicket.training.curves import Row
 from thicket.training.ledger import Ledger
 from thicket.training.optimizer import clip_norm, take_gradients
 
-CHECKPOINT = "last.ckpt"
 SHOWN = ("loss", "reward", "kl", "entropy", "length", "useful", "selection")
 """Columns of the curves that the progress line shows, each with its latest value."""
 RECENT = 20
@@ -89,7 +89,9 @@ class Steps(pl.LightningModule):
     def training_step(self, batch: Any, batch_index: int) -> None:
         if self.share_done >= 1:
             return
-        self.rows.append(self.take_step())
+        row = self.take_step()
+        self.check_finite(**{name: row[name] for name in SHOWN if name in row})
+        self.rows.append(row)
         self.step += 1
         self.trainer.should_stop = self.share_done >= 1
 
@@ -105,9 +107,21 @@ class Steps(pl.LightningModule):
         for group in optimizer.param_groups:
             group["lr"] = learning_rate * group["scale"]
             norms.append(clip_norm(group["params"], clip))
+        norm = float(torch.stack(norms).norm())
+        self.check_finite(gradient_norm=norm)  # Before it is in the weights, and in every checkpoint from here on.
         optimizer.step()
         optimizer.zero_grad()
-        return float(torch.stack(norms).norm())
+        return norm
+
+    def check_finite(self, **figures: float) -> None:
+        """Raises: ValueError where a figure of this step is no number to train on."""
+        for name, value in figures.items():
+            if not math.isfinite(value):
+                raise ValueError(
+                    f"step {self.step + 1}: {name} is {value}: the training has broken down, and nothing of it is "
+                    f"published. A lower optimizer.lr, a longer warmup, or float32 (trainer.precision) may help; "
+                    "the last checkpoint is of before this step"
+                )
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["thicket"] = {"step": self.step, "rows": self.rows, "ledger": self.ledger.counts()}
@@ -126,6 +140,9 @@ class Checkpoints(pl.Callback):
         """`saved` is called after each."""
         self.folder, self.saved = folder, saved
 
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        trainer.strategy.checkpoint_io = Streamed()
+
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._save(trainer)
 
@@ -135,10 +152,12 @@ class Checkpoints(pl.Callback):
             self._save(trainer)
 
     def _save(self, trainer: pl.Trainer) -> None:
-        partial = self.folder / f"{CHECKPOINT}.partial"
-        trainer.save_checkpoint(partial, weights_only=False)
-        if ranks.first():
-            os.replace(partial, self.folder / CHECKPOINT)
+        """Each process has its part in it; the first one writes."""
+        if not ranks.first():
+            trainer.save_checkpoint(self.folder / CHECKPOINT, weights_only=False)
+        else:
+            with replaced(self.folder / CHECKPOINT) as partial:
+                trainer.save_checkpoint(partial, weights_only=False)
         self.saved()
 
 
@@ -184,25 +203,15 @@ def fit(
     Raises: Interrupted where SIGTERM came first (the step that was on its way is finished); KeyboardInterrupt.
     """
     resume.mkdir(parents=True, exist_ok=True)
-    checkpoint = resume / CHECKPOINT
+    checkpoint = ranks.told(usable(resume / CHECKPOINT, progress.tell.title) if ranks.first() else None)
     trainer = make_trainer(config, -1, [Checkpoints(resume, saved), progress, StopTogether()])
     loader = DataLoader(_Forever(config.checkpoint_every), batch_size=None)  # type: ignore[arg-type]
     with sigterm_noted():
-        with ctrl_c_passes(), suppress(SIGTERMException), _plain_data(checkpoint):
+        with ctrl_c_passes(), suppress(SIGTERMException), plain_data(checkpoint):
             # Tensors and plain values alone, so that nothing in the file can name code to run.
-            trainer.fit(module, loader, ckpt_path=checkpoint if checkpoint.is_file() else None, weights_only=True)
+            trainer.fit(module, loader, ckpt_path=checkpoint, weights_only=True)
         if module.share_done < 1:
             raise Interrupted
-
-
-@contextmanager
-def _plain_data(checkpoint: Path) -> Iterator[None]:
-    """Raises: ValueError where the checkpoint holds more than tensors and plain values."""
-    try:
-        yield
-    except UnpicklingError as error:
-        wrong = "holds more than tensors and plain values, or is broken; delete it, and the training begins anew"
-        raise ValueError(f"{checkpoint}: {wrong} ({str(error).splitlines()[0]})") from error
 
 
 def chunks(total: int, size: int) -> Iterator[slice]:

@@ -1,10 +1,10 @@
 """What is sampled before a training, on disk: JSON lines, a record for each item and member of an ensemble."""
 
 import json
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from thicket.disk import set_aside, write_whole
 from thicket.methods.texts import Sample
 
 
@@ -23,21 +23,22 @@ class Record:
 
 def write_records(folder: Path, records: list[Record]) -> None:
     """Writes a piece: a file that is there whole or not at all."""
-    folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{records[0].member}-{records[0].item}.jsonl"
-    partial = path.with_suffix(".partial")
-    partial.write_text("".join(json.dumps(asdict(record)) + "\n" for record in records), encoding="utf-8")
-    os.replace(partial, path)
+    write_whole(path, "".join(json.dumps(asdict(record)) + "\n" for record in records))
 
 
 def read_records(folder: Path) -> list[Record]:
-    """All pieces that are there."""
-    rows = [
-        json.loads(line)
-        for path in sorted(folder.glob("*.jsonl"))
-        for line in path.read_text(encoding="utf-8").split("\n")
-        if line
-    ]
-    return [
-        Record(row["item"], row["member"], [Sample(**one) for one in row["samples"]], row["seconds"]) for row in rows
-    ]
+    """All pieces that are there; a broken one is set aside, so that it is sampled again."""
+    return [record for path in sorted(folder.glob("*.jsonl")) for record in _read(path)]
+
+
+def _read(path: Path) -> list[Record]:
+    try:
+        rows = [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
+        return [
+            Record(row["item"], row["member"], [Sample(**one) for one in row["samples"]], row["seconds"])
+            for row in rows
+        ]
+    except (ValueError, TypeError, KeyError) as error:
+        set_aside(path, "samples", str(error))
+        return []

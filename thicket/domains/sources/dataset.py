@@ -5,9 +5,10 @@ import re
 from collections.abc import Iterator
 
 from thicket.config.source import DatasetSource
-from thicket.domains.files import Row, read_rows, text_of
+from thicket.domains.files import Row, check_encodes, read_rows, text_of
 from thicket.domains.item import RawItem
 from thicket.domains.options import Options, answer_of, lines, read_options
+from thicket.hub import answers
 
 
 def raw_items(source: DatasetSource, seed: int) -> Iterator[RawItem]:
@@ -22,8 +23,13 @@ def raw_items(source: DatasetSource, seed: int) -> Iterator[RawItem]:
         asked = row
         if source.choices is not None:
             asked = Row(row.place, {**row.values, "choices": lines(source.choices, options)})
+        for column in source.reference.values():
+            check_encodes(row[column], row, column)
+        question = fill(source.question, asked)
+        if not question.strip():
+            raise ValueError(f"{row.place}: the question is empty")
         yield RawItem(
-            question=fill(source.question, asked),
+            question=question,
             answer=_answer(source, row, options),
             level=_level(source, row),
             reference={name: row[column] for name, column in source.reference.items()},
@@ -37,6 +43,9 @@ def _hub_rows(source: DatasetSource) -> list[Row]:
     assert source.path is not None
     assert source.split is not None
     name = f"{source.path}@{source.revision}"
+    if not answers(source.path, "dataset", source.revision):
+        wrong = "the data set can't be loaded: the hub does not answer; run it again when it does"
+        raise ValueError(f"domain.source.path = {name}: {wrong}")
     try:
         rows = load_dataset(source.path, source.subset, split=source.split, revision=source.revision)
     except Exception as error:  # A data set's files can make the package raise anything.
