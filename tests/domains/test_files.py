@@ -162,9 +162,12 @@ def test_the_hub_is_asked_for_one_commit(monkeypatch: pytest.MonkeyPatch) -> Non
     assert hub.asked == [(("openai/gsm8k", "main"), {"split": "train", "revision": COMMIT})]
 
 
-@pytest.mark.parametrize("error", [ConnectionError("no network"), ValueError("unknown split 'trian'")])
+@pytest.mark.parametrize(
+    "error", [ConnectionError("no network"), ValueError("unknown split 'trian'"), KeyError("splits")]
+)
 def test_the_hub_says_no(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
-    message = f"domain.source.path = openai/gsm8k@{COMMIT}: the data set can't be loaded: {error}"
+    message = f"domain.source.path = openai/gsm8k@{COMMIT}: the data set can't be loaded: "
+    message += "KeyError: 'splits'" if isinstance(error, KeyError) else str(error)
     with pytest.raises(ValueError, match=re.escape(message)):
         hub_items(Hub(error), monkeypatch)
 

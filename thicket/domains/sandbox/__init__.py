@@ -6,7 +6,8 @@ it from outside, and `thicket.domains.calls` serves calls of a function, in a bo
 What is held, with `isolation: bubblewrap`:
 - No network, no other process in sight, no file but Python's own and the system's libraries (all read-only) and an
   empty temporary folder of a fixed size; no variable of the environment; a user without rights, who can't get any.
-- Limits on time, memory, processes, files, disk and output; all processes of a box end with it.
+- Limits on time, memory, processes, files, disk and output; all processes of a box end with it. Memory that no limit
+  counts, and calls of the kernel that reach beyond a box, are refused (`box.syscalls`).
 - Tests never enter the process of the program that they test: they run in another, which the program can neither read
   nor write, and ask it for values. Values come as plain data, so that an `__eq__` that is always true, a changed
   builtin, an early exit, a printed line, a look through frames or memory gain nothing: what passes is a function that
@@ -20,5 +21,7 @@ What is not:
 - A function that evaluates text (some of reasoning-gym's scorers) does it in its own process: text that is a program
   against that very scorer can make it say anything about itself, though about no other response.
 - The kernel: a box is as good as Linux's namespaces. Memory of all processes together is looked at from time to time,
-  so for a moment it can be as large as `processes` × `memory_bytes`, and files without a name count as files.
+  so for a moment it can be as large as `processes` × `memory_bytes`.
+
+docs/security.md has it threat by threat.
 """

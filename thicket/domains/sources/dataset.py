@@ -49,7 +49,7 @@ def _hub_rows(source: DatasetSource) -> list[Row]:
     try:
         rows = load_dataset(source.path, source.subset, split=source.split, revision=source.revision)
     except Exception as error:  # A data set's files can make the package raise anything.
-        reason = f"{type(error).__name__}: {error}"
+        reason = str(error) if isinstance(error, OSError | ValueError) else f"{type(error).__name__}: {error}"
         raise ValueError(f"domain.source.path = {name}: the data set can't be loaded: {reason}") from None
     return [Row(f"{name}: row {number}", dict(values)) for number, values in enumerate(rows, start=1)]
 
