@@ -180,3 +180,14 @@ def test_mergekit_makes_the_same_of_the_exported_file(made: Path, option: str, t
     same = [torch.allclose(found[name], own[name], rtol=0, atol=1e-7) for name in own]
     # What DARE drops is drawn otherwise, as the file says.
     assert all(same) == (option != "dare")
+
+
+def test_an_exported_greedy_soup_names_those_that_were_taken(made: Path, tmp_path: Path) -> None:
+    stage = stages(made)["student-greedy-soup"]
+    with pytest.raises(ValueError, match="`dvc repro student-greedy-soup` makes it"):
+        mergekit_file(tmp_path, stage)
+    (tmp_path / "build/curves").mkdir(parents=True)
+    rows = ["step,flops,scale,selection,teacher,ingredients,taken", "1,1,1.0,0.5,1,1,0.0", "2,1,1.0,0.6,2,1,1.0"]
+    (tmp_path / "build/curves/greedy-soup.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    declared = yaml.safe_load(mergekit_file(tmp_path, stage))
+    assert [one["model"] for one in declared["models"]] == ["./build/models/odd-grpo"]
