@@ -10,6 +10,7 @@ One process alone is the first of one: everything here is then what it would be 
 import atexit
 import os
 import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,6 +25,8 @@ Made = TypeVar("Made")
 
 LONGEST_WAIT = timedelta(days=1)
 """For the others, who may have longer responses to write. A process that is gone is noticed otherwise."""
+LONGEST_PARTING = 5.0
+"""Seconds, from the others where something has gone wrong."""
 PORTS = range(20_000, 30_000)
 """Of processes that srun has started."""
 BUCKET = 2**26
@@ -108,7 +111,10 @@ def joined(rank: Rank, gpu: bool, meet: str | None = None) -> Iterator[None]:
         torch.set_num_threads(threads)
         sys.excepthook = hook  # torch's names the process before each line
         if meet is not None:
-            distributed.destroy_process_group()
+            leaving = threading.Thread(target=distributed.destroy_process_group, daemon=True)
+            leaving.start()
+            # NCCL may wait here for processes that have not got as far.
+            leaving.join(None if sys.exc_info()[0] is None else LONGEST_PARTING)
 
 
 def given() -> Rank | None:

@@ -214,6 +214,7 @@ def test_domains_further_from_their_teachers_weigh_more(student: PreTrainedModel
     first_BK = method.weights(whole)
     assert float(first_BK.sum()) == pytest.approx(1.0), "nothing is known yet"
     kl_BK = method.update(student, whole, first_BK).figures["kl"]
+    method.updated()
     means = {}
     for domain in set(DOMAINS):
         of_B = torch.tensor([one == domain for one in whole.domains])
