@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 SAMPLE = Path(__file__).parent / "sample"
 
@@ -18,3 +19,5 @@ class Said:
 
 Command = Callable[..., Said]
 """`command("check")` calls `thicket check` in the working folder."""
+Run = Callable[[Path, Any], Said]
+"""`run(root, stage)` runs a stage as the command line does."""

@@ -4,6 +4,7 @@
 that the run has printed. Both are untracked, and nothing that a stage makes depends on them.
 """
 
+import io
 import json
 import os
 import re
@@ -17,6 +18,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO, Any, Literal, TextIO
 
+from thicket.disk import write_whole
 from thicket.signals import Interrupted
 
 Status = Literal["running", "done", "failed", "stopped"]
@@ -54,10 +56,17 @@ class Standing:
         self.folder, self.stage = folder, stage
         now = time.time()
         self.record = Record(stage, os.getpid(), "running", now, now)
-        folder.mkdir(parents=True, exist_ok=True)
-        self.log: TextIO = log_of(folder, stage).open("w", encoding="utf-8", buffering=1)
-        self.log.write(f"# {stage}, {datetime.now():%Y-%m-%d %H:%M:%S}, process {os.getpid()}\n")
+        self.log: IO[bytes] = io.BytesIO()
+        with suppress(OSError):
+            folder.mkdir(parents=True, exist_ok=True)
+            self.log = log_of(folder, stage).open("wb", buffering=0)
+        self.says(f"# {stage}, {datetime.now():%Y-%m-%d %H:%M:%S}, process {os.getpid()}\n")
         self._write()
+
+    def says(self, text: str) -> None:
+        """Writes to the log. A full disk ends the stage where it loses work, not here."""
+        with suppress(OSError, ValueError):
+            self.log.write(CONTROL.sub("", text).encode(errors="replace"))
 
     def tells(self, title: str, share: float, figures: str, left: float | None) -> None:
         """Where the work is; more often than every second it isn't written."""
@@ -74,22 +83,18 @@ class Standing:
         self.log.close()
 
     def _write(self) -> None:
-        target = record_of(self.folder, self.stage)
-        partial = target.with_name(f".{target.name}.partial")
-        with suppress(OSError):  # A full disk ends the stage where it loses work, not here.
-            partial.write_text(json.dumps(asdict(self.record), indent=1) + "\n", encoding="utf-8")
-            os.replace(partial, target)
+        with suppress(OSError):
+            write_whole(record_of(self.folder, self.stage), json.dumps(asdict(self.record), indent=1) + "\n")
 
 
 class Logged:
-    """A stream whose text goes to a log too, without what steers a terminal."""
+    """A stream whose text goes to a log too."""
 
-    def __init__(self, own: TextIO, log: IO[str]):
-        self.own, self.log = own, log
+    def __init__(self, own: TextIO, standing: Standing):
+        self.own, self.standing = own, standing
 
     def write(self, text: str) -> int:
-        with suppress(OSError, ValueError):  # The log may be closed, or its disk full.
-            self.log.write(CONTROL.sub("", text))
+        self.standing.says(text)
         return self.own.write(text)
 
     def __getattr__(self, name: str) -> Any:
@@ -111,7 +116,7 @@ def own_stream(stream: TextIO) -> TextIO:
 
 def logged(stream: TextIO) -> TextIO:
     """A stream whose text also goes to the log of the run that is followed, where there is one."""
-    return Logged(stream, _followed.log) if _followed and not isinstance(stream, Logged) else stream  # type: ignore[return-value]
+    return Logged(stream, _followed) if _followed and not isinstance(stream, Logged) else stream  # type: ignore[return-value]
 
 
 @contextmanager
@@ -131,11 +136,11 @@ def followed(folder: Path | None, stage: str) -> Iterator[None]:
         yield
         _followed.ends("done")
     except (Interrupted, KeyboardInterrupt):
-        _followed.log.write("Stopped. The next run goes on from the last checkpoint.\n")
+        _followed.says("Stopped. The next run goes on from the last checkpoint.\n")
         _followed.ends("stopped")
         raise
     except BaseException as error:
-        _followed.log.write(traceback.format_exc())
+        _followed.says(traceback.format_exc())
         _followed.ends(
             "failed", f"{type(error).__name__}: {error}" if not isinstance(error, ValueError) else f"{error}"
         )

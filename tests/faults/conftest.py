@@ -1,18 +1,15 @@
 """A toy project whose base, data and specialists are made once, and what a stage's command says."""
 
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from commands import Said
+from commands import Run, Said
 from toys import run, toy_project
 
 from thicket.stages.launch import run_one
 from thicket.stages.run import in_pipeline
-
-Run = Callable[[Path, Any], Said]
 
 
 @pytest.fixture(scope="session")

@@ -72,7 +72,7 @@ class Found:
     outcome: str
     problems: list[str] = field(default_factory=list)
     printed: str = ""
-    """Where there is a problem."""
+    """Where there is a problem, or the kill seems to have had no effect."""
 
 
 def drawn(stage: str, number: int, seed: int, moments: list[str]) -> Kill:
@@ -159,7 +159,8 @@ def disturbed(lab: Lab, kill: Kill, reference: Reference, mark: str) -> Found:
     outcome, more = _recovered(lab, kill.stage, reference, mark)
     if not sent:
         outcome = "too late"
-    return Found(kill, outcome, problems + more, printed if problems or more else "")
+    unmoved = outcome == "was done" and kill.target in ("stage", "worker")
+    return Found(kill, outcome, problems + more, printed if problems or more or unmoved else "")
 
 
 def _blames_thicket(printed: str) -> bool:

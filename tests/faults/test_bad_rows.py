@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Run
+from commands import Run
 from toys import changed, stages
 
 from thicket.config.source import DatasetSource

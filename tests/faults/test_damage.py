@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from breaking import End, Killed, break_step, kill
-from conftest import Run
+from commands import Run
 from safetensors.torch import load_file
 from toys import changed, stages
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from conftest import Run
+from commands import Run
 from safetensors.torch import load_file
 from shrunken import fingerprint
 from toys import DECLARED, declare, stages

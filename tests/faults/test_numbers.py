@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import Run
+from commands import Run
 from safetensors.torch import load_file, save_file
 from toys import DECLARED, changed, declare, stages
 

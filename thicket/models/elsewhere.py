@@ -1,6 +1,7 @@
 """Base models that were trained elsewhere: a folder, or a repository of the Hugging Face hub."""
 
 from pathlib import Path
+from typing import Any
 
 from huggingface_hub import snapshot_download
 from transformers import PreTrainedModel
@@ -27,8 +28,8 @@ def fetched(source: str) -> Path:
     name, _, revision = source.partition("@")
     with explained(f"{source}: no folder here, and the hub's model"):
         # Of a hub that stays silent, what an earlier run has fetched.
-        cached = {} if answers(name, "model", revision or None) else {"local_files_only": True}
-        kept = {"allow_patterns": list(FILES), "ignore_patterns": list(OTHER_WEIGHTS)}
+        cached: dict[str, Any] = {} if answers(name, "model", revision or None) else {"local_files_only": True}
+        kept: dict[str, Any] = {"allow_patterns": list(FILES), "ignore_patterns": list(OTHER_WEIGHTS)}
         return Path(snapshot_download(name, revision=revision or None, **kept, **cached))
 
 
