@@ -147,7 +147,9 @@ def main(argv: list[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except OSError as error:  # The disk is full or read-only, a file is not to be read.
-        if os.environ.get("THICKET_TRACEBACK"):
+        from thicket.stages.launch import TRACEBACK
+
+        if os.environ.get(TRACEBACK):
             raise
         print(f"Error: {error}", file=sys.stderr)
         return 1
