@@ -70,6 +70,7 @@ def run_stage(root: Path, stage: AnyStage, targets: Targets) -> None:
     follow = partial(_follow, stage, places, targets)
     if (place := started_elsewhere(stage)) and place.number > 0:
         follow_elsewhere(stage, place, follow)
+        ranks.wait_for_all(place)
         return
     with locked(
         root / RESUME / f"{targets.artifact.parent.name}-{stage.stage}-{stage.name}.lock", str(targets.artifact)
@@ -78,6 +79,8 @@ def run_stage(root: Path, stage: AnyStage, targets: Targets) -> None:
         with whole(targets.artifact, beside=beside) as out, together(stage, follow):
             _work(stage, replace(places, out=out), targets)
         shutil.rmtree(resume, ignore_errors=True)
+    if place:  # The next stage of all of them may read what the first one has published.
+        ranks.wait_for_all(place)
 
 
 def _follow(stage: AnyStage, places: Places, targets: Targets, scratch: Path) -> None:
