@@ -91,18 +91,7 @@ def joined(rank: Rank, gpu: bool, meet: str | None = None) -> Iterator[None]:
         torch.cuda.set_device(rank.local)
     threads, hook = torch.get_num_threads(), sys.excepthook
     torch.set_num_threads(max(1, threads // rank.count))
-    if meet is None:
-        _meeting_place()
-    if not distributed.is_initialized():
-        distributed.init_process_group(
-            "cpu:gloo,cuda:nccl" if gpu else "gloo",
-            init_method=meet or "env://",
-            rank=rank.number,
-            world_size=rank.count,
-            timeout=LONGEST_WAIT,
-        )
-        if meet is None:
-            atexit.register(distributed.destroy_process_group)
+    _connect(rank, meet)
     _own = rank
     try:
         yield
@@ -115,6 +104,28 @@ def joined(rank: Rank, gpu: bool, meet: str | None = None) -> Iterator[None]:
             leaving.start()
             # NCCL may wait here for processes that have not got as far.
             leaving.join(None if sys.exc_info()[0] is None else LONGEST_PARTING)
+
+
+def _connect(rank: Rank, meet: str | None) -> None:
+    import torch
+    from torch import distributed
+
+    if distributed.is_initialized():
+        return
+    backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
+    if meet is None:
+        _meeting_place()
+        atexit.register(lambda: distributed.is_initialized() and distributed.destroy_process_group())
+    place = {"rank": rank.number, "world_size": rank.count, "timeout": LONGEST_WAIT}
+    distributed.init_process_group(backend, init_method=meet or "env://", **place)
+
+
+def wait_for_all(rank: Rank) -> None:
+    """Until all processes that torchrun or srun has started have got here."""
+    from torch import distributed
+
+    _connect(rank, None)
+    distributed.all_gather_object([None] * rank.count, None)
 
 
 def given() -> Rank | None:

@@ -80,12 +80,15 @@ def run_stage(root: Path, stage: AnyStage, targets: Targets) -> None:
     follow = partial(_follow, stage, places, targets)
     if (place := started_elsewhere(stage)) and place.number > 0:
         follow_elsewhere(stage, place, follow)
+        ranks.wait_for_all(place)
         return
     with locked(targets.lock(root, stage), str(targets.artifact)), followed(targets.logs, stage.id):
         beside = stage.name if isinstance(stage, ReportStage | ClaimsStage) else None
         with whole(targets.artifact, beside=beside) as out, together(stage, follow):
             _work(stage, replace(places, out=out), targets)
         shutil.rmtree(resume, ignore_errors=True)
+    if place:  # The next stage of all of them may read what the first one has published.
+        ranks.wait_for_all(place)
 
 
 def _follow(stage: AnyStage, places: Places, targets: Targets, scratch: Path) -> None:
