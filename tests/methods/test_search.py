@@ -20,7 +20,7 @@ from thicket.domains.item import read_items, write_items
 from thicket.methods.es import EsSearch, z_scores
 from thicket.methods.randopt import RandoptSearch
 from thicket.models.answering import read_answering
-from thicket.models.folder import load_model, load_tokenizer, save_model
+from thicket.models.folder import load_model, load_tokenizer, save_model, weights_hash
 from thicket.models.perturb import Direction, move
 from thicket.sampling.decode import Decoding
 from thicket.sampling.environment import load_environment
@@ -30,6 +30,7 @@ from thicket.stages.run import in_pipeline, on_its_own, run_stage
 from thicket.training.loop import Steps
 
 RANDOPT = Randopt(type="randopt", items=8, perturbations=7, sigmas=[0.001, 0.004, 0.008], members=3)
+MIXTURE = "build/models/mixture"
 ES = Es(type="es", items=8, steps=3, population=4, sigma=0.004, alpha=0.002)
 
 
@@ -263,10 +264,11 @@ def test_a_mixture_of_experts_is_searched_one_after_another(project: Path) -> No
         torch.manual_seed(0)
         config = MixtralConfig(**{**SIZES, "vocab_size": like.vocab_size}, num_local_experts=4)
         model = MixtralForCausalLM(config)
-    save_model(model, tokenizer, project / "build/models/mixture")
-    (project / "build/models/mixture/provenance.json").write_text((folder / "provenance.json").read_text())
+    save_model(model, tokenizer, project / MIXTURE)
+    made = json.loads((folder / "provenance.json").read_text()) | {"weights": weights_hash(project / MIXTURE)}
+    (project / MIXTURE / "provenance.json").write_text(json.dumps(made))
     walked = load_file(make(project, "mixture-es", ES, base="mixture") / "model.safetensors")
-    before = load_file(project / "build/models/mixture/model.safetensors")
+    before = load_file(project / MIXTURE / "model.safetensors")
     assert len(set(rewards(project, "mixture-es"))) > 1
     assert all(not walked[name].equal(before[name]) for name in before)
     make(project, "mixture-randopt", RANDOPT, base="mixture")

@@ -43,10 +43,10 @@ def test_side_by_side_as_one_by_one(built_lab: tuple[Lab, set[str]], tmp_path: P
 
     module.write_text(text + FAULT, encoding="utf-8")
     printed = lab.call("thicket", "repro", "--jobs", "2", status=1)
-    assert re.search(r"student-opd  failed after .* s: build/logs/student-opd.log\n(.*\n)*.*no such luck", printed)
+    assert re.search(r"student-opd  failed after .* s: build/logs/dvc/student-opd.log\n(.*\n)*.*no such luck", printed)
     assert "not begun, as they need what failed: evaluate-opd, report" in printed
     assert "12 of 15 stages are done, 12 of them made now; failed: student-opd" in printed
-    assert "no such luck" in (lab.root / "build/logs/student-opd.log").read_text(encoding="utf-8")
+    assert "no such luck" in (lab.root / "build/logs/dvc/student-opd.log").read_text(encoding="utf-8")
 
     module.write_text(text, encoding="utf-8")
     assert "15 of 15 stages are done, 3 of them made now" in lab.call("thicket", "repro", "--jobs", "2")
@@ -84,7 +84,7 @@ def test_sigterm_stops_every_stage_at_a_checkpoint(student_lab: tuple[Lab, set[s
     assert "stopping: specialist-sort-grpo, specialist-reverse-grpo" in printed
     assert "Stopped: 3 of 6 stages are done. The next run goes on from there." in printed
     for name in ("sort", "reverse"):
-        said = (lab.root / f"build/logs/specialist-{name}-grpo.log").read_text(encoding="utf-8")
+        said = (lab.root / f"build/logs/dvc/specialist-{name}-grpo.log").read_text(encoding="utf-8")
         assert "Stopped by SIGTERM. The next run goes on from the last checkpoint." in said
     while processes(lab):
         assert time.monotonic() < deadline, processes(lab)

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from thicket.stages.publish import write_whole
+from thicket.disk import write_whole
 
 _STAGE = re.compile(r"^  (?=[^ \n])", re.MULTILINE)
 """Where an entry of the mapping `stages` begins."""

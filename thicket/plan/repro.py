@@ -25,6 +25,8 @@ from thicket.plan.view import View
 from thicket.signals import die_with_parent
 from thicket.stages.publish import Busy, locked
 
+PRINTED = LOGS / "dvc"
+"""What DVC prints of each stage, and the stage with it; the stage itself keeps a log one folder up."""
 COMPOSE = "compose"
 """The stage that writes the others' resolved configs."""
 UNCHANGED = b"didn't change, skipping"
@@ -77,14 +79,14 @@ class Repro:
         self.changed = set[str]()
         self.stale = set[str]()
         self.stopped_at: float | None = None
-        LOGS.mkdir(parents=True, exist_ok=True)
+        PRINTED.mkdir(parents=True, exist_ok=True)
 
     def run(self) -> int:
         """The command's exit status."""
         arguments = ["repro", "-s", COMPOSE]
         if self._wait_for(self._begin(COMPOSE, arguments)) != 0:
             return self._ended_early(COMPOSE)
-        out = LOGS / "status.json"
+        out = PRINTED / "status.json"
         if self._wait_for(self._begin("status", ["status", "--json"], out)) != 0:
             return self._ended_early("status")
         self.stale = set(json.loads(out.read_text(encoding="utf-8")))
@@ -118,7 +120,7 @@ class Repro:
 
     def _begin(self, name: str, arguments: list[str], out: Path | None = None) -> int:
         """Starts a fork of DVC, whose output goes to a log; the fork's id."""
-        one = Running(name, self.slots.pop(0), time.monotonic(), LOGS / f"{name}.log")
+        one = Running(name, self.slots.pop(0), time.monotonic(), PRINTED / f"{name}.log")
         out = out or one.log
         one.log.write_bytes(b"")
         out.write_bytes(b"")
@@ -185,7 +187,7 @@ class Repro:
     def _ended_early(self, name: str) -> int:
         if self.came():
             return self._told()
-        log = LOGS / f"{name}.log"
+        log = PRINTED / f"{name}.log"
         self.view.tell(f"{name}  failed: {log}\n{_end_of(log)}")
         return 1
 

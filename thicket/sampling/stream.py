@@ -12,7 +12,7 @@ from thicket.models.pooled import Pooled, pooled, voices
 from thicket.models.products import cast_once
 from thicket.ops import draws
 from thicket.sampling.board import Board, Size, Turn
-from thicket.sampling.decode import BLOCK, Decoding, draw, ends
+from thicket.sampling.decode import Decoding, draw, ends
 from thicket.sampling.prompts import right_pad
 
 

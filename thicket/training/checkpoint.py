@@ -57,4 +57,4 @@ def plain_data(checkpoint: Path | None) -> Iterator[None]:
         yield
     except UnpicklingError as error:
         wrong = "holds more than tensors and plain values; delete it, and the training begins anew"
-        raise ValueError(f"{checkpoint}: {wrong} ({str(error).splitlines()[0]})") from error
+        raise ValueError(f"{checkpoint}: {wrong}") from error
