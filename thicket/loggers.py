@@ -56,7 +56,7 @@ def _make(config: Strict, folder: Path, run: str) -> Logger:
 
 def _known(uri: str, experiment: str, run: str) -> str | None:
     """MLflow's id of a run that was broken off. It gives ids itself, so the name has to find it."""
-    from mlflow.tracking import MlflowClient
+    from mlflow.tracking import MlflowClient  # pyright: ignore[reportMissingImports]
 
     client = MlflowClient(uri)
     there = client.get_experiment_by_name(experiment)

@@ -75,4 +75,4 @@ class Teller:
         if not self.live:
             print(line, flush=True)
         elif run := standing.current():
-            run.log.write(f"{line}\n")
+            run.says(f"{line}\n")

@@ -14,6 +14,7 @@ from thicket.ops import draws
 from thicket.sampling.board import Board, Size, Turn
 from thicket.sampling.decode import Decoding, draw, ends
 from thicket.sampling.prompts import right_pad
+from thicket.sampling.writing import BLOCK
 
 
 @torch.no_grad()
