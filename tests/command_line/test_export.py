@@ -42,6 +42,17 @@ def test_a_soup(project: Path, command: Command, tmp_path: Path) -> None:
     assert command("export", "soup", "--out", str(out)).status == 0  # once more
 
 
+def test_prompts_of_its_training_stay(project: Path, command: Command, tmp_path: Path) -> None:
+    shown = project / "build/models/soup/samples.jsonl"
+    shown.write_text("{}\n", encoding="utf-8")
+    try:
+        assert command("export", "soup", "--out", str(tmp_path / "out")).status == 0
+    finally:
+        shown.unlink()
+    assert (tmp_path / "out/model.safetensors").is_file()
+    assert not (tmp_path / "out/samples.jsonl").exists()
+
+
 def test_what_the_hub_reads(project: Path, command: Command, tmp_path: Path) -> None:
     command("export", "soup", "--out", str(tmp_path / "out"), "--license", "apache-2.0")
     card = ModelCard.load(tmp_path / "out/README.md")

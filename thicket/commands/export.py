@@ -9,6 +9,7 @@ from thicket.commands.models import built, models_of
 from thicket.config.places import EXPORT
 from thicket.config.problems import ConfigError, Problem
 from thicket.config.project import Project
+from thicket.config.shown import FILE as SAMPLES
 from thicket.config.stages import DataStage, StudentStage
 from thicket.models.answering import check_own_weights
 from thicket.plan import console
@@ -43,7 +44,8 @@ def export(root: Path, model: str, out: Path | None, license: str | None) -> Non
         print(f"Note: {model} was made with another config than it has now: `dvc repro {chosen.id}` makes it anew.")
     data = {made.stage.name: made.stage for made in resolved if isinstance(made.stage, DataStage)}
     with whole(target) as partial:
-        shutil.copytree(folder, partial, dirs_exist_ok=True)
+        # Whoever gets the model needn't get prompts of its training.
+        shutil.copytree(folder, partial, dirs_exist_ok=True, ignore=shutil.ignore_patterns(SAMPLES))
         for path in partial.rglob("*"):
             path.chmod(0o755 if path.is_dir() else 0o644)  # DVC's links are read-only
         if isinstance(chosen.stage, StudentStage) and recipe.is_merged(chosen.stage):
