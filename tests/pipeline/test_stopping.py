@@ -87,9 +87,8 @@ STOPS: dict[str, Callable[[subprocess.Popen[str], Lab], None]] = {
     "Ctrl-C": lambda dvc, _: os.killpg(dvc.pid, signal.SIGINT),
     "SIGTERM to dvc": lambda dvc, _: dvc.terminate(),
     "SIGTERM to the stage, again and again": lambda _, lab: until_it_ends(stage_process(lab), signal.SIGTERM),
-    "SIGKILL to dvc": lambda dvc, _: dvc.kill(),
-    "SIGKILL to the stage": lambda _, lab: os.kill(stage_process(lab), signal.SIGKILL),
 }
+"""SIGKILL, and other moments: tests/faults/kills.py, of which CI runs a part."""
 
 
 def test_a_training_that_is_stopped_again_and_again_is_not_recorded_and_goes_on(
