@@ -69,7 +69,8 @@ def clean(root: Path, kinds: list[str], yes: bool, as_json: bool) -> None:
         table.add_row(one.kind, one.what, _shown(one.size), _shown(sizes[one.kind]), said)
     console.show(table)
     if yes:
-        print(f"Freed {_shown(sum(sizes[one.kind] for one in freed))}.")
+        size = sum(sizes[one.kind] for one in freed)
+        print(f"Freed {_shown(size)}." if size else "There was nothing to free.")
     elif any(one.free and one.kind not in ASKED for one in found):
         print("`thicket clean --yes` frees what nothing needs, `thicket clean KIND --yes` just this kind.")
 

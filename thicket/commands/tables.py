@@ -57,7 +57,9 @@ def tables(root: Path, which: str | None, format: str) -> None:
     made = [make(root) for name, make in TABLES.items() if which in (None, name)]
     found = [one for one in made if one is not None]
     if not found:
-        raise ValueError("nothing is scored yet: `dvc repro` makes the scores and, where analyses are declared, claims")
+        if which == "claims":
+            raise ValueError("no claim is judged yet: `dvc repro` does that where params.yaml declares analyses")
+        raise ValueError("nothing is scored yet: `dvc repro` makes the scores")
     sys.stdout.write("\n".join(FORMATS[format](one) for one in found))
 
 

@@ -15,22 +15,18 @@ from pydantic_core import PydanticUndefined
 from thicket.config.analysis import Analysis
 from thicket.config.distillation import Gap, Reward, Signal
 from thicket.config.domain import Domain, Effort, Prompt, Splits, Window
-from thicket.config.imitation import Imitation, Sampled
+from thicket.config.fields import Strict
 from thicket.config.library import Library
-from thicket.config.merging import Chosen, TaskVectors
 from thicket.config.method import SpecialistMethod, StudentMethod
-from thicket.config.on_policy import Lora, OnPolicy, Trained
+from thicket.config.on_policy import Lora
 from thicket.config.optimizer import Optimizer
-from thicket.config.policy_gradient import GroupGradient, PolicyGradient, TopShare, Weighting
+from thicket.config.policy_gradient import TopShare, Weighting
 from thicket.config.run import Sampler
 from thicket.config.schema import members, tags
-from thicket.config.search import Search
 from thicket.config.source import Source
 from thicket.config.verifier import Verifier
 from thicket.plan.source import docstring
 
-SHARED = (Trained, OnPolicy, PolicyGradient, GroupGradient, Imitation, Sampled, Search, Chosen, TaskVectors)
-"""What several methods have in common."""
 HEADER = "<!-- Written by `thicket config pages` from the docstrings of thicket/. Change those, then run it again. -->"
 
 SAMPLERS = (
@@ -80,7 +76,7 @@ def _methods(library: Library) -> str:
         (tag,) = tags(model)
         parts += [f"### `{tag}`", _text(model), *_table(model)]
     parts.append("## What methods share")
-    for model in (*SHARED, Optimizer, Weighting, TopShare, Lora, *members(Signal), Gap, Reward):
+    for model in (*_shared(), Optimizer, Weighting, TopShare, Lora, *members(Signal), Gap, Reward):
         parts += [f"### {model.__name__}", _text(model), *_table(model, own=True), *_inherited(model)]
     return "\n\n".join(parts) + "\n"
 
@@ -133,10 +129,17 @@ def _text(model: type[BaseModel]) -> str:
     return inspect.cleandoc(model.__doc__ or "")
 
 
+def _shared() -> list[type[BaseModel]]:
+    """What several methods have in common: the classes that theirs derive from, the most general first."""
+    methods = [model for union in (SpecialistMethod, StudentMethod) for model in members(union)]
+    chains = [reversed(model.__mro__[1 : model.__mro__.index(Strict)]) for model in methods]
+    return list(dict.fromkeys(one for chain in chains for one in chain))
+
+
 def _inherited(model: type[BaseModel]) -> Iterable[str]:
     """Where a method's further fields are described."""
     (parent,) = model.__bases__
-    if parent in SHARED:
+    if parent is not Strict:
         yield f"And the fields of [{parent.__name__}](#{parent.__name__.lower()})."
 
 

@@ -184,8 +184,10 @@ def _changed_values(planned: Planned, made: Locked) -> Iterator[Reason]:
 
 
 def _file_of(module: str) -> str:
+    """A module's file from its package's folder on: `thicket/ops/noise.py`; a plug-in's likewise."""
     path = path_of(module)
-    return f"thicket/{path.relative_to(path_of('thicket').parent).as_posix()}"
+    parts = module.split(".") if path.stem == "__init__" else module.split(".")[:-1]
+    return "/".join([*parts, path.name])
 
 
 def _spelt(value: Any) -> str:
