@@ -4,11 +4,14 @@
 
 `thicket compose` has to have written the resolved configs. Stages run in the order of the DAG, those with the longest
 way to its end first; a failed one stops what needs it and nothing else. Each process keeps its libraries loaded and
-runs one stage after another. At the limit stages get SIGTERM and keep what they have; the next call goes on, with what
-run/state.json does not name. Logs are in run/logs. Nothing is compared with what was made before: that is DVC's work.
+runs one stage after another. At the limit stages get SIGTERM and keep what they have; the next call goes on with what
+run/state.json does not name, or names with another config of the stage or of what it rests on. What is left out by
+--skip counts as done where its outputs are there. What else was made before, DVC's work say, is not known here and is
+made anew. Logs are in run/logs.
 """
 
 import argparse
+import hashlib
 import json
 import os
 import re
@@ -20,7 +23,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from thicket.plan.dag import Schedule, read_dag
+from thicket.plan.dag import Node, Schedule, read_dag
 
 GRACE = 15.0
 """Seconds that stages have to end after SIGTERM."""
@@ -47,6 +50,22 @@ def worker() -> None:
         sys.stdout.flush()
 
 
+def origins(dag: dict[str, Node]) -> dict[str, str]:
+    """Stage → a hash of its config and of all that it rests on."""
+    found: dict[str, str] = {}
+
+    def origin(name: str) -> str:
+        if name not in found:
+            config = Path(dag[name].config)
+            digest = hashlib.sha256(config.read_bytes() if config.is_file() else b"")
+            for parent in sorted(dag[name].needs):
+                digest.update(origin(parent).encode())
+            found[name] = digest.hexdigest()
+        return found[name]
+
+    return {name: origin(name) for name in dag}
+
+
 class Run:
     """Which stages are done, and which run where."""
 
@@ -54,8 +73,13 @@ class Run:
         self.options, self.began = options, time.monotonic()
         self.state = RUN / "state.json"
         (RUN / "logs").mkdir(parents=True, exist_ok=True)
-        self.done: dict[str, float] = json.loads(self.state.read_text()) if self.state.is_file() else {}
-        self.schedule = Schedule(read_dag(Path()), done=set(self.done))
+        dag = read_dag(Path())
+        self.origins = origins(dag)
+        before: dict[str, Any] = json.loads(self.state.read_text()) if self.state.is_file() else {}
+        self.done = {name: one for name, one in before.items() if self.origins.get(name) == one["origin"]}
+        there = {name for name, node in dag.items() if node.outs and all(Path(out).exists() for out in node.outs)}
+        left_out = {name for name in there if re.search(options.skip, name)}
+        self.schedule = Schedule(dag, done={*self.done, *left_out})
         self.selector = selectors.DefaultSelector()
         self.idle: list[Any] = [self._process() for _ in range(options.jobs)]
         self.busy: dict[int, tuple[Any, str, float]] = {}
@@ -126,7 +150,7 @@ class Run:
         self.schedule.running.discard(name)
         if answer == "0":
             self.schedule.done.add(name)
-            self.done[name] = round(self.seconds - began, 1)
+            self.done[name] = {"seconds": round(self.seconds - began, 1), "origin": self.origins[name]}
             partial = self.state.with_suffix(".partial")
             partial.write_text(json.dumps(self.done, indent=1) + "\n", encoding="utf-8")
             os.replace(partial, self.state)

@@ -24,3 +24,25 @@ def test_a_stage_that_fails_stops_what_needs_it_alone(tmp_path: Path) -> None:
     assert state.keys() == {name for name in state if name.startswith("data-")} != set()
     assert "failed: base-tiny; not done: " in done.stdout
     assert "Error" in (root / "run/logs/base-tiny.log").read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+def test_another_config_is_run_again_and_what_is_left_out_counts_where_it_is_there(tmp_path: Path) -> None:
+    root = toy_project(tmp_path / "project")
+    subprocess.run([sys.executable, "-m", "thicket.cli", "compose"], cwd=root, check=True)
+
+    def run(skip: str) -> str:
+        command = [sys.executable, str(SCRIPT), "--jobs", "1", "--skip", skip]
+        done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)
+        return done.stdout
+
+    assert "2 of 2 stages are done" in run("^(?!data-)")
+    assert "data-" not in run("^(?!data-)").replace("stages", "")
+    config = root / "build/config/data/sort.yaml"
+    config.write_text(config.read_text(encoding="utf-8").replace("seed: 0", "seed: 1"), encoding="utf-8")
+    again = run("^(?!data-)")
+    assert "data-sort" in again
+    assert "data-reverse" not in again
+    (root / "run/state.json").unlink()
+    assert "1 of 1 stages are done" in run("^(?!base-)"), "the base reads nothing"
+    assert "1 of 1 stages are done" in run("^(?!specialist-sort-)"), "base and data are left out, and there"

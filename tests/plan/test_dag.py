@@ -19,7 +19,7 @@ FORK = graph(data="", base="", one="data base", two="base", both="one two", tabl
 def test_stages_need_those_whose_outputs_they_read() -> None:
     found = read_dag(ROOT)
     assert "compose" not in found
-    assert found["data-sort"] == Node("build/config/data/sort.yaml", frozenset())
+    assert found["data-sort"] == Node("build/config/data/sort.yaml", frozenset(), ("build/data/sort",))
     assert found["specialist-sort-grpo"].needs == {"data-sort", "base-tiny"}
     assert {"base-tiny", "specialist-sort-grpo", "specialist-odd-grpo", "data-odd"} <= found["student-opd"].needs
     assert "evaluate-opd" in found["report"].needs

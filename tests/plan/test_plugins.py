@@ -174,3 +174,10 @@ def test_an_edit_of_its_code_touches_what_uses_it(toys: Toys) -> None:
 
 def test_a_plug_in_that_nothing_uses_changes_nothing(toys: Toys) -> None:
     assert not any("toy_plugin" in name for code in toys.composed().values() for name in code)
+
+
+def test_its_file_is_named_where_its_code_has_changed(toys: Toys) -> None:
+    said = toys.call(
+        "from thicket.plan.state import _file_of as f; print(f('toy_plugin.vowels'), f('thicket.ops.noise'))"
+    )
+    assert (said.status, said.out.split()) == (0, ["toy_plugin/vowels.py", "thicket/ops/noise.py"])

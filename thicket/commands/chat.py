@@ -129,7 +129,7 @@ class _Conversation:
             self._set(name, value.strip())
         else:
             close = nearest(name, COMMANDS)
-            print(f"{name}: unknown{f', did you mean {close}?' if close else ''}; /help lists all.", file=sys.stderr)
+            print(f"{name}: unknown; {f'did you mean {close}? ' if close else ''}/help lists all.", file=sys.stderr)
         return True
 
     def _set(self, name: str, value: str) -> None:

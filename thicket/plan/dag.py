@@ -13,10 +13,11 @@ RUNS = "thicket run "
 
 @dataclass(frozen=True)
 class Node:
-    """A stage of dvc.yaml: its resolved config, and the stages whose outputs it reads."""
+    """A stage of dvc.yaml: its resolved config, the stages whose outputs it reads, and its own outputs."""
 
     config: str
     needs: frozenset[str]
+    outs: tuple[str, ...] = ()
 
 
 def read_dag(root: Path) -> dict[str, Node]:
@@ -25,7 +26,11 @@ def read_dag(root: Path) -> dict[str, Node]:
     declared = {name: one for name, one in declared.items() if RUNS in one["cmd"]}
     made = {path: name for name, one in declared.items() for path in _paths(one.get("outs", []))}
     return {
-        name: Node(one["cmd"].rpartition(RUNS)[2].strip(), frozenset(_makers(one, made) - {name}))
+        name: Node(
+            config=one["cmd"].rpartition(RUNS)[2].strip(),
+            needs=frozenset(_makers(one, made) - {name}),
+            outs=tuple(_paths(one.get("outs", []))),
+        )
         for name, one in declared.items()
     }
 
