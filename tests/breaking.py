@@ -3,7 +3,8 @@
 import json
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 from safetensors.torch import load_file
 from torch import Tensor
 
+from thicket.sampling.board import Board
 from thicket.signals import Interrupted
 from thicket.stages.run import in_pipeline, run_stage
 from thicket.training.loop import Steps
@@ -53,6 +55,22 @@ def break_step(monkeypatch: pytest.MonkeyPatch, at: int, end: End) -> None:
         with_step(self, batch, batch_index)
 
     monkeypatch.setattr(Steps, "training_step", training_step)
+
+
+@contextmanager
+def counted(at: int | None = None) -> Iterator[list[int]]:
+    """The slots of each step of the decode loop, before step `at` of which the run is killed."""
+    steps, step = list[int](), Board.step
+
+    def counting(self: Board, reach: int) -> None:
+        if len(steps) == at:
+            raise Killed
+        steps.append(len(self.step_S))
+        step(self, reach)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Board, "step", counting)
+        yield steps
 
 
 def make(root: Path, stage: Any) -> dict[str, Tensor]:

@@ -9,7 +9,7 @@ from lab import Lab
 from shrunken import Reference, shrunken
 
 from thicket.config.yamlfile import read_yaml
-from thicket.plan.dvcfile import mend_lock
+from thicket.plan.dvclock import mend_lock
 
 STAGE = "data-sort"
 KILLS = (

@@ -5,7 +5,7 @@ from pathlib import Path
 from toys import ROOT
 
 from thicket.plan.dag import Node, Schedule, behind, read_dag
-from thicket.plan.dvclock import locked_stages, put_in_order
+from thicket.plan.dvclock import forget_removed, locked_stages, put_in_order
 
 
 def graph(**needs: str) -> dict[str, Node]:
@@ -60,3 +60,18 @@ def test_new_stages_in_dvc_lock_follow_the_order_of_dvc_yaml(tmp_path: Path) -> 
     path.write_text(write("old", "first", "new-c", "new-a", "stray", "new-b"), encoding="utf-8")
     put_in_order(tmp_path, before, ["first", "new-a", "new-b", "new-c", "old"])
     assert path.read_text(encoding="utf-8") == write("old", "first", "new-a", "new-b", "new-c", "stray")
+
+
+def test_what_is_declared_no_more_leaves_the_others_lines_as_they_are(tmp_path: Path) -> None:
+    lock, text = tmp_path / "dvc.lock", (ROOT / "dvc.lock").read_text(encoding="utf-8")
+    lock.write_text(text, encoding="utf-8")
+    declared = locked_stages(tmp_path)
+    forget_removed(tmp_path, declared)
+    assert lock.read_text(encoding="utf-8") == text
+    forget_removed(tmp_path, [name for name in declared if name != "student-soup"])
+    assert locked_stages(tmp_path) == [name for name in declared if name != "student-soup"]
+    left = lock.read_text(encoding="utf-8").splitlines()
+    assert [line for line in text.splitlines() if line in set(left)] != []
+    assert set(left) < set(text.splitlines())
+    forget_removed(tmp_path, ["compose-no-more"])
+    assert not lock.exists(), "an empty one DVC would refuse"

@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 import torch
+from breaking import counted
 from small_models import random_llama
 from test_decode import FAMILIES, PROMPTS, keys, rows_of
 from test_decode import small_model as typed_model
-from test_rollout_log import EVERY, break_off, counted, logged, respond
+from test_rollout_log import EVERY, break_off, logged, respond
 
 from thicket.config.on_policy import Lora
 from thicket.models.lora import adapt

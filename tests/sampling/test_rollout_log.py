@@ -2,13 +2,13 @@
 
 import os
 import resource
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from breaking import Killed, counted
 from fake_vllm import TOKENIZER
 from small_models import random_llama
 from test_decode import small_model
@@ -18,7 +18,6 @@ from thicket.models.pooled import Pooled
 from thicket.models.stacked import stacked
 from thicket.ops import draws
 from thicket.sampling import writing
-from thicket.sampling.board import Board
 from thicket.sampling.decode import Decoding, ends
 from thicket.sampling.rollout_log import FILE, RolloutLog, name_of
 from thicket.sampling.rollouts import Part, Request, Response
@@ -28,10 +27,6 @@ MOST, EVERY = 40, 8
 DRAWN = Decoding(1.0, most=MOST)
 STOPS = [2, 3, 4]
 NAME, OTHER = b"a" * 16, b"b" * 16
-
-
-class Broken(BaseException):
-    """Stands for whatever ends a process."""
 
 
 def requests(seed: int = 0) -> list[Request]:
@@ -49,24 +44,8 @@ def _often(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(writing, "TOLD_AT", EVERY)
 
 
-@contextmanager
-def counted(at: int | None = None) -> Iterator[list[int]]:
-    """The slots of each step of the decode loop, which is broken off before step `at`."""
-    steps, step = list[int](), Board.step
-
-    def counting(self: Board, reach: int) -> None:
-        if len(steps) == at:
-            raise Broken
-        steps.append(len(self.step_S))
-        step(self, reach)
-
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(Board, "step", counting)
-        yield steps
-
-
 def break_off(model: Any, folder: Path, at: int, slots: int = 64) -> None:
-    with counted(at), pytest.raises(Broken):
+    with counted(at), pytest.raises(Killed):
         respond(model, RolloutLog(folder), slots)
 
 

@@ -4,17 +4,14 @@ import json
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from breaking import End, Killed, break_step, counts, kill, make
+from breaking import End, Killed, break_step, counted, counts, kill, make
 from toys import DECLARED, ROOT, changed, declare, stages
 
 from thicket.sampling import writing
-from thicket.sampling.board import Board
 from thicket.sampling.rollout_log import FILE, RolloutLog
 from thicket.stages.run import in_pipeline, run_stage
 from thicket.training import policy
@@ -27,22 +24,6 @@ EVERY = 2
 @pytest.fixture(autouse=True)
 def _often(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(writing, "TOLD_AT", EVERY)
-
-
-@contextmanager
-def counted(at: int | None = None) -> Iterator[list[int]]:
-    """The slots of each step of the decode loop, before step `at` of which the run is killed."""
-    steps, step = list[int](), Board.step
-
-    def counting(self: Board, reach: int) -> None:
-        if len(steps) == at:
-            raise Killed
-        steps.append(len(self.step_S))
-        step(self, reach)
-
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(Board, "step", counting)
-        yield steps
 
 
 def kept(root: Path, stage: Any) -> Path:

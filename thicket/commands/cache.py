@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from thicket.plan.lockfile import CACHE
+from thicket.plan.recorded import CACHE
 
 MD5 = re.compile(r"md5: ([0-9a-f]{32}(?:\.dir)?)")
 KEPT = ("--workspace", "--all-branches", "--all-tags", "--all-experiments")

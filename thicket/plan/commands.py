@@ -10,7 +10,8 @@ from thicket.config.project import Project
 from thicket.config.stages import write_stage
 from thicket.disk import explained, take_place, write_whole
 from thicket.plan import console
-from thicket.plan.dvcfile import dvcfile, forget_removed, mend_lock, out_of_step
+from thicket.plan.dvcfile import dvcfile, out_of_step
+from thicket.plan.dvclock import forget_removed, mend_lock
 from thicket.plan.estimate import Estimate, Estimator, total
 from thicket.plan.inputs import missing_files
 from thicket.plan.pipeline import Planned, pipeline
@@ -40,7 +41,7 @@ def plan(root: Path) -> int:
     changed = out_of_step(root, stages)
     write_whole(root / "dvc.yaml", dvcfile(root, stages))
     mend_lock(root)
-    forget_removed(root, stages)
+    forget_removed(root, ["compose", *(planned.resolved.id for planned in stages)])
     _print_estimates(root, stages)
     _note_missing(root, stages)
     print(f"dvc.yaml is {'written' if changed else 'as it was'}: {len(stages) + 1} stages. `dvc repro` builds them.")

@@ -4,15 +4,12 @@ Written, not templated: DVC's matrix has no dependencies of variable number, and
 models would build every specialist for any student.
 """
 
-import re
 from pathlib import Path
 from typing import Any
 
 from thicket.config.places import CONFIG, PARAMS
-from thicket.config.problems import ConfigError
 from thicket.config.stages import BaseStage
-from thicket.config.yamlfile import read_yaml, to_yaml
-from thicket.disk import set_aside, write_whole
+from thicket.config.yamlfile import to_yaml
 from thicket.plan.code import brought_along
 from thicket.plan.pipeline import Planned
 
@@ -83,48 +80,3 @@ def out_of_step(root: Path, stages: list[Planned]) -> bool:
     """Whether dvc.yaml differs from what `thicket plan` would write."""
     path = root / "dvc.yaml"
     return not path.is_file() or path.read_text(encoding="utf-8") != dvcfile(root, stages)
-
-
-def mend_lock(root: Path) -> None:
-    """Where DVC was killed while it wrote dvc.lock: the whole entries at its beginning stay.
-
-    DVC writes it in place, stage after stage, which takes a second where there are a hundred of them. What the lost
-    entries recorded is in its run cache, so that `dvc repro` takes it from there and runs nothing again.
-    """
-    path = root / "dvc.lock"
-    if not path.is_file() or _is_whole(path):
-        return
-    text = path.read_text(encoding="utf-8", errors="replace")
-    if "<<<<<<<" in text:  # Of a merge, which only people can decide.
-        return
-    set_aside(path, "plan", "DVC was stopped while it wrote it")
-    entries = [found.start() for found in re.finditer(r"^  \S.*:$", text, re.MULTILINE)]
-    if not entries[1:]:
-        return
-    write_whole(path, text[: entries[-1]])
-    if not _is_whole(path):
-        path.unlink()
-
-
-def _is_whole(path: Path) -> bool:
-    """Whether it ends with a line, and its last stage is whole, as YAML that breaks off often is not."""
-    try:
-        lock = read_yaml(path, path.name).value
-    except ConfigError:
-        return False
-    if not isinstance(lock.get("stages"), dict) or not path.read_bytes().endswith(b"\n"):
-        return False
-    last = list(lock["stages"].values())[-1:]
-    return all(isinstance(one, dict) and isinstance(one.get("outs"), list) for one in last)
-
-
-def forget_removed(root: Path, stages: list[Planned]) -> None:
-    """Takes stages out of dvc.lock that are declared no more; DVC would keep them there for good."""
-    path = root / "dvc.lock"
-    if not path.is_file():
-        return
-    lock = read_yaml(path, path.name).value
-    declared = {"compose", *(planned.resolved.id for planned in stages)}
-    kept = {name: entry for name, entry in lock["stages"].items() if name in declared}
-    if len(kept) < len(lock["stages"]):
-        write_whole(path, to_yaml({**lock, "stages": kept}))

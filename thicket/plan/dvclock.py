@@ -1,9 +1,15 @@
-"""The order of stages in dvc.lock: as they end, DVC adds them, and side by side that is another order each time."""
+"""dvc.lock where thicket writes it: the order of its stages, those that are declared no more, and what a kill cut off.
+
+Entries are moved, kept and left out as the lines that they are: DVC writes YAML in a way of its own.
+"""
 
 import re
+from collections.abc import Collection
 from pathlib import Path
 
-from thicket.disk import write_whole
+from thicket.config.problems import ConfigError
+from thicket.config.yamlfile import read_yaml
+from thicket.disk import set_aside, write_whole
 
 _STAGE = re.compile(r"^  (?=[^ \n])", re.MULTILINE)
 """Where an entry of the mapping `stages` begins."""
@@ -17,7 +23,10 @@ def locked_stages(root: Path) -> list[str]:
 
 
 def put_in_order(root: Path, before: list[str], declared: list[str]) -> None:
-    """Stages that dvc.lock had before stay where they were; new ones follow in the order of dvc.yaml."""
+    """Stages that dvc.lock had before stay where they were; new ones follow in the order of dvc.yaml.
+
+    DVC adds stages as they end, which side by side is another order each time.
+    """
     path = root / "dvc.lock"
     if not path.is_file():
         return
@@ -27,6 +36,52 @@ def put_in_order(root: Path, before: list[str], declared: list[str]) -> None:
     ordered = head + "".join(entries[name] for name in wanted if name in entries)
     if ordered != text:
         write_whole(path, ordered)
+
+
+def forget_removed(root: Path, declared: Collection[str]) -> None:
+    """Takes stages out of dvc.lock that are declared no more; DVC would keep them there for good."""
+    path = root / "dvc.lock"
+    if not path.is_file():
+        return
+    head, entries = _entries(path.read_text(encoding="utf-8"))
+    kept = [lines for name, lines in entries.items() if name in declared]
+    if not kept:
+        path.unlink()
+    elif len(kept) < len(entries):
+        write_whole(path, head + "".join(kept))
+
+
+def mend_lock(root: Path) -> None:
+    """Where DVC was killed while it wrote dvc.lock: the whole entries at its beginning stay.
+
+    DVC writes it in place, stage after stage, which takes a second where there are a hundred of them. What the lost
+    entries recorded is in its run cache, so that `dvc repro` takes it from there and runs nothing again.
+    """
+    path = root / "dvc.lock"
+    if not path.is_file() or _is_whole(path):
+        return
+    text = path.read_text(encoding="utf-8", errors="replace")
+    if "<<<<<<<" in text:  # Of a merge, which only people can decide.
+        return
+    set_aside(path, "plan", "DVC was stopped while it wrote it")
+    entries = [found.start() for found in re.finditer(r"^  \S.*:$", text, re.MULTILINE)]
+    if not entries[1:]:
+        return
+    write_whole(path, text[: entries[-1]])
+    if not _is_whole(path):
+        path.unlink()
+
+
+def _is_whole(path: Path) -> bool:
+    """Whether it ends with a line, and its last stage is whole, as YAML that breaks off often is not."""
+    try:
+        lock = read_yaml(path, path.name).value
+    except ConfigError:
+        return False
+    if not isinstance(lock.get("stages"), dict) or not path.read_bytes().endswith(b"\n"):
+        return False
+    last = list(lock["stages"].values())[-1:]
+    return all(isinstance(one, dict) and isinstance(one.get("outs"), list) for one in last)
 
 
 def _entries(text: str) -> tuple[str, dict[str, str]]:

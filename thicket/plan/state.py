@@ -11,8 +11,8 @@ from thicket.config.layers import Path_
 from thicket.config.places import LOGS
 from thicket.config.problems import dotted
 from thicket.plan.inspect import leaves
-from thicket.plan.lockfile import Locked, in_the_making, is_cached, read_lock, wrong_with
 from thicket.plan.pipeline import Planned
+from thicket.plan.recorded import Locked, in_the_making, is_cached, read_lock, wrong_with
 from thicket.plan.source import path_of
 from thicket.stages.run import in_pipeline
 from thicket.standing import Record, log_of, read_record

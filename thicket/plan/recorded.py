@@ -1,4 +1,4 @@
-"""dvc.lock: what DVC last made of each stage, and whether the files are still those.
+"""What dvc.lock records: what DVC last made of each stage, and whether the files are still those.
 
 Read here, and not by DVC, whose own `dvc status` takes seconds to start and hashes every file: where names, number and
 size of an artifact's files are those of the lock, its contents are only looked at where they are small, or younger than
