@@ -20,6 +20,8 @@ from thicket.progress import Teller
 logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
 warnings.filterwarnings("ignore", ".*does not have many workers.*")
 warnings.filterwarnings("ignore", ".*isinstance.*LeafSpec.*")
+# It warns of data that would come twice; here a module's own step says what comes.
+warnings.filterwarnings("ignore", ".*resuming from a checkpoint that ended before the epoch ended.*")
 
 
 def make_trainer(config: Trainer, epochs: int, callbacks: list[pl.Callback]) -> pl.Trainer:

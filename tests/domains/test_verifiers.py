@@ -1,5 +1,6 @@
 """Verdicts: right and wrong responses, and responses that try a verifier's patience."""
 
+import re
 import time
 from typing import Any
 
@@ -15,6 +16,7 @@ from thicket.config.verifier import (
 from thicket.domains.instructions import follows
 from thicket.domains.item import Item
 from thicket.domains.registry import extract_of, judge_of
+from thicket.domains.verdict import Verdict
 from thicket.domains.verifiers.number import numbers
 
 LAST, FIRST = NumberVerifier(type="number"), NumberVerifier(type="number", which="first")
@@ -241,3 +243,32 @@ def test_loose_forgives_a_first_line() -> None:
     follows_ = ("change_case:english_lowercase", {})
     assert not follows("Sure!\nall small.", *follows_, False)
     assert follows("Sure!\nall small.", *follows_, True)
+
+
+class Plugged:
+    """The module of a verifier of somebody's own."""
+
+    def __init__(self, says: Any):
+        self.says = says
+
+    def verify(self, config: Verifier, response: str, item: Item) -> Any:
+        return self.says[response]
+
+
+@pytest.mark.parametrize(
+    ("response", "said"),
+    [
+        ("half", "a verdict is true or false, not 0.5: grades between are not taken"),
+        ("nothing", "a verdict is true or false, not None"),
+        ("odd", "KeyError: 'odd'"),
+    ],
+)
+def test_what_a_verifier_of_ones_own_does_wrong_is_said_with_the_response(
+    response: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = Plugged({"half": 0.5, "nothing": None, "yes": True})
+    monkeypatch.setattr("thicket.domains.registry.code_of", lambda *_: own)
+    item = Item("0" * 16, "?", "", 1)
+    assert judge_of(EXACT)([("yes", item)]) == [Verdict(True)]
+    with pytest.raises(ValueError, match=re.escape(f"verifier exact, item {item.id}, response '{response}': {said}")):
+        judge_of(EXACT)([("yes", item), (response, item)])

@@ -26,12 +26,21 @@ def raw_items(source: Source, seed: int) -> Iterator[RawItem]:
 def judge_of(config: Verifier) -> Judge:
     """The verifier over many responses at once.
 
-    A module whose work is slow or needs isolation has `judge`, for all of them together; others have `verify`, for one.
+    A module whose work is slow or needs isolation has `judge`, for all of them together; others have `verify`, for one,
+    whose errors come as a ValueError that names the verifier, the item and the response.
     """
     module: Any = code_of(VERIFIERS, config)
     if hasattr(module, "judge"):
         return lambda answered: module.judge(config, answered)
-    return lambda answered: [Verdict(module.verify(config, response, item)) for response, item in answered]
+
+    def verified(response: str, item: Item) -> Verdict:
+        try:
+            return Verdict(module.verify(config, response, item))
+        except Exception as error:
+            said = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
+            raise ValueError(f"verifier {config.type}, item {item.id}, response {response!r:.200}: {said}") from error
+
+    return lambda answered: [verified(response, item) for response, item in answered]
 
 
 def extract_of(config: Verifier) -> Extract:
