@@ -1,16 +1,17 @@
 """Runs the stages of dvc.yaml where there is no DVC, several side by side: on a lent GPU, say, that has no network.
 
-    python scripts/without_dvc.py [--jobs 4] [--limit SECONDS] [--skip REGEX] [--first REGEX] [--apart REGEX]
+    python scripts/without_dvc.py [--jobs 4] [--gpus 1] [--limit SECONDS] [--skip REGEX] [--first REGEX] [--apart REGEX]
 
 `thicket compose` has to have written the resolved configs. Stages run in the order of the DAG, those with the longest
 way to its end first; a failed one stops what needs it and nothing else. Each process keeps its libraries loaded and
-runs one stage after another. At the limit stages get SIGTERM and keep what they have; the next call goes on with what
-run/state.json does not name, or names with another config of the stage or of what it rests on. What is left out by
---skip counts as done where its outputs are there. What else was made before, DVC's work say, is not known here and is
-made anew. Logs are in run/logs.
+runs one stage after another; they are dealt to the GPUs. At the limit stages get SIGTERM and keep what they have; the
+next call goes on with what run/state.json does not name, or names with another config of the stage or of what it rests
+on. What is left out by --skip counts as done where its outputs are there. What else was made before, DVC's work say, is
+not known here and is made anew. Logs are in run/logs.
 """
 
 import argparse
+import gc
 import hashlib
 import json
 import os
@@ -20,6 +21,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +38,7 @@ def worker() -> None:
     """Runs the stage of each line `config<TAB>log` that comes in, and answers with its status."""
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     import lightning.pytorch  # noqa: F401
-    import torch  # noqa: F401
+    import torch
     import transformers  # noqa: F401
 
     from thicket.stages.launch import run_config
@@ -46,8 +48,11 @@ def worker() -> None:
         with open(log, "a", encoding="utf-8") as out:
             os.dup2(out.fileno(), 1)
             os.dup2(out.fileno(), 2)
-        answers.write(f"{run_config(Path.cwd(), Path(config))}\n")
+        status = run_config(Path.cwd(), Path(config))
         sys.stdout.flush()
+        gc.collect()
+        torch.cuda.empty_cache()  # what this process keeps is not there for those beside it
+        answers.write(f"{status}\n")
 
 
 def origins(dag: dict[str, Node]) -> dict[str, str]:
@@ -81,15 +86,18 @@ class Run:
         left_out = {name for name in there if re.search(options.skip, name)}
         self.schedule = Schedule(dag, done={*self.done, *left_out})
         self.selector = selectors.DefaultSelector()
-        self.idle: list[Any] = [self._process() for _ in range(options.jobs)]
+        self.gpu: dict[int, int] = {}  # of each process
+        self.idle: list[Any] = [self._process(number % options.gpus) for number in range(options.jobs)]
         self.busy: dict[int, tuple[Any, str, float]] = {}
 
-    def _process(self) -> Any:
+    def _process(self, gpu: int) -> Any:
         command = [sys.executable, __file__, "--worker"]
+        sees = {"CUDA_VISIBLE_DEVICES": str(gpu)} if self.options.gpus > 1 else {}
         with open(RUN / "logs" / "processes.log", "a", encoding="utf-8") as log:
             pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": log}
-            one = subprocess.Popen(command, text=True, bufsize=1, **pipes)
+            one = subprocess.Popen(command, text=True, bufsize=1, env={**os.environ, **sees}, **pipes)
         assert one.stdout is not None
+        self.gpu[one.pid] = gpu
         self.selector.register(one.stdout, selectors.EVENT_READ, one)
         return one
 
@@ -132,7 +140,9 @@ class Run:
         return not missing
 
     def _begin(self, name: str) -> None:
-        one = self.idle.pop()
+        taken = Counter(self.gpu[pid] for pid in self.busy)
+        one = min(self.idle, key=lambda idle: taken[self.gpu[idle.pid]])
+        self.idle.remove(one)
         self.busy[one.pid] = one, name, self.seconds
         self.schedule.running.add(name)
         one.stdin.write(f"{self.schedule.dag[name].config}\t{RUN / 'logs' / name}.log\n")
@@ -146,7 +156,7 @@ class Run:
             self.selector.unregister(one.stdout)
             if not name:
                 sys.exit(f"A process ended before it ran a stage: {RUN / 'logs' / 'processes.log'} says why.")
-            self.idle.append(self._process())
+            self.idle.append(self._process(self.gpu[one.pid]))
         self.schedule.running.discard(name)
         if answer == "0":
             self.schedule.done.add(name)
@@ -165,6 +175,7 @@ class Run:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--jobs", type=int, default=4, help="stages side by side")
+    parser.add_argument("--gpus", type=int, default=1, help="that the stages are dealt to, one each")
     parser.add_argument("--limit", type=float, default=float("inf"), help="seconds")
     parser.add_argument("--skip", default="^$", help="stages that are left out")
     parser.add_argument("--first", default="", help="stages that go before all others")
