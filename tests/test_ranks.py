@@ -45,6 +45,15 @@ def test_shares_are_equal(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
     assert len({sum(share) for share in shares}) == 1
 
 
+@pytest.mark.parametrize(
+    ("total", "most", "count", "size"),
+    [(192, 64, 1, 64), (192, 64, 2, 48), (128, 64, 2, 64), (5, 64, 2, 3), (1, 4, 2, 1)],
+)
+def test_all_have_as_many_pieces(monkeypatch: pytest.MonkeyPatch, total: int, most: int, count: int, size: int) -> None:
+    as_rank(monkeypatch, 0, count)
+    assert ranks.even(total, most) == size <= most
+
+
 def test_results_come_in_the_order_of_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
     as_rank(monkeypatch, 0, 2, others=[[(1, "second"), (2, "third")]])
     made = ranks.spread(["a", "b", "c", "d"], lambda mine: [f"{one}{len(mine)}" for one in mine])

@@ -26,7 +26,7 @@ Made = TypeVar("Made")
 LONGEST_WAIT = timedelta(days=1)
 """For the others, who may have longer responses to write. A process that is gone is noticed otherwise."""
 LONGEST_PARTING = 5.0
-"""Seconds, from the others where something has gone wrong."""
+"""Seconds, from the others."""
 PORTS = range(20_000, 30_000)
 """Of processes that srun has started."""
 BUCKET = 2**26
@@ -83,7 +83,6 @@ def joined(rank: Rank, gpu: bool, meet: str | None = None) -> Iterator[None]:
     """
     global _own
     import torch
-    from torch import distributed
 
     if gpu:
         if rank.local >= torch.cuda.device_count():
@@ -100,10 +99,19 @@ def joined(rank: Rank, gpu: bool, meet: str | None = None) -> Iterator[None]:
         torch.set_num_threads(threads)
         sys.excepthook = hook  # torch's names the process before each line
         if meet is not None:
-            leaving = threading.Thread(target=distributed.destroy_process_group, daemon=True)
+            leaving = threading.Thread(target=_leave, args=(rank, gpu), daemon=True)
             leaving.start()
             # NCCL may wait here for processes that have not got as far.
-            leaving.join(None if sys.exc_info()[0] is None else LONGEST_PARTING)
+            leaving.join(LONGEST_PARTING)
+
+
+def _leave(rank: Rank, gpu: bool) -> None:
+    import torch
+    from torch import distributed
+
+    if gpu:
+        torch.cuda.set_device(rank.local)  # a thread begins on the first GPU, where NCCL would wait for ever
+    distributed.destroy_process_group()
 
 
 def _connect(rank: Rank, meet: str | None) -> None:
@@ -151,6 +159,15 @@ def own(items: Sequence[Item]) -> list[Item]:
     """This process's share. It goes back and forth (0 1 1 0 0 1 …): of what is sorted by length, all get as much."""
     turns = [*range(_own.count), *reversed(range(_own.count))]
     return [item for place, item in enumerate(items) if _alone() or turns[place % len(turns)] == _own.number]
+
+
+def even(total: int, most: int) -> int:
+    """How many of `total` things a piece has, `most` at most, so that all processes have as many pieces."""
+    if _alone():
+        return most
+    pieces = -(-total // most)
+    pieces += -pieces % _own.count
+    return max(1, -(-total // pieces))
 
 
 def spread(items: Sequence[Item], work: Callable[[Sequence[Item]], Sequence[Made]]) -> list[Made]:

@@ -40,6 +40,8 @@ REPRO = ("dvc", "repro", "--no-run-cache")
 LONGEST = 600.0
 """Seconds that anything may take."""
 POLL_SECONDS = 0.001
+RWLOCK = ".dvc/tmp/rwlock"
+"""Where DVC notes which files it is at, in place."""
 PATTERNS = {
     "the libraries load": ("build/resume/*.socket",),
     "a checkpoint is being written": ("build/resume/*/.last.ckpt.partial",),
@@ -235,8 +237,8 @@ def _locks(lab: Lab) -> Iterable[str]:
 def _recovered(lab: Lab, stage: str, reference: Reference, mark: str) -> tuple[str, list[str]]:
     """What `dvc repro` does then, and where its outs are not those of an undisturbed run."""
     mended = not _is_whole(lab.root / "dvc.lock")
-    if mended:  # What is stated for it (docs/faults.md); the run cache then has what was lost.
-        lab.call("thicket", "plan")
+    if mended or not _is_json(lab.root / RWLOCK):  # What is stated for them (docs/faults.md).
+        lab.call("thicket", "plan")  # The run cache then has what dvc.lock has lost.
     dvc = start(lab, *(REPRO[:2] if mended else REPRO), stage, mark=mark)
     read = Reading(dvc)
     try:
@@ -256,6 +258,15 @@ def _recovered(lab: Lab, stage: str, reference: Reference, mark: str) -> tuple[s
     if f"Running stage '{stage}'" not in printed:
         return "was done", problems
     return ("went on" if "goes on from" in printed else "ran again"), problems
+
+
+def _is_json(rwlock: Path) -> bool:
+    try:
+        return isinstance(json.loads(rwlock.read_text(encoding="utf-8")), dict)
+    except FileNotFoundError:
+        return True
+    except ValueError:
+        return False
 
 
 def _is_whole(lock: Path) -> bool:

@@ -9,7 +9,7 @@ from lab import Lab
 from shrunken import Reference, shrunken
 
 from thicket.config.yamlfile import read_yaml
-from thicket.plan.dvclock import mend_lock
+from thicket.plan.dvclock import RWLOCK, mend_lock, mend_rwlock
 
 STAGE = "data-sort"
 KILLS = (
@@ -51,3 +51,17 @@ def test_a_lock_that_breaks_off_keeps_its_whole_entries(tmp_path: Path, capsys: 
     path.write_text("<<<<<<< HEAD\n" + text, encoding="utf-8")
     mend_lock(tmp_path)
     assert path.read_text(encoding="utf-8").startswith("<<<<<<<"), "a merge is people's"
+
+
+def test_dvcs_note_of_its_files_that_a_kill_cut_off_goes(tmp_path: Path) -> None:
+    mend_rwlock(tmp_path)  # there is none
+    note = tmp_path / RWLOCK
+    note.parent.mkdir(parents=True)
+    for text in ("{}", '{"read": {}, "write": {"a": {"pid": 1, "cmd": "b"}}}'):
+        note.write_text(text)
+        mend_rwlock(tmp_path)
+        assert note.read_text() == text
+    for text in ("", '{"read": {"a": [{"pid": 1'):
+        note.write_text(text)
+        mend_rwlock(tmp_path)
+        assert not note.exists()

@@ -114,9 +114,8 @@ def by_length(rows: Rows, group: int) -> Tensor:
 
 
 def micro_batches(index_N: Tensor, size: int) -> list[Tensor]:
-    """Runs of at most `size` rows: those that this process goes through, of several that share them. They are smaller
-    where else some processes would have none."""
-    return ranks.own(index_N.split(max(1, min(size, -(-len(index_N) // ranks.count())))))
+    """Runs of at most `size` rows: those that this process goes through, of several that have as many each."""
+    return ranks.own(index_N.split(ranks.even(len(index_N), size)))
 
 
 class Method(Protocol):

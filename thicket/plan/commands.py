@@ -11,7 +11,7 @@ from thicket.config.stages import write_stage
 from thicket.disk import explained, take_place, write_whole
 from thicket.plan import console
 from thicket.plan.dvcfile import dvcfile, out_of_step
-from thicket.plan.dvclock import forget_removed, mend_lock
+from thicket.plan.dvclock import forget_removed, mend_lock, mend_rwlock
 from thicket.plan.estimate import Estimate, Estimator, total
 from thicket.plan.inputs import missing_files
 from thicket.plan.pipeline import Planned, pipeline
@@ -41,6 +41,7 @@ def plan(root: Path) -> int:
     changed = out_of_step(root, stages)
     write_whole(root / "dvc.yaml", dvcfile(root, stages))
     mend_lock(root)
+    mend_rwlock(root)
     forget_removed(root, ["compose", *(planned.resolved.id for planned in stages)])
     _print_estimates(root, stages)
     _note_missing(root, stages)

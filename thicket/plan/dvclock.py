@@ -1,9 +1,12 @@
-"""dvc.lock where thicket writes it: the order of its stages, those that are declared no more, and what a kill cut off.
+"""dvc.lock where thicket writes it: the order of its stages, those that are declared no more, and what a kill cut off
+(as it does DVC's note of the files that it is at).
 
 Entries are moved, kept and left out as the lines that they are: DVC writes YAML in a way of its own.
 """
 
+import json
 import re
+import time
 from collections.abc import Collection
 from pathlib import Path
 
@@ -14,6 +17,9 @@ from thicket.disk import set_aside, write_whole
 _STAGE = re.compile(r"^  (?=[^ \n])", re.MULTILINE)
 """Where an entry of the mapping `stages` begins."""
 _HEAD = "stages:\n"
+RWLOCK = Path(".dvc/tmp/rwlock")
+BEING_WRITTEN = 0.2
+"""Seconds after which a file that is still not whole is not being written."""
 
 
 def locked_stages(root: Path) -> list[str]:
@@ -70,6 +76,30 @@ def mend_lock(root: Path) -> None:
     write_whole(path, text[: entries[-1]])
     if not _is_whole(path):
         path.unlink()
+
+
+def mend_rwlock(root: Path) -> None:
+    """Where DVC was stopped while it noted in .dvc/tmp/rwlock which files it is at: it goes, as DVC refuses to run.
+
+    DVC writes it in place, in less than a millisecond. Whoever was noted in it, a run that goes on notes itself anew.
+    """
+    path = root / RWLOCK
+    if _is_json(path):
+        return
+    time.sleep(BEING_WRITTEN)
+    if not _is_json(path):
+        path.unlink(missing_ok=True)
+
+
+def _is_json(path: Path) -> bool:
+    """Whether it is whole, or not there."""
+    try:
+        json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return True
+    except ValueError:
+        return False
+    return True
 
 
 def _is_whole(path: Path) -> bool:

@@ -19,7 +19,7 @@ from thicket.config.overrides import COMMAND_LINE
 from thicket.config.places import LOGS, RESUME
 from thicket.config.problems import ConfigError, Problem, nearest
 from thicket.plan.dag import Node, Schedule, behind, read_dag
-from thicket.plan.dvclock import locked_stages, put_in_order
+from thicket.plan.dvclock import locked_stages, mend_rwlock, put_in_order
 from thicket.plan.shares import environment, threads_note
 from thicket.plan.view import View
 from thicket.signals import die_with_parent
@@ -47,6 +47,7 @@ def run(root: Path, names: list[str], jobs: int, pull: bool) -> int:
     chosen, before = behind(dag, names or list(dag)), locked_stages(root)
     try:
         with locked(root / RESUME / "repro.lock", "the pipeline"), View(sys.stdout) as view, _signals_noted() as came:
+            mend_rwlock(root)
             status = Repro({name: dag[name] for name in chosen}, jobs, pull, view, came).run()
             put_in_order(root, before, [COMPOSE, *dag])
             return status

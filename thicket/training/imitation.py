@@ -76,7 +76,7 @@ class ImitationTraining(Steps):
         self.model.train()
         texts = sorted(texts, key=lambda text: len(text.prompt) + len(text.response))  # little padding in a micro-batch
         count, total = sum(len(text.response) for text in texts), 0.0
-        size = max(1, min(self.config.micro_batch, -(-len(texts) // ranks.count())))
+        size = ranks.even(len(texts), self.config.micro_batch)
         for part in ranks.own(list(chunks(len(texts), size))):
             micro = texts[part]
             batch = sequences([text.prompt for text in micro], [text.response for text in micro], self.device)
