@@ -130,20 +130,19 @@ def assumed() -> Rates:
 
 
 def from_run(found: dict[str, Any]) -> Rates:
-    """What a run's largest model reached, and its decode steps' line; where a stage was not measured, what is assumed.
+    """What the update of a run's largest model reached, and its decode steps' line; what was not measured is assumed.
 
-    A larger model waits less for launches than the largest that was measured, so that its rates err downwards.
+    A larger model waits less for launches than the largest that was measured, so that its rates err downwards. Forward
+    passes alone are taken to reach what the update does: `divergence`, which has them too, spends more on its passes
+    over the vocabulary.
     """
     usual, of, missing = assumed(), axes(read(found)), []
-
-    def reached(stage: str, otherwise: float) -> float:
-        points = of.get((stage, "model size"))
-        if not points or points[-1].flops is None:
-            missing.append(stage)
-            return otherwise
-        return points[-1].flops / points[-1].median
-
-    update, reading = reached("update", usual.update), reached("divergence", usual.reading)
+    points = of.get(("update", "model size"), [])
+    if points and points[-1].flops is not None:
+        update = reading = points[-1].flops / points[-1].median
+    else:
+        missing.append("update")
+        update, reading = usual.update, usual.reading
     line = times(of.get(("decode", f"{STEP}, weights in bfloat16"), []))
     if line is None:
         missing.append("decode")
