@@ -137,9 +137,11 @@ class _Comparison:
         allowed = dict(self.inputs[budget_of].provenance["cost"]) if budget_of else {}
         if kind == "teachers":
             allowed.pop(budget_of)
-        counts = ("tokens_generated", "tokens_trained", "flops", "wall_seconds", "peak_memory_bytes", "steps")
+        times = self.inputs[name].times
         return Cost(
-            **{count: ledger[count] for count in counts},
+            **{count: ledger[count] for count in ("tokens_generated", "tokens_trained", "flops", "steps")},
+            wall_seconds=times.get("wall_seconds"),
+            peak_memory_bytes=times.get("peak_memory_bytes"),
             total_flops=_total(self.inputs[name]),
             budget_of=budget_of,
             budget=kind,
@@ -158,13 +160,13 @@ class _Comparison:
         return {figure: float(np.mean([shown[domain][figure] for domain in self.domains])) for figure in names}
 
     def _origin(self, name: str) -> Origin:
-        ledger, provenance = self.inputs[name].ledger, self.inputs[name].provenance
+        times, provenance = self.inputs[name].times, self.inputs[name].provenance
         return Origin(
             seed=provenance["seed"],
             config_hash=provenance["config_hash"],
             weights=provenance["weights"],
-            commit=ledger.get("commit"),
-            device=ledger.get("device"),
+            commit=times.get("commit"),
+            device=times.get("device"),
         )
 
 

@@ -66,8 +66,9 @@ class Cost:
     """Of its own training."""
     total_flops: float
     """Of its own training and of that of every model that it rests on, the bases left out."""
-    wall_seconds: float
-    peak_memory_bytes: int
+    wall_seconds: float | None
+    """None, as the memory, where another machine made the model."""
+    peak_memory_bytes: int | None
     steps: int
     budget_of: str | None
     """The model whose cost it was allowed to spend; None where steps are the limit."""
@@ -116,6 +117,7 @@ class Origin:
     commit: str | None
     """Commit of the project when the model was made; `+` at its end: with changes that were not committed."""
     device: str | None
+    """None, as the commit, where another machine made the model."""
 
 
 @dataclass(frozen=True)
