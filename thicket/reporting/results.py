@@ -1,6 +1,6 @@
 """The results of an experiment, as numbers: what every form of the report shows."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from thicket.config.shown import Shown
@@ -53,7 +53,9 @@ class Recovered:
 
     recovery: Recovery
     specialists: dict[str, tuple[str, ...]]
-    """Domain → the models whose mean gain counts there."""
+    """Domain → the model whose gain counts there; several, by their mean, where selection items can't tell the best."""
+    beside: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Domain → the teachers there that were not the best on the selection items."""
 
 
 @dataclass(frozen=True)
