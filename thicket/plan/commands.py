@@ -44,7 +44,8 @@ def plan(root: Path) -> int:
     forget_removed(root, ["compose", *(planned.resolved.id for planned in stages)])
     _print_estimates(root, stages)
     _note_missing(root, stages)
-    print(f"dvc.yaml is {'written' if changed else 'as it was'}: {len(stages) + 1} stages. `dvc repro` builds them.")
+    written = "written" if changed else "as it was"
+    print(f"dvc.yaml is {written}: {len(stages)} stages, after compose. `dvc repro` builds them.")
     return 0
 
 
