@@ -7,6 +7,7 @@ from typing import Any
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 from thicket.commands import recipe
+from thicket.commands.prompt_forms import prompt_forms
 from thicket.commands.show import parents_of, root_of
 from thicket.commands.status import about
 from thicket.config.base import HubBase, PretrainedBase
@@ -54,7 +55,7 @@ class Card:
         parts = [f"# {self.name}", *self._words(), "## Lineage", "\n".join(self._lineage(self.name, 0))]
         parts += ["## How it was trained", "\n".join(self._training())]
         parts += ["## Data", *self._data_words(), "## Scores", *self._score_words()]
-        parts += ["## Use", self._use(), "## Licence", self._license_words()]
+        parts += ["## Use", self._use(), "## Prompts", *self._prompt_words(), "## Licence", self._license_words()]
         return str(ModelCard(f"---\n{self.header.to_yaml()}\n---\n\n" + "\n\n".join(parts) + "\n"))
 
     @property
@@ -195,6 +196,10 @@ class Card:
 
     def _use(self) -> str:
         return USE.format(self.name)
+
+    def _prompt_words(self) -> list[str]:
+        stages: list[Any] = [self.models[name].stage for name in self._behind()]
+        return prompt_forms(stages, self.data, self._trained_on())
 
     def _license_words(self) -> str:
         if self.license:
