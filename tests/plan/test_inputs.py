@@ -137,3 +137,17 @@ def test_whole_and_missing_model_folders_pass(sample: Path, command: Command) ->
     assert "Note: models/mine is not there, which base-mine reads" in command("check").out
     folder.write_text("a file", encoding="utf-8")
     assert "a file, not the folder of a model" in command("check").err
+
+
+def test_a_judges_folder_is_looked_into(sample: Path, command: Command) -> None:
+    domain = sample / "conf/domain/sort.yaml"
+    text = domain.read_text(encoding="utf-8")
+    lines = [line for line in text.splitlines() if not line.startswith(("verifier", "source"))]
+    lines += ["source: {type: dataset, data_files: a.jsonl, question: '{q}'}"]
+    lines += ["verifier: {type: writing, judge: {folder: judge, template: '{question} {response}'}}"]
+    domain.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    (sample / "judge").mkdir()
+    (sample / "judge/model.bin").touch()
+    said = command("check")
+    assert said.status == 2
+    assert "verifier.judge.folder = 'judge': no model here (no *.safetensors file); model.bin is a pickle" in said.err

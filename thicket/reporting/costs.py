@@ -84,7 +84,7 @@ def origins(results: Results) -> Table:
                 Entry(str(result.origin.seed)),
                 Entry(result.origin.config_hash[:SHORT]),
                 Entry(result.origin.weights[:SHORT]),
-                Entry(_short_commit(result.origin.commit)),
+                Entry(_short_commit(result.origin.commit) if result.origin.device else UNKNOWN),
                 Entry(result.origin.device or UNKNOWN),
             ),
         )
