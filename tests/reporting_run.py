@@ -10,6 +10,7 @@ from thicket.config.stages import ReportedModel, ReportStage
 from thicket.reporting.compare import compare
 from thicket.reporting.inputs import read_inputs
 from thicket.reporting.results import Results
+from thicket.times import write_times
 
 SAMPLES = 4
 Correct = dict[str, dict[str, list[int]]]
@@ -109,13 +110,14 @@ def write_run(root: Path, models: list[ReportedModel], correct: Correct, budget_
         )
         _write_items(root / f"build/evaluation/{model.name}/items.csv", correct[model.name])
         counts = {"tokens_generated": 1000, "tokens_trained": 2000, "flops": own, "steps": 60}
-        ledger = {**counts, "wall_seconds": 61.0, "peak_memory_bytes": 800e6, "commit": "c0ffee+", "device": "CPU"}
-        ledger |= {"finished": "2026-01-02T03:04:05+00:00", "phase_seconds": {"updates": 60.0}}
-        _write_json(root / f"build/metrics/{model.name}.json", ledger)
+        _write_json(root / f"build/metrics/{model.name}.json", counts)
         teachers = [{"name": name, "domain": known[name].domain or "sort", "weight": 1.0} for name in model.teachers]
         config = {"teachers": teachers, "budget_of": budget_of.get(model.name)} if model.kind == "student" else {}
         made = {"seed": 0, "config_hash": "ab" * 32, "weights": "cd" * 32, "cost": costs[model.name], "config": config}
         _write_json(root / f"build/models/{model.name}/provenance.json", made)
+        times = {"wall_seconds": 61.0, "peak_memory_bytes": 800e6, "commit": "c0ffee+", "device": "CPU"}
+        times |= {"finished": "2026-01-02T03:04:05+00:00", "phase_seconds": {"updates": 60.0}}
+        write_times(root / f"build/times/{model.name}.json", root / f"build/models/{model.name}", times)
         if model.kind != "base" and own:
             curve = root / f"build/curves/{model.name}.csv"
             curve.parent.mkdir(parents=True, exist_ok=True)

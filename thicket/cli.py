@@ -18,7 +18,16 @@ compares commits.
 
 
 class Parser(argparse.ArgumentParser):
-    """With the nearest match for a command or choice that there is none of."""
+    """With the nearest match for a command or choice that there is none of, and for a stage the keys that it takes."""
+
+    stage = ""
+
+    def format_help(self) -> str:
+        if self.stage:
+            from thicket.plan.keys import keys_text
+
+            self.epilog = keys_text(self.stage)
+        return super().format_help()
 
     def error(self, message: str) -> NoReturn:
         found = re.search(r"invalid choice: '([^']*)' \(choose from (.*)\)", message)
@@ -92,7 +101,11 @@ def parser() -> argparse.ArgumentParser:
     )
     looking.add(commands)
     for stage in STAGES:
-        one = commands.add_parser(stage, help=f"run the stage {stage} by itself, or a sweep of it")
+        told = f"run the stage {stage} by itself, or a sweep of it"
+        one = commands.add_parser(
+            stage, help=told, description=f"{told.capitalize()}.", formatter_class=argparse.RawDescriptionHelpFormatter
+        )
+        one.stage = stage
         one.add_argument("-m", "--multirun", action="store_true", help="sweep over comma-separated values")
         one.add_argument("overrides", nargs="*", metavar="KEY=VALUE")
     return top

@@ -80,7 +80,18 @@ def test_show(scored: Path, command: Command) -> None:
 
 def test_show_for_programs(scored: Path, command: Command) -> None:
     found: dict[str, Any] = json.loads(command("show", "opd", "--json").out)
-    assert list(found) == ["name", "about", "state", "lineage", "scores", "against_base", "ledger", "origin", "config"]
+    assert list(found) == [
+        "name",
+        "about",
+        "state",
+        "lineage",
+        "scores",
+        "against_base",
+        "ledger",
+        "times",
+        "origin",
+        "config",
+    ]
     assert found["lineage"] == {
         "base": "tiny",
         "parents": ["tiny", "sort-grpo", "reverse-grpo"],

@@ -44,6 +44,16 @@ CASES = [
         """,
     ),
     broken(
+        "values without an option",
+        edited("values:\n  method:\n    grpo: {steps: 3}", "values: {evaluation: {samples: 2}, method: {grpo: 3}}"),
+        """
+        params.yaml:16: values.evaluation.samples = 2: the name of an option of conf/evaluation comes first, then its values
+            allowed: default; for instance `values: {evaluation: {default: {samples: 2}}}`
+        params.yaml:16: values.method.grpo = 3: wrong type (a whole number)
+            allowed: a mapping
+        """,
+    ),
+    broken(
         "typo in the sampler",
         edited("seed: 0", "seed: 0\nsampler: troch"),
         """

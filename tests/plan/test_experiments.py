@@ -82,3 +82,13 @@ def test_experiments_that_ship_are_sound(name: str, tmp_path: Path) -> None:
 def test_the_projects_own_params_is_an_experiment() -> None:
     texts = [path.read_bytes() for path in (SHIPPED / "conf/experiment").glob("*.yaml")]
     assert (SHIPPED / "params.yaml").read_bytes() in texts
+
+
+def test_a_description_is_its_first_sentence_whole(sample: Path, command: Command) -> None:
+    long = "# Why 2.5 of them? " + "many words " * 20 + "\n# and an end. Another sentence.\nexperiment: long\n"
+    (sample / "conf/experiment/long.yaml").write_text(long, encoding="utf-8")
+    first, *more = command("experiment", "list").out.partition("\n  small")[0].splitlines()
+    assert first.startswith("  long                 Why 2.5 of them? many words")
+    assert {line[:23] for line in more} == {" " * 23}
+    assert " ".join([first[23:], *(line[23:] for line in more)]).endswith("many words and an end.")
+    assert all(len(line) <= 160 for line in (first, *more))

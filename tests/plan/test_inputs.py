@@ -85,3 +85,69 @@ def test_what_was_made_of_another_config_is_told(toy: Path, command: Command, ra
         "Note: data-sort was made with another config or other code: `dvc repro data-sort` makes it anew.\n"
     )
     assert said.count("Note") == 1
+
+
+def folder_base(root: Path, *files: str) -> Path:
+    """Declares a base in a folder with such files: named, with nothing in them but a config's braces."""
+    folder = root / "models/mine"
+    folder.mkdir(parents=True)
+    for name in files:
+        (folder / name).write_text("{}", encoding="utf-8")
+    (root / "conf/base/folder.yaml").write_text("type: folder\npath: ???\ncontext: ???\n", encoding="utf-8")
+    path = root / "params.yaml"
+    mine = {"base": "folder", "set": {"base.path": "models/mine", "base.context": 64}}
+    declared = yaml.safe_load(path.read_text(encoding="utf-8"))
+    declared["bases"]["mine"] = mine
+    path.write_text(to_yaml(declared), encoding="utf-8")
+    return folder
+
+
+WHOLE = ("config.json", "model.safetensors", "tokenizer.json")
+
+
+@pytest.mark.parametrize(
+    ("files", "faults"),
+    [
+        (("config.json", "pytorch_model.bin", "tokenizer.json"), ["pytorch_model.bin is a pickle"]),
+        ((*WHOLE[:2], "tokenizer_config.json"), ["no tokenizer here (no tokenizer.json"]),
+        (WHOLE[1:], ["no config here (no config.json file)"]),
+        ((*WHOLE, "adapter_config.json"), ["adapters (adapter_config.json)"]),
+        ((), ["no model here", "no config here", "no tokenizer here"]),
+    ],
+    ids=["pickle", "no tokenizer", "no config", "adapters", "empty"],
+)
+@pytest.mark.parametrize("name", ["check", "plan"])
+def test_model_folders_are_looked_into(
+    sample: Path, command: Command, name: str, files: tuple[str, ...], faults: list[str]
+) -> None:
+    folder_base(sample, *files)
+    before = (sample / "dvc.yaml").is_file()
+    said = command(name)
+    assert said.status == 2
+    assert len([line for line in said.err.splitlines() if "base.path = 'models/mine': " in line]) == len(faults)
+    assert all(fault in said.err for fault in faults)
+    assert "used by: base mine" in said.err
+    assert (sample / "dvc.yaml").is_file() == before
+
+
+def test_whole_and_missing_model_folders_pass(sample: Path, command: Command) -> None:
+    folder = folder_base(sample, *WHOLE)
+    assert command("check").status == 0
+    folder.rename(sample / "elsewhere")
+    assert "Note: models/mine is not there, which base-mine reads" in command("check").out
+    folder.write_text("a file", encoding="utf-8")
+    assert "a file, not the folder of a model" in command("check").err
+
+
+def test_a_judges_folder_is_looked_into(sample: Path, command: Command) -> None:
+    domain = sample / "conf/domain/sort.yaml"
+    text = domain.read_text(encoding="utf-8")
+    lines = [line for line in text.splitlines() if not line.startswith(("verifier", "source"))]
+    lines += ["source: {type: dataset, data_files: a.jsonl, question: '{q}'}"]
+    lines += ["verifier: {type: writing, judge: {folder: judge, template: '{question} {response}'}}"]
+    domain.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    (sample / "judge").mkdir()
+    (sample / "judge/model.bin").touch()
+    said = command("check")
+    assert said.status == 2
+    assert "verifier.judge.folder = 'judge': no model here (no *.safetensors file); model.bin is a pickle" in said.err

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from reporting_run import WriteRun, base, results_of, specialist, student
 
+from thicket.reporting.findings import findings
 from thicket.reporting.inputs import read_inputs
 
 MODELS = [base("tiny"), specialist("sort-grpo", "tiny", "sort"), student("opd", "tiny", ["sort-grpo"])]
@@ -153,7 +154,9 @@ def test_a_student_with_a_budget_is_held_against_the_specialists_that_it_replace
     assert results_of(stage, tmp_path).models["mixed"].cost.budget_flops == 0.25 * 2e9
 
 
-def test_teachers_of_one_domain_count_by_their_mean_and_silent_ones_not_at_all(run: WriteRun, tmp_path: Path) -> None:
+def test_teachers_of_one_domain_without_selection_scores_count_by_their_mean_and_silent_ones_not_at_all(
+    run: WriteRun, tmp_path: Path
+) -> None:
     names = ["sort-grpo", "sort-max", "sort-off"]
     models = [MODELS[0], *(specialist(name, "tiny", "sort") for name in names), student("opd", "tiny", names)]
     correct = {**CORRECT, "sort-max": CORRECT["opd"], "sort-off": CORRECT["tiny"]}
@@ -166,6 +169,27 @@ def test_teachers_of_one_domain_count_by_their_mean_and_silent_ones_not_at_all(r
     assert recovered is not None
     assert recovered.specialists == {"sort": ("sort-grpo", "sort-max")}
     assert recovered.recovery.specialist_gain.value == pytest.approx((8 + 6) / 2 / 16)
+
+
+def test_the_best_of_a_domains_teachers_counts_by_selection_items(run: WriteRun, tmp_path: Path) -> None:
+    """A weak teacher beside it makes a student recover no more; what is measured does not choose."""
+    names = ["sort-weak", "sort-grpo", "sort-lucky"]
+    models = [MODELS[0], *(specialist(name, "tiny", "sort") for name in names), student("soup", "tiny", names, "soup")]
+    lucky = {**CORRECT["tiny"], "sort": [4, 4, 4, 4]}  # best on the test items, not on the selection items
+    correct = {**CORRECT, "sort-weak": CORRECT["tiny"], "sort-lucky": lucky, "soup": CORRECT["opd"]}
+    stage = run(models, correct)
+    for name, score in zip(names, (0.1, 0.8, 0.7), strict=True):
+        path = tmp_path / f"build/metrics/{name}.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"selection_pass@1": score}), encoding="utf-8")
+    results = results_of(stage, tmp_path)
+    recovered = results.models["soup"].recovered
+    assert recovered is not None
+    assert recovered.specialists == {"sort": ("sort-grpo",)}
+    assert recovered.beside == {"sort": ("sort-weak", "sort-lucky")}
+    assert recovered.recovery.share is not None
+    assert recovered.recovery.share.value == pytest.approx(0.75)  # (10 − 4) / (12 − 4); by the mean it would be 0.9
+    said = findings(results)
+    assert "selection items counts: sort-grpo on sort, not sort-weak and sort-lucky." in said
 
 
 def test_a_specialist_of_a_domain_that_is_not_scored_has_no_gain(run: WriteRun, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from thicket.cli import main
 from thicket.config.verifier import WritingVerifier
 from thicket.stages.launch import FAILED, run_one
 from thicket.stages.run import in_pipeline, on_its_own, run_stage
+from thicket.times import read_times
 
 
 @pytest.fixture(scope="module")
@@ -68,9 +69,11 @@ def test_the_ledger_says_what_the_run_took(project: Path) -> None:
     assert ledger["tokens_generated"] > 0
     # Each response is trained on together with its prompt.
     assert ledger["tokens_trained"] > ledger["tokens_generated"]
-    assert ledger["wall_seconds"] > 0
-    assert ledger["peak_memory_bytes"] > 10**7
     assert 0 <= ledger["selection_pass@1"] <= 1
+    times = read_times(project / "build/times/sort-grpo.json", project / "build/models/sort-grpo")
+    assert times["wall_seconds"] > 0
+    assert times["peak_memory_bytes"] > 10**7
+    assert read_times(project / "build/times/sort-grpo.json", project / "build/models/reverse-grpo") == {}
 
 
 def test_the_distilled_students_cost_counts_its_teachers(project: Path) -> None:

@@ -37,5 +37,5 @@ def test_a_specialist_is_made_and_scored(made: Path, name: str) -> None:
     on_gpu(made, f"evaluate-{name}")
     scores = json.loads((made / f"build/evaluation/{name}/metrics.json").read_text())["domains"]["sort"]
     assert 0 <= scores["pass@1"] <= 1
-    ledger = json.loads((made / f"build/metrics/{name}.json").read_text())
-    assert torch.cuda.get_device_name() in ledger["device"]
+    times = json.loads((made / f"build/times/{name}.json").read_text())
+    assert torch.cuda.get_device_name() in times["device"]

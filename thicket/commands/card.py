@@ -7,10 +7,11 @@ from typing import Any
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 from thicket.commands import recipe
+from thicket.commands.prompt_forms import prompt_forms
 from thicket.commands.show import parents_of, root_of
 from thicket.commands.status import about
 from thicket.config.base import HubBase, PretrainedBase
-from thicket.config.places import EVALUATION, METRICS, MODELS
+from thicket.config.places import EVALUATION, METRICS, MODELS, TIMES
 from thicket.config.resolve import Resolved
 from thicket.config.source import DatasetSource
 from thicket.config.stages import BaseStage, DataStage
@@ -19,6 +20,7 @@ from thicket.reporting.inputs import PASS_AT_1, interval_of
 from thicket.reporting.markdown import escaped
 from thicket.reporting.results import GREEDY
 from thicket.reporting.text import duration, percent, percent_interval, si
+from thicket.times import read_times
 
 UNSTATED = "not stated"
 HASH_DIGITS = 12
@@ -45,6 +47,7 @@ class Card:
         scores, ledger = root / EVALUATION / name / "metrics.json", root / METRICS / f"{name}.json"
         self.scores = console.read_json(scores) if scores.is_file() else None
         self.ledger = console.read_json(ledger) if ledger.is_file() else {}
+        self.times = read_times(root / TIMES / f"{name}.json", root / MODELS / name)
 
     @property
     def text(self) -> str:
@@ -52,7 +55,7 @@ class Card:
         parts = [f"# {self.name}", *self._words(), "## Lineage", "\n".join(self._lineage(self.name, 0))]
         parts += ["## How it was trained", "\n".join(self._training())]
         parts += ["## Data", *self._data_words(), "## Scores", *self._score_words()]
-        parts += ["## Use", self._use(), "## Licence", self._license_words()]
+        parts += ["## Use", self._use(), "## Prompts", *self._prompt_words(), "## Licence", self._license_words()]
         return str(ModelCard(f"---\n{self.header.to_yaml()}\n---\n\n" + "\n\n".join(parts) + "\n"))
 
     @property
@@ -104,7 +107,7 @@ class Card:
     def _words(self) -> list[str]:
         resolved = self.models[self.name]
         words = f"A {resolved.kind}: {escaped(about(resolved.stage))}, over the base `{self.base.name}`."
-        commit = self.ledger.get("commit")
+        commit = self.times.get("commit")
         at = f" at commit `{commit}`" if commit else ""
         return [
             f"{words} Made by thicket{at}; weights `{self.made['weights'][:HASH_DIGITS]}`, seed {self.made['seed']}."
@@ -133,13 +136,19 @@ class Card:
         if recipe.is_merged(stage):
             yield f"- merged by weights, nothing trained; `{recipe.FILE}` is the recipe"
         if ledger:
-            yield f"- {ledger['steps']} steps, {duration(ledger['wall_seconds'])} on {escaped(str(ledger['device']))}"
+            yield f"- {ledger['steps']} steps{self._time()}"
             yield f"- {si(ledger['tokens_generated'])} tokens generated, {si(ledger['tokens_trained'])} trained on"
             total = sum(self.made["cost"].values())
             yield f"- {si(ledger['flops'])} FLOPs; {si(total)} with all models that it rests on, the base left out"
         versions = ", ".join(f"{name} {version}" for name, version in self.made["versions"].items())
         yield f"- config `{self.made['config_hash'][:HASH_DIGITS]}`, which `provenance.json` has whole"
         yield f"- {escaped(versions)}"
+
+    def _time(self) -> str:
+        """How long it took and on what, where that is known here."""
+        if not self.times:
+            return ""
+        return f", {duration(self.times['wall_seconds'])} on {escaped(str(self.times['device']))}"
 
     def _behind(self) -> list[str]:
         """The models that this one rests on, and itself."""
@@ -187,6 +196,10 @@ class Card:
 
     def _use(self) -> str:
         return USE.format(self.name)
+
+    def _prompt_words(self) -> list[str]:
+        stages: list[Any] = [self.models[name].stage for name in self._behind()]
+        return prompt_forms(stages, self.data, self._trained_on())
 
     def _license_words(self) -> str:
         if self.license:

@@ -9,7 +9,7 @@ from rich.tree import Tree
 from thicket.commands.models import models_of
 from thicket.commands.scores import Pairs, paired
 from thicket.commands.status import about, as_dict
-from thicket.config.places import EVALUATION, METRICS, MODELS
+from thicket.config.places import EVALUATION, METRICS, MODELS, TIMES
 from thicket.config.problems import dotted
 from thicket.config.project import Project
 from thicket.config.resolve import Resolved
@@ -23,6 +23,7 @@ from thicket.reporting.jsonfile import plain
 from thicket.reporting.results import GREEDY
 from thicket.reporting.tables import marked
 from thicket.reporting.text import duration, percent, percent_interval, points, points_interval, si
+from thicket.times import UNKNOWN, read_times
 
 SHORT = 12
 """Digits of a hash that are shown."""
@@ -44,7 +45,7 @@ def show(root: Path, model: str, as_json: bool) -> None:
         scored = {"scores": facts["scores"], "against_base": against.pairs if against else None}
         shown = {"name": model, "about": about(resolved.stage), "state": as_dict(state), "lineage": lineage}
         console.print_json(
-            plain({**shown, **scored, "ledger": facts["ledger"], "origin": facts["origin"], "config": config})
+            plain({**shown, **scored, **{key: facts[key] for key in ("ledger", "times", "origin")}, "config": config})
         )
         return
     print(f"{model}: {resolved.kind}, {about(resolved.stage)}")
@@ -76,10 +77,11 @@ def _facts(root: Path, name: str, resolved: Resolved, state: State) -> dict[str,
         "ledger": root / METRICS / f"{name}.json",
         "origin": root / MODELS / name / "provenance.json",
     }
-    found = {key: console.read_json(path) if path.is_file() else None for key, path in paths.items()}
+    found = {key: console.read_json(path) if path.is_file() else None for key, path in paths.items()} | {"times": None}
     if made := found["origin"]:
         kept = ("seed", "config_hash", "weights", "parents", "data", "spent", "cost", "versions")
         found["origin"] = {key: made[key] for key in kept if key in made}
+        found["times"] = read_times(root / TIMES / f"{name}.json", root / MODELS / name) or None
     return found
 
 
@@ -142,12 +144,8 @@ def _print_ledger(facts: dict[str, Any]) -> None:
     print("\nLedger")
     table = console.table("", "")
     table.show_header = False
-    phases = ", ".join(f"{phase} {duration(seconds)}" for phase, seconds in ledger["phase_seconds"].items() if seconds)
     rows = {
-        "made": f"{ledger['finished']}, at commit {ledger['commit'] or '—'}",
-        "on": ledger["device"],
-        "time": duration(ledger["wall_seconds"]) + (f" ({phases})" if phases else ""),
-        "memory": si(ledger["peak_memory_bytes"], "B"),
+        **_machines_rows(facts["times"]),
         "steps": str(ledger["steps"]),
         "tokens": f"{si(ledger['tokens_generated'])} generated, {si(ledger['tokens_trained'])} trained on",
         "FLOPs": f"{si(ledger['flops'])}; {si(sum(origin['cost'].values()))} with all that it rests on but bases",
@@ -156,6 +154,19 @@ def _print_ledger(facts: dict[str, Any]) -> None:
     for key, value in rows.items():
         table.add_row(key, value)
     console.show(table)
+
+
+def _machines_rows(times: dict[str, Any] | None) -> dict[str, str]:
+    """What only the machine knows that made the model."""
+    if not times:
+        return {"made": f"{UNKNOWN}: when, where and how long only that machine can say where it was made"}
+    phases = ", ".join(f"{phase} {duration(seconds)}" for phase, seconds in times["phase_seconds"].items() if seconds)
+    return {
+        "made": f"{times['finished']}, at commit {times['commit'] or '—'}",
+        "on": times["device"],
+        "time": duration(times["wall_seconds"]) + (f" ({phases})" if phases else ""),
+        "memory": si(times["peak_memory_bytes"], "B"),
+    }
 
 
 def _print_config(resolved: Resolved) -> None:

@@ -8,7 +8,7 @@ CONFIG, DATA, MODELS = BUILD / "config", BUILD / "data", BUILD / "models"
 METRICS, CURVES, EVALUATION, REPORT = BUILD / "metrics", BUILD / "curves", BUILD / "evaluation", BUILD / "report"
 ANALYSIS = BUILD / "analysis"
 RESUME, RUNS, MEMBERS = BUILD / "resume", BUILD / "runs", BUILD / "members"
-LOGS, EXPORT = BUILD / "logs", BUILD / "export"
+LOGS, EXPORT, TIMES = BUILD / "logs", BUILD / "export", BUILD / "times"
 SCORES = RESUME / "scores"
 """Scores of items by content, which `thicket.evaluation.cache` keeps."""
 

@@ -85,7 +85,12 @@ def code_of(package: str, option: Any) -> Any:
 def class_of(package: str, option: Any) -> Any:
     """The class that is an option's code, where it is one: `dr_grpo` → `DrGrpo`."""
     name = "".join(part.title() for part in option.type.replace("-", "_").split("_"))
-    module = code_of(package, option)
-    if not hasattr(module, name):
-        raise ValueError(f"{module.__name__}: the method `{option.type}` needs a class {name} here")
-    return getattr(module, name)
+    return getattr(with_parts(code_of(package, option), option, name), name)
+
+
+def with_parts(module: Any, option: Any, *names: str) -> Any:
+    """An option's module. Raises: ValueError where one of these names, which its kind of option needs, is not there."""
+    lacking = [name for name in names if not hasattr(module, name)]
+    if lacking:
+        raise ValueError(f"{module.__name__}: the method `{option.type}` needs {' and '.join(lacking)} here")
+    return module

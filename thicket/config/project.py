@@ -1,7 +1,7 @@
 """A project: the folder with params.yaml and conf/."""
 
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -13,6 +13,8 @@ from thicket.config.places import PARAMS
 from thicket.config.problems import ConfigError, Problem
 from thicket.config.validate import validate
 from thicket.config.yamlfile import read_yaml
+
+OPTION_LEVEL = len(("values", "GROUP", "OPTION"))
 
 
 @dataclass(frozen=True)
@@ -44,8 +46,20 @@ class Project:
         try:
             validate(Params, self.params_layers)
         except ConfigError as error:
-            return error.problems
+            return [self._option_first(problem) for problem in error.problems]
         return []
+
+    def _option_first(self, problem: Problem) -> Problem:
+        """What to do about a value that stands in `values` right under its group."""
+        if len(problem.place) != OPTION_LEVEL or problem.place[0] != "values":
+            return problem
+        group, key = map(str, problem.place[1:])
+        options = self.library.options(group)
+        if not options or key in options:
+            return problem
+        example = f"values: {{{group}: {{{options[0]}: {{{key}: {problem.given}}}}}}}"
+        wrong = f"the name of an option of conf/{group} comes first, then its values"
+        return replace(problem, wrong=wrong, allowed=f"{', '.join(options)}; for instance `{example}`")
 
     def sound_params(self) -> tuple[Params, frozenset[str]]:
         """params.yaml without the entries that have a problem, and their names, so that the rest can be checked too.

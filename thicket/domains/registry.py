@@ -31,7 +31,8 @@ def judge_of(config: Verifier) -> Judge:
     """
     module: Any = code_of(VERIFIERS, config)
     if hasattr(module, "judge"):
-        return lambda answered: module.judge(config, answered)
+        named = f"verifier {config.type} ({module.__name__}): judge()"
+        return lambda answered: _one_each(module.judge(config, answered), len(answered), named)
 
     def verified(response: str, item: Item) -> Verdict:
         try:
@@ -41,6 +42,19 @@ def judge_of(config: Verifier) -> Judge:
             raise ValueError(f"verifier {config.type}, item {item.id}, response {response!r:.200}: {said}") from error
 
     return lambda answered: [verified(response, item) for response, item in answered]
+
+
+def _one_each(verdicts: object, count: int, named: str) -> list[Verdict]:
+    """Raises: ValueError where they are not a verdict for each response."""
+    expected = f"expected a list of {count}, a Verdict for each response"
+    if not isinstance(verdicts, list):
+        raise ValueError(f"{named} gave {type(verdicts).__name__}; {expected}")
+    if len(verdicts) != count:
+        raise ValueError(f"{named} gave {len(verdicts)} verdicts; {expected}")
+    strange = next((one for one in verdicts if not isinstance(one, Verdict)), None)
+    if strange is not None or None in verdicts:
+        raise ValueError(f"{named} gave {strange!r:.80} among the verdicts; {expected}")
+    return verdicts
 
 
 def extract_of(config: Verifier) -> Extract:

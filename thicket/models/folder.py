@@ -19,19 +19,16 @@ from transformers.utils import logging
 from thicket import disk, ranks
 from thicket.config.answering import FILE
 from thicket.models.answering import check_own_weights
+from thicket.models.files import WEIGHTS, no_tokenizer, no_weights
 from thicket.models.size import active_share, is_expert
 from thicket.sampling.prompts import Tokenizer
 
 logging.disable_progress_bar()  # Bars of a blink's length for every file; stages show their own progress.
 
-WEIGHTS = "*.safetensors"
 RECORD = "provenance.json"
 """In the folder of a model that the pipeline made: how, and the hash of its weights."""
-PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl", "*.pickle")
 INDEX = "*.index.json"
 """Which file holds which weight, where there are several."""
-ADAPTERS_OF = "adapter_config.json"
-"""Names another model, which transformers would fetch."""
 REASON_CHARACTERS = 500
 """Longest reason of transformers' in a message; some hold a whole file."""
 
@@ -39,6 +36,8 @@ REASON_CHARACTERS = 500
 def load_tokenizer(folder: Path) -> Tokenizer:
     """The tokenizer of a model folder. Raises: ValueError where there is none that can be loaded."""
     check_own_weights(folder)
+    if folder.is_dir() and (fault := no_tokenizer(folder)):
+        raise ValueError(f"{folder}: {fault}")
     with explained(f"{folder}: its tokenizer"):
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
         tokenizer("a")  # Some of what can be wrong with its files shows where it is used.
@@ -102,16 +101,9 @@ def check_weights(folder: Path) -> None:
     if not folder.is_dir():
         raise ValueError(f"{folder}: there is no such folder")
     check_own_weights(folder)
+    if fault := no_weights(folder):
+        raise ValueError(f"{folder}: {fault}")
     files = sorted(folder.glob(WEIGHTS))
-    if not files:
-        pickles = sorted(path.name for pattern in PICKLES for path in folder.glob(pattern))
-        hint = f"; {pickles[0]} is a pickle, which can run code when it is read: convert it first" if pickles else ""
-        raise ValueError(f"{folder}: no model here (no {WEIGHTS} file){hint}")
-    if (folder / ADAPTERS_OF).exists():
-        raise ValueError(
-            f"{folder}: adapters ({ADAPTERS_OF}), which go over a model that this file names and thicket would not "
-            "know: merge them into the model first"
-        )
     for path in sorted(folder.glob(INDEX)):
         _check_index(path, {file.name for file in files})
     for path in files:

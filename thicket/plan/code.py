@@ -79,6 +79,7 @@ TRACELESS = {
     "thicket.progress": "shows how far a stage is",
     "thicket.loggers": "tells others how far a stage is",
     "thicket.standing": "tells other processes how far a stage is, and keeps what it prints",
+    "thicket.times": "says when and how long a stage ran, beside what it makes",
     "thicket.signals": "ends a run before its time",
 }
 """Modules that stages run but whose edits leave artifacts as they are, and why."""

@@ -13,7 +13,7 @@ from thicket.plan import console
 from thicket.plan.dvcfile import dvcfile, out_of_step
 from thicket.plan.dvclock import forget_removed, mend_lock, mend_rwlock
 from thicket.plan.estimate import Estimate, Estimator, total
-from thicket.plan.inputs import missing_files
+from thicket.plan.inputs import check_model_folders, missing_files
 from thicket.plan.pipeline import Planned, pipeline
 from thicket.plan.shapes import saved_shape
 
@@ -25,7 +25,7 @@ HOUR = 3600
 
 def check(root: Path) -> int:
     """Composes and validates everything that the pipeline would run."""
-    stages = pipeline(Project(root), with_code=False)
+    stages = _sound(root)
     kinds = [planned.resolved.kind for planned in stages]
     counts = ", ".join(f"{kinds.count(kind)} {kind}" for kind in dict.fromkeys(kinds))
     print(f"All {len(stages)} stages are sound: {counts}.")
@@ -37,7 +37,7 @@ def check(root: Path) -> int:
 
 def plan(root: Path) -> int:
     """Writes dvc.yaml, and prints what each stage is expected to need."""
-    stages = pipeline(Project(root), with_code=False)
+    stages = _sound(root)
     changed = out_of_step(root, stages)
     write_whole(root / "dvc.yaml", dvcfile(root, stages))
     mend_lock(root)
@@ -45,8 +45,16 @@ def plan(root: Path) -> int:
     forget_removed(root, ["compose", *(planned.resolved.id for planned in stages)])
     _print_estimates(root, stages)
     _note_missing(root, stages)
-    print(f"dvc.yaml is {'written' if changed else 'as it was'}: {len(stages) + 1} stages. `dvc repro` builds them.")
+    written = "written" if changed else "as it was"
+    print(f"dvc.yaml is {written}: {len(stages)} stages, after compose. `dvc repro` builds them.")
     return 0
+
+
+def _sound(root: Path) -> list[Planned]:
+    """The stages. Raises: ConfigError with all that is wrong with their configs, or else with what these name."""
+    stages = pipeline(Project(root), with_code=False)
+    check_model_folders(root, [planned.resolved for planned in stages])
+    return stages
 
 
 def _note_missing(root: Path, stages: list[Planned]) -> None:

@@ -1,6 +1,7 @@
 """Tables and trees on a terminal or in a log, and JSON for programs."""
 
 import json
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,11 @@ def table(*columns: str, right: tuple[str, ...] = ()) -> Table:
     for column in columns:
         made.add_column(column, justify="right" if column in right else "left")
     return made
+
+
+def width() -> int:
+    """Columns of a line: the terminal's, where there is one."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else WIDTH
 
 
 def show(made: RenderableType) -> None:

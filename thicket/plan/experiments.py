@@ -1,5 +1,8 @@
 """The commands experiment list and experiment use."""
 
+import itertools
+import re
+import textwrap
 from pathlib import Path
 
 from thicket.config.library import EXPERIMENTS
@@ -9,20 +12,31 @@ from thicket.config.problems import ConfigError, Problem
 from thicket.config.project import Project
 from thicket.config.yamlfile import read_yaml
 from thicket.disk import write_whole
+from thicket.plan import console
 from thicket.plan.commands import plan
 from thicket.plan.pipeline import pipeline
 
 EDITED = "differs from every experiment of conf/experiment: it was edited. `--force` overwrites it"
+SENTENCE = re.compile(r".+?[.](?=\s+[A-Z]|$)")
 
 
 def show_list(root: Path) -> int:
-    """Prints each experiment with the first line of its file; a star marks the project's."""
+    """Prints each experiment with what the comment at its file's head says first; a star marks the project's."""
     current = root / PARAMS
     text = current.read_text(encoding="utf-8") if current.is_file() else ""
     for name, file in _experiments(root).items():
-        first = file.splitlines()[0].removeprefix("# ") if file.startswith("#") else ""
-        print(f"{'*' if file == text else ' '} {name:<20} {first}")
+        head = f"{'*' if file == text else ' '} {name:<20} "
+        lines = textwrap.wrap(_first_sentence(file), console.width() - len(head)) or [""]
+        print(head + f"\n{' ' * len(head)}".join(lines))
     return 0
+
+
+def _first_sentence(file: str) -> str:
+    """Of the comment that a file begins with; it may go over several lines."""
+    lines = itertools.takewhile(lambda line: line.startswith("#"), file.splitlines())
+    comment = " ".join(line.lstrip("#").strip() for line in lines)
+    found = SENTENCE.match(comment)
+    return found[0] if found else comment
 
 
 def use(root: Path, name: str, force: bool) -> int:

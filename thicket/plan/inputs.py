@@ -4,8 +4,13 @@ from pathlib import Path
 
 from thicket.config.named_files import named_files
 from thicket.config.places import BUILD
+from thicket.config.problems import ConfigError, Problem, dotted
 from thicket.config.resolve import Resolved
 from thicket.config.yamlfile import read_yaml
+from thicket.models.files import faults
+
+MODEL_FOLDERS = (("base", "path"), ("judge", "folder"))
+"""How the places end at which a config names a model's folder."""
 
 
 def missing_files(root: Path, stages: list[Resolved]) -> dict[Path, tuple[str, str]]:
@@ -17,6 +22,23 @@ def missing_files(root: Path, stages: list[Resolved]) -> dict[Path, tuple[str, s
             if not inside and not (root / path).exists():
                 missing[path] = (made.id, made.layers.origin(place))
     return missing
+
+
+def check_model_folders(root: Path, stages: list[Resolved]) -> None:
+    """Raises: ConfigError where a folder that a config names as a model's is there, and can't be loaded as one."""
+    problems = [
+        Problem(made.layers.origin(place), dotted(place), repr(str(path)), fault, users=(_user(made),))
+        for made in stages
+        for place, path in named_files(made.stage)
+        if place[-2:] in MODEL_FOLDERS and (root / path).exists()
+        for fault in faults(root / path)
+    ]
+    if problems:
+        raise ConfigError(problems)
+
+
+def _user(made: Resolved) -> str:
+    return f"{made.kind} {made.stage.name}"
 
 
 def outdated(root: Path, stages: list[Resolved], wanted: Resolved) -> list[str]:

@@ -7,11 +7,14 @@ from typing import Literal
 
 from thicket.config.stages import BaseStage, EvaluateStage, SpecialistStage, Stage, StudentStage
 from thicket.stages.run import Targets
+from thicket.times import read_times
 
 Direction = Literal["maximize", "minimize"]
 SELECTION = "selection_pass@1"
-COSTS = ("wall_seconds", "flops", "peak_memory_bytes", "tokens_generated", "tokens_trained")
-"""Figures of a model's ledger of which less is better."""
+MEASURED = ("wall_seconds", "peak_memory_bytes")
+"""Figures that the machine alone knows."""
+COSTS = ("flops", "tokens_generated", "tokens_trained", *MEASURED)
+"""Figures of a model's making of which less is better."""
 
 
 def objectives(stage: Stage) -> list[str]:
@@ -33,13 +36,16 @@ def worst(objective: str) -> float:
 
 
 def value_of(targets: Targets, objective: str) -> float:
-    """The figure of a finished run."""
+    """The figure of a finished run. Raises: ValueError where another machine made it, and it was measured there."""
     scores = targets.artifact / "metrics.json"
     if scores.is_file():
         domains = _read(scores)["domains"].values()
         # A vote is one answer: of all figures it has pass@1 alone.
         return math.fsum(figures.get(objective, figures["pass@1"]) for figures in domains) / len(domains)
-    return float(_read(targets.metrics)[objective])
+    found = read_times(targets.times, targets.artifact) if objective in MEASURED else _read(targets.metrics)
+    if objective not in found:
+        raise ValueError(f"{targets.times}: does not say the {objective} of {targets.artifact}; delete it to run anew")
+    return float(found[objective])
 
 
 def _read(path: Path) -> dict:

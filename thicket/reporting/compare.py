@@ -104,7 +104,9 @@ class _Comparison:
         if found is None:
             return None
         shared = recovery(found.student_DN, found.specialist_DN, *self.settings.bootstrap)
-        return Recovered(shared, self._specialists(model.name))
+        counted, taught = self._specialists(model.name), self._taught(model.name)
+        beside = {domain: tuple(one for one in taught[domain] if one not in names) for domain, names in counted.items()}
+        return Recovered(shared, counted, {domain: names for domain, names in beside.items() if names})
 
     def held(self, name: str) -> Held | None:
         """A student against the specialists of its domains; None where it has none."""
@@ -118,7 +120,26 @@ class _Comparison:
         return Held(tuple(specialists), [self.difference(name, domain) for domain in specialists], gains)
 
     def _specialists(self, name: str) -> dict[str, tuple[str, ...]]:
-        """Domain → the models that a student is held against."""
+        """Domain → the models that a student is held against: its teacher there, or the best of them."""
+        return {domain: self._best(names, domain) for domain, names in self._taught(name).items()}
+
+    def _best(self, names: tuple[str, ...], domain: str) -> tuple[str, ...]:
+        """The best on the selection items, which are not those that it is measured on; all where one has no such score.
+
+        A mean with weak teachers is a gain that nobody would have deployed, and a student of them could have all of it
+        twice over.
+        """
+        scores = {name: self._selection(name, domain) for name in names}
+        known = {name: score for name, score in scores.items() if score is not None}
+        return (max(known, key=lambda name: known[name]),) if len(known) == len(names) else names
+
+    def _selection(self, name: str, domain: str) -> float | None:
+        """A specialist's score on the selection items of its own domain; others have none of one domain alone."""
+        own = self.inputs[name].model.domain == domain
+        return self.inputs[name].ledger.get("selection_pass@1") if own else None
+
+    def _taught(self, name: str) -> dict[str, tuple[str, ...]]:
+        """Domain → the teachers that judge it."""
         pairs = self._teachers(name)
         found = {domain: tuple(one for one, judged in pairs if judged == domain) for domain in self.domains}
         return {domain: names for domain, names in found.items() if names}
@@ -137,9 +158,11 @@ class _Comparison:
         allowed = dict(self.inputs[budget_of].provenance["cost"]) if budget_of else {}
         if kind == "teachers":
             allowed.pop(budget_of)
-        counts = ("tokens_generated", "tokens_trained", "flops", "wall_seconds", "peak_memory_bytes", "steps")
+        times = self.inputs[name].times
         return Cost(
-            **{count: ledger[count] for count in counts},
+            **{count: ledger[count] for count in ("tokens_generated", "tokens_trained", "flops", "steps")},
+            wall_seconds=times.get("wall_seconds"),
+            peak_memory_bytes=times.get("peak_memory_bytes"),
             total_flops=_total(self.inputs[name]),
             budget_of=budget_of,
             budget=kind,
@@ -158,13 +181,13 @@ class _Comparison:
         return {figure: float(np.mean([shown[domain][figure] for domain in self.domains])) for figure in names}
 
     def _origin(self, name: str) -> Origin:
-        ledger, provenance = self.inputs[name].ledger, self.inputs[name].provenance
+        times, provenance = self.inputs[name].times, self.inputs[name].provenance
         return Origin(
             seed=provenance["seed"],
             config_hash=provenance["config_hash"],
             weights=provenance["weights"],
-            commit=ledger.get("commit"),
-            device=ledger.get("device"),
+            commit=times.get("commit"),
+            device=times.get("device"),
         )
 
 

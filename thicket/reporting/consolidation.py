@@ -24,7 +24,7 @@ class Held:
     student_DN: Sequence[Values]
     """Its differences to the base."""
     specialist_DN: Sequence[Values]
-    """The mean of each domain's specialists, less the base."""
+    """Each domain's specialist, or the mean of several, less the base."""
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from thicket.reporting.text import (
     si,
 )
 from thicket.statistics.intervals import Interval
+from thicket.times import UNKNOWN
 
 SHORT = 12
 """Hexadecimal digits of a hash that are shown; results.json has them all."""
@@ -42,7 +43,8 @@ def ledger(results: Results) -> Table:
     rows = [Row(result.model, _spent(result.cost)) for result in results.models.values()]
     note = (
         "FLOPs: 2 for each parameter and token that is read or generated, 6 for each that is trained on. A run ends "
-        "after its steps; one with a budget, when that is spent. Wall time and memory are the machine's."
+        "after its steps; one with a budget, when that is spent. Wall time and memory are the machine's that made the "
+        f"model, and {UNKNOWN} to any other."
     )
     return Table("What each model took", head, tuple(rows), note)
 
@@ -82,8 +84,8 @@ def origins(results: Results) -> Table:
                 Entry(str(result.origin.seed)),
                 Entry(result.origin.config_hash[:SHORT]),
                 Entry(result.origin.weights[:SHORT]),
-                Entry(_short_commit(result.origin.commit)),
-                Entry(result.origin.device or NONE),
+                Entry(_short_commit(result.origin.commit) if result.origin.device else UNKNOWN),
+                Entry(result.origin.device or UNKNOWN),
             ),
         )
         for result in results.models.values()
@@ -103,8 +105,8 @@ def _spent(cost: Cost) -> tuple[Entry, ...]:
         Entry(si(cost.tokens_generated)),
         Entry(si(cost.tokens_trained)),
         Entry(si(cost.flops)),
-        Entry(duration(cost.wall_seconds)),
-        Entry(si(cost.peak_memory_bytes, "B")),
+        Entry(UNKNOWN if cost.wall_seconds is None else duration(cost.wall_seconds)),
+        Entry(UNKNOWN if cost.peak_memory_bytes is None else si(cost.peak_memory_bytes, "B")),
     )
 
 

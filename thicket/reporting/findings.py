@@ -9,10 +9,11 @@ from thicket.statistics.intervals import Interval
 SHARE_NOTE = (
     "Share of the specialists' gain: the student's gains on its base, summed over the domains that have a specialist, "
     "divided by the sum of the specialists' gains, each on its own domain. A student without teachers is held against "
-    "the specialists of the student whose cost it may spend; several teachers of a domain count by their mean."
+    "the specialists of the student whose cost it may spend. Of several teachers of a domain the best on the selection "
+    "items counts, on which nothing here is measured; all by their mean, where one has no score on them."
 )
 MOST = 6
-"""Students that are told one by one."""
+"""Students, and choices of their teachers, that are told one by one."""
 SEED_NOTE = "An interval speaks of the choice of items, not of the training: another seed makes other models."
 
 
@@ -89,7 +90,20 @@ def _students(results: Results) -> str:
     else:
         shares = [f"{name} recovers {_share(share)}" for share, name in named]
         sentences = [f"Of the specialists' gain {joined(shares)}."] if shares else []
-    return " ".join([*sentences, *map(_no_share, unclear)])
+    return " ".join([*sentences, *_chosen(results), *map(_no_share, unclear)])
+
+
+def _chosen(results: Results) -> list[str]:
+    """Which teacher of a domain counts, where students have several."""
+    held = [result.recovered for result in results.of_kind("student") if result.recovered]
+    chosen = dict.fromkeys(
+        f"{joined(list(one.specialists[domain]))} on {domain}, not {joined(list(names))}"
+        for one in held
+        for domain, names in one.beside.items()
+    )
+    best = "Of several teachers of a domain the best on the selection items counts"
+    more = [f"{len(chosen) - MOST} more"] if len(chosen) > MOST else []
+    return [f"{best}: {'; '.join([*list(chosen)[:MOST], *more])}."] if chosen else []
 
 
 def _value(named: tuple[Interval, str]) -> float:

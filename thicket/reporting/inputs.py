@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from thicket.config.places import CURVES, EVALUATION, METRICS, MODELS
+from thicket.config.places import CURVES, EVALUATION, METRICS, MODELS, TIMES
 from thicket.config.shown import Shown, read_shown
 from thicket.config.stages import ReportedModel, ReportStage
 from thicket.statistics.intervals import Interval
 from thicket.statistics.pass_at_k import pass_at_k
+from thicket.times import read_times
 
 PASS_AT_1 = "pass@1"
 
@@ -45,6 +46,8 @@ class Inputs:
     provenance: dict[str, Any]
     curve: Curve
     """Empty for a model that was not trained in steps."""
+    times: dict[str, Any]
+    """What the machine that made it says; empty on another one."""
     shown: tuple[Shown, ...] = ()
     """Samples of its training."""
 
@@ -70,15 +73,16 @@ def _read_model(model: ReportedModel, domains: list[str], root: Path) -> Inputs:
         for path, known in ((scores / "metrics.json", metrics["domains"]), (scores / "items.csv", items)):
             if domain not in known:
                 raise ValueError(f"{path}: no scores on {domain} (there are: {', '.join(known)})")
-    curve = root / CURVES / f"{model.name}.csv"
+    curve, folder = root / CURVES / f"{model.name}.csv", root / MODELS / model.name
     return Inputs(
         model=model,
         metrics=metrics,
         items=items,
         ledger=_read_json(root / METRICS / f"{model.name}.json"),
-        provenance=_read_json(root / MODELS / model.name / "provenance.json"),
+        provenance=_read_json(folder / "provenance.json"),
         curve=tuple(_numbers(curve)) if curve.is_file() else (),
-        shown=tuple(read_shown(root / MODELS / model.name)),
+        times=read_times(root / TIMES / f"{model.name}.json", folder),
+        shown=tuple(read_shown(folder)),
     )
 
 

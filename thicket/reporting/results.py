@@ -1,6 +1,6 @@
 """The results of an experiment, as numbers: what every form of the report shows."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from thicket.config.shown import Shown
@@ -53,7 +53,9 @@ class Recovered:
 
     recovery: Recovery
     specialists: dict[str, tuple[str, ...]]
-    """Domain → the models whose mean gain counts there."""
+    """Domain → the model whose gain counts there; several, by their mean, where selection items can't tell the best."""
+    beside: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Domain → the teachers there that were not the best on the selection items."""
 
 
 @dataclass(frozen=True)
@@ -66,8 +68,9 @@ class Cost:
     """Of its own training."""
     total_flops: float
     """Of its own training and of that of every model that it rests on, the bases left out."""
-    wall_seconds: float
-    peak_memory_bytes: int
+    wall_seconds: float | None
+    """None, as the memory, where another machine made the model."""
+    peak_memory_bytes: int | None
     steps: int
     budget_of: str | None
     """The model whose cost it was allowed to spend; None where steps are the limit."""
@@ -116,6 +119,7 @@ class Origin:
     commit: str | None
     """Commit of the project when the model was made; `+` at its end: with changes that were not committed."""
     device: str | None
+    """None, as the commit, where another machine made the model."""
 
 
 @dataclass(frozen=True)

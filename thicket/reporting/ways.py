@@ -16,7 +16,7 @@ SEEDS_NOTE = (
 )
 CONSOLIDATION_NOTE = (
     "Students that differ in nothing but the seed. A cell is the mean over seeds of their gain on the base, percentage "
-    "points, with the interval over items of that mean. Recovered: of the specialists' mean gain; and each seed's own."
+    "points, with the interval over items of that mean. Recovered: of the specialists' gain; and each seed's own."
 )
 EFFORTS_NOTE = " A model of an effort answers with the effort's prefix and in its window, the base without."
 

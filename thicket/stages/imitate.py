@@ -9,7 +9,7 @@ from transformers import PreTrainedModel
 
 from thicket.config.answering import Answering
 from thicket.config.imitation import Imitated, Sampled, Sft, Ssd
-from thicket.config.plugins import code_of
+from thicket.config.plugins import code_of, module_of, with_parts
 from thicket.config.stages import SpecialistStage, StudentStage
 from thicket.evaluation.way import weights_folder
 from thicket.methods.texts import Sample, Text
@@ -42,7 +42,8 @@ def imitate(config: SpecialistStage, method: Imitated, places: Places) -> Outcom
     sampler = sampler_of(config.sampler)
     train = load_environment(config.domain, data, "train", tokenizer)
     selection = with_judge(load_environment(config.domain, data, "selection", tokenizer), model, tokenizer, sampler)
-    code: Any = code_of("thicket.methods", method)
+    needed = ("demonstrations",) if isinstance(method, Sft) else ("JUDGED", "kept")
+    code: Any = with_parts(code_of("thicket.methods", method), method, *needed)
     if isinstance(method, Sft):
         gathered = Gathered(code.demonstrations(tokenizer, train), Ledger(), 0.0)
     else:
@@ -129,10 +130,22 @@ def kept(method: Sampled, chosen: Kept, train: Environment, drawn: Sampling) -> 
     texts = [
         Text(prompt, one.tokens)
         for prompt, samples in zip(train.prompts[: method.prompts], drawn.drawn, strict=True)
-        for one in chosen(method, samples)
+        for one in _some_of(chosen(method, samples), samples, method)
     ]
     if not texts:
         raise ValueError(
             f"domain {train.domain.name}: there is nothing to imitate: no sample was kept ({drawn.figures()})"
         )
     return texts
+
+
+def _some_of(found: Any, samples: list[Sample], method: Sampled) -> list[Sample]:
+    """What a method keeps of a prompt's samples. Raises: ValueError where it is not some of them."""
+    strange = [one for one in found if one not in samples] if isinstance(found, list) else [found]
+    if strange:
+        kind = getattr(method, "type")  # noqa: B009
+        raise ValueError(
+            f"{module_of('thicket.methods', method)}, method {kind}: kept() gave {strange[0]!r:.80}; "
+            f"expected a list of those of the {len(samples)} samples that are imitated"
+        )
+    return found

@@ -13,6 +13,8 @@ from thicket.stages.outcome import Outcome, Places
 from thicket.stages.publish import config_hash
 
 PACKAGES = ("thicket", "torch", "transformers", "lightning", "tokenizers", "safetensors", "mergekit", "numpy")
+PYTHON = ".".join(platform.python_version_tuple()[:2])
+"""Its patches change no result, and would give equal models other hashes."""
 
 
 def provenance(stage: Stage, outcome: Outcome, places: Places) -> dict[str, Any]:
@@ -37,7 +39,7 @@ def provenance(stage: Stage, outcome: Outcome, places: Places) -> dict[str, Any]
         "weights": weights_hash(places.out),
         "spent": outcome.ledger.counts(),
         "cost": cost,
-        "versions": {"python": platform.python_version(), **{name: _version(name) for name in PACKAGES}},
+        "versions": {"python": PYTHON, **{name: _version(name) for name in PACKAGES}},
     }
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from thicket import ranks
 from thicket.config.named_files import named_files
-from thicket.config.places import ANALYSIS, CURVES, DATA, EVALUATION, LOGS, METRICS, MODELS, REPORT, RESUME, RUNS
+from thicket.config.places import ANALYSIS, CURVES, DATA, EVALUATION, LOGS, METRICS, MODELS, REPORT, RESUME, RUNS, TIMES
 from thicket.config.stages import (
     AnalyzeStage,
     AnyStage,
@@ -33,6 +33,7 @@ from thicket.stages.outcome import Outcome, Places
 from thicket.stages.publish import config_hash, locked, whole
 from thicket.stages.several import follow_elsewhere, started_elsewhere, together
 from thicket.standing import followed
+from thicket.times import write_times
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,8 @@ class Targets:
     metrics: Path
     """The ledger of a model's making."""
     curves: Path
+    times: Path
+    """What the machine says of it; equal runs differ in this alone."""
     logs: Path | None = None
     """Where others see how far it is and what it has printed; None: nowhere."""
 
@@ -55,14 +58,14 @@ def in_pipeline(root: Path, stage: AnyStage) -> Targets:
     """The places that dvc.yaml names."""
     places = {"data": DATA / stage.name, "evaluate": EVALUATION / stage.name, "analyze": ANALYSIS / stage.name}
     folder = places.get(stage.stage, REPORT if stage.stage in ("report", "claims") else MODELS / stage.name)
-    metrics, curves = root / METRICS / f"{stage.name}.json", root / CURVES / f"{stage.name}.csv"
-    return Targets(root / folder, metrics, curves, root / LOGS)
+    metrics, times = (root / place / f"{stage.name}.json" for place in (METRICS, TIMES))
+    return Targets(root / folder, metrics, root / CURVES / f"{stage.name}.csv", times, root / LOGS)
 
 
 def on_its_own(root: Path, stage: AnyStage) -> Targets:
     """The places of a run from the command line: a folder for each config and inputs, where an equal run is found."""
     folder = root / RUNS / stage.stage / f"{stage.name}-{_identity(stage, root)[:8]}"
-    return Targets(folder / stage.stage, folder / "ledger.json", folder / "curves.csv")
+    return Targets(folder / stage.stage, folder / "ledger.json", folder / "curves.csv", folder / "times.json")
 
 
 def made_before(stage: AnyStage, targets: Targets) -> bool:
@@ -188,23 +191,26 @@ def _make_model(stage: Stage, make: Callable[[Any, Places], Outcome], places: Pl
         write_shown(places.out, outcome.shown)
     counts = outcome.ledger.counts()
     finished, seconds = datetime.now(UTC), time.monotonic() - began  # The clock of the day may be set meanwhile.
-    ledger = {
+    times = {
         "commit": commit(places.root),
         "device": device(),
         "started": started.isoformat(timespec="seconds"),
         "finished": finished.isoformat(timespec="seconds"),
         "wall_seconds": round(outcome.seconds or seconds, 2),
         "phase_seconds": {phase: round(seconds, 2) for phase, seconds in outcome.phases.items()},
+        "peak_memory_bytes": peak_memory_bytes(),
+    }
+    ledger = {
         "tokens_generated": counts["tokens_generated"],
         "tokens_trained": counts["tokens_trained"],
         "flops": counts["flops"],
-        "peak_memory_bytes": peak_memory_bytes(),
         "steps": outcome.steps,
         "selection_pass@1": outcome.selection,
     }
     if outcome.rows:
         write_curves(targets.curves, list(outcome.rows))
     write_whole(targets.metrics, json.dumps(ledger, indent=1) + "\n")
+    write_times(targets.times, places.out, times)
 
 
 def run_file(root: Path, path: Path) -> None:
