@@ -15,6 +15,12 @@ FAILED, TERMINATED = 1, 143
 """143 is 128 + SIGTERM: DVC takes any status but 0 for a stage that is not done."""
 TRACEBACK = "THICKET_TRACEBACK"
 """Environment variable: set, an error comes with its traceback."""
+OUT_OF_MEMORY = "OutOfMemoryError"
+"""Torch's, by name: torch is loaded with the stage's code, if at all."""
+ROOM = (
+    "Less is needed with a smaller sampler.batch (responses that are written at once), method.micro_batch (rows of a "
+    "pass) or method.together (members of a pass), and with fewer stages side by side."
+)
 
 
 def run_config(root: Path, path: Path) -> int:
@@ -41,4 +47,14 @@ def guarded(work: Callable[[], None]) -> int:
             raise
         print(f"Error: {printable(str(error))}", file=sys.stderr)
         return FAILED
+    except RuntimeError as error:
+        if os.environ.get(TRACEBACK) or type(error).__name__ != OUT_OF_MEMORY:
+            raise
+        print(f"Error: {printable(_first_sentences(str(error)))} {ROOM}", file=sys.stderr)
+        return FAILED
     return 0
+
+
+def _first_sentences(text: str) -> str:
+    """Of torch's message: how much was asked for, and how much there is. Its advice is for those who write programs."""
+    return ". ".join(text.split(". ")[:3]).removesuffix(".") + "."
