@@ -61,8 +61,9 @@ def rows(out: str) -> list[list[str]]:
 
 
 def test_every_combination_best_first(toy: Path, command: Command) -> None:
-    said = command("specialist", "-m", "domain=sort,reverse", "method.optimizer.lr=1e-4,1e-2,1")
+    said = command("specialist", "-m", "domain=sort,reverse", "method.optimizer.lr=1e-4,1e-2,1", "method=grpo")
     assert (said.status, said.err) == (0, "")
+    assert "6 runs of method=grpo, best first:" in said.out, "what all have is said once"
     found = rows(said.out)
     assert [row[1:4] for row in found] == [
         ["domain=sort", "method.optimizer.lr=0.01", "1"],
