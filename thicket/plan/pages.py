@@ -259,10 +259,18 @@ def _table(model: type[BaseModel], own: bool = False) -> Iterable[str]:
     known = inspect.get_annotations(model) if own else model.model_fields
     fields = {name: field for name, field in model.model_fields.items() if name != "type" and name in known}
     if fields:
-        rows = [
-            f"| `{name}` | {_default(field)} | {_cell(field.description or '')} |" for name, field in fields.items()
-        ]
+        rows = [f"| `{name}` | {_default(field)} | {_cell(_meaning(field))} |" for name, field in fields.items()]
         yield "\n".join(["| field | default | meaning |", "|---|---|---|", *rows])
+
+
+def _meaning(field: FieldInfo) -> str:
+    """What is said of a field, or of what it holds."""
+    kind: Any = field.annotation
+    if field.description:
+        return field.description
+    if inspect.isclass(kind) and issubclass(kind, BaseModel):
+        return _text(kind).partition(". ")[0].partition(":")[0].removesuffix(".") + "."
+    return f"One of {_code(tag for model in members(kind) for tag in tags(model))}."
 
 
 def _default(field: FieldInfo) -> str:
