@@ -162,7 +162,7 @@ def losses(case: Case) -> dict[str, float]:
     """Both losses on the same tokens, behaviour log-probabilities and advantages, with the policy's weights moved."""
     half, model = case.device == "cuda", deepcopy(case.model).to(case.device)
     module = training(case, model, Coin(case.tokenizer), 1).to(case.device)
-    rollouts, _ = module._rollouts()
+    rollouts, *_ = module._rollouts()
     rows = module.method.prepare(module._rows(rollouts), case.config.micro_batch)
     rows = rows.rows(torch.arange(min(len(rows.domains), case.config.micro_batch), device=case.device))
     rows = replace(rows, old_log_probs_BK=module._old_log_probs(rows))

@@ -216,7 +216,7 @@ def rollouts(arenas: Sequence[Arena], prompts: int, group: int, prompt: int, tok
             Response(answer, [0.0] * tokens, True, ""),
             arenas[row // group * len(arenas) // prompts],
             row % 2 == 0,
-            True,
+            None,
         )
         for row, answer in enumerate(answered)
     ]

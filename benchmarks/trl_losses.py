@@ -120,7 +120,7 @@ def compared(pair: Pair, folder: Path) -> str:
     start.config._name_or_path = str(folder / "start")  # where TRL loads its reference from
     model = deepcopy(start)
     module = training(pair, start, model, tokenizer)
-    rollouts, _ = module._rollouts()
+    rollouts, *_ = module._rollouts()
     rows = module.method.prepare(module._rows(rollouts), ROWS).rows(torch.arange(ROWS))
     rows = replace(rows, old_log_probs_BK=module._old_log_probs(rows))
     generator = torch.Generator().manual_seed(0)

@@ -3,7 +3,7 @@
     python scripts/check_remote.py [PROJECT] [--s3]
 
 The project has to be built and committed. A clone of it gets a remote of its own in a temporary folder, or with --s3 in
-a server that speaks S3 on a port of this machine (`pip install 'thicket[s3]' 'moto[server]'`). What the project itself
+a server that speaks S3 on a port of this machine (`pip install -e '.[s3]' 'moto[server]'`). What the project itself
 has stays as it is.
 """
 

@@ -28,3 +28,9 @@ def test_every_method_has_its_source_and_its_fields() -> None:
         for n, field in model.model_fields.items()
         if n != "type"
     )
+
+
+def test_every_field_of_every_page_has_a_meaning() -> None:
+    for name, text in pages(Library(ROOT / "conf")).items():
+        empty = [line for line in text.splitlines() if line.startswith("| `") and line.endswith("|  |")]
+        assert empty == [], name

@@ -37,7 +37,10 @@ EVIL = [
 def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("report")
     stage = write_run(root, MODELS, CORRECT, {})
-    samples = [Shown(step, "sort", text, text, step / 10, 5, step % 2 == 0) for step, text in enumerate(EVIL, start=1)]
+    samples = [
+        Shown(step, "sort", text, text, step / 10, 5, None if step % 2 else text)
+        for step, text in enumerate(EVIL, start=1)
+    ]
     write_shown(root / "build/models/sort-grpo", samples)
     build_report(stage, root, root)
     return root / "index.html"
@@ -134,10 +137,10 @@ def test_what_models_say_is_shown_and_not_run(chromium: Browser, page: Path) -> 
     assert chromium.value("document.querySelectorAll('script').length") == 1
     assert chromium.value("document.querySelectorAll('img, iframe, base, bdi *').length") == 0
     table = "document.querySelector('table.samples')"
-    shown = chromium.value(f"[...{table}.tBodies[0].rows].map((row) => row.cells[5].querySelector('bdi').textContent)")
+    shown = chromium.value(f"[...{table}.tBodies[0].rows].map((row) => row.cells[2].querySelector('bdi').textContent)")
     assert shown[:5] == EVIL[:5]
     assert shown[5] == r"\u202eevil\u202c \x1b[31mred\x1b[0m \x00 \u200b ?"
-    assert column(chromium, table, 2) == ["0.1", "0.2", "0.3", "0.4", "0.5", "0.6", "0.7", "0.8"]
+    assert column(chromium, table, 3) == ["0.1", "0.2", "0.3", "0.4", "0.5", "0.6", "0.7", "0.8"]
     assert chromium.complaints() == []
 
 

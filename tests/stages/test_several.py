@@ -1,12 +1,14 @@
 """Stages on two processes of a CPU come to what they come to on one, and end together."""
 
 import csv
+import json
 import os
 import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from safetensors.torch import load_file
 from toys import DECLARED, VALUES, changed, run, stages, toy_project
 
 from thicket.config.distillation import Gap
+from thicket.config.shown import FILE, Shown
 from thicket.config.stages import write_stage
 from thicket.signals import Interrupted
 from thicket.stages.run import in_pipeline, run_stage
@@ -122,12 +125,20 @@ def both(made: Path) -> dict[str, tuple[dict[str, bytes], dict[str, bytes]]]:
     return {name: (one[name], results(made, case(made, name))) for name in CASES}
 
 
+def samples(made: dict[str, bytes]) -> list[Shown]:
+    return [Shown(**json.loads(line)) for line in made.get(FILE, b"").decode().splitlines()]
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_two_equal_one(both: Any, name: str, tmp_path: Path) -> None:
     one, two = both[name]
     assert one.keys() == two.keys()
-    for kind in one.keys() - {"model.safetensors", "curves"}:
+    for kind in one.keys() - {"model.safetensors", "curves", FILE}:
         assert one[kind] == two[kind], kind
+    for shown, other in zip(samples(one), samples(two), strict=True):
+        assert replace(shown, divergence=None) == replace(other, divergence=None)
+        assert [one.divergence is not None for one in (shown, other)] == [name == "opd"] * 2
+        assert (other.divergence or 0.0) == pytest.approx(shown.divergence or 0.0, rel=OF_CURVES, abs=1e-6)
     if "model.safetensors" in one:
         (tmp_path / "one").write_bytes(one["model.safetensors"])
         (tmp_path / "two").write_bytes(two["model.safetensors"])

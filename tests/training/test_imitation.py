@@ -17,6 +17,7 @@ from thicket.config.answering import Answering, Perturbation
 from thicket.config.imitation import Sft
 from thicket.config.on_policy import Lora
 from thicket.config.optimizer import Optimizer
+from thicket.config.shown import DEMONSTRATION, read_shown
 from thicket.domains.verifiers import exact
 from thicket.methods.texts import Text
 from thicket.models.answering import read_answering, write_answering
@@ -73,7 +74,8 @@ def ledger(root: Path, name: str) -> dict[str, Any]:
 # -- the loss ----------------------------------------------------------------------------------------------------------
 
 # Token 0 is what rows are padded with, and 2 stands for an end of sequence that is the padding token as well.
-TEXTS = [Text([5, 6, 7], [9, 0, 2]), Text([8], [11, 2]), Text([8, 9], [12, 13, 14, 0, 2]), Text([5], [2])]
+PLAIN = (([5, 6, 7], [9, 0, 2]), ([8], [11, 2]), ([8, 9], [12, 13, 14, 0, 2]), ([5], [2]))
+TEXTS = [Text(prompt, response, "sort", DEMONSTRATION) for prompt, response in PLAIN]
 
 
 def training(micro_batch: int) -> ImitationTraining:
@@ -121,6 +123,30 @@ def test_each_pass_is_in_an_order_of_its_own() -> None:
     assert passes[0] != passes[1] != passes[2] != passes[0]
     across = dealt(range(7, 13), 10, 0, 1)
     assert across == [*passes[0][7:], *passes[1][:3]]
+
+
+# -- samples for people ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_the_texts_that_are_trained_on_are_left_for_people(project: Path, name: str) -> None:
+    stage = stages(project)[f"specialist-sort-{name}"]
+    make(project, stage)
+    shown = read_shown(project / f"build/models/sort-{name}")
+    assert [one.step for one in shown] == [step for step in (1, 2, 4) for _ in range(4)]
+    tokenizer = load_tokenizer(project / "build/models/tiny")
+    train = load_environment(stage.domain, project / "build/data/sort", "train", tokenizer)
+    of_prompt = {
+        tokenizer.decode(ids, skip_special_tokens=True): item
+        for ids, item in zip(train.prompts, train.items, strict=True)
+    }
+    answers = {"sft": (DEMONSTRATION, None), "rft": ("tiny", True), "ssd": ("tiny", None)}
+    for one in shown:
+        assert (one.writer, one.correct) == answers[name], one
+        assert (one.reward, one.divergence) == (None, None)
+        if name == "sft":
+            assert one.response == of_prompt[one.prompt].demonstration + "\n", "to the token that ends it"
+    assert len({one.prompt for one in shown}) > 4, "each step has texts of its own"
 
 
 # -- what a run costs --------------------------------------------------------------------------------------------------

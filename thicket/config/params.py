@@ -116,7 +116,8 @@ class Params(Strict):
     """The whole of params.yaml."""
 
     experiment: str
-    """The experiment of conf/experiment that this file was written from (`thicket experiment use NAME`)."""
+    """What the tables are headed with: a name of your own, or that of conf/experiment from which `thicket experiment
+    use NAME` wrote this file."""
     seed: Seed = 0
     """Fixes everything random, in every stage that names no seed of its own."""
     domains: Annotated[list[str], Field(min_length=1)]

@@ -50,7 +50,7 @@ class TorchSampling(Sampling):
 
 class VllmSampling(Sampling):
     """vLLM (Kwon et al. 2023, arXiv 2309.06180): an engine beside the model, on its GPU, which is given the model's
-    weights whenever they have changed. `pip install 'thicket[vllm]'` installs it.
+    weights whenever they have changed. `pip install -e '.[vllm]'` installs it.
 
     It writes the rollouts, the samples to imitate, and what evaluations and checkpoints are scored by; its draws are
     not those of `torch`. Three things stay with thicket's own loop whatever the sampler: analyses and searches of

@@ -6,11 +6,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 FILE = "samples.jsonl"
+DEMONSTRATION = "demonstration"
+"""In a writer's place, where a text came with the data."""
 
 
 @dataclass(frozen=True)
 class Shown:
-    """A response of a training."""
+    """A response that a training learned from."""
 
     step: int
     """Counted from 1."""
@@ -18,11 +20,15 @@ class Shown:
     prompt: str
     response: str
     reward: float | None
-    """None where nobody judged it."""
+    """None where none was given."""
     tokens: int
     """Of the response."""
-    own: bool
-    """False: a teacher wrote it."""
+    writer: str | None = None
+    """Who wrote it: a model's name, or DEMONSTRATION; None: the model in training itself."""
+    correct: bool | None = None
+    """The verifier's word; None where it was not asked."""
+    divergence: float | None = None
+    """From its teachers, in nats: the mean over the response's tokens; None without teachers."""
 
 
 def write_shown(folder: Path, shown: Iterable[Shown]) -> None:

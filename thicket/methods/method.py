@@ -34,6 +34,8 @@ class Rows:
     """Log-probability of the targets under the distribution that the sampler drew them from."""
     own_B: Tensor | None = None
     """1.0 where the policy itself answered, 0.0 where another model did; None: it did everywhere."""
+    places_B: Tensor | None = None
+    """The place of each row in its rollout batch."""
     kept: dict[str, Tensor] = field(default_factory=dict)
     """What the method itself wants to find again in an update: name → a value for each token, BK."""
 
@@ -50,6 +52,7 @@ class Rows:
             old_log_probs_BK=None if old is None else old[index_N, :kept],
             behaviour_BK=None if behaviour is None else behaviour[index_N, :kept],
             own_B=None if self.own_B is None else self.own_B[index_N],
+            places_B=None if self.places_B is None else self.places_B[index_N],
             kept={name: value_BK[index_N, :kept] for name, value_BK in self.kept.items()},
         )
 
@@ -86,6 +89,8 @@ class Updated:
     """As those of a token loss."""
     mask_BK: Tensor
     """1.0 at the tokens that the figures are of."""
+    divergence_B: Tensor | None = None
+    """Mean divergence of each row's tokens from the teachers, where there are any."""
 
 
 @dataclass(frozen=True)

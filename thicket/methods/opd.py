@@ -154,7 +154,9 @@ class Opd(OnRollouts):
             like_BK = sequences.mask_BK
             return torch.zeros_like(like_BK).index_put((rows_N, columns_N), value_N.to(like_BK.dtype))
 
-        return Updated(loss, {"kl": placed(divergence_N), "entropy": placed(entropy_N)}, sequences.mask_BK)
+        divergence_BK, mask_BK = placed(divergence_N), sequences.mask_BK
+        divergence_B = divergence_BK.sum(dim=1) / mask_BK.sum(dim=1).clamp(min=1)
+        return Updated(loss, {"kl": divergence_BK, "entropy": placed(entropy_N)}, mask_BK, divergence_B)
 
     def _bonus(self, rows: Rows, rows_N: Tensor, columns_N: Tensor) -> Tensor | None:
         """What the reward gives to each token."""

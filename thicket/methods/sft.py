@@ -4,6 +4,7 @@ Signal: a demonstration for each item, with the end that the domain asks of a re
 log π_θ(y_it | x_i, y_i<t), the mean over the response tokens of an optimizer step's texts; prompts are read only.
 """
 
+from thicket.config.shown import DEMONSTRATION
 from thicket.domains.item import Item
 from thicket.methods.texts import Text
 from thicket.sampling.environment import Environment
@@ -17,7 +18,7 @@ def demonstrations(tokenizer: Tokenizer, environment: Environment) -> list[Text]
     """
     domain = environment.domain
     texts = [
-        Text(prompt, written(tokenizer, item, domain.stop, domain.name))
+        Text(prompt, written(tokenizer, item, domain.stop, domain.name), domain.name, DEMONSTRATION)
         for item, prompt in zip(environment.items, environment.prompts, strict=True)
         if item.demonstration.strip()
     ]

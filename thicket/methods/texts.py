@@ -9,6 +9,11 @@ class Text:
 
     prompt: list[int]
     response: list[int]
+    domain: str
+    writer: str
+    """Who wrote the response: a model's name, or DEMONSTRATION (`thicket.config.shown`)."""
+    correct: bool | None = None
+    """The verifier's word on it; None where it was not asked."""
 
 
 @dataclass(frozen=True)

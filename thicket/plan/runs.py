@@ -42,11 +42,14 @@ def best_first(runs: list[Run], objective: str | None) -> list[Run]:
 
 
 def print_table(runs: list[Run], objective: str | None) -> None:
-    """Prints the runs of a sweep, best first."""
+    """Prints the runs of a sweep, best first: above them the overrides that all have, in their rows the others."""
+    first = runs[0].overrides if len(runs) > 1 else []
+    shared = [text for text in first if all(text in run.overrides for run in runs)]
     table = console.table("", "overrides", *([objective] if objective else []), "artifact", right=(objective or "",))
     for place, run in enumerate(best_first(runs, objective), start=1):
         value = [] if not objective else ["—" if run.value is None else f"{run.value:.4g}"]
         last = f"failed: {run.error.splitlines()[0]}" if run.error else run.artifact
-        table.add_row(str(place), " ".join(run.overrides), *value, last)
-    print(f"\n{len(runs)} runs, best first:" if objective else f"\n{len(runs)} runs:")
+        table.add_row(str(place), " ".join(text for text in run.overrides if text not in shared), *value, last)
+    of, order = f" of {' '.join(shared)}" if shared else "", ", best first" if objective else ""
+    print(f"\n{len(runs)} runs{of}{order}:")
     console.show(table)

@@ -41,8 +41,9 @@ CURVES_NOTE = (
     "the rollouts (100: every response is correct). Triangles: a control's candidates, by temperature."
 )
 SAMPLES_NOTE = (
-    "The first responses to the first prompt of each domain, of steps 1, 2, 4, 8 and so on, with their rewards; all of "
-    "them lie in build/models/NAME/samples.jsonl."
+    "What a model learned from in steps 1, 2, 4, 8 and so on: of its own responses the first ones to the first prompt "
+    "of each domain, with their rewards or their divergence from the teachers (mean over tokens); by imitation, the "
+    "first texts of each domain, to the token that ends them. They lie in build/models/NAME/samples.jsonl."
 )
 MAP_NOTE = (
     "Sampled pass@1 in % with its interval, on the items of the tables above. Rows: the temperature that a model was "

@@ -68,7 +68,7 @@ input[type=search] { font: inherit; font-size: .875rem; color: inherit; backgrou
   border: 1px solid var(--line); border-radius: 4px; width: 14rem; max-width: 100%; margin: .2rem 0; }
 table.samples td, table.samples thead th { text-align: left; min-width: 0; }
 table.samples bdi { white-space: pre-wrap; overflow-wrap: anywhere; }
-table.samples td:nth-last-child(-n+2) { white-space: normal; min-width: 14rem; max-width: 32rem; }
+table.samples td:has(bdi) { white-space: normal; min-width: min(14rem, 32vw); max-width: 32rem; }
 .lineage path { fill: none; stroke: var(--muted); stroke-width: 1.2; }
 .lineage path.teacher { stroke: var(--student); stroke-dasharray: 4 3; opacity: .75; }
 .lineage rect { fill: var(--soft); stroke: var(--muted); }

@@ -39,7 +39,7 @@ class VllmSampler:
         """Raises: ValueError where vLLM is not installed."""
         if find_spec(PACKAGE) is None:
             wrong = f"the package {PACKAGE} can't be found"
-            raise ValueError(f"sampler vllm: {wrong}; `pip install 'thicket[vllm]'` installs it")
+            raise ValueError(f"sampler vllm: {wrong}; `pip install -e '.[vllm]'` installs it")
         self.batch, self._engine = config.batch, Engine(config)
 
     @torch.no_grad()

@@ -49,7 +49,7 @@ def imitate(config: SpecialistStage, method: Imitated, places: Places) -> Outcom
     else:
         asked = with_judge(train, model, tokenizer, sampler)
         drawn = sampled(config, method, code.JUDGED, Author(model, tokenizer, start), asked, places.resume / "samples")
-        gathered = Gathered(kept(method, code.kept, train, drawn), drawn.ledger, drawn.seconds)
+        gathered = Gathered(kept(method, code.kept, train, drawn, config.base), drawn.ledger, drawn.seconds)
     count = len(gathered.texts)
     print(f"specialist {config.name}: {count} texts to imitate, of {len(train.items)} train items", flush=True)
     outcome = train_on(gathered, config, method, model, tokenizer, [selection], places, (config.base,), weights.name)
@@ -96,6 +96,7 @@ def train_on(
         steps=module.step,
         selection=module.rows[-1]["selection"],
         rows=module.rows,
+        shown=module.shown,
     )
 
 
@@ -125,10 +126,10 @@ def sampled(
     return module
 
 
-def kept(method: Sampled, chosen: Kept, train: Environment, drawn: Sampling) -> list[Text]:
+def kept(method: Sampled, chosen: Kept, train: Environment, drawn: Sampling, writer: str) -> list[Text]:
     """The samples that the method keeps, each after its prompt. Raises: ValueError where there are none."""
     texts = [
-        Text(prompt, one.tokens)
+        Text(prompt, one.tokens, train.domain.name, writer, one.correct)
         for prompt, samples in zip(train.prompts[: method.prompts], drawn.drawn, strict=True)
         for one in _some_of(chosen(method, samples), samples, method)
     ]

@@ -55,7 +55,7 @@ def _texts(config: StudentStage, method: Rft, places: Places, teacher: str, doma
     drawn = sampled(config, method, rft.JUDGED, Author(model, tokenizer, answering), asked, samples)
     # What the student reads is its own prompt, whatever the teacher's template made of it.
     own = load_environment(domain, places.data / domain.name, "train", load_tokenizer(places.models / config.base))
-    found = kept(method, rft.kept, own, drawn)
+    found = kept(method, rft.kept, own, drawn, teacher)
     of = f"{len(found)} texts of {teacher} to imitate"
     print(f"student {config.name}: {of}, of {len(train.items)} train items of {domain.name}", flush=True)
     return Gathered(found, drawn.ledger, drawn.seconds)

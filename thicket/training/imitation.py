@@ -7,6 +7,7 @@ from transformers import PreTrainedModel
 
 from thicket import ranks
 from thicket.config.imitation import Imitation
+from thicket.config.shown import Shown
 from thicket.methods.texts import Text
 from thicket.ops import draws
 from thicket.sampling.environment import Environment
@@ -20,6 +21,7 @@ from thicket.training.loop import Steps, chunks
 from thicket.training.optimizer import adamw, learning_rate
 from thicket.training.order import dealt
 from thicket.training.selecting import score
+from thicket.training.shown import is_shown, shown_texts
 
 ORDER, DROPOUT = 1, 5
 """Streams of draws, apart from those of the samples and of the selection items."""
@@ -57,16 +59,26 @@ class ImitationTraining(Steps):
         return adamw([self.model], self.config.optimizer)
 
     def take_step(self) -> Row:
-        config = self.config
-        first = self.step * config.batch
-        places = dealt(range(first, first + config.batch), len(self.texts), self.seed, ORDER)
-        loss = self.gradients([self.texts[place] for place in places])
+        config, texts = self.config, self._dealt(self.step)
+        loss = self.gradients(texts)
         norm = self.update(learning_rate(config.optimizer, self.step, config.steps), config.optimizer.clip)
         row = {"step": self.step + 1, "flops": self.ledger.flops, "loss": loss, "gradient_norm": norm}
-        row["length"] = sum(len(self.texts[place].response) for place in places) / len(places)
+        row["length"] = sum(len(text.response) for text in texts) / len(texts)
         if self.step + 1 == config.steps or (config.flops is not None and self.ledger.flops >= config.flops):
             row["selection"] = self._score()
         return row
+
+    def _dealt(self, step: int) -> list[Text]:
+        """The texts of a step, counted from 0."""
+        first = step * self.config.batch
+        places = dealt(range(first, first + self.config.batch), len(self.texts), self.seed, ORDER)
+        return [self.texts[place] for place in places]
+
+    @property
+    def shown(self) -> list[Shown]:
+        """Texts of the steps that were made, for people to read."""
+        steps = [step for step in range(1, self.step + 1) if is_shown(step)]
+        return [one for step in steps for one in shown_texts(step, self._dealt(step - 1), self.tokenizer)]
 
     def gradients(self, texts: list[Text]) -> float:
         """Adds up the gradients of −(1/Σ|y|) Σ log π(y_t), over all response tokens of the texts; returns the loss.

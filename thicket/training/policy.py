@@ -30,7 +30,7 @@ from thicket.training.optimizer import adamw, learning_rate
 from thicket.training.order import dealt as in_order
 from thicket.training.rewards import reward
 from thicket.training.selecting import score as selection_score
-from thicket.training.shown import is_shown, shown
+from thicket.training.shown import cut, is_shown, of_first_prompts, readable
 
 ORDER, ROLLOUT = 1, 2
 """Streams of draws that must not meet: the order of prompts, and rollouts."""
@@ -54,8 +54,13 @@ class Rollout:
     response: Response
     arena: Arena
     correct: bool
-    own: bool
-    """Whether the policy itself answered."""
+    writer: str | None
+    """The model that answered in the policy's place."""
+
+    @property
+    def own(self) -> bool:
+        """Whether the policy itself answered."""
+        return self.writer is None
 
 
 class PolicyTraining(Steps):
@@ -81,6 +86,8 @@ class PolicyTraining(Steps):
         self.dealt_to = [0] * len(arenas)  # prompts
         self.best: tuple[float, dict[str, Tensor]] | None = None
         self.shown: list[Shown] = []
+        self._divergences: dict[str, float] = {}
+        """From the teachers, of this step's responses that this process has read: by place in the rollout batch."""
 
     @property
     def share_done(self) -> float:
@@ -104,11 +111,14 @@ class PolicyTraining(Steps):
 
     def take_step(self) -> Row:
         with self.timed("rollouts"):
-            rollouts, row = self._rollouts()
+            rollouts, sampled, row = self._rollouts()
         row |= {"step": self.step + 1}
+        self._divergences.clear()
         if rollouts:
             with self.timed("updates"):
                 row |= self._learn(rollouts)
+        if is_shown(self.step + 1):
+            self._show(sampled, rollouts)
         row["flops"] = self.ledger.flops
         every = self.config.select_every
         # The last step scores here too: after the training Lightning has taken the model off its device.
@@ -124,8 +134,9 @@ class PolicyTraining(Steps):
         yield
         self.phases[phase] = self.phases.get(phase, 0.0) + monotonic() - started
 
-    def _rollouts(self) -> tuple[list[Rollout], Row]:
-        """Responses to a batch of prompts, group after group: of several batches, the first groups that are useful."""
+    def _rollouts(self) -> tuple[list[Rollout], list[Rollout], Row]:
+        """Responses to a batch of prompts, group after group: of several batches, the first groups that are useful;
+        and all that were sampled."""
         self.method.begin(self.model)
         wanted, group = self.config.prompts, self.config.group
         kept: list[Rollout] = []
@@ -139,15 +150,33 @@ class PolicyTraining(Steps):
             if len(kept) >= wanted * group:
                 break
         own = [rollout for rollout in sampled if rollout.own] or sampled
-        if is_shown(self.step + 1):
-            judged = self._reward if self.method.needs_rewards else None
-            self.shown += shown(self.step + 1, sampled, group, self.tokenizer, judged)
         row: Row = {"length": sum(len(rollout.response.tokens) for rollout in own) / len(own)}
         if self.method.needs_rewards:
             row["reward"] = sum(map(self._reward, own)) / len(own)
         if self.method.rounds > 1:
             row["useful"] = len(kept) / len(sampled)
-        return kept[: wanted * group], row
+        return kept[: wanted * group], sampled, row
+
+    def _show(self, sampled: list[Rollout], learned: list[Rollout]) -> None:
+        """Keeps some of a step's responses for people to read. Of those that were learned from, the divergence from
+        teachers is known; they are told apart by identity, since responses may be equal."""
+        found = ranks.summed(self._divergences)
+        of = {id(one): found[str(place)] for place, one in enumerate(learned) if str(place) in found}
+        judged = self.method.needs_rewards
+        for one in of_first_prompts(sampled, self.config.group, lambda rollout: rollout.arena.domain.name):
+            self.shown.append(
+                Shown(
+                    step=self.step + 1,
+                    domain=one.arena.domain.name,
+                    prompt=readable(self.tokenizer, one.prompt),
+                    response=cut(one.response.text),
+                    reward=self._reward(one) if judged else None,
+                    tokens=len(one.response.tokens),
+                    writer=one.writer,
+                    correct=one.correct if judged else None,
+                    divergence=of.get(id(one)),
+                )
+            )
 
     def _sample(self) -> list[Rollout]:
         """The next batch of prompts, with the responses to each, those of an arena together."""
@@ -163,8 +192,8 @@ class PolicyTraining(Steps):
             self.ledger.judged(verdicts)
             correct = iter([verdict.correct for verdict in verdicts])
             for one, group in here:
-                own, prompt = one.writer is None, one.request.prompt
-                rollouts += [Rollout(prompt, response, arena, next(correct, False), own) for response in group]
+                writer, prompt = one.writer, one.request.prompt
+                rollouts += [Rollout(prompt, response, arena, next(correct, False), writer) for response in group]
             self.dealt_to[index] += len(here)
         self.ledger.forward(sum(len(one.request.prompt) for one in asked))
         self.ledger.generated(sum(len(rollout.response.tokens) for rollout in rollouts))
@@ -221,6 +250,7 @@ class PolicyTraining(Steps):
             advantages_BK=torch.zeros_like(batch.mask_BK),
             behaviour_BK=_behaviour(rollouts, batch.targets_BK.shape[1]).to(self.device),
             own_B=torch.tensor([float(rollout.own) for rollout in rollouts], device=self.device),
+            places_B=torch.arange(len(rollouts), device=self.device),
         )
 
     def _parts(self, rows: Rows) -> list[Rows]:
@@ -259,6 +289,9 @@ class PolicyTraining(Steps):
             self.manual_backward(found.loss)
             total += float(found.loss.detach())
             count += float(found.mask_BK.sum())
+            if is_shown(self.step + 1) and found.divergence_B is not None and micro.places_B is not None:
+                places = map(str, micro.places_B.tolist())
+                self._divergences |= dict(zip(places, found.divergence_B.tolist(), strict=True))
             for name, value_BK in found.figures.items():
                 figures[name] = figures.get(name, 0.0) + float((value_BK * found.mask_BK).sum())
         self.method.updated()

@@ -1,31 +1,18 @@
 """Which responses of a training are kept for people to read: few, and more often in its beginning."""
 
-from collections.abc import Callable, Sequence
-from typing import Protocol, TypeVar
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TypeVar
 
 from thicket.config.shown import Shown
+from thicket.methods.texts import Text
 from thicket.sampling.prompts import Tokenizer
-from thicket.sampling.rollouts import Response
-from thicket.training.asking import Arena
 
 RESPONSES = 4
-"""That are kept of a prompt."""
+"""That are kept of a domain and step."""
 CHARACTERS = 2000
 """That are kept of a text."""
 
-
-class _Rollout(Protocol):
-    @property
-    def prompt(self) -> list[int]: ...
-    @property
-    def response(self) -> Response: ...
-    @property
-    def arena(self) -> Arena: ...
-    @property
-    def own(self) -> bool: ...
-
-
-AnyRollout = TypeVar("AnyRollout", bound=_Rollout)
+Item = TypeVar("Item")
 
 
 def is_shown(step: int) -> bool:
@@ -33,33 +20,44 @@ def is_shown(step: int) -> bool:
     return step & (step - 1) == 0
 
 
-def shown(
-    step: int,
-    rollouts: Sequence[AnyRollout],
-    group: int,
-    tokenizer: Tokenizer,
-    reward: Callable[[AnyRollout], float] | None,
-) -> list[Shown]:
+def first_of_each(items: Iterable[Item], domain: Callable[[Item], str]) -> list[Item]:
+    """The first items of each domain, the domains in the order in which they come."""
+    kept: dict[str, list[Item]] = {}
+    for item in items:
+        of_domain = kept.setdefault(domain(item), [])
+        if len(of_domain) < RESPONSES:
+            of_domain.append(item)
+    return [item for of_domain in kept.values() for item in of_domain]
+
+
+def of_first_prompts(rollouts: Sequence[Item], group: int, domain: Callable[[Item], str]) -> list[Item]:
     """The first responses to the first prompt of each domain; rollouts come in groups of one prompt."""
-    kept: dict[str, list[Shown]] = {}
+    kept: dict[str, list[Item]] = {}
     for first in range(0, len(rollouts), group):
-        name = rollouts[first].arena.domain.name
-        if name in kept:
-            continue
-        kept[name] = [
-            Shown(
-                step=step,
-                domain=name,
-                prompt=_cut(tokenizer.decode(one.prompt, skip_special_tokens=True)),
-                response=_cut(one.response.text),
-                reward=None if reward is None else reward(one),
-                tokens=len(one.response.tokens),
-                own=one.own,
-            )
-            for one in rollouts[first : first + min(group, RESPONSES)]
-        ]
-    return [one for of_domain in kept.values() for one in of_domain]
+        kept.setdefault(domain(rollouts[first]), list(rollouts[first : first + min(group, RESPONSES)]))
+    return [item for of_domain in kept.values() for item in of_domain]
 
 
-def _cut(text: str) -> str:
+def shown_texts(step: int, texts: Iterable[Text], tokenizer: Tokenizer) -> Iterator[Shown]:
+    """The first texts of each domain among those that a step imitates, with the tokens that end them."""
+    for text in first_of_each(texts, lambda one: one.domain):
+        yield Shown(
+            step=step,
+            domain=text.domain,
+            prompt=readable(tokenizer, text.prompt),
+            response=cut(tokenizer.decode(text.response)),
+            reward=None,
+            tokens=len(text.response),
+            writer=text.writer,
+            correct=text.correct,
+        )
+
+
+def readable(tokenizer: Tokenizer, prompt: list[int]) -> str:
+    """A prompt's text, without special tokens."""
+    return cut(tokenizer.decode(prompt, skip_special_tokens=True))
+
+
+def cut(text: str) -> str:
+    """The beginning of a text."""
     return text if len(text) <= CHARACTERS else f"{text[:CHARACTERS]}…"
