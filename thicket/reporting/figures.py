@@ -157,18 +157,23 @@ def _budget(results: Results, figure: Figure) -> None:
         score = results.models[root].mean
         axes.axhline(score.value * PERCENT, color=ROLES["ink"], linewidth=1, linestyle=(0, (4, 3)))
         _point(axes, 0.0, score, ROLES["ink"], "D", root)
-    for place, result in enumerate(students):
-        colour = ROLES[SERIES[place % len(SERIES)]]
+    # Students that differ in nothing but the seed look alike.
+    of_way = {name: way.models for way in results.consolidations for name in way.models}
+    ways = list(dict.fromkeys(of_way.get(result.model.name, (result.model.name,)) for result in students))
+    for result in students:
+        way = of_way.get(result.model.name, (result.model.name,))
+        colour = ROLES[SERIES[ways.index(way) % len(SERIES)]]
         before = result.cost.total_flops - result.cost.flops
         axes.plot(*_series(result, "flops", "selection", before), color=colour, linewidth=1.2, alpha=0.7)
-        _point(axes, result.cost.total_flops, result.mean, colour, "s", result.model.name)
+        label = ", ".join(way) if way[0] == result.model.name else None
+        _point(axes, result.cost.total_flops, result.mean, colour, "s", label)
     axes.set(ylim=(0, PERCENT), xlabel="total FLOPs of training, the base left out", ylabel="mean pass@1 (%)")
     axes.xaxis.set_major_formatter(EngFormatter())
     axes.tick_params(length=0)
     axes.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=LEGEND_COLUMNS, borderaxespad=0.2, handletextpad=0.3)
 
 
-def _point(axes: Axes, x: float, score: Interval, colour: str, marker: str, label: str) -> None:
+def _point(axes: Axes, x: float, score: Interval, colour: str, marker: str, label: str | None) -> None:
     y = score.value * PERCENT
     ends = [[y - score.low * PERCENT], [score.high * PERCENT - y]]
     axes.errorbar([x], [y], yerr=ends, color=colour, marker=marker, markersize=6, linestyle="none", label=label)

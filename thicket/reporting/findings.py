@@ -13,7 +13,7 @@ SHARE_NOTE = (
     "items counts, on which nothing here is measured; all by their mean, where one has no score on them."
 )
 MOST = 6
-"""Students, and choices of their teachers, that are told one by one."""
+"""Specialists, students, and choices of their teachers, that are told one by one."""
 SEED_NOTE = "An interval speaks of the choice of items, not of the training: another seed makes other models."
 
 
@@ -71,7 +71,16 @@ def _gains(shown: Iterable[ModelResult]) -> list[tuple[ModelResult, Interval]]:
 
 
 def _listed(own: list[tuple[ModelResult, Interval]]) -> str:
-    return ", ".join(f"{result.model.name}{SPACE}{points(gain.value)}" for result, gain in own)
+    """Each model's gain; of many, the least and the most of each method."""
+    if len(own) <= MOST:
+        return ", ".join(f"{result.model.name}{SPACE}{points(gain.value)}" for result, gain in own)
+    of_method: dict[str, list[float]] = {}
+    for result, gain in own:
+        of_method.setdefault(result.model.method, []).append(gain.value)
+    return ", ".join(
+        f"{len(gains)} by {method} {points(min(gains))}" + (f" to {points(max(gains))}" if len(gains) > 1 else "")
+        for method, gains in of_method.items()
+    )
 
 
 def _base(result: ModelResult) -> str:
