@@ -24,6 +24,8 @@ TITLE = 34.0
 """Points: the room of a map's title."""
 LEGEND_COLUMNS, TICKS = 5, 5
 """The most that fit side by side."""
+LEGEND_LETTERS, LEGEND_HANDLE = 105, 6
+"""Of a legend's line, of which a marker with its gap takes some."""
 EDGE = 2.0
 """Percent: room for a marker at 0 and at 100."""
 MARKERS = {"base": "D", "specialist": "o", "control": "^", "student": "s", "other": "o"}
@@ -160,17 +162,22 @@ def _budget(results: Results, figure: Figure) -> None:
     # Students that differ in nothing but the seed look alike.
     of_way = {name: way.models for way in results.consolidations for name in way.models}
     ways = list(dict.fromkeys(of_way.get(result.model.name, (result.model.name,)) for result in students))
+    labels = list(roots)
     for result in students:
         way = of_way.get(result.model.name, (result.model.name,))
         colour = ROLES[SERIES[ways.index(way) % len(SERIES)]]
         before = result.cost.total_flops - result.cost.flops
         axes.plot(*_series(result, "flops", "selection", before), color=colour, linewidth=1.2, alpha=0.7)
-        label = ", ".join(way) if way[0] == result.model.name else None
+        more = f" and {len(way) - 1} more" if len(way) > 1 else ""
+        label = way[0] + more if way[0] == result.model.name else None
+        labels += [label] if label else []
         _point(axes, result.cost.total_flops, result.mean, colour, "s", label)
     axes.set(ylim=(0, PERCENT), xlabel="total FLOPs of training, the base left out", ylabel="mean pass@1 (%)")
     axes.xaxis.set_major_formatter(EngFormatter())
     axes.tick_params(length=0)
-    axes.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=LEGEND_COLUMNS, borderaxespad=0.2, handletextpad=0.3)
+    longest = max(len(label) for label in labels)
+    columns = max(1, min(LEGEND_COLUMNS, LEGEND_LETTERS // (longest + LEGEND_HANDLE)))
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=columns, borderaxespad=0.2, handletextpad=0.3)
 
 
 def _point(axes: Axes, x: float, score: Interval, colour: str, marker: str, label: str | None) -> None:
