@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import sys
 import traceback
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ from thicket.config.project import Project, packaged_conf
 from thicket.config.resolve import Resolved
 from thicket.config.yamlfile import YamlFile, read_yaml
 from thicket.plan.adhoc import stage_from
+from thicket.plan.folders import expanded, is_folder
 from thicket.plan.inputs import outdated
 from thicket.plan.objective import direction, objectives, value_of, worst
 from thicket.plan.pipeline import resolve
@@ -54,7 +56,7 @@ FIXED = {
 
 def run(root: Path, kind: str, texts: list[str], multirun: bool) -> int:
     """Validates everything first, then runs. Raises: ConfigError with the problems of all combinations."""
-    overrides, settings = parse(texts)
+    overrides, settings = parse(_folders_written_out(root, texts) if kind == "evaluate" else texts)
     asked = [override for override in overrides if override.key == "objective"]
     own = [override for override in overrides if override.key != "objective"]
     problems = _setting_problems(settings) if multirun else _only_for_sweeps([*own, *asked], settings)
@@ -80,6 +82,22 @@ def run(root: Path, kind: str, texts: list[str], multirun: bool) -> int:
     if status == 0:
         print(f"{kind} {stage.name}: {targets.artifact.relative_to(root)}{' (made before)' if before else ''}")
     return status
+
+
+def _folders_written_out(root: Path, texts: list[str]) -> list[str]:
+    """`model=` with the folders that sweeps and patterns mean, as Hydra's grammar takes them. Raises: ConfigError."""
+    written = []
+    for text in texts:
+        key, _, value = text.partition("=")
+        if key == "model" and is_folder(value):
+            parts = [expanded(root, part) if is_folder(part) else [part] for part in value.split(",")]
+            text = f"model={','.join(_plain_or_quoted(name) for names in parts for name in names)}"
+        written.append(text)
+    return written
+
+
+def _plain_or_quoted(text: str) -> str:
+    return text if re.fullmatch(r"[\w./-]+", text) else _quoted(text)
 
 
 def _warn_of_outdated(root: Path, stages: list[Resolved]) -> None:
@@ -144,7 +162,7 @@ def _sweep(root: Path, kind: str, overrides: list[Override], objective: str | No
     project = Project(root)
     folder = root / RUNS / "sweeps" / f"{datetime.now():%Y-%m-%d_%H-%M-%S}-{os.getpid()}"
     # With the project's folder: on another machine a launcher may start jobs anywhere.
-    arguments = [f"hydra.sweep.dir={_quoted(folder)}", f"+root={_quoted(root)}"]
+    arguments = [f"hydra.sweep.dir={_quoted(str(folder.resolve()))}", f"+root={_quoted(str(root.resolve()))}"]
     arguments += [f"+stage={kind}", f"+objective={objective or 'null'}"]
     arguments += [f"++{INSIDE}{override.key}={override.text.partition('=')[2]}" for override in overrides]
     if OPTUNA in settings:
@@ -167,10 +185,10 @@ def _sweep(root: Path, kind: str, overrides: list[Override], objective: str | No
     return 1 if failed or not runs or any(one.error for one in runs) else 0
 
 
-def _quoted(path: Path) -> str:
-    """A path as Hydra's grammar takes it, whatever it holds."""
-    text = str(path.resolve()).replace("'", "\\'")
-    return f"'{text}'"
+def _quoted(text: str) -> str:
+    """A text as Hydra's grammar takes it, whatever it holds."""
+    escaped = text.replace("'", "\\'")
+    return f"'{escaped}'"
 
 
 @contextmanager
