@@ -12,6 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from thicket import ranks
 from thicket.config.overrides import COMMAND_LINE, Override, combinations, parse
 from thicket.config.places import RUNS
 from thicket.config.problems import ConfigError, Problem, merged, nearest, printable, shown
@@ -24,8 +25,8 @@ from thicket.plan.inputs import outdated
 from thicket.plan.objective import direction, objectives, value_of, worst
 from thicket.plan.pipeline import resolve
 from thicket.plan.runs import Run, print_table, read_runs, write_run
-from thicket.signals import Interrupted
-from thicket.stages.launch import TERMINATED, run_one
+from thicket.signals import TERMINATED, Interrupted, children_end_too, exit_at_sigterm
+from thicket.stages.launch import run_one
 from thicket.stages.publish import Busy
 from thicket.stages.run import made_before, on_its_own, run_stage
 
@@ -79,7 +80,7 @@ def run(root: Path, kind: str, texts: list[str], multirun: bool) -> int:
     targets = on_its_own(root, stage)
     before = made_before(stage, targets)
     status = 0 if before else run_one(root, stage, targets)
-    if status == 0:
+    if status == 0 and ranks.speaks():
         print(f"{kind} {stage.name}: {targets.artifact.relative_to(root)}{' (made before)' if before else ''}")
     return status
 
@@ -102,7 +103,7 @@ def _plain_or_quoted(text: str) -> str:
 
 def _warn_of_outdated(root: Path, stages: list[Resolved]) -> None:
     """A run on its own takes what is in build/, which an edited config or other code may have left behind."""
-    declared = resolve(Project(root))
+    declared = resolve(Project(root)) if ranks.speaks() else []
     for name in dict.fromkeys(name for stage in stages for name in outdated(root, declared, stage)):
         print(f"Note: {name} was made with another config or other code: `dvc repro {name}` makes it anew.", flush=True)
 
@@ -175,8 +176,11 @@ def _sweep(root: Path, kind: str, overrides: list[Override], objective: str | No
     failed = False
     with _arguments(["thicket", "--multirun", *arguments, *settings]):
         try:
-            hydra.main(str(packaged_conf().resolve()), CONFIG_NAME, version_base="1.3")(_job)()
+            with children_end_too():
+                hydra.main(str(packaged_conf().resolve()), CONFIG_NAME, version_base="1.3")(_job)()
         except SystemExit as left:
+            if left.code == TERMINATED:
+                print("Stopped by SIGTERM. The same command goes on from the last checkpoints.", file=sys.stderr)
             if left.code != LAUNCHER_FAILED:
                 raise
             failed = True
@@ -208,6 +212,8 @@ def _job(config: Any) -> float:
     """
     from hydra.core.hydra_config import HydraConfig
 
+    if os.environ.get("SUBMITIT_EXECUTOR") == "local":  # It would wait for the end of what it runs.
+        exit_at_sigterm()
     job = HydraConfig.get()
     root, objective = Path(config.root), config.objective
     os.chdir(root)  # what a config names is relative to it
