@@ -105,6 +105,7 @@ def test_tasks_of_this_machine(monkeypatch: pytest.MonkeyPatch, counts: str, nod
     monkeypatch.setenv("SLURM_STEP_TASKS_PER_NODE", counts)
     monkeypatch.setenv("SLURM_NODEID", node)
     found = ranks.given()
+    assert found is not None
     assert found == Rank(3, 7, 1, here=here)
     assert found.beside == (here or 7)
 

@@ -148,6 +148,7 @@ def test_a_run_that_failed_is_told(swept: Path, command: Command) -> None:
         (["tiny", "build/runs/specialist/sort-grpo-7"], "did you mean: build/runs/specialist/sort-grpo-"),
         (["tiny", "build/runs/nothing-*"], "no folder of this pattern"),
         (["tiny", "build/runs"], "there is no model in this folder"),
+        (["tiny", "build/runs/evaluate/sort-grpo-0/evaluate"], "name the run or the sweep that made it"),
     ],
 )
 def test_what_is_no_side(sides: list[str], message: str, swept: Path, command: Command) -> None:

@@ -114,7 +114,7 @@ def test_machines_that_share_no_folder_say_so(made: Path, tmp_path: Path) -> Non
 
 
 def test_a_command_with_others_beside(made: Path) -> None:
-    """The first process alone speaks; a run that is there is found by all of them; one that takes one process says so."""
+    """The first process alone speaks; all of them find a run that is there; a stage of one process is refused."""
     started = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", free_port()]
     command = [*started, "-m", "thicket", "specialist", "domain=sort", "method=grpo"]
     texts = list[str]()

@@ -65,8 +65,10 @@ def model_folder(root: Path, text: str) -> str:
     for path in (folder, *(folder / kind for kind in MAKERS)):
         if any((path / file).is_file() for file in FILES):
             return within(root, path)
-    siblings = [within(root, path) for path in folder.parent.glob("*/")] if folder.parent.is_dir() else []
+    siblings = [within(root, path) for path in folder.parent.glob("*/") if path != folder]
     wrong = "there is no model in this folder" if folder.is_dir() else "there is no such folder"
+    if folder.name == "evaluate":
+        wrong = "scores of a model, and none: name the run or the sweep that made it"
     raise ConfigError([Problem(COMMAND_LINE, "model", shown(text), wrong, HELD, nearest(text, siblings))])
 
 
