@@ -64,7 +64,7 @@ def _one_answer(row: str) -> str:
     return ",".join([domain, item, level, "1", str(int(int(correct) > SAMPLES // 2)), "", *rest])
 
 
-def _figures(correct: list[int]) -> dict[str, Any]:
+def figures(correct: list[int]) -> dict[str, Any]:
     mean = sum(correct) / len(correct) / SAMPLES
     scores = {**_around("pass@1", mean), **_around("pass@2", mean), **_around("greedy", mean)}
     level = {"1": {**_around("pass@1", mean), "items": len(correct)}}
@@ -77,7 +77,7 @@ def _write_json(path: Path, content: Any) -> None:
     path.write_text(json.dumps(content), encoding="utf-8")
 
 
-def _write_items(path: Path, correct: dict[str, list[int]]) -> None:
+def write_items(path: Path, correct: dict[str, list[int]]) -> None:
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(("domain", "item", "level", "samples", "correct", "greedy", "length", "truncated"))
@@ -105,10 +105,10 @@ def write_run(root: Path, models: list[ReportedModel], correct: Correct, budget_
             {
                 "settings": SETTINGS,
                 "answering": PLAIN,
-                "domains": {name: _figures(counts) for name, counts in correct[model.name].items()},
+                "domains": {name: figures(counts) for name, counts in correct[model.name].items()},
             },
         )
-        _write_items(root / f"build/evaluation/{model.name}/items.csv", correct[model.name])
+        write_items(root / f"build/evaluation/{model.name}/items.csv", correct[model.name])
         counts = {"tokens_generated": 1000, "tokens_trained": 2000, "flops": own, "steps": 60}
         _write_json(root / f"build/metrics/{model.name}.json", counts)
         teachers = [{"name": name, "domain": known[name].domain or "sort", "weight": 1.0} for name in model.teachers]

@@ -1,5 +1,6 @@
 """How work is dealt to the processes of a stage."""
 
+import os
 from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
@@ -11,12 +12,13 @@ from thicket.config.run import Trainer
 from thicket.ranks import Rank
 from thicket.stages.several import started_elsewhere
 
+HERE = ("LOCAL_WORLD_SIZE", "SLURM_STEP_TASKS_PER_NODE", "SLURM_NODEID")
 STARTED = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "SLURM_PROCID", "SLURM_STEP_NUM_TASKS", "SLURM_LOCALID")
 
 
 @pytest.fixture(autouse=True)
 def nobody_has_started_us(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in STARTED:
+    for name in (*STARTED, *HERE):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -47,7 +49,7 @@ def test_shares_are_equal(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
 
 @pytest.mark.parametrize(
     ("total", "most", "count", "size"),
-    [(192, 64, 1, 64), (192, 64, 2, 48), (128, 64, 2, 64), (5, 64, 2, 3), (1, 4, 2, 1)],
+    [(192, 64, 1, 64), (192, 64, 2, 48), (128, 64, 2, 64), (5, 64, 2, 3), (1, 4, 2, 1), (0, 4, 2, 1)],
 )
 def test_all_have_as_many_pieces(monkeypatch: pytest.MonkeyPatch, total: int, most: int, count: int, size: int) -> None:
     as_rank(monkeypatch, 0, count)
@@ -79,8 +81,8 @@ def test_who_was_started_with_others(monkeypatch: pytest.MonkeyPatch, names: Seq
     for name, value in zip(names, ("3", "4", "1"), strict=True):
         monkeypatch.setenv(name, value)
     assert ranks.given() == Rank(3, 4, 1)
-    stage: Any = SimpleNamespace(trainer=Trainer(strategy="ddp", devices=2))
-    with pytest.raises(ValueError, match=r"4 processes were started for the stage, and trainer\.devices = 2"):
+    stage: Any = SimpleNamespace(id="specialist-a", trainer=Trainer(strategy="ddp", devices=2))
+    with pytest.raises(ValueError, match=r"4 processes were started for specialist-a, and its trainer\.devices = 2"):
         started_elsewhere(stage)
     monkeypatch.setenv(names[1], "1")
     assert ranks.given() is None
@@ -89,3 +91,44 @@ def test_who_was_started_with_others(monkeypatch: pytest.MonkeyPatch, names: Seq
 def test_several_devices_need_a_strategy() -> None:
     with pytest.raises(ValueError, match="need a `strategy`"):
         Trainer(devices=2)
+
+
+@pytest.mark.parametrize("devices", [1, 2])
+def test_processes_that_a_stage_has_no_use_for(monkeypatch: pytest.MonkeyPatch, devices: int) -> None:
+    for name, value in zip(STARTED[:3], ("1", "4", "1"), strict=True):
+        monkeypatch.setenv(name, value)
+    strategy = "single" if devices == 1 else "fsdp"
+    stage: Any = SimpleNamespace(id="specialist-a", trainer=Trainer(strategy=strategy, devices=devices))
+    asked = "ddp" if devices == 1 else "fsdp"
+    with pytest.raises(ValueError, match=rf"4 processes .* specialist-a.* say trainer={asked} trainer\.devices=4 "):
+        started_elsewhere(stage)
+    assert started_elsewhere(SimpleNamespace(id="data-a")) == Rank(1, 4, 1)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("counts", "node", "here"), [("2(x3),1", "2", 2), ("2(x3),1", "3", 1), ("4", "0", 4), ("", "0", 0), ("4", "7", 0)]
+)
+def test_tasks_of_this_machine(monkeypatch: pytest.MonkeyPatch, counts: str, node: str, here: int) -> None:
+    for name, value in zip(STARTED[3:], ("3", "7", "1"), strict=True):
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("SLURM_STEP_TASKS_PER_NODE", counts)
+    monkeypatch.setenv("SLURM_NODEID", node)
+    found = ranks.given()
+    assert found is not None
+    assert found == Rank(3, 7, 1, here=here)
+    assert found.beside == (here or 7)
+
+
+@pytest.mark.parametrize(
+    ("here", "hosts", "address"),
+    [(4, "a[01-02]", "127.0.0.1"), (2, "a[01-02],b7", "a01"), (2, "gpu-3,gpu-5", "gpu-3"), (2, "c[7]", "c7")],
+)
+def test_where_tasks_meet(monkeypatch: pytest.MonkeyPatch, here: int, hosts: str, address: str) -> None:
+    for name in ("MASTER_ADDR", "MASTER_PORT"):
+        monkeypatch.setenv(name, "")  # put back after the test
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("SLURM_STEP_NODELIST", hosts)
+    monkeypatch.setenv("SLURM_JOB_ID", "1000")
+    monkeypatch.delenv("SLURM_STEP_ID", raising=False)
+    ranks._meeting_place(Rank(0, 4, here=here))
+    assert (os.environ["MASTER_ADDR"], os.environ["MASTER_PORT"]) == (address, str(20_000 + 31_000 % 10_000))

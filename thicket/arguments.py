@@ -4,6 +4,7 @@ import argparse
 import os
 import re
 from collections.abc import Callable
+from glob import has_magic
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -23,9 +24,16 @@ def add(commands: Any) -> None:
     show = commands.add_parser("show", help="all about a model: lineage, scores, ledger, config")
     _model(show, "model")
     _json(show)
-    compare = commands.add_parser("compare", help="two models: paired differences, config, divergence")
-    _model(compare, "left", "A")
-    _model(compare, "right", "B")
+    compare = commands.add_parser("compare", help="models, or groups of seeds: paired differences, config, divergence")
+    sides = compare.add_argument(
+        "sides",
+        nargs="+",
+        metavar="A",
+        type=folders_from_here,
+        help="a model's name or folder; several by commas or a pattern ('s?-sort-grpo') are seeds of one; a sweep's "
+        "folder is a side for each way in which its runs differ beside the seed; all are held against the first",
+    )
+    completes(sides, models)
     _json(compare)
     chat = commands.add_parser("chat", help="talk to a model; lines from a pipe are turns too")
     talker = chat.add_argument("model", metavar="MODEL", type=name_or_folder, help="of params.yaml, or a folder")
@@ -54,6 +62,16 @@ def add(commands: Any) -> None:
 def from_here(path: str) -> Path:
     """A path that is relative to the folder of the call, before the command goes to the project's."""
     return Path(os.path.abspath(path))
+
+
+def folder_from_here(text: str) -> str:
+    """A name as it is; of a folder, or a pattern of folders, the whole path: a slash tells it from a name."""
+    return str(from_here(text)) if "/" in text and (os.path.isdir(text) or has_magic(text)) else text
+
+
+def folders_from_here(text: str) -> str:
+    """The same of several, with commas between them."""
+    return ",".join(map(folder_from_here, text.split(",")))
 
 
 def name_or_folder(text: str) -> str | Path:

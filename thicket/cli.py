@@ -124,6 +124,12 @@ def _folder_from_here(override: str) -> str:
     return f"{key}={looking.from_here(value)}" if key.startswith("model") and os.path.isdir(value) else override
 
 
+def _folders_from_here(override: str) -> str:
+    """The same of `model=FOLDER,FOLDER`, patterns among them."""
+    key, _, value = override.partition("=")
+    return f"{key}={looking.folders_from_here(value)}" if key == "model" else override
+
+
 def main(argv: list[str] | None = None) -> int:
     """Entry point: 0 done, 1 the stage failed, 2 the configuration or the command is wrong, 128+n ended by a signal."""
     commands = parser()
@@ -144,6 +150,8 @@ def main(argv: list[str] | None = None) -> int:
         arguments.config = [Path(os.path.relpath(config, root)) for config in arguments.config]
     if arguments.command == "analyze":
         arguments.overrides = [_folder_from_here(text) for text in arguments.overrides]
+    if arguments.command == "evaluate":
+        arguments.overrides = [_folders_from_here(text) for text in arguments.overrides]
     os.chdir(root)  # what a config names is relative to it
     try:
         status = _dispatch(arguments, root)

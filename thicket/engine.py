@@ -29,9 +29,10 @@ def make_trainer(config: Trainer, epochs: int, callbacks: list[pl.Callback]) -> 
     several: dict[str, Any] = {}
     if ranks.count() > 1:
         several = {"strategy": SummedOnce(), "plugins": [Started()], "use_distributed_sampler": False}
+        several["num_nodes"] = ranks.count() // ranks.beside()
     return pl.Trainer(
         accelerator=config.accelerator,
-        devices=ranks.count(),
+        devices=ranks.beside(),
         **several,
         precision=config.precision,
         max_epochs=epochs,

@@ -1,4 +1,5 @@
-"""The processes of a stage, one for each device: which of them this one is, and what they do together.
+"""The processes of a stage, one for each device, on one machine or several: which of them this one is, and what they
+do together.
 
 All of them run the whole stage and hold the same weights; what is costly is dealt to them, and what they make of it is
 handed round, so that each goes on with all of it. Draws are keyed by what is drawn and never by who draws, so a result
@@ -9,13 +10,18 @@ One process alone is the first of one: everything here is then what it would be 
 
 import atexit
 import os
+import re
+import socket
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
+from uuid import uuid4
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -27,6 +33,8 @@ LONGEST_WAIT = timedelta(days=1)
 """For the others, who may have longer responses to write. A process that is gone is noticed otherwise."""
 LONGEST_PARTING = 5.0
 """Seconds, from the others."""
+LONGEST_SHOWING = 10.0
+"""Seconds until another machine sees a new file."""
 PORTS = range(20_000, 30_000)
 """Of processes that srun has started."""
 BUCKET = 2**26
@@ -43,6 +51,13 @@ class Rank:
     """Its number on its machine, which is that of its GPU."""
     shards: bool = False
     """Whether each holds a part of the optimizer's state alone."""
+    here: int = 0
+    """Processes on its machine; 0: all of them."""
+
+    @property
+    def beside(self) -> int:
+        """Processes on its machine, itself among them."""
+        return self.here or self.count
 
 
 _own = Rank()
@@ -62,6 +77,11 @@ def local() -> int:
 def count() -> int:
     """Processes that there are."""
     return _own.count
+
+
+def beside() -> int:
+    """Processes on this machine, itself among them."""
+    return _own.beside
 
 
 def first() -> bool:
@@ -86,10 +106,12 @@ def joined(rank: Rank, gpu: bool, meet: str | None = None) -> Iterator[None]:
 
     if gpu:
         if rank.local >= torch.cuda.device_count():
-            raise ValueError(f"trainer.devices = {rank.count}: torch sees {torch.cuda.device_count()} on this machine")
+            raise ValueError(
+                f"{rank.beside} processes on {socket.gethostname()}: torch sees {torch.cuda.device_count()} GPUs"
+            )
         torch.cuda.set_device(rank.local)
     threads, hook = torch.get_num_threads(), sys.excepthook
-    torch.set_num_threads(max(1, threads // rank.count))
+    torch.set_num_threads(max(1, threads // rank.beside))
     _connect(rank, meet)
     _own = rank
     try:
@@ -122,34 +144,108 @@ def _connect(rank: Rank, meet: str | None) -> None:
         return
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
     if meet is None:
-        _meeting_place()
+        _meeting_place(rank)
         atexit.register(lambda: distributed.is_initialized() and distributed.destroy_process_group())
     place = {"rank": rank.number, "world_size": rank.count, "timeout": LONGEST_WAIT}
     distributed.init_process_group(backend, init_method=meet or "env://", **place)
 
 
-def wait_for_all(rank: Rank) -> None:
-    """Until all processes that torchrun or srun has started have got here."""
+def agreed(rank: Rank, value: Made) -> Made:
+    """What the first of the processes that torchrun or srun has started says, once all of them have got here."""
     from torch import distributed
 
     _connect(rank, None)
-    distributed.all_gather_object([None] * rank.count, None)
+    values: list[Any] = [None] * rank.count
+    distributed.all_gather_object(values, value)
+    return values[0]
+
+
+def wait_for_all(rank: Rank) -> None:
+    """Until all processes that torchrun or srun has started have got here."""
+    agreed(rank, None)
 
 
 def given() -> Rank | None:
     """This process's place among those that torchrun or Slurm's srun has started, if one of them has."""
-    for names in (("RANK", "WORLD_SIZE", "LOCAL_RANK"), ("SLURM_PROCID", "SLURM_STEP_NUM_TASKS", "SLURM_LOCALID")):
+    for names, here in (
+        (("RANK", "WORLD_SIZE", "LOCAL_RANK"), lambda: os.environ.get("LOCAL_WORLD_SIZE", "")),
+        (("SLURM_PROCID", "SLURM_STEP_NUM_TASKS", "SLURM_LOCALID"), _tasks_here),
+    ):
         place = [os.environ.get(name, "") for name in names]
         if all(map(str.isdecimal, place)) and int(place[1]) > 1:
-            return Rank(int(place[0]), int(place[1]), int(place[2]))
+            beside = here()
+            return Rank(int(place[0]), int(place[1]), int(place[2]), here=int(beside) if beside.isdecimal() else 0)
     return None
 
 
-def _meeting_place() -> None:
-    """Where processes that srun has started meet, on one machine: a port for each of its steps."""
+def speaks() -> bool:
+    """Whether this process tells people of a command: the first one, or one that nobody has started beside others."""
+    place = given()
+    return place is None or place.number == 0
+
+
+def _tasks_here() -> str:
+    """Of a step of srun's, the processes on this machine: `2(x3),1` says so of each of four. Empty: nobody says."""
+    counts: list[str] = []
+    for part in filter(None, os.environ.get("SLURM_STEP_TASKS_PER_NODE", "").split(",")):
+        found = re.fullmatch(r"(\d+)(?:\(x(\d+)\))?", part)
+        counts += [found[1]] * int(found[2] or 1) if found else []
+    place = os.environ.get("SLURM_NODEID", "")
+    return counts[int(place)] if place.isdecimal() and int(place) < len(counts) else ""
+
+
+def _meeting_place(rank: Rank) -> None:
+    """Where processes that srun has started meet: on the first one's machine, a port for each of its steps."""
     job, step = (int(os.environ.get(name, 0)) for name in ("SLURM_JOB_ID", "SLURM_STEP_ID"))
-    os.environ.setdefault("MASTER_ADDR", "127.0.0.1")
+    os.environ.setdefault("MASTER_ADDR", _first_host() if rank.beside < rank.count else "127.0.0.1")
     os.environ.setdefault("MASTER_PORT", str(PORTS.start + (job * 31 + step) % len(PORTS)))
+
+
+def _first_host() -> str:
+    from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
+
+    names = ("SLURM_STEP_NODELIST", "SLURM_JOB_NODELIST", "SLURM_NODELIST")
+    return SLURMEnvironment.resolve_root_node_address(
+        next((os.environ[name] for name in names if name in os.environ), "")
+    )
+
+
+def check_shared(folder: Path, rank: Rank) -> None:
+    """All machines have to see one folder: the first process writes, and the others read.
+
+    Raises: ValueError, in every process, with the machines on which what the first one has written does not show.
+    """
+    if rank.beside == rank.count:
+        return
+    from torch import distributed
+
+    _connect(rank, None)
+    told, answers = [uuid4().hex], list[Any]([None] * rank.count)
+    own = folder / f".seen-by-all-{told[0]}"
+    try:
+        if rank.number == 0:
+            folder.mkdir(parents=True, exist_ok=True)
+            own.touch()
+        distributed.broadcast_object_list(told)
+        shows = _shows(folder / f".seen-by-all-{told[0]}")
+        distributed.all_gather_object(answers, None if shows else socket.gethostname())
+    finally:
+        own.unlink(missing_ok=True)
+    if blind := sorted({host for host in answers if host}):
+        raise ValueError(
+            f"{folder} on {', '.join(blind)} is not the folder that the first process writes to: the project has to be "
+            "on a file system that all machines share, at one path"
+        )
+
+
+def _shows(path: Path) -> bool:
+    """Whether a file comes to be there; nobody looked for its name before it was, which NFS would remember."""
+    until = time.monotonic() + LONGEST_SHOWING
+    while not path.exists():
+        if time.monotonic() > until:
+            return False
+        time.sleep(0.1)
+    return True
 
 
 # -- Work that is dealt out --------------------------------------------------------------------------------------------
@@ -165,7 +261,7 @@ def even(total: int, most: int) -> int:
     """How many of `total` things a piece has, `most` at most, so that all processes have as many pieces."""
     if _alone():
         return most
-    pieces = -(-total // most)
+    pieces = max(1, -(-total // most))
     pieces += -pieces % _own.count
     return max(1, -(-total // pieces))
 

@@ -4,9 +4,20 @@ import ctypes
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
 
+if TYPE_CHECKING:
+    from psutil import Process
+
+GRACE = 60.0
+"""Seconds that processes have to write their checkpoints once they are to stop."""
+AGAIN = 1.0
+"""Seconds between two requests to stop: one that comes before a process listens is lost."""
+TERMINATED = 128 + signal.SIGTERM
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 
 
@@ -40,3 +51,65 @@ def sigterm_noted() -> Iterator[Callable[[], bool]]:
     finally:
         if not stays:
             signal.signal(signal.SIGTERM, before)
+
+
+def exit_at_sigterm() -> None:
+    """The first SIGTERM raises SystemExit, so that what is open is closed; the next ones do nothing."""
+
+    def leave(*_: object) -> NoReturn:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        raise SystemExit(TERMINATED)
+
+    signal.signal(signal.SIGTERM, leave)
+
+
+@contextmanager
+def children_end_too() -> Iterator[None]:
+    """Where SIGTERM or Ctrl-C ends the block, the processes below this one are asked to stop, and are waited for.
+
+    At another SIGTERM, or after a while, they are killed.
+    """
+    before = signal.getsignal(signal.SIGTERM)
+    exit_at_sigterm()
+    try:
+        yield
+    except (SystemExit, KeyboardInterrupt) as ending:
+        if isinstance(ending, KeyboardInterrupt) or ending.code == TERMINATED:
+            _end_children()
+            raise
+        signal.signal(signal.SIGTERM, before)
+        raise
+    else:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _end_children() -> None:
+    import psutil
+
+    this, hurry = psutil.Process(), threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: hurry.set())
+    below, until = _listening(this), time.monotonic() + GRACE
+    while below and not hurry.is_set() and time.monotonic() < until:
+        for one in this.children():  # What those have started is theirs to end: a step that is to be finished needs it.
+            with suppress(psutil.NoSuchProcess):
+                one.terminate()
+        _, alive = psutil.wait_procs(below, AGAIN)
+        below = {*alive, *_listening(this)}
+    for one in below:
+        with suppress(psutil.NoSuchProcess):
+            one.kill()
+    psutil.wait_procs(below, AGAIN)
+
+
+def _listening(process: "Process") -> set["Process"]:
+    """Processes below one, without those that ignore SIGTERM: they end when those do that they work for."""
+    return {one for one in process.children(recursive=True) if not _ignores_sigterm(one.pid)}
+
+
+def _ignores_sigterm(pid: int) -> bool:
+    try:
+        status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
+    except OSError:
+        return False
+    ignored = int(status.partition("SigIgn:")[2].split()[0], 16)
+    return bool(ignored >> (signal.SIGTERM - 1) & 1)

@@ -1,11 +1,14 @@
 """Means over seeds: their error, degrees of freedom, p-values, and how often noise is taken for an effect."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from scipy.special import ndtr
+from scipy.stats import ttest_ind
 
 from thicket.statistics.resampled import Resampled, constant
-from thicket.statistics.seeds import Estimate, over_seeds
+from thicket.statistics.seeds import Estimate, difference_over_seeds, over_seeds
 
 
 def figure(value: float, *draws: float) -> Resampled:
@@ -76,3 +79,33 @@ def test_noise_is_seldom_taken_for_an_effect(between: float, within: float, seed
     p = np.array([Estimate(*one, seeds - 1, 0.0).p for one in zip(means, [within**2] * runs, spread, strict=True)])
     assert (p < 0.05).mean() < 0.06
     assert (p < 0.002).mean() < 0.005
+
+
+# -- two groups of seeds -----------------------------------------------------------------------------------------------
+
+
+def test_without_noise_of_items_it_is_welchs_test() -> None:
+    ones, others = [0.5, 0.7, 0.55], [0.2, 0.25, 0.1, 0.3]
+    fixed = [[constant(value, 100) for value in group] for group in (ones, others)]
+    found = difference_over_seeds(fixed[0], fixed[1])
+    expected: Any = ttest_ind(ones, others, equal_var=False)
+    at = found.interval(0.9)
+    assert (at.low, at.high) == pytest.approx(tuple(expected.confidence_interval(0.9)), abs=1e-9)
+    assert found.p == pytest.approx(max(expected.pvalue, 2 / 101), rel=1e-6)
+
+
+def test_one_seed_on_a_side_has_no_spread_of_its_own() -> None:
+    generator = np.random.default_rng(0)
+    base, *seeds = [Resampled(value, value + generator.normal(0, 0.1, 500)) for value in (0.1, 0.4, 0.5, 0.45)]
+    found, expected = difference_over_seeds(seeds, [base]), over_seeds([one - base for one in seeds])
+    assert vars(found.interval(0.95)) == pytest.approx(vars(expected.interval(0.95)))
+
+
+def test_noise_that_both_groups_share_cancels() -> None:
+    """Items are common to all models: what they add to each is no part of the difference."""
+    items_R = np.random.default_rng(1).normal(0, 0.2, 500)
+    groups = [[Resampled(value, value + items_R) for value in group] for group in ([0.5, 0.5], [0.3, 0.3])]
+    found = difference_over_seeds(groups[0], groups[1])
+    assert list(vars(found.interval(0.95)).values()) == pytest.approx([0.2, 0.2, 0.2])
+    with pytest.raises(ValueError, match="at least one"):
+        difference_over_seeds(groups[0], [])

@@ -1,4 +1,4 @@
-"""The command compare: two models by their scores, their configs and, where it was measured, their divergence."""
+"""The command compare: models, or several seeds of each, by their scores, configs and, where measured, divergence."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -6,21 +6,21 @@ from pathlib import Path
 from typing import Any
 
 from thicket.commands.models import models_of
-from thicket.commands.scores import Pairs, paired
+from thicket.commands.scores import Pairs, check_scored, paired
+from thicket.commands.sides import Member, Side, Sides
 from thicket.config.analysis import Divergence
-from thicket.config.layers import Path_
 from thicket.config.places import ANALYSIS, MODELS, RUNS
 from thicket.config.problems import dotted
 from thicket.config.project import Project
-from thicket.config.resolve import Resolved
 from thicket.config.stages import AnalyzeStage, EvaluateStage
 from thicket.plan import console
-from thicket.plan.inspect import NONE, differences, pick, side_by_side, values
+from thicket.plan.inspect import NONE, differences, side_by_side
 from thicket.plan.pipeline import resolve
 from thicket.reporting.gains import DOWN, UP
 from thicket.reporting.jsonfile import plain
 from thicket.reporting.tables import marked
 from thicket.reporting.text import percent, percent_interval, points, points_interval
+from thicket.statistics.intervals import Interval
 
 FIGURES = {
     "js_mean": "mean JS divergence, nats",
@@ -41,93 +41,182 @@ class Measured:
     statistics: list[dict[str, Any]]
 
 
-def compare(root: Path, left: str, right: str, as_json: bool) -> None:
-    """Prints what tells two models from one another. Raises: ConfigError where there is no such model."""
+def compare(root: Path, sides: list[str], as_json: bool) -> None:
+    """Prints what tells models, or groups of them, from the first one. Raises: ConfigError where there is none such."""
     project = Project(root)
     resolved = resolve(project, with_code=False)
-    models = models_of(resolved)
-    sides = [pick(name, models, "model") for name in (left, right)]
+    read = Sides(root, models_of(resolved), resolved).read(sides)
     scoring = next(made.stage for made in resolved if isinstance(made.stage, EvaluateStage))
     domains = [domain.name for domain in scoring.domains]
+    first, *others = read
     try:
-        pairs, missing = paired(root, left, right, domains, project.sound_params()[0].seed), ""
+        check_scored(read)
+        seed = project.sound_params()[0].seed
+        compared, missing = [paired(first, other, domains, seed) for other in others], ""
     except ValueError as error:
-        pairs, missing = None, str(error)
-    differing = differences(*map(values, sides))
+        compared, missing = [], str(error)
     analyses = [made.stage for made in resolved if isinstance(made.stage, AnalyzeStage)]
-    measured = list(_measured(root, left, right, analyses))
-    command = f"thicket analyze divergence model_a={left} model_b={right} domain={domains[0]}"
+    divergence = _Divergence(root, analyses, domains[0], read)
     if as_json:
-        config = [{"path": dotted(path), left: one, right: other} for path, one, other in differing]
-        console.print_json(
-            plain(
-                {
-                    "left": left,
-                    "right": right,
-                    "settings": pairs.settings if pairs else None,
-                    "scores": pairs.pairs if pairs else None,
-                    "scores_missing": missing or None,
-                    "config": config if left != right else [],
-                    "divergence": measured,
-                    "divergence_command": None if measured else command,
-                }
-            )
-        )
+        _print_json(read, compared, missing, divergence)
         return
-    if pairs:
-        _print_scores(left, right, pairs)
+    _print_members(read)
+    if compared:
+        _print_scores(read, compared)
     else:
         print(f"No scores to compare: {missing}")
-    _print_config(sides[0], sides[1], differing)
-    print("\nDivergence")
-    if measured:
-        _print_divergence(measured)
-    else:
-        print(f"Not measured: `{command}` does it.")
+    if len(read) == 2:
+        _print_config(first, others[0])
+        divergence.print()
 
 
-def _print_scores(left: str, right: str, pairs: Pairs) -> None:
-    table = console.table("score, %", "", left, right, f"{right} − {left}, points", "")
-    for pair in pairs.pairs:
-        scored = [f"{percent(one.value)} {percent_interval(one)}" for one in (pair.left, pair.right)]
-        gap = f"{points(pair.difference.value)} {points_interval(pair.difference)}"
-        table.add_row(pair.domain, pair.figure, *scored, gap, marked(pair.difference))
-    console.show(table)
-    settings = pairs.settings
-    print(
-        f"{settings['samples']} samples an item at temperature {settings['temperature']:g}, {settings['split']} items; "
-        f"{100 * settings['confidence']:g} % intervals over items, paired. {UP} {DOWN}: the interval does not hold 0."
+def _print_json(sides: list[Side], compared: list[Pairs], missing: str, divergence: "_Divergence") -> None:
+    first, second = sides[:2]
+    differing = differences(first.config, second.config) if first.label != second.label else []
+    with_others = zip(sides[1:], compared, strict=False)
+    console.print_json(
+        plain(
+            {
+                "left": first.label,
+                "right": second.label,
+                "settings": compared[0].settings if compared else None,
+                "scores": compared[0].pairs if compared else None,
+                "scores_missing": missing or None,
+                "config": [
+                    {"path": dotted(path), first.label: one, second.label: other} for path, one, other in differing
+                ],
+                "divergence": divergence.measured,
+                "divergence_command": None if divergence.measured else divergence.command,
+                "sides": [{"label": side.label, "models": [_as_dict(one) for one in side.members]} for side in sides],
+                "comparisons": [
+                    {"right": side.label, "paired_by_seed": pairs.by_seed, "scores": pairs.pairs}
+                    for side, pairs in with_others
+                ],
+            }
+        )
     )
 
 
-def _print_config(left: Resolved, right: Resolved, differing: list[tuple[Path_, str, str]]) -> None:
-    """What both have, with other values; what only one has is of its kind, and much."""
-    shared = [one for one in differing if NONE not in one[1:] and one[0] != ("name",)]
+def _as_dict(member: Member) -> dict[str, Any]:
+    return {"model": member.given, "seed": member.seed, "scores": str(member.scores)}
+
+
+def _print_members(sides: list[Side]) -> None:
+    """Which models stand for a side, where that is not its label."""
+    for side in sides:
+        names = [member.name for member in side.members]
+        if names != [side.label]:
+            seeds = ", ".join("?" if one.seed is None else str(one.seed) for one in side.members)
+            failed = f"; {side.failed} more failed" if side.failed else ""
+            print(f"{side.label}: {', '.join(names)}, seed{'s' if len(names) > 1 else ''} {seeds}{failed}")
+
+
+def _print_scores(sides: list[Side], compared: list[Pairs]) -> None:
+    first, *others = sides
+    if len(others) == 1:
+        table = console.table(
+            "score, %", "", first.label, others[0].label, f"{others[0].label} − {first.label}, points", ""
+        )
+        for pair in compared[0].pairs:
+            table.add_row(pair.domain, pair.figure, _share(pair.left), _share(pair.right), *_gap(pair.difference))
+    else:
+        table = console.table("score, %", "", "", "", f"− {first.label}, points", "")
+        for rows in zip(*(pairs.pairs for pairs in compared), strict=True):
+            table.add_row(rows[0].domain, rows[0].figure, first.label, _share(rows[0].left))
+            for side, pair in zip(others, rows, strict=True):
+                table.add_row("", "", side.label, _share(pair.right), *_gap(pair.difference))
+    console.show(table)
+    settings = compared[0].settings
+    what = "items and seeds" if any(len(side.members) > 1 for side in sides) else "items"
+    print(
+        f"{settings['samples']} samples an item at temperature {settings['temperature']:g}, {settings['split']} items; "
+        f"{100 * settings['confidence']:g} % intervals over {what}, paired. {UP} {DOWN}: the interval does not hold 0."
+    )
+    for note in _notes(sides, compared):
+        print(note)
+
+
+def _notes(sides: list[Side], compared: list[Pairs]) -> Iterator[str]:
+    """What the intervals count of the seeds."""
+    if all(len(side.members) == 1 for side in sides):
+        return
+    for side, pairs in zip(sides[1:], compared, strict=True):
+        if pairs.by_seed:
+            yield f"{side.label} and {sides[0].label} have the same seeds: their differences are taken seed by seed."
+    for side in sides:
+        if len(side.members) == 1:
+            yield f"{side.label} is one model: what another seed of it would score is not counted."
+
+
+def _share(interval: Interval) -> str:
+    return f"{percent(interval.value)} {percent_interval(interval)}"
+
+
+def _gap(interval: Interval) -> tuple[str, str]:
+    return f"{points(interval.value)} {points_interval(interval)}", marked(interval)
+
+
+def _print_config(left: Side, right: Side) -> None:
+    """What both have, with other values; what only one has is of its kind, and much. Of several, what they agree on."""
     print("\nConfig")
+    if not (left.config and right.config):
+        print("Not known: a folder without provenance.json.")
+        return
+    differing = differences(left.config, right.config)
+    shared = [one for one in differing if NONE not in one[1:] and one[0] != ("name",)]
     if shared:
-        console.show(side_by_side(left.stage.name, right.stage.name, shared))
+        console.show(side_by_side(left.label, right.label, shared))
     if alone := sum(NONE in one[1:] for one in differing):
-        listed = f"`thicket config diff {left.id} {right.id}` lists them"
-        print(f"{alone} {'more ' if shared else ''}values that only one of the two kinds of stage has: {listed}.")
+        print(f"{alone} {'more ' if shared else ''}values that only one of the two has{_listed_by(left, right)}.")
     elif not shared:
         print("No difference.")
 
 
-def _measured(root: Path, left: str, right: str, analyses: list[AnalyzeStage]) -> Iterator[Measured]:
+def _listed_by(left: Side, right: Side) -> str:
+    """The command that lists them all, which takes stages of the pipeline."""
+    stages = [member.stage for side in (left, right) for member in side.members]
+    return f": `thicket config diff {' '.join(stages)}` lists them" if len(stages) == 2 and all(stages) else ""
+
+
+class _Divergence:
+    """What is known of how far two models lie apart: of the pipeline, and of `thicket analyze` since both were made."""
+
+    def __init__(self, root: Path, analyses: list[AnalyzeStage], domain: str, sides: list[Side]):
+        self.measured: list[Measured] = []
+        self.command: str | None = None
+        members = [member for side in sides for member in side.members]
+        if len(sides) == len(members) == 2:
+            left, right = members
+            self.measured = list(_measured(root, left, right, analyses))
+            self.command = f"thicket analyze divergence model_a={left.given} model_b={right.given} domain={domain}"
+
+    def print(self) -> None:
+        if self.command:
+            print("\nDivergence")
+            if self.measured:
+                _print_divergence(self.measured)
+            else:
+                print(f"Not measured: `{self.command}` does it.")
+
+
+def _measured(root: Path, left: Member, right: Member, analyses: list[AnalyzeStage]) -> Iterator[Measured]:
     """Of the pipeline, and of `thicket analyze` since the two were made."""
+    names = {left.given, right.given}
     folders = [
         root / ANALYSIS / stage.name
         for stage in analyses
-        if isinstance(stage.analysis, Divergence) and {one.name for one in stage.models} == {left, right}
+        if isinstance(stage.analysis, Divergence) and {one.name for one in stage.models} == names
     ]
-    made_at = [(root / MODELS / name / "provenance.json") for name in (left, right)]
+    if names != {left.name, right.name}:
+        return  # An analysis calls a folder by the end of its path alone.
+    made_at = [(root / MODELS / name / "provenance.json") for name in names]
     newest = max((path.stat().st_mtime for path in made_at if path.is_file()), default=0.0)
     own = sorted((root / RUNS / "analyze").glob("divergence-*/analyze"))
     folders += [folder for folder in own if folder.stat().st_mtime > newest]
     for folder in folders:
         path = folder / "result.json"
         found = console.read_json(path) if path.is_file() else {}
-        if set(found.get("models", ())) == {left, right}:
+        if set(found.get("models", ())) == names:
             known = [one for one in found["statistics"] if one["name"] in FIGURES]
             yield Measured(folder.relative_to(root).as_posix(), found["models"], known)
 

@@ -1,24 +1,28 @@
-"""Scores of two models on the same items, side by side."""
+"""Scores of models on the same items, held against each other: one model a side, or several seeds."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from thicket.config.stages import ReportedModel, ReportStage
-from thicket.reporting.inputs import PASS_AT_1, Inputs, interval_of, read_inputs
+from thicket.commands.sides import Member, Side
+from thicket.reporting.inputs import PASS_AT_1, Scored, check_comparable, interval_of, read_scores
 from thicket.reporting.results import GREEDY
-from thicket.statistics.intervals import Interval, difference_interval
-from thicket.statistics.recovery import sum_interval
+from thicket.statistics.intervals import Interval, bootstrap_means, difference_interval
+from thicket.statistics.recovery import bootstrap_sums, sum_interval
+from thicket.statistics.resampled import Resampled
+from thicket.statistics.seeds import difference_over_seeds, over_seeds
 
 MEAN = "mean"
+Values = list[NDArray[np.float64]]
+"""Of each domain, a model's score on each item."""
 
 
 @dataclass(frozen=True)
 class Pair:
-    """A figure of both, on a domain."""
+    """A figure of both sides, on a domain."""
 
     domain: str
     figure: str
@@ -30,38 +34,109 @@ class Pair:
 
 @dataclass(frozen=True)
 class Pairs:
-    """Two models' scores."""
+    """Two sides' scores."""
 
     settings: dict[str, Any]
     pairs: list[Pair]
+    by_seed: bool
+    """Whether the two sides have the same seeds, which are paired."""
 
 
-def paired(root: Path, left: str, right: str, domains: list[str], seed: int) -> Pairs:
+def paired(left: Side, right: Side, domains: list[str], seed: int) -> Pairs:
     """Every domain's pass@1 and greedy score, and the means over domains.
 
-    Raises: ValueError, with the files, where one is missing or broken, or where the two were scored on other items or
-    in another way.
+    Intervals over one model a side are over items; where a side has several, they count what its seeds vary by too.
+    Raises: ValueError, with the files, where one is missing or broken, or where two were scored on other items or in
+    another way.
     """
-    rows = [ReportedModel(name=name, kind="student", method="", type="") for name in (left, right)]
-    found = read_inputs(ReportStage(name="report", experiment="", domains=domains, models=rows), root)
-    sides = found[left], found[right]
-    settings = sides[0].metrics["settings"]
-    bootstrap = settings["resamples"], settings["confidence"], seed
+    members = (*left.members, *right.members)
+    scored = {member.scores: read_scores(member.scores, domains) for member in members}
+    check_comparable(scored, domains)
+    settings = scored[members[0].scores].metrics["settings"]
+    comparison = _Comparison(left, right, scored, (settings["resamples"], settings["confidence"], seed))
     pairs: list[Pair] = []
     for figure in (PASS_AT_1, GREEDY):
-        values = {domain: [_values(side, domain, figure) for side in sides] for domain in domains}
-        known = {domain: (a, b) for domain, (a, b) in values.items() if a is not None and b is not None}
-        for domain, (a, b) in known.items():
-            scored = [interval_of(side.metrics["domains"][domain], figure) for side in sides]
-            pairs.append(Pair(domain, figure, scored[0], scored[1], difference_interval(b, a, *bootstrap)))
+        known = [domain for domain in domains if all(_has(one, domain, figure) for one in scored.values())]
+        pairs += [comparison.pair(domain, figure, [domain]) for domain in known]
         if len(known) > 1 and len(known) == len(domains):
-            count = len(known)
-            means = [sum_interval([v / count for v in one], *bootstrap) for one in zip(*known.values(), strict=True)]
-            gaps = sum_interval([(b - a) / count for a, b in known.values()], *bootstrap)
-            pairs.append(Pair(MEAN, figure, means[0], means[1], gaps))
-    return Pairs(settings, pairs)
+            pairs.append(comparison.pair(MEAN, figure, known))
+    return Pairs(settings, pairs, comparison.by_seed)
 
 
-def _values(side: Inputs, domain: str, figure: str) -> NDArray[np.float64] | None:
-    items = side.items[domain]
-    return items.pass_at_1_N if figure == PASS_AT_1 else items.greedy_N
+def check_scored(sides: Sequence[Side]) -> None:
+    """Raises: ValueError with the command that scores the models of folders, which no pipeline does."""
+    missing = dict.fromkeys(side.given for side in sides if any(_is_missing(member) for member in side.members))
+    if missing:
+        command = f"thicket evaluate -m model={','.join(missing)}"
+        raise ValueError(f"not scored yet as params.yaml now says: `{command}` does it")
+
+
+def _is_missing(member: Member) -> bool:
+    return not member.stage and not (member.scores / "metrics.json").is_file()
+
+
+class _Comparison:
+    def __init__(self, left: Side, right: Side, scored: dict[Any, Scored], bootstrap: tuple[int, float, int]):
+        self.left, self.right, self.scored = left, right, scored
+        self.bootstrap, (self.resamples, self.confidence, self.seed) = bootstrap, bootstrap
+        self.single = len(left.members) == len(right.members) == 1
+        self.by_seed = not self.single and _same_seeds(left, right)
+
+    def pair(self, name: str, figure: str, domains: list[str]) -> Pair:
+        """A figure on a domain, or the mean of several."""
+        sides = [
+            [[_values(self.scored[member.scores], domain, figure) for domain in domains] for member in side.members]
+            for side in (self.left, self.right)
+        ]
+        if self.single:
+            return self._of_items(name, figure, domains, sides[0][0], sides[1][0])
+        resampled = [[self._resampled(values) for values in side] for side in sides]
+        lefts, rights = resampled
+        if self.by_seed:
+            order = {member.seed: one for member, one in zip(self.left.members, lefts, strict=True)}
+            gaps = [one - order[member.seed] for member, one in zip(self.right.members, rights, strict=True)]
+            difference = over_seeds(gaps)
+        else:
+            difference = difference_over_seeds(rights, lefts)
+        left, right = (over_seeds(side).interval(self.confidence) for side in resampled)
+        return Pair(name, figure, left, right, difference.interval(self.confidence))
+
+    def _of_items(self, name: str, figure: str, domains: list[str], left: Values, right: Values) -> Pair:
+        """Of one model a side, by percentiles; a domain's own intervals are those of its evaluation."""
+        if len(domains) == 1:
+            a, b = (self.scored[side.members[0].scores].metrics["domains"] for side in (self.left, self.right))
+            scored = interval_of(a[domains[0]], figure), interval_of(b[domains[0]], figure)
+            return Pair(name, figure, scored[0], scored[1], difference_interval(right[0], left[0], *self.bootstrap))
+        mean: Callable[[Values], Interval] = lambda values: sum_interval(_parts(values), *self.bootstrap)  # noqa: E731
+        gaps = [b - a for a, b in zip(left, right, strict=True)]
+        return Pair(name, figure, mean(left), mean(right), mean(gaps))
+
+    def _resampled(self, values: Values) -> Resampled:
+        """A model's score with its resamples of the items, which are the same for every model."""
+        value = float(np.mean([one.mean() for one in values]))
+        if len(values) == 1:
+            return Resampled(value, bootstrap_means(values[0], self.resamples, self.seed))
+        return Resampled(value, bootstrap_sums(_parts(values), self.resamples, self.seed))
+
+
+def _parts(values: Values) -> Values:
+    """What domains add to their mean."""
+    return [one / len(values) for one in values]
+
+
+def _same_seeds(left: Side, right: Side) -> bool:
+    """Whether each seed stands once on either side: what they draw alike is then paired."""
+    seeds = [[member.seed for member in side.members] for side in (left, right)]
+    known = all(None not in side and len(set(side)) == len(side) for side in seeds)
+    return known and set(seeds[0]) == set(seeds[1])
+
+
+def _has(scored: Scored, domain: str, figure: str) -> bool:
+    return figure == PASS_AT_1 or scored.items[domain].greedy_N is not None
+
+
+def _values(scored: Scored, domain: str, figure: str) -> NDArray[np.float64]:
+    items = scored.items[domain]
+    found = items.pass_at_1_N if figure == PASS_AT_1 else items.greedy_N
+    assert found is not None
+    return found

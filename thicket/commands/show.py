@@ -8,6 +8,7 @@ from rich.tree import Tree
 
 from thicket.commands.models import models_of
 from thicket.commands.scores import Pairs, paired
+from thicket.commands.sides import Side, declared_member
 from thicket.commands.status import about, as_dict
 from thicket.config.places import EVALUATION, METRICS, MODELS, TIMES
 from thicket.config.problems import dotted
@@ -39,7 +40,7 @@ def show(root: Path, model: str, as_json: bool) -> None:
     facts = _facts(root, model, resolved, state)
     if as_json:
         base = root_of(model, models)
-        against = _pairs(root, base, model, stages, project) if base != model else None
+        against = _pairs(root, models[base], resolved, stages, project) if base != model else None
         lineage = {"base": base, "parents": parents_of(resolved), "domains": list(resolved.domains)}
         config = {dotted(path): value for path, value in values(resolved).items()}
         scored = {"scores": facts["scores"], "against_base": against.pairs if against else None}
@@ -85,11 +86,12 @@ def _facts(root: Path, name: str, resolved: Resolved, state: State) -> dict[str,
     return found
 
 
-def _pairs(root: Path, base: str, name: str, stages: list[Any], project: Project) -> Pairs | None:
+def _pairs(root: Path, base: Resolved, model: Resolved, stages: list[Any], project: Project) -> Pairs | None:
     scoring = next(one.resolved.stage for one in stages if isinstance(one.resolved.stage, EvaluateStage))
     domains = [domain.name for domain in scoring.domains]
     try:
-        return paired(root, base, name, domains, project.sound_params()[0].seed)
+        sides = [Side(made.stage.name, (declared_member(root, made),)) for made in (base, model)]
+        return paired(sides[0], sides[1], domains, project.sound_params()[0].seed)
     except ValueError:
         return None
 
@@ -116,7 +118,7 @@ def _print_scores(
         print(f"None yet: `dvc repro evaluate-{name}` makes them.")
         return
     base = root_of(name, models)
-    pairs = _pairs(root, base, name, stages, project) if base != name else None
+    pairs = _pairs(root, models[base], models[name], stages, project) if base != name else None
     gaps = {pair.domain: pair.difference for pair in pairs.pairs if pair.figure == PASS_AT_1} if pairs else {}
     domains = scores["domains"]
     names = dict.fromkeys(key for one in domains.values() for key in one if key == GREEDY or key.startswith("pass@"))

@@ -17,6 +17,8 @@ def named_files(stage: Stage) -> Iterator[tuple[Path_, Path]]:
     elif isinstance(stage, SpecialistStage):
         yield from _judges(("domain",), stage.domain.verifier)
     elif isinstance(stage, EvaluateStage | StudentStage):
+        if isinstance(stage, EvaluateStage) and stage.source:
+            yield ("source",), Path(stage.source)
         for index, domain in enumerate(stage.domains):
             yield from _judges(("domains", index), domain.verifier)
     elif isinstance(stage, DataStage):

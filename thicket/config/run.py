@@ -17,7 +17,8 @@ class Trainer(Strict):
     of a search, of the scored items, and of an update's micro-batches, whose gradients are summed. `fsdp`: the
     optimizer's state is dealt out besides. The result is that of one device but for the order of sums."""
     devices: Positive = 1
-    """GPUs of this machine, or processes on its CPU. A run that breaks off can be gone on with on another number."""
+    """GPUs of this machine, or processes on its CPU; of all machines, where torchrun or srun starts them on several. A
+    run that breaks off can be gone on with on another number."""
     precision: Literal["32-true", "bf16-mixed"] = "32-true"
     """Lightning's precision: `bf16-mixed` computes in bfloat16 over float32 weights."""
     checkpoint_every: Positive = 20

@@ -95,6 +95,8 @@ class EvaluateStage(Stage):
     """A model's scores on every domain."""
 
     stage: Literal["evaluate"] = "evaluate"
+    source: str | None = None
+    """The model's folder; null: the model of this name in the project."""
     domains: Annotated[list[ScoredDomain], Field(min_length=1)]
     """Domains that the model is scored on."""
     evaluation: Evaluation

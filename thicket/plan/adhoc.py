@@ -11,6 +11,7 @@ from thicket.config.params import Params
 from thicket.config.problems import ConfigError, Problem, nearest, shown
 from thicket.config.project import Project
 from thicket.config.resolve import Resolved
+from thicket.plan.folders import declared_name, evaluation_of, is_folder, model_folder
 from thicket.plan.pipeline import resolve, resolve_data
 
 Pairs = list[tuple[Override, Any]]
@@ -48,6 +49,12 @@ def stage_from(root: Path, kind: str, pairs: Pairs) -> Resolved:
         return resolve_data(changed, name, ("domains", 0))
     wanted = kind if kind == "report" else f"{kind}-{name}"
     stages = {made.id: made for made in resolve(changed)}
+    if kind == "evaluate" and is_folder(name):
+        folder = model_folder(root, name)
+        name = declared_name(root, folder)
+        if f"evaluate-{name}" not in stages:
+            return evaluation_of(root, folder, list(stages.values()))
+        wanted = f"evaluate-{name}"
     if wanted not in stages:
         known = [other.removeprefix(f"{kind}-") for other in stages if other.startswith(f"{kind}-")]
         where, path = request.place(SUBJECTS[kind])

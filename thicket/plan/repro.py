@@ -22,7 +22,7 @@ from thicket.plan.dag import Node, Schedule, behind, read_dag
 from thicket.plan.dvclock import locked_stages, mend_rwlock, put_in_order
 from thicket.plan.shares import environment, threads_note
 from thicket.plan.view import View
-from thicket.signals import die_with_parent
+from thicket.signals import GRACE, die_with_parent
 from thicket.stages.publish import Busy, locked
 
 PRINTED = LOGS / "dvc"
@@ -33,8 +33,6 @@ UNCHANGED = b"didn't change, skipping"
 """What DVC says of a stage that it didn't run; should it say so otherwise one day, more stages are looked at."""
 TICK = 0.05
 """Seconds between two looks at what runs."""
-GRACE = 60.0
-"""Seconds that stages have to write their checkpoints once they are to stop."""
 
 
 def run(root: Path, names: list[str], jobs: int, pull: bool) -> int:

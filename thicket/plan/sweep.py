@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import sys
 import traceback
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from thicket import ranks
 from thicket.config.overrides import COMMAND_LINE, Override, combinations, parse
 from thicket.config.places import RUNS
 from thicket.config.problems import ConfigError, Problem, merged, nearest, printable, shown
@@ -18,12 +20,13 @@ from thicket.config.project import Project, packaged_conf
 from thicket.config.resolve import Resolved
 from thicket.config.yamlfile import YamlFile, read_yaml
 from thicket.plan.adhoc import stage_from
+from thicket.plan.folders import expanded, is_folder
 from thicket.plan.inputs import outdated
 from thicket.plan.objective import direction, objectives, value_of, worst
 from thicket.plan.pipeline import resolve
 from thicket.plan.runs import Run, print_table, read_runs, write_run
-from thicket.signals import Interrupted
-from thicket.stages.launch import TERMINATED, run_one
+from thicket.signals import TERMINATED, Interrupted, children_end_too, exit_at_sigterm
+from thicket.stages.launch import run_one
 from thicket.stages.publish import Busy
 from thicket.stages.run import made_before, on_its_own, run_stage
 
@@ -54,7 +57,7 @@ FIXED = {
 
 def run(root: Path, kind: str, texts: list[str], multirun: bool) -> int:
     """Validates everything first, then runs. Raises: ConfigError with the problems of all combinations."""
-    overrides, settings = parse(texts)
+    overrides, settings = parse(_folders_written_out(root, texts) if kind == "evaluate" else texts)
     asked = [override for override in overrides if override.key == "objective"]
     own = [override for override in overrides if override.key != "objective"]
     problems = _setting_problems(settings) if multirun else _only_for_sweeps([*own, *asked], settings)
@@ -77,14 +80,30 @@ def run(root: Path, kind: str, texts: list[str], multirun: bool) -> int:
     targets = on_its_own(root, stage)
     before = made_before(stage, targets)
     status = 0 if before else run_one(root, stage, targets)
-    if status == 0:
+    if status == 0 and ranks.speaks():
         print(f"{kind} {stage.name}: {targets.artifact.relative_to(root)}{' (made before)' if before else ''}")
     return status
 
 
+def _folders_written_out(root: Path, texts: list[str]) -> list[str]:
+    """`model=` with the folders that sweeps and patterns mean, as Hydra's grammar takes them. Raises: ConfigError."""
+    written = []
+    for text in texts:
+        key, _, value = text.partition("=")
+        if key == "model" and is_folder(value):
+            parts = [expanded(root, part) if is_folder(part) else [part] for part in value.split(",")]
+            text = f"model={','.join(_plain_or_quoted(name) for names in parts for name in names)}"
+        written.append(text)
+    return written
+
+
+def _plain_or_quoted(text: str) -> str:
+    return text if re.fullmatch(r"[\w./-]+", text) else _quoted(text)
+
+
 def _warn_of_outdated(root: Path, stages: list[Resolved]) -> None:
     """A run on its own takes what is in build/, which an edited config or other code may have left behind."""
-    declared = resolve(Project(root))
+    declared = resolve(Project(root)) if ranks.speaks() else []
     for name in dict.fromkeys(name for stage in stages for name in outdated(root, declared, stage)):
         print(f"Note: {name} was made with another config or other code: `dvc repro {name}` makes it anew.", flush=True)
 
@@ -144,7 +163,7 @@ def _sweep(root: Path, kind: str, overrides: list[Override], objective: str | No
     project = Project(root)
     folder = root / RUNS / "sweeps" / f"{datetime.now():%Y-%m-%d_%H-%M-%S}-{os.getpid()}"
     # With the project's folder: on another machine a launcher may start jobs anywhere.
-    arguments = [f"hydra.sweep.dir={_quoted(folder)}", f"+root={_quoted(root)}"]
+    arguments = [f"hydra.sweep.dir={_quoted(str(folder.resolve()))}", f"+root={_quoted(str(root.resolve()))}"]
     arguments += [f"+stage={kind}", f"+objective={objective or 'null'}"]
     arguments += [f"++{INSIDE}{override.key}={override.text.partition('=')[2]}" for override in overrides]
     if OPTUNA in settings:
@@ -157,8 +176,11 @@ def _sweep(root: Path, kind: str, overrides: list[Override], objective: str | No
     failed = False
     with _arguments(["thicket", "--multirun", *arguments, *settings]):
         try:
-            hydra.main(str(packaged_conf().resolve()), CONFIG_NAME, version_base="1.3")(_job)()
+            with children_end_too():
+                hydra.main(str(packaged_conf().resolve()), CONFIG_NAME, version_base="1.3")(_job)()
         except SystemExit as left:
+            if left.code == TERMINATED:
+                print("Stopped by SIGTERM. The same command goes on from the last checkpoints.", file=sys.stderr)
             if left.code != LAUNCHER_FAILED:
                 raise
             failed = True
@@ -167,10 +189,10 @@ def _sweep(root: Path, kind: str, overrides: list[Override], objective: str | No
     return 1 if failed or not runs or any(one.error for one in runs) else 0
 
 
-def _quoted(path: Path) -> str:
-    """A path as Hydra's grammar takes it, whatever it holds."""
-    text = str(path.resolve()).replace("'", "\\'")
-    return f"'{text}'"
+def _quoted(text: str) -> str:
+    """A text as Hydra's grammar takes it, whatever it holds."""
+    escaped = text.replace("'", "\\'")
+    return f"'{escaped}'"
 
 
 @contextmanager
@@ -190,6 +212,8 @@ def _job(config: Any) -> float:
     """
     from hydra.core.hydra_config import HydraConfig
 
+    if os.environ.get("SUBMITIT_EXECUTOR") == "local":  # It would wait for the end of what it runs.
+        exit_at_sigterm()
     job = HydraConfig.get()
     root, objective = Path(config.root), config.objective
     os.chdir(root)  # what a config names is relative to it

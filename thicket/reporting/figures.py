@@ -159,25 +159,27 @@ def _budget(results: Results, figure: Figure) -> None:
         score = results.models[root].mean
         axes.axhline(score.value * PERCENT, color=ROLES["ink"], linewidth=1, linestyle=(0, (4, 3)))
         _point(axes, 0.0, score, ROLES["ink"], "D", root)
-    # Students that differ in nothing but the seed look alike.
-    of_way = {name: way.models for way in results.consolidations for name in way.models}
-    ways = list(dict.fromkeys(of_way.get(result.model.name, (result.model.name,)) for result in students))
-    labels = list(roots)
+    places, labels = _ways(results, [result.model.name for result in students])
     for result in students:
-        way = of_way.get(result.model.name, (result.model.name,))
-        colour = ROLES[SERIES[ways.index(way) % len(SERIES)]]
+        name = result.model.name
+        colour = ROLES[SERIES[places[name] % len(SERIES)]]
         before = result.cost.total_flops - result.cost.flops
         axes.plot(*_series(result, "flops", "selection", before), color=colour, linewidth=1.2, alpha=0.7)
-        more = f" and {len(way) - 1} more" if len(way) > 1 else ""
-        label = way[0] + more if way[0] == result.model.name else None
-        labels += [label] if label else []
-        _point(axes, result.cost.total_flops, result.mean, colour, "s", label)
+        _point(axes, result.cost.total_flops, result.mean, colour, "s", labels.get(name))
     axes.set(ylim=(0, PERCENT), xlabel="total FLOPs of training, the base left out", ylabel="mean pass@1 (%)")
     axes.xaxis.set_major_formatter(EngFormatter())
     axes.tick_params(length=0)
-    longest = max(len(label) for label in labels)
+    longest = max(map(len, [*roots, *labels.values()]), default=0)
     columns = max(1, min(LEGEND_COLUMNS, LEGEND_LETTERS // (longest + LEGEND_HANDLE)))
     axes.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=columns, borderaxespad=0.2, handletextpad=0.3)
+
+
+def _ways(results: Results, students: list[str]) -> tuple[dict[str, int], dict[str, str]]:
+    """Which students are made in one way, but for the seed: each one's way, by number, and the label of its first."""
+    together = {name: way.models for way in results.consolidations for name in way.models}
+    ways = list(dict.fromkeys(together.get(name, (name,)) for name in students))
+    labels = {way[0]: way[0] + (f" and {len(way) - 1} more" if len(way) > 1 else "") for way in ways if way}
+    return {name: ways.index(together.get(name, (name,))) for name in students}, labels
 
 
 def _point(axes: Axes, x: float, score: Interval, colour: str, marker: str, label: str | None) -> None:

@@ -2,7 +2,7 @@
 
 import csv
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,13 +35,19 @@ class Items:
 
 
 @dataclass(frozen=True)
-class Inputs:
-    """The files of a model."""
+class Scored:
+    """An evaluation of a model."""
 
-    model: ReportedModel
     metrics: dict[str, Any]
     items: dict[str, Items]
     """Domain → the model's items."""
+
+
+@dataclass(frozen=True)
+class Inputs(Scored):
+    """The files of a model."""
+
+    model: ReportedModel
     ledger: dict[str, Any]
     provenance: dict[str, Any]
     curve: Curve
@@ -59,25 +65,28 @@ def read_inputs(stage: ReportStage, root: Path) -> dict[str, Inputs]:
     items in the same way.
     """
     inputs = {model.name: _read_model(model, stage.domains, root) for model in stage.models}
-    first = stage.models[0].name
-    for name in inputs:
-        _check_comparable(stage.domains, root / EVALUATION, inputs, first, name)
+    check_comparable({root / EVALUATION / name: scored for name, scored in inputs.items()}, stage.domains)
     return inputs
 
 
-def _read_model(model: ReportedModel, domains: list[str], root: Path) -> Inputs:
-    scores = root / EVALUATION / model.name
-    metrics = _read_json(scores / "metrics.json")
-    items = _read_items(scores / "items.csv")
+def read_scores(folder: Path, domains: list[str]) -> Scored:
+    """An evaluation. Raises: ValueError, with the file, where one is missing or broken, or lacks a domain."""
+    metrics = _read_json(folder / "metrics.json")
+    items = _read_items(folder / "items.csv")
     for domain in domains:
-        for path, known in ((scores / "metrics.json", metrics["domains"]), (scores / "items.csv", items)):
+        for path, known in ((folder / "metrics.json", metrics["domains"]), (folder / "items.csv", items)):
             if domain not in known:
                 raise ValueError(f"{path}: no scores on {domain} (there are: {', '.join(known)})")
+    return Scored(metrics, items)
+
+
+def _read_model(model: ReportedModel, domains: list[str], root: Path) -> Inputs:
+    scored = read_scores(root / EVALUATION / model.name, domains)
     curve, folder = root / CURVES / f"{model.name}.csv", root / MODELS / model.name
     return Inputs(
         model=model,
-        metrics=metrics,
-        items=items,
+        metrics=scored.metrics,
+        items=scored.items,
         ledger=_read_json(root / METRICS / f"{model.name}.json"),
         provenance=_read_json(folder / "provenance.json"),
         curve=tuple(_numbers(curve)) if curve.is_file() else (),
@@ -128,16 +137,18 @@ def _numbers(path: Path) -> Iterator[dict[str, float]]:
             raise ValueError(f"{path}:{number}: not a row of a learning curve ({error})") from None
 
 
-def _check_comparable(domains: list[str], folder: Path, inputs: dict[str, Inputs], first: str, other: str) -> None:
-    one, two = inputs[first], inputs[other]
-    if one.metrics["settings"] != two.metrics["settings"]:
-        files = f"{folder / first / 'metrics.json'} and {folder / other / 'metrics.json'}"
-        raise ValueError(f"{files}: scored with different settings, so that the models can't be compared")
-    for domain in domains:
-        if one.items[domain].ids != two.items[domain].ids:
-            files = f"{folder / first / 'items.csv'} and {folder / other / 'items.csv'}"
-            different = len(set(one.items[domain].ids) ^ set(two.items[domain].ids))
-            raise ValueError(f"{files}: {different} items of {domain} are in one and not in the other")
+def check_comparable(scored: Mapping[Path, Scored], domains: list[str]) -> None:
+    """Evaluations by their folders. Raises: ValueError where two are not of the same items, scored in the same way."""
+    (first, one), *others = scored.items()
+    for folder, other in others:
+        if one.metrics["settings"] != other.metrics["settings"]:
+            files = f"{first / 'metrics.json'} and {folder / 'metrics.json'}"
+            raise ValueError(f"{files}: scored with different settings, so that the models can't be compared")
+        for domain in domains:
+            if one.items[domain].ids != other.items[domain].ids:
+                files = f"{first / 'items.csv'} and {folder / 'items.csv'}"
+                different = len(set(one.items[domain].ids) ^ set(other.items[domain].ids))
+                raise ValueError(f"{files}: {different} items of {domain} are in one and not in the other")
 
 
 def interval_of(figures: dict[str, float], name: str) -> Interval:

@@ -23,7 +23,7 @@ from thicket.training.ledger import Ledger
 
 def evaluate(config: EvaluateStage, places: Places) -> None:
     """Writes metrics.json, scores.csv and items.csv; scores of equal weights, data and settings come from a cache."""
-    folder = places.models / config.name
+    folder = places.root / config.source if config.source else places.models / config.name
     answering = read_answering(folder) or Answering()
     weights, way = weights_folders(folder, answering, places.models), way_of(answering, config.evaluation)
     tokenizer = load_tokenizer(weights[0])

@@ -7,12 +7,12 @@ from pathlib import Path
 
 from thicket.config.problems import printable
 from thicket.config.stages import AnyStage
-from thicket.signals import Interrupted
+from thicket.signals import TERMINATED, Interrupted
 from thicket.stages.publish import Busy
 from thicket.stages.run import Targets, run_file, run_stage
 
-FAILED, TERMINATED = 1, 143
-"""143 is 128 + SIGTERM: DVC takes any status but 0 for a stage that is not done."""
+FAILED = 1
+"""DVC takes any status but 0 for a stage that is not done."""
 TRACEBACK = "THICKET_TRACEBACK"
 """Environment variable: set, an error comes with its traceback."""
 OUT_OF_MEMORY = "OutOfMemoryError"

@@ -69,8 +69,10 @@ def on_its_own(root: Path, stage: AnyStage) -> Targets:
 
 
 def made_before(stage: AnyStage, targets: Targets) -> bool:
-    """Whether an equal run is there; a report reads everything, and is made anew."""
-    return targets.artifact.is_dir() and not isinstance(stage, ReportStage | ClaimsStage)
+    """Whether an equal run is there; a report reads everything, and is made anew. All of several processes say so."""
+    there = targets.artifact.is_dir() and not isinstance(stage, ReportStage | ClaimsStage)
+    place = ranks.given()
+    return there if place is None else ranks.agreed(place, there)
 
 
 def run_stage(root: Path, stage: AnyStage, targets: Targets) -> None:
@@ -81,7 +83,9 @@ def run_stage(root: Path, stage: AnyStage, targets: Targets) -> None:
     resume = resume_folder(root, stage)
     places = Places(root, root / MODELS, root / DATA, root, resume)
     follow = partial(_follow, stage, places, targets)
-    if (place := started_elsewhere(stage)) and place.number > 0:
+    if place := started_elsewhere(stage):
+        ranks.check_shared(root / RESUME, place)
+    if place and place.number > 0:
         follow_elsewhere(stage, place, follow)
         ranks.wait_for_all(place)
         return

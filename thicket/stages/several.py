@@ -48,21 +48,32 @@ class Failed(ValueError):
 
 def devices(stage: Stage) -> int:
     """How many devices the stage runs on: one, where it only reads and writes files."""
-    trainer, method = getattr(stage, "trainer", None), getattr(stage, "method", None)
+    trainer = getattr(stage, "trainer", None)
+    return 1 if not isinstance(trainer, Trainer) or _takes_one(stage) else trainer.devices
+
+
+def _takes_one(stage: Stage) -> bool:
+    """Whether a stage has nothing to share, trainer or not: a base that is there already, a list of models."""
     taken = isinstance(stage, BaseStage) and not isinstance(stage.base, PretrainedBase)
-    if not isinstance(trainer, Trainer) or taken or isinstance(method, Member | Ensemble):
-        return 1
-    return trainer.devices
+    return taken or isinstance(getattr(stage, "method", None), Member | Ensemble)
 
 
 def started_elsewhere(stage: Stage) -> Rank | None:
     """This process's place, where torchrun or srun has started one for each device.
 
-    Raises: ValueError where their number is not that of the config.
+    Raises: ValueError where their number is not that of the config. A stage that only reads and writes files runs in
+    the first of them, however many there are.
     """
-    place, wanted = ranks.given(), devices(stage)
-    if place is not None and wanted not in (1, place.count):
-        raise ValueError(f"{place.count} processes were started for the stage, and trainer.devices = {wanted}")
+    place, trainer = ranks.given(), getattr(stage, "trainer", None)
+    if place is None or not isinstance(trainer, Trainer) or _takes_one(stage):
+        return place
+    if trainer.devices != place.count:
+        strategy = "ddp" if trainer.strategy == "single" else trainer.strategy
+        raise ValueError(
+            f"{place.count} processes were started for {stage.id}, and its trainer.devices = {trainer.devices}: say "
+            f"trainer={strategy} trainer.devices={place.count} (in params.yaml: `trainer: {strategy}` and `values: "
+            f"{{trainer: {{{strategy}: {{devices: {place.count}}}}}}}`), or start {trainer.devices}"
+        )
     return place
 
 
@@ -76,11 +87,12 @@ def together(stage: Stage, follow: Follow) -> Iterator[None]:
     if count == 1:
         yield
         return
-    gpu, shards = _on_gpus(stage, count), _shards(stage)
-    if ranks.given() is not None:
-        with ranks.joined(Rank(0, count, shards=shards), gpu):
+    shards = _shards(stage)
+    if (place := ranks.given()) is not None:
+        with ranks.joined(replace(place, shards=shards), _on_gpus(stage, place.beside)):
             yield
         return
+    gpu = _on_gpus(stage, count)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="thicket-ranks-")))
         meet = f"file://{folder / 'meet'}"
@@ -99,8 +111,8 @@ def together(stage: Stage, follow: Follow) -> Iterator[None]:
 
 def follow_elsewhere(stage: Stage, place: Rank, follow: Follow) -> None:
     """The work of a process that torchrun or srun has started and that is not the first."""
-    if (count := devices(stage)) > 1:
-        with ranks.joined(replace(place, shards=_shards(stage)), _on_gpus(stage, count)):
+    if devices(stage) > 1:
+        with ranks.joined(replace(place, shards=_shards(stage)), _on_gpus(stage, place.beside)):
             _followed(follow)
 
 
@@ -109,7 +121,7 @@ def _shards(stage: Any) -> bool:
 
 
 def _on_gpus(stage: Any, count: int) -> bool:
-    """Whether the stage's tensors live on GPUs. Raises: ValueError where there are too few."""
+    """Whether the stage's tensors live on GPUs, so many on this machine. Raises: ValueError where there are fewer."""
     import torch
 
     from thicket.sampling.piecewise import device_of
@@ -117,7 +129,8 @@ def _on_gpus(stage: Any, count: int) -> bool:
     gpu = device_of(stage.trainer.accelerator) == "cuda"
     if gpu and (there := torch.cuda.device_count()) < count:
         raise ValueError(
-            f"trainer.devices = {count}: torch sees {there} GPU{'' if there == 1 else 's'} on this machine"
+            f"trainer.devices = {stage.trainer.devices}, {count} of them on this machine, where torch sees {there} GPU"
+            f"{'' if there == 1 else 's'}; torchrun or srun start a stage on several machines"
         )
     return gpu
 

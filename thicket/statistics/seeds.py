@@ -1,7 +1,7 @@
 """A mean over seeds, with an error that counts both the seeds and what was resampled within them. Legend: S seeds."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.optimize import root_scalar
@@ -31,8 +31,8 @@ class Estimate:
     """V_units, the mean's variance by what was resampled."""
     between: float
     """V_seeds, the mean's variance by what the seeds vary by; 0 of one seed."""
-    degrees: int
-    """Of freedom of V_seeds: S − 1."""
+    degrees: float
+    """Of freedom of V_seeds: S − 1; of a difference of two groups, those of Welch."""
     least_p: float
     """Below which resamples tell nothing: 2 / (R + 1)."""
 
@@ -93,3 +93,18 @@ def over_seeds(by_seed: Sequence[Resampled]) -> Estimate:
     units = float(known_R.var(ddof=1)) if known_R.size > 1 else 0.0
     between = float(values_S.var(ddof=1)) / seeds if seeds > 1 else 0.0
     return Estimate(float(values_S.mean()), units, between, seeds - 1, 2 / (draws_R.size + 1))
+
+
+def difference_over_seeds(ones: Sequence[Resampled], others: Sequence[Resampled]) -> Estimate:
+    """The mean of some seeds less that of others, which are independent of them (Welch 1947).
+
+    Units are common to all of them, so that V_units is that of the difference, as in `over_seeds`; V_seeds is the sum
+    of both groups', with Satterthwaite's degrees of freedom. What one seed alone varies by is not known, and not in it.
+    Raises: ValueError where a group is empty.
+    """
+    sides = over_seeds(ones), over_seeds(others)
+    draws_R = np.mean([one.draws_R for one in ones], axis=0) - np.mean([one.draws_R for one in others], axis=0)
+    units = over_seeds([Resampled(sides[0].value - sides[1].value, draws_R)])
+    between = sum(side.between for side in sides)
+    spread = sum(side.between**2 / side.degrees for side in sides if side.between)
+    return replace(units, between=between, degrees=between**2 / spread if spread else 0)

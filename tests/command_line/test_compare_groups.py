@@ -1,0 +1,195 @@
+"""`thicket compare` of folders and of several seeds, and `thicket evaluate` of folders."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from command_line_scores import ALWAYS, NEVER, SOMETIMES
+from commands import Command, Said
+from reporting_run import SETTINGS, figures, write_items
+
+from thicket.statistics.intervals import bootstrap_means
+from thicket.statistics.resampled import Resampled
+from thicket.statistics.seeds import difference_over_seeds, over_seeds
+
+MIXED = [4, 4, 4, 4, 4, 4, 2, 2, 2, 0, 0, 0]
+RUNS = {
+    ("grpo", 0): SOMETIMES,
+    ("grpo", 1): MIXED,
+    ("grpo", 2): SOMETIMES[::-1],
+    ("dapo", 0): ALWAYS,
+    ("dapo", 1): MIXED[::-1],
+    ("dapo", 2): ALWAYS,
+}
+"""Method and seed → correct samples of each item."""
+SWEEP = "build/runs/sweeps/2026-01-02_03-04-05-6"
+
+
+def folder_of(method: str, seed: int) -> str:
+    return f"build/runs/specialist/sort-{method}-{seed}/specialist"
+
+
+@pytest.fixture
+def swept(scored: Path, command: Command) -> Path:
+    """The sample project with a sweep of two methods over three seeds, scored."""
+    for number, (method, seed) in enumerate(RUNS):
+        folder = scored / folder_of(method, seed)
+        folder.mkdir(parents=True)
+        config = {"name": f"sort-{method}", "seed": seed, "method": {"type": method, "steps": 5}}
+        made = {"name": f"sort-{method}", "seed": seed, "config": config}
+        (folder / "provenance.json").write_text(json.dumps(made), encoding="utf-8")
+        run = scored / SWEEP / str(number)
+        run.mkdir(parents=True)
+        overrides = ["domain=sort", f"method={method}", f"seed={seed}"]
+        result = {"overrides": overrides, "value": 0.5, "artifact": folder_of(method, seed), "error": ""}
+        (run / "result.json").write_text(json.dumps(result), encoding="utf-8")
+    (scored / SWEEP / "multirun.yaml").write_text("", encoding="utf-8")
+    found = compared(command, SWEEP)
+    for model in (model for side in found["sides"] for model in side["models"]):
+        method, seed = Path(model["model"]).parent.name.split("-")[1:]
+        write_scores(Path(model["scores"]), RUNS[method, int(seed)])
+    return scored
+
+
+def write_scores(folder: Path, correct: list[int]) -> None:
+    domains = {"sort": correct, "reverse": NEVER}
+    folder.mkdir(parents=True)
+    scores = {name: figures(counts) for name, counts in domains.items()}
+    (folder / "metrics.json").write_text(json.dumps({"settings": SETTINGS, "domains": scores}), encoding="utf-8")
+    write_items(folder / "items.csv", domains)
+
+
+def compared(command: Command, *sides: str) -> dict[str, Any]:
+    said = command("compare", *sides, "--json")
+    assert (said.status, said.err) == (0, "")
+    return json.loads(said.out)
+
+
+def resampled(counts: list[int]) -> Resampled:
+    values = np.array(counts) / 4
+    return Resampled(float(values.mean()), bootstrap_means(values, 400, 0))
+
+
+def sort_pass_at_1(pairs: list[dict[str, Any]]) -> dict[str, Any]:
+    (found,) = (one for one in pairs if (one["domain"], one["figure"]) == ("sort", "pass@1"))
+    return found
+
+
+def test_a_sweep_falls_into_its_methods_paired_by_seed(swept: Path, command: Command) -> None:
+    found = compared(command, SWEEP)
+    assert (found["left"], found["right"]) == ("method=grpo", "method=dapo")
+    assert [[one["seed"] for one in side["models"]] for side in found["sides"]] == [[0, 1, 2], [0, 1, 2]]
+    assert found["comparisons"][0]["paired_by_seed"]
+    gaps = [resampled(RUNS["dapo", seed]) - resampled(RUNS["grpo", seed]) for seed in range(3)]
+    pair = sort_pass_at_1(found["scores"])
+    assert pair["difference"] == pytest.approx(vars(over_seeds(gaps).interval(0.9)), abs=1e-6)
+    left = over_seeds([resampled(RUNS["grpo", seed]) for seed in range(3)]).interval(0.9)
+    assert pair["left"] == pytest.approx(vars(left), abs=1e-6)
+    assert {one["path"] for one in found["config"]} == {"name", "method.type"}  # the seeds of a side differ
+
+
+def test_groups_of_other_seeds_are_independent(swept: Path, command: Command) -> None:
+    ones = f"{folder_of('grpo', 0)},{folder_of('grpo', 1)}"
+    found = compared(command, ones, "build/runs/specialist/sort-dapo-*")
+    assert found["right"] == "sort-dapo-*"
+    assert not found["comparisons"][0]["paired_by_seed"]
+    rights = [resampled(RUNS["dapo", seed]) for seed in range(3)]
+    lefts = [resampled(RUNS["grpo", seed]) for seed in range(2)]
+    expected = difference_over_seeds(rights, lefts).interval(0.9)
+    assert sort_pass_at_1(found["scores"])["difference"] == pytest.approx(vars(expected), abs=1e-6)
+
+
+def test_all_are_held_against_the_first(swept: Path, command: Command) -> None:
+    found = compared(command, "tiny", SWEEP, "reverse-grpo")
+    assert [one["right"] for one in found["comparisons"]] == ["method=grpo", "method=dapo", "reverse-grpo"]
+    said = command("compare", "tiny", SWEEP)
+    assert (said.status, said.err) == (0, "")
+    rows = [line.split() for line in said.out.replace("\N{NO-BREAK SPACE}", "").splitlines()]
+    (grpo, *_) = [row for row in rows if row[:1] == ["method=grpo"] and len(row) > 4]
+    gap = 100 * (np.mean([np.mean(RUNS["grpo", seed]) for seed in range(3)]) - np.mean(SOMETIMES)) / 4
+    assert grpo[3] == f"{gap:+.1f}"
+    assert "tiny is one model: what another seed of it would score is not counted." in said.out
+    assert "method=grpo: sort-grpo-0, sort-grpo-1, sort-grpo-2, seeds 0, 1, 2" in said.out
+
+
+def test_names_by_a_pattern(scored: Path, command: Command) -> None:
+    found = compared(command, "tiny", "*-grpo")
+    assert [one["model"] for one in found["sides"][1]["models"]] == ["sort-grpo", "reverse-grpo"]
+    assert found["right"] == "*-grpo"
+
+
+def test_what_is_not_scored_names_the_command(swept: Path, command: Command) -> None:
+    found = compared(command, SWEEP)
+    shutil.rmtree(Path(found["sides"][1]["models"][2]["scores"]).parent)
+    said = command("compare", "tiny", SWEEP)
+    assert said.status == 0
+    assert f"not scored yet as params.yaml now says: `thicket evaluate -m model={SWEEP}` does it" in said.out
+
+
+def test_a_run_that_failed_is_told(swept: Path, command: Command) -> None:
+    path = swept / SWEEP / "5/result.json"
+    run = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(json.dumps({**run, "artifact": "", "error": "out of memory"}), encoding="utf-8")
+    assert "method=dapo: sort-dapo-0, sort-dapo-1, seeds 0, 1; 1 more failed" in command("compare", SWEEP).out
+    for number in (3, 4):
+        (swept / SWEEP / str(number) / "result.json").write_text(path.read_text(encoding="utf-8"), encoding="utf-8")
+    said = command("compare", SWEEP)
+    assert (said.status, "method=dapo: all its runs have failed" in said.err) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("sides", "message"),
+    [
+        (["tiny"], "nothing to compare it with"),
+        (["tiny", "x*"], "'x*': there is no such model"),
+        (["tiny", "build/runs/specialist/sort-grpo-7"], "did you mean: build/runs/specialist/sort-grpo-"),
+        (["tiny", "build/runs/nothing-*"], "no folder of this pattern"),
+        (["tiny", "build/runs"], "there is no model in this folder"),
+        (["tiny", "build/runs/evaluate/sort-grpo-0/evaluate"], "name the run or the sweep that made it"),
+    ],
+)
+def test_what_is_no_side(sides: list[str], message: str, swept: Path, command: Command) -> None:
+    said = command("compare", *sides)
+    assert (said.status, said.out) == (2, "")
+    assert message in said.err
+
+
+# -- evaluated for real ------------------------------------------------------------------------------------------------
+
+
+def test_a_folder_is_scored_as_the_projects_own_models_are(
+    made: Path, command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = Path(shutil.copytree(made / "build/models/soup", tmp_path / "it's a copy" / "Soup 1"))
+    shutil.copytree(elsewhere, made / "build/runs/student/soup-1/student", dirs_exist_ok=True)
+    (made / "notes").mkdir(exist_ok=True)
+
+    def below(*arguments: str) -> Said:
+        monkeypatch.chdir(made / "notes")
+        return command(*arguments)
+
+    for model, name in (("../build/runs/student/soup-1", "soup-1"), (str(elsewhere), "soup-1"), ("soup", "soup")):
+        said = below("evaluate", f"model={model}")
+        assert (said.status, said.err) == (0, "")
+        folder = made / said.out.splitlines()[-1].split(": ")[1].removesuffix(" (made before)")
+        assert folder.parent.name.rpartition("-")[0] == name
+        assert (folder / "items.csv").read_bytes() == (made / "build/evaluation/soup/items.csv").read_bytes()
+        found = json.loads(below("compare", "soup", model, "--json").out)
+        assert {tuple(one["difference"].values()) for one in found["scores"]} == {(0.0, 0.0, 0.0)}
+    assert below("evaluate", "model=../build/models/soup").out.startswith("evaluate soup")
+
+
+def test_a_sweep_of_folders(made: Path, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(made)
+    for number in (1, 2):
+        shutil.copytree(
+            made / "build/models/soup", made / f"build/runs/student/soup-{number}/student", dirs_exist_ok=True
+        )
+    said = command("evaluate", "model=build/runs/student/soup-*")
+    assert (said.status, "several values are a sweep: add -m" in said.err) == (2, True)
+    said = command("evaluate", "-m", "model=build/runs/student/soup-*")
+    assert (said.status, said.err) == (0, "")
+    assert "model=build/runs/student/soup-2/student" in said.out

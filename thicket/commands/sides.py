@@ -1,0 +1,153 @@
+"""What `thicket compare` holds against each other: models by name or by folder, one or several on each side."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+from functools import cached_property
+from glob import has_magic
+from pathlib import Path
+from typing import Any
+
+from thicket.config.layers import Path_
+from thicket.config.overrides import COMMAND_LINE
+from thicket.config.places import EVALUATION
+from thicket.config.problems import ConfigError, Problem, nearest, shown
+from thicket.config.resolve import Resolved
+from thicket.plan.folders import (
+    declared_name,
+    evaluation_of,
+    expanded,
+    is_folder,
+    model_folder,
+    name_of,
+    provenance_of,
+    sweep_runs,
+    within,
+)
+from thicket.plan.inspect import leaves, values
+from thicket.plan.pipeline import hashed
+from thicket.plan.runs import Run
+from thicket.stages.run import on_its_own
+
+SEED = "seed="
+LONGEST_LABEL = 40
+"""Characters; a longer list of models is named by its first."""
+
+
+@dataclass(frozen=True)
+class Member:
+    """A model."""
+
+    name: str
+    """Of params.yaml, or that of a run."""
+    given: str
+    """What a command takes for it: its name, or its folder."""
+    seed: int | None
+    """What fixed everything random in its making; None where nobody says."""
+    config: dict[Path_, Any]
+    """Every value of the config that it was made with; empty where nobody says."""
+    scores: Path
+    """Where its scores are, once it is evaluated."""
+    stage: str = ""
+    """The stage of the pipeline that makes it; empty where none does."""
+
+
+@dataclass(frozen=True)
+class Side:
+    """Models that stand for one: seeds of a method, say."""
+
+    label: str
+    members: tuple[Member, ...]
+    given: str = ""
+    """What the command line says."""
+    failed: int = 0
+    """Runs of its sweep that made no model."""
+
+    @cached_property
+    def config(self) -> dict[Path_, Any]:
+        """The values that all its models have."""
+        first, *others = (member.config for member in self.members)
+        return {
+            path: value
+            for path, value in first.items()
+            if all(path in other and other[path] == value for other in others)
+        }
+
+
+def _label(text: str, members: Sequence[Member]) -> str:
+    """The names, or the part of a path that is a pattern."""
+    pattern = next((part for part in text.split("/") if has_magic(part)), "")
+    label = pattern or ",".join(member.name for member in members)
+    return label if len(label) <= LONGEST_LABEL else f"{members[0].name} and {len(members) - 1} more"
+
+
+def declared_member(root: Path, resolved: Resolved) -> Member:
+    """A model of the project."""
+    name = resolved.stage.name
+    return Member(name, name, resolved.stage.seed, values(resolved), root / EVALUATION / name, resolved.id)
+
+
+class Sides:
+    """Reads what the command line names."""
+
+    def __init__(self, root: Path, models: dict[str, Resolved], stages: list[Resolved]):
+        self.root, self.models, self.stages = root, models, stages
+
+    def read(self, texts: list[str]) -> list[Side]:
+        """The sides, of which a sweep's folder makes several. Raises: ConfigError where there are not two."""
+        sides = [side for text in texts for side in self._read(text)]
+        if len(sides) < 2:
+            wrong = "nothing to compare it with: name another model, or a sweep that varies more than the seed"
+            raise ConfigError([Problem(COMMAND_LINE, "compare", shown(texts[0]), wrong)])
+        labels = [side.label for side in sides]
+        if len(set(labels)) == len(labels):
+            return sides
+        return [replace(side, label=f"{number}: {side.label}") for number, side in enumerate(sides, start=1)]
+
+    def _read(self, text: str) -> Iterator[Side]:
+        text = ",".join(within(self.root, Path(part)) if is_folder(part) else part for part in text.split(","))
+        sweep = self.root / text if is_folder(text) else None
+        if sweep and sweep_runs(sweep):
+            yield from self._of_sweep(sweep)
+            return
+        members = tuple({member.scores: member for member in self._members(text.split(","))}.values())
+        yield Side(_label(text, members), members, text)
+
+    def _of_sweep(self, folder: Path) -> Iterator[Side]:
+        """One for each way in which its runs differ, the seed aside; runs that failed are not among its models."""
+        groups: dict[tuple[str, ...], list[Run]] = {}
+        for run in sweep_runs(folder):
+            groups.setdefault(tuple(o for o in run.overrides if not o.startswith(SEED)), []).append(run)
+        common = set.intersection(*map(set, groups))
+        for overrides, runs in groups.items():
+            folders = dict.fromkeys(run.artifact for run in runs if not run.error)
+            members = tuple(self._of_folder(model_folder(self.root, one)) for one in folders)
+            own = " ".join(override for override in overrides if override not in common)
+            given = within(self.root, folder)
+            if not members:
+                wrong = "all its runs have failed"
+                raise ConfigError([Problem(COMMAND_LINE, "compare", shown(given), f"{own or 'a sweep'}: {wrong}")])
+            yield Side(own or members[0].name, members, given, sum(bool(run.error) for run in runs))
+
+    def _members(self, texts: Iterable[str]) -> Iterator[Member]:
+        for text in texts:
+            if is_folder(text):
+                for folder in expanded(self.root, text):
+                    yield self._of_folder(folder)
+                continue
+            found = [name for name in self.models if fnmatchcase(name, text)] if has_magic(text) else [text]
+            if not found or found[0] not in self.models:
+                wrong, known = "there is no such model", list(self.models)
+                raise ConfigError(
+                    [Problem(COMMAND_LINE, "model", shown(text), wrong, ", ".join(known), nearest(text, known))]
+                )
+            yield from (declared_member(self.root, self.models[name]) for name in found)
+
+    def _of_folder(self, folder: str) -> Member:
+        if (name := declared_name(self.root, folder)) in self.models:
+            return declared_member(self.root, self.models[name])
+        made = provenance_of(self.root, folder)
+        stage: Any = hashed(evaluation_of(self.root, folder, self.stages).stage)
+        config = {key: value for key, value in made.get("config", {}).items() if key != "code"}
+        scores = on_its_own(self.root, stage).artifact
+        return Member(name_of(self.root, folder), folder, made.get("seed"), dict(leaves(config)), scores)
