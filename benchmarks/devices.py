@@ -18,6 +18,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Sequence
+from dataclasses import asdict, replace
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -93,12 +94,12 @@ def main() -> None:
     parser.add_argument("--devices", type=int, nargs="+", default=[1, 2], help="begins with 1")
     parser.add_argument("--strategy", choices=["ddp", "fsdp"], nargs="+", default=["ddp", "fsdp"])
     parser.add_argument("--work", choices=[*TRAININGS, *SCORINGS], nargs="+", default=[*TRAININGS, *SCORINGS])
-    parser.add_argument("--steps", type=int, default=6)
+    parser.add_argument("--steps", type=int, default=4)
     parser.add_argument("--results", type=Path)
     arguments = parser.parse_args()
     os.environ["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
     kind, size = arguments.device, arguments.size or ("135M" if arguments.device == "cuda" else "tiny")
-    found: Figures = {**about("lightning"), "size": size, "speed": {}, "equality": {}}
+    found: Figures = {**about("lightning"), "size": size, "extent": asdict(EXTENTS[size]), "speed": {}, "equality": {}}
     trained = [name for name in arguments.work if name in TRAININGS]
     extent = EXTENTS[size]
     with tempfile.TemporaryDirectory() as teacher:
@@ -110,7 +111,8 @@ def main() -> None:
                 # Scores are dealt out in one way, whatever happens to gradients.
                 names = [one for one in arguments.work if one in trained or strategy == arguments.strategy[0]]
                 case = Case(extent, frame, arguments.steps, extent.rows)
-                few = Case(extent, frame, CHECKED, extent.rows // max(arguments.devices))
+                checked = replace(extent, rows=extent.checked)
+                few = Case(checked, frame, CHECKED, extent.checked // max(arguments.devices))
                 found["speed"][name] = measure(case, names, Path(teacher))
                 found["equality"][name] = curves(measure(few, trained, Path(teacher)))
                 save(arguments.results, found)

@@ -66,6 +66,8 @@ class Extent:
     """Of the model, beside SmolLM2-135M's."""
     rows: int
     """Of a training's step."""
+    checked: int
+    """Of a step whose losses are compared."""
     prompt: int
     response: int
     """Tokens."""
@@ -85,7 +87,7 @@ class Extent:
 
 
 EXTENTS: dict[str, Extent] = {
-    "135M": Extent({}, 192, 128, 256, 64, 128, 200, 32, 64, 1024, 8, 2048),
+    "135M": Extent({}, 1024, 192, 128, 256, 64, 512, 200, 64, 64, 4096, 8, 2048),
     "1.5B": Extent(
         {
             "vocab_size": 151_936,
@@ -95,11 +97,11 @@ EXTENTS: dict[str, Extent] = {
             "num_attention_heads": 12,
             "num_key_value_heads": 2,
         },
-        *(96, 128, 256, 16, 16, 64, 8, 32, 256, 4, 256),
+        *(256, 48, 128, 256, 16, 64, 64, 8, 32, 512, 4, 256),
     ),
     "tiny": Extent(
         {"vocab_size": 512, "hidden_size": 144, "intermediate_size": 288, "num_hidden_layers": 4},
-        *(24, 16, 24, 4, 16, 16, 1, 8, 64, 2, 32),
+        *(24, 24, 16, 24, 4, 16, 16, 1, 8, 64, 2, 32),
     ),
 }
 """SmolLM2-135M's shape, Qwen2.5-1.5B's, and one that a CPU is done with in seconds."""
@@ -228,7 +230,7 @@ def ssd(case: Case, _: Path) -> Timed:
     draw, rows = random.Random(1), case.extent.rows
     asked = numbers(case, "numbers", rows * 2, case.extent.response)
     words, tokens = vocabulary(case), range(case.extent.response)
-    texts = [Text(prompt, [draw.randrange(1, words) for _ in tokens]) for prompt in asked.prompts]
+    texts = [Text(prompt, [draw.randrange(1, words) for _ in tokens], "numbers", "nobody") for prompt in asked.prompts]
     settings: dict[str, Any] = {"batch": rows, "micro_batch": case.extent.micro, "select_samples": 1}
     config = SsdConfig(type="ssd", steps=case.steps, optimizer=Optimizer(lr=RATE), **settings)
     few = [numbers(case, "numbers", 1, 1)]
