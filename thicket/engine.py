@@ -20,6 +20,8 @@ from thicket.progress import Teller
 logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
 warnings.filterwarnings("ignore", ".*does not have many workers.*")
 warnings.filterwarnings("ignore", ".*isinstance.*LeafSpec.*")
+# It takes a machine that has srun for one whose work has to be started by srun.
+warnings.filterwarnings("ignore", ".*`srun` command is available on your system but is not used.*")
 # It warns of data that would come twice; here a module's own step says what comes.
 warnings.filterwarnings("ignore", ".*resuming from a checkpoint that ended before the epoch ended.*")
 
@@ -28,12 +30,14 @@ def make_trainer(config: Trainer, epochs: int, callbacks: list[pl.Callback]) -> 
     """The one Trainer of every stage."""
     several: dict[str, Any] = {}
     if ranks.count() > 1:
-        several = {"strategy": SummedOnce(), "plugins": [Started()], "use_distributed_sampler": False}
+        several = {"strategy": SummedOnce(), "use_distributed_sampler": False}
         several["num_nodes"] = ranks.count() // ranks.beside()
     return pl.Trainer(
         accelerator=config.accelerator,
         devices=ranks.beside(),
         **several,
+        # Else Lightning, within a job of SLURM's, would take signals and ask for as many tasks as it counts devices.
+        plugins=[Started()],
         precision=config.precision,
         max_epochs=epochs,
         callbacks=callbacks,
