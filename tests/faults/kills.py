@@ -16,11 +16,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
 
 from killing import as_json, disturbed, drawn, measured, said, save  # noqa: E402
 from lab import Lab  # noqa: E402
 from shrunken import STAGES, shrunken  # noqa: E402
+
+from thicket.stages.machine import commit  # noqa: E402
 
 TRIES, SOONER = 3, 0.7
 """What comes too late, because the machine is less busy than when the stage was measured, comes sooner next time."""
@@ -68,7 +71,7 @@ def disturb(lab: Lab, stage: str, arguments: argparse.Namespace, held: dict[str,
             kill = replace(kill, share=kill.share * SOONER)
             found = disturbed(lab, kill, reference, f"{stage}-{number}-{attempt}")
         print(said(found), flush=True)
-        held["kills"].append({**as_json(found), "seed": arguments.seed})
+        held["kills"].append({**as_json(found), "seed": arguments.seed, "commit": commit(ROOT)})
         save(arguments.report, held)
     # The ledgers of models, which say how long it took, are others now; what reads them would run again.
     again = lab.call("dvc", "repro")
