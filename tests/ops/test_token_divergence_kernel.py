@@ -44,7 +44,7 @@ def exact(base_NV: Tensor, other_NV: Tensor, candidates: int = 5) -> TokenDiverg
     return TokenDivergence(**(vars(plain) | {"rank_N": rank_N, "same_N": rank_N == 1, "overlap_N": shared_N}))
 
 
-def agree(found: TokenDivergence, expected: TokenDivergence, rtol: float = 3e-6, atol: float = 1e-9) -> None:
+def agree(found: TokenDivergence, expected: TokenDivergence, rtol: float = 5e-6, atol: float = 1e-9) -> None:
     for name in SUMS:
         value_N, wanted_N = getattr(found, name), getattr(expected, name)
         assert value_N.dtype == torch.float32
@@ -223,7 +223,7 @@ def test_in_a_captured_graph() -> None:
 @pytest.mark.parametrize(("dtype", "other", "wide"), [("bf16", "bf16", 8), ("fp32", "fp32", 4), ("bf16", "fp32", 8)])
 def test_what_it_compiles_to(dtype: str, other: str, wide: int) -> None:
     """For an H100 or H200, without one: rows are loaded 16 bytes at once, and nothing is kept but in registers."""
-    triton = pytest.importorskip("triton", "3.7")
+    triton = pytest.importorskip("triton")
     from triton.backends.compiler import GPUTarget  # pyright: ignore[reportMissingImports]
 
     from thicket.ops.kernels import token_divergence as made
