@@ -3,7 +3,8 @@
     python benchmarks/divergence.py --device cpu|cuda [--tokens 1000000 --repeats 3 --results FILE]
 
 Two Llamas of SmolLM2-135M's shape in bfloat16 read the same responses: 64 tokens after a prompt of 64, four to a
-prompt. `measure` is what the analysis does: JS, both KL, entropies, ranks and top-k overlaps at every response token.
+prompt. `measure` is what the analysis does: JS, both KL, entropies, ranks and top-k overlaps at every response token,
+on a GPU by a kernel that goes over the logits twice.
 The floor is what no measurement can do without: both models' trunks over whole rows, and both heads over the response
 tokens. At least half of the floor's speed is wanted.
 """

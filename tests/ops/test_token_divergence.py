@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from thicket.ops.divergence import jensen_shannon
-from thicket.ops.token_divergence import kl, token_divergence
+from thicket.ops.token_divergence import kl, of_logits, token_divergence
 
 HALF_TO_ONE = 0.2157615543388357
 """JS of (½, ½) and (1, 0): ½ (½ log(½/¾) + ½ log(½/¼)) + ½ log(1/¾) = ¾ log(4/3)."""
@@ -116,3 +116,12 @@ def test_ranks_and_overlap_equal_sorted_lists() -> None:
         assert bool(found.same_N[n]) == (of_base[0] == of_other[0])
     assert 0 < int(found.same_N.sum()) < 40
     assert token_divergence(base_NV, other_NV, candidates=99).overlap_N.tolist() == [1.0] * 40, "at most all"
+
+
+def test_of_logits_the_padding_takes_no_probability() -> None:
+    logits_NV = (torch.randn(5, 40, generator=torch.Generator().manual_seed(6)) * 4).bfloat16()
+    base_NV, other_NV = logits_NV, logits_NV.flip(0)[:, :37]
+    found = of_logits(base_NV, other_NV, 33, candidates=3)
+    log_base_NV, log_other_NV = (one[:, :33].float().log_softmax(dim=-1) for one in (base_NV, other_NV))
+    plain = token_divergence(log_base_NV, log_other_NV, 3)
+    assert all(getattr(found, name).equal(value_N) for name, value_N in vars(plain).items())

@@ -10,13 +10,12 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from thicket import ranks
 from thicket.analysis.case import Case
 from thicket.analysis.sampled import sampled
 from thicket.models.head import head_logits, head_of
-from thicket.ops.token_divergence import TokenDivergence, token_divergence
+from thicket.ops.token_divergence import TokenDivergence, of_logits
 from thicket.sampling.decode import Decoding
 from thicket.sampling.environment import Environment
 from thicket.sampling.reading import trained_hidden
@@ -25,8 +24,8 @@ from thicket.sampling.rollouts import sequences
 ELEMENTS = 2**24
 """Most numbers in a batch's hidden states, and in a model's logits of a chunk of positions."""
 ON_GPU = 8
-"""A GPU takes so many times as many logits at once, half a gigabyte for each of some ten tensors: with fewer it waits
-for launches."""
+"""A GPU takes so many times as many logits at once, a quarter of a gigabyte in bfloat16: with fewer it waits for
+launches."""
 
 
 @dataclass(frozen=True)
@@ -78,18 +77,25 @@ def measure(base: Any, other: Any, responses: Sequence[Written], words: int, can
     """
     width = max(model.config.get_text_config().hidden_size for model in (base, other))
 
-    def read(mine: Sequence[list[Written]]) -> list[list[TokenDivergence]]:
-        return [list(_figures(base, other, rows, words, candidates)) for rows in mine]
+    def read(mine: Sequence[list[Written]]) -> list[TokenDivergence]:
+        # What a GPU has found is moved when all is found: to wait for it sooner would keep the next batch waiting.
+        found = [_joined(list(_figures(base, other, rows, words, candidates))) for rows in mine]
+        return [TokenDivergence(**{name: value_N.cpu() for name, value_N in vars(one).items()}) for one in found]
 
-    parts = [part for found in ranks.spread(list(_batches(responses, width, batch)), read) for part in found]
+    parts = ranks.spread(list(_batches(responses, width, batch)), read)
     lengths_B = [len(one.tokens) for one in responses]
-    joined = {one.name: torch.cat([getattr(part, one.name) for part in parts]) for one in fields(TokenDivergence)}
     return Positions(
         item_N=np.repeat([one.item for one in responses], lengths_B),
         token_N=np.concatenate([one.tokens for one in responses]),
         place_N=np.concatenate([np.arange(length) for length in lengths_B]),
         length_N=np.repeat(lengths_B, lengths_B),
-        figures=TokenDivergence(**joined),
+        figures=_joined(parts),
+    )
+
+
+def _joined(parts: Sequence[TokenDivergence]) -> TokenDivergence:
+    return TokenDivergence(
+        **{one.name: torch.cat([getattr(part, one.name) for part in parts]) for one in fields(TokenDivergence)}
     )
 
 
@@ -114,15 +120,9 @@ def _figures(base: Any, other: Any, rows: list[Written], words: int, candidates:
     states = [trained_hidden(model, batch)[of_response_BK] for model in (base, other)]
     size = chunk_of(base.device.type, max(len(head_of(model).weight_VH) for model in (base, other)))
     for of_base_NH, of_other_NH in zip(*(hidden_NH.split(size) for hidden_NH in states), strict=True):
-        log_base_NV, log_other_NV = _log_probs(base, of_base_NH, words), _log_probs(other, of_other_NH, words)
-        chunk = token_divergence(log_base_NV, log_other_NV, candidates)
-        yield TokenDivergence(**{name: value_N.cpu() for name, value_N in vars(chunk).items()})
+        yield of_logits(head_logits(base, of_base_NH), head_logits(other, of_other_NH), words, candidates)
 
 
 def chunk_of(kind: str, words: int) -> int:
     """Positions whose logits are made at once."""
     return max(1, ELEMENTS * (ON_GPU if kind == "cuda" else 1) // words)
-
-
-def _log_probs(model: Any, hidden_NH: Tensor, words: int) -> Tensor:
-    return head_logits(model, hidden_NH)[:, :words].float().log_softmax(dim=-1)

@@ -34,6 +34,19 @@ class TokenDivergence:
     """Whether both have one likeliest token; that is where the rank is 1."""
 
 
+def of_logits(base_NV: Tensor, other_NV: Tensor, words: int, candidates: int) -> TokenDivergence:
+    """All figures, from logits whose columns from `words` on are padding and take no probability; on CUDA by a kernel.
+
+    Ties are `token_divergence`'s. Logits wider than float32 go the plain way on CUDA too.
+    """
+    if base_NV.is_cuda and max(base_NV.element_size(), other_NV.element_size()) <= torch.float32.itemsize:
+        from thicket.ops.kernels.token_divergence import token_divergence as kernel
+
+        return kernel(base_NV, other_NV, words, candidates)
+    log_base_NV, log_other_NV = (one[:, :words].float().log_softmax(dim=-1) for one in (base_NV, other_NV))
+    return token_divergence(log_base_NV, log_other_NV, candidates)
+
+
 def token_divergence(log_base_NV: Tensor, log_other_NV: Tensor, candidates: int) -> TokenDivergence:
     """All figures, from log-probabilities.
 

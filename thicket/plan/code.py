@@ -63,6 +63,7 @@ KERNELS = {
     "thicket.ops.chunks": "thicket.ops.kernels.divergence",
     "thicket.ops.from_hidden": "thicket.ops.kernels.reverse_kl",
     "thicket.ops.product_sum": "thicket.ops.kernels.long_sum",
+    "thicket.ops.token_divergence": "thicket.ops.kernels.token_divergence",
     "thicket.models.perturb": "thicket.ops.kernels.noise",
     "thicket.models.fused": "thicket.ops.kernels.elementwise_backward",
     "thicket.sampling.decode": "thicket.ops.kernels.draw",
