@@ -30,6 +30,8 @@ from shrunken import (
     working_process,
 )
 
+from thicket.plan.dvclock import RWLOCK, is_whole
+
 SIGNALS = ("INT", "TERM", "KILL")
 TARGETS = ("dvc", "group", "stage", "worker")
 """The dvc process alone; its process group, as a terminal does; the process that dvc started; the one that works."""
@@ -40,8 +42,6 @@ REPRO = ("dvc", "repro", "--no-run-cache")
 LONGEST = 600.0
 """Seconds that anything may take."""
 POLL_SECONDS = 0.001
-RWLOCK = ".dvc/tmp/rwlock"
-"""Where DVC notes which files it is at, in place."""
 PATTERNS = {
     "the libraries load": ("build/resume/*.socket",),
     "a checkpoint is being written": ("build/resume/*/.last.ckpt.partial",),
@@ -236,7 +236,7 @@ def _locks(lab: Lab) -> Iterable[str]:
 
 def _recovered(lab: Lab, stage: str, reference: Reference, mark: str) -> tuple[str, list[str]]:
     """What `dvc repro` does then, and where its outs are not those of an undisturbed run."""
-    mended = not _is_whole(lab.root / "dvc.lock")
+    mended = not is_whole(lab.root / "dvc.lock")
     if mended or not _is_json(lab.root / RWLOCK):  # What is stated for them (docs/faults.md).
         lab.call("thicket", "plan")  # The run cache then has what dvc.lock has lost.
     dvc = start(lab, *(REPRO[:2] if mended else REPRO), stage, mark=mark)
@@ -266,13 +266,6 @@ def _is_json(rwlock: Path) -> bool:
     except FileNotFoundError:
         return True
     except ValueError:
-        return False
-
-
-def _is_whole(lock: Path) -> bool:
-    try:
-        return isinstance(yaml.safe_load(lock.read_text(encoding="utf-8"))["stages"], dict)
-    except (yaml.YAMLError, TypeError, KeyError):
         return False
 
 

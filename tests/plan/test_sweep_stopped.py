@@ -14,20 +14,12 @@ pytestmark = pytest.mark.slow
 LR = ("1e-4", "2e-4")
 
 
-@pytest.mark.parametrize(
-    ("package", "settings"),
-    [
-        ("hydra_submitit_launcher", ["hydra/launcher=submitit_local"]),
-        ("hydra_joblib_launcher", ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]),
-    ],
-    ids=["submitit", "joblib"],
-)
-def test_its_jobs_stop_and_go_on(tmp_path: Path, package: str, settings: list[str]) -> None:
-    pytest.importorskip(f"hydra_plugins.{package}")
+def test_its_jobs_stop_and_go_on(tmp_path: Path) -> None:
+    pytest.importorskip("hydra_plugins.hydra_submitit_launcher")
     root = toy_project(tmp_path / "toy")
     run(root, "data-sort", "base-tiny")
     asked = ["domain=sort", "method=grpo", "method.select_every=0", f"method.optimizer.lr={','.join(LR)}"]
-    command = [sys.executable, "-m", "thicket", "specialist", "-m", *asked, *settings]
+    command = [sys.executable, "-m", "thicket", "specialist", "-m", *asked, "hydra/launcher=submitit_local"]
     stopped = subprocess.Popen([*command, "method.steps=120"], cwd=root, stderr=subprocess.PIPE, text=True)
     wait_for_checkpoints(root, stopped)
     below = psutil.Process(stopped.pid).children(recursive=True)

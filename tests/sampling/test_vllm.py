@@ -169,7 +169,7 @@ def test_temperatures_that_vllm_does_not_take(engines: Engines, temperature: flo
 
 def test_a_missing_package_says_what_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("thicket.sampling.vllm.find_spec", lambda name: None)
-    with pytest.raises(ValueError, match=r"the package vllm can't be found; `pip install 'thicket\[vllm\]'` installs"):
+    with pytest.raises(ValueError, match=r"the package vllm can't be found; `pip install -e '\.\[vllm\]'` installs"):
         sampler_of(VllmSampling(type="vllm", batch=9))
 
 

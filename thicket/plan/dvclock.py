@@ -64,7 +64,7 @@ def mend_lock(root: Path) -> None:
     entries recorded is in its run cache, so that `dvc repro` takes it from there and runs nothing again.
     """
     path = root / "dvc.lock"
-    if not path.is_file() or _is_whole(path):
+    if not path.is_file() or is_whole(path):
         return
     text = path.read_text(encoding="utf-8", errors="replace")
     if "<<<<<<<" in text:  # Of a merge, which only people can decide.
@@ -74,7 +74,7 @@ def mend_lock(root: Path) -> None:
     if not entries[1:]:
         return
     write_whole(path, text[: entries[-1]])
-    if not _is_whole(path):
+    if not is_whole(path):
         path.unlink()
 
 
@@ -102,7 +102,7 @@ def _is_json(path: Path) -> bool:
     return True
 
 
-def _is_whole(path: Path) -> bool:
+def is_whole(path: Path) -> bool:
     """Whether it ends with a line, and its last stage is whole, as YAML that breaks off often is not."""
     try:
         lock = read_yaml(path, path.name).value
