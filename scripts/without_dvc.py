@@ -1,4 +1,4 @@
-"""Runs the stages of dvc.yaml where there is no DVC, several side by side: on a lent GPU, say, that has no network.
+"""Runs the stages of dvc.yaml where there is no DVC, several side by side: on a GPU machine without a network, say.
 
     python scripts/without_dvc.py [--jobs 4] [--gpus 1] [--limit SECONDS] [--skip REGEX] [--first REGEX] [--apart REGEX]
 
