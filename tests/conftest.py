@@ -47,6 +47,14 @@ def command(capsys: pytest.CaptureFixture[str]) -> Command:
     return call
 
 
+LONGEST = ("pipeline", "faults", "stages")
+"""Folders of the tests that build most."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What takes longest comes first: workers take whole files in this order, and none is left alone at the end."""
-    items.sort(key=lambda item: "pipeline" not in item.path.parts)
+    """What takes longest comes first: workers take whole files in this order, and none is left alone at the end.
+
+    (By itself xdist takes the files with most tests first, which are the short ones.)
+    """
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow and not {*LONGEST} & {*item.path.parts})

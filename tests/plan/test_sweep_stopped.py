@@ -10,7 +10,7 @@ import psutil
 import pytest
 from toys import run, toy_project
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 LR = ("1e-4", "2e-4")
 
 
@@ -20,7 +20,7 @@ def test_its_jobs_stop_and_go_on(tmp_path: Path) -> None:
     run(root, "data-sort", "base-tiny")
     asked = ["domain=sort", "method=grpo", "method.select_every=0", f"method.optimizer.lr={','.join(LR)}"]
     command = [sys.executable, "-m", "thicket", "specialist", "-m", *asked, "hydra/launcher=submitit_local"]
-    stopped = subprocess.Popen([*command, "method.steps=120"], cwd=root, stderr=subprocess.PIPE, text=True)
+    stopped = subprocess.Popen([*command, "method.steps=60"], cwd=root, stderr=subprocess.PIPE, text=True)
     wait_for_checkpoints(root, stopped)
     below = psutil.Process(stopped.pid).children(recursive=True)
     stopped.send_signal(signal.SIGTERM)
@@ -32,7 +32,7 @@ def test_its_jobs_stop_and_go_on(tmp_path: Path) -> None:
     assert not [one for one in below if one.is_running()]
     assert not list(root.glob("build/runs/specialist/*/specialist"))
     assert len(checkpoints(root)) == 2
-    done = subprocess.run([*command, "method.steps=120"], cwd=root, check=False, capture_output=True, text=True)
+    done = subprocess.run([*command, "method.steps=60"], cwd=root, check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     logs = done.stdout + "".join(log.read_text() for log in root.glob("build/runs/sweeps/*/.submitit/**/*_log.out"))
     assert logs.count("goes on from") == 2

@@ -18,7 +18,7 @@ from toys import changed, run, stages, toy_project
 from thicket.config.stages import write_stage
 from thicket.stages.run import in_pipeline, run_stage
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 ROUNDING = 1e-5
 """What sums in another order may move a weight by, over a toy training (see test_several.py)."""
 STAGES = ("specialist-sort-grpo", "evaluate-sort-grpo")
