@@ -26,6 +26,15 @@ SMOLLM2: dict[str, Any] = {
     "tie_word_embeddings": True,
 }
 """The shape of SmolLM2-135M."""
+QWEN_1_5B: dict[str, Any] = {
+    "vocab_size": 151_936,
+    "hidden_size": 1536,
+    "intermediate_size": 8960,
+    "num_hidden_layers": 28,
+    "num_attention_heads": 12,
+    "num_key_value_heads": 2,
+}
+"""Qwen2.5-1.5B's, where it is another."""
 
 
 def random_llama(kind: str, dtype: torch.dtype, seed: int = 0, **shape: Any) -> Any:

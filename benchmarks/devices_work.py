@@ -6,6 +6,7 @@ rounding changes late in a response changes no reward.
 
 import json
 import random
+import statistics
 import time
 import zlib
 from collections.abc import Callable, Sequence
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from common import random_llama, timed
+from common import QWEN_1_5B, random_llama, timed
 
 from thicket import ranks
 from thicket.config.base import Optimizer
@@ -88,17 +89,7 @@ class Extent:
 
 EXTENTS: dict[str, Extent] = {
     "135M": Extent({}, 1024, 192, 128, 256, 64, 512, 200, 64, 64, 4096, 8, 2048),
-    "1.5B": Extent(
-        {
-            "vocab_size": 151_936,
-            "hidden_size": 1536,
-            "intermediate_size": 8960,
-            "num_hidden_layers": 28,
-            "num_attention_heads": 12,
-            "num_key_value_heads": 2,
-        },
-        *(256, 48, 128, 256, 16, 64, 64, 8, 32, 512, 4, 256),
-    ),
+    "1.5B": Extent(QWEN_1_5B, 256, 48, 128, 256, 16, 64, 64, 8, 32, 512, 4, 256),
     "tiny": Extent(
         {"vocab_size": 512, "hidden_size": 144, "intermediate_size": 288, "num_hidden_layers": 4},
         *(24, 24, 16, 24, 4, 16, 16, 1, 8, 64, 2, 32),
@@ -248,20 +239,16 @@ def train(case: Case, name: str, resume: Path, teacher: Path) -> Figures:
     module = TRAININGS[name](case, teacher)
     fit(module, case.trainer, resume / name, Progress(f"{name}, {case.trainer.strategy} on {case.trainer.devices}"))
     kept = module.taken[1:]
-    found: Figures = {phase: median([one[phase] for one in kept]) for phase in kept[0] if phase != "selection"}
+    found: Figures = {phase: statistics.median(one[phase] for one in kept) for phase in kept[0] if phase != "selection"}
     if name != "ssd":
-        found["handing responses round"] = median(handed(case))
+        found["handing responses round"] = statistics.median(handed(case))
     return found | {
-        "sum of gradients": median(module.sums),
-        "move of the weights": median(module.moves),
+        "sum of gradients": statistics.median(module.sums),
+        "move of the weights": statistics.median(module.moves),
         "GiB": module.peak,
         "losses": [row["loss"] for row in module.rows],
         "gradient norms": [row["gradient_norm"] for row in module.rows],
     }
-
-
-def median(values: Sequence[float]) -> float:
-    return float(torch.tensor(values, dtype=torch.float64).median())
 
 
 def handed(case: Case) -> list[float]:

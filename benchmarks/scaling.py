@@ -23,7 +23,7 @@ from typing import Any
 
 import torch
 import transformers
-from common import about, save, timed
+from common import QWEN_1_5B, about, save, timed
 from decode import bandwidth
 from noise import SHAPES as KNOWN
 from scaling_fits import NOTHING_YET, STEP, Measured, axes, scaled, table_of_lines, table_of_points, times, where, write
@@ -47,14 +47,7 @@ SIZES: dict[str, dict[str, Shape]] = {
             "num_key_value_heads": 5,
         },
         "0.5B": KNOWN["Qwen2.5-0.5B"],
-        "1.5B": {
-            "vocab_size": 151_936,
-            "hidden_size": 1536,
-            "intermediate_size": 8960,
-            "num_hidden_layers": 28,
-            "num_attention_heads": 12,
-            "num_key_value_heads": 2,
-        },
+        "1.5B": QWEN_1_5B,
     },
     "cpu": {
         name: {

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -105,3 +106,10 @@ def check_resumed(root: Path, stage: Any, monkeypatch: pytest.MonkeyPatch, break
     assert targets.curves.read_text() == curves
     assert counts(targets.metrics) == spent
     assert not list((root / "build/resume").glob(f"{stage.stage}-{stage.name}-*/*"))
+
+
+def assert_close(found: dict[str, Tensor], expected: dict[str, Tensor], atol: float) -> None:
+    """Weights of the same names, so near to each other; the message says which are not."""
+    assert found.keys() == expected.keys()
+    for name in expected:
+        torch.testing.assert_close(found[name], expected[name], rtol=0, atol=atol, msg=lambda m, n=name: f"{n}: {m}")

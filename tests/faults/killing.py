@@ -30,7 +30,7 @@ from shrunken import (
     working_process,
 )
 
-from thicket.plan.dvclock import RWLOCK, is_whole
+from thicket.plan.dvclock import RWLOCK, is_json, is_whole
 
 SIGNALS = ("INT", "TERM", "KILL")
 TARGETS = ("dvc", "group", "stage", "worker")
@@ -237,7 +237,7 @@ def _locks(lab: Lab) -> Iterable[str]:
 def _recovered(lab: Lab, stage: str, reference: Reference, mark: str) -> tuple[str, list[str]]:
     """What `dvc repro` does then, and where its outs are not those of an undisturbed run."""
     mended = not is_whole(lab.root / "dvc.lock")
-    if mended or not _is_json(lab.root / RWLOCK):  # What is stated for them (docs/faults.md).
+    if mended or not is_json(lab.root / RWLOCK):  # What is stated for them (docs/faults.md).
         lab.call("thicket", "plan")  # The run cache then has what dvc.lock has lost.
     dvc = start(lab, *(REPRO[:2] if mended else REPRO), stage, mark=mark)
     read = Reading(dvc)
@@ -258,15 +258,6 @@ def _recovered(lab: Lab, stage: str, reference: Reference, mark: str) -> tuple[s
     if f"Running stage '{stage}'" not in printed:
         return "was done", problems
     return ("went on" if "goes on from" in printed else "ran again"), problems
-
-
-def _is_json(rwlock: Path) -> bool:
-    try:
-        return isinstance(json.loads(rwlock.read_text(encoding="utf-8")), dict)
-    except FileNotFoundError:
-        return True
-    except ValueError:
-        return False
 
 
 def _litter(lab: Lab) -> Iterable[str]:

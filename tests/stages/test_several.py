@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 import torch
-from breaking import End, Killed, break_step, kill, make, terminate
+from breaking import End, Killed, assert_close, break_step, kill, make, terminate
 from safetensors.torch import load_file
 from toys import DECLARED, VALUES, changed, run, stages, toy_project
 
@@ -142,19 +142,13 @@ def test_two_equal_one(both: Any, name: str, tmp_path: Path) -> None:
     if "model.safetensors" in one:
         (tmp_path / "one").write_bytes(one["model.safetensors"])
         (tmp_path / "two").write_bytes(two["model.safetensors"])
-        assert_close(load_file(tmp_path / "two"), load_file(tmp_path / "one"))
+        assert_close(load_file(tmp_path / "two"), load_file(tmp_path / "one"), ROUNDING)
     if "curves" in one:
         rows, others = (list(csv.DictReader(made["curves"].decode().splitlines())) for made in (one, two))
         for row, other in zip(rows, others, strict=True):
             for column, value in row.items():
                 assert (value == "") == (other[column] == "")
                 assert float(other[column] or 0) == pytest.approx(float(value or 0), rel=OF_CURVES, abs=1e-6), column
-
-
-def assert_close(found: dict[str, torch.Tensor], expected: dict[str, torch.Tensor]) -> None:
-    assert found.keys() == expected.keys()
-    for key in expected:
-        torch.testing.assert_close(found[key], expected[key], rtol=0, atol=ROUNDING)
 
 
 # -- broken off --------------------------------------------------------------------------------------------------------
@@ -197,7 +191,7 @@ def test_a_run_goes_on_with_another_number_of_processes(
     (checkpoint,) = (made / "build/resume").glob("specialist-sort-grpo-*/last.ckpt")
     steps = 4 if end.raised is Interrupted else 2
     assert torch.load(checkpoint, weights_only=False)["thicket"]["step"] == steps
-    assert_close(make(made, on(stage, after, strategy)), unbroken)
+    assert_close(make(made, on(stage, after, strategy)), unbroken, ROUNDING)
 
 
 def test_one_that_is_killed_ends_all(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import torch
-from breaking import End, Killed, break_step, kill, terminate
+from breaking import End, Killed, assert_close, break_step, kill, terminate
 from safetensors.torch import load_file
 from toys import changed, run, stages, toy_project
 
@@ -36,11 +36,6 @@ def weights(made: Path, stage: Any) -> dict[str, torch.Tensor]:
     return load_file(in_pipeline(made, stage).artifact / "model.safetensors")
 
 
-def assert_close(found: dict[str, torch.Tensor], expected: dict[str, torch.Tensor]) -> None:
-    for key in expected:
-        torch.testing.assert_close(found[key], expected[key], rtol=0, atol=ROUNDING)
-
-
 @pytest.mark.parametrize("strategy", ["ddp", "fsdp"])
 @pytest.mark.parametrize("name", ["specialist-sort-grpo", "student-opd"])
 def test_two_gpus_equal_one(made: Path, name: str, strategy: str) -> None:
@@ -48,7 +43,7 @@ def test_two_gpus_equal_one(made: Path, name: str, strategy: str) -> None:
     run_stage(made, on(stage, 1, strategy), in_pipeline(made, stage))
     one = weights(made, stage)
     run_stage(made, on(stage, 2, strategy), in_pipeline(made, stage))
-    assert_close(weights(made, stage), one)
+    assert_close(weights(made, stage), one, ROUNDING)
 
 
 @pytest.mark.parametrize("strategy", ["ddp", "fsdp"])
@@ -70,7 +65,7 @@ def test_a_run_goes_on_with_another_number_of_gpus(
     (checkpoint,) = (made / "build/resume").glob("specialist-sort-grpo-*/last.ckpt")
     assert 0 < torch.load(checkpoint, weights_only=True)["thicket"]["step"] < 5
     run_stage(made, on(stage, after, strategy), in_pipeline(made, stage))
-    assert_close(weights(made, stage), unbroken)
+    assert_close(weights(made, stage), unbroken, ROUNDING)
 
 
 def test_two_gpus_score_as_one(made: Path) -> None:

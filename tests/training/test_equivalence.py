@@ -1,27 +1,13 @@
 """Ways to compute the same thing: micro-batches and one batch, one teacher and several, a soup of one."""
 
 from pathlib import Path
-from typing import Any
 
 import pytest
-import torch
+from breaking import assert_close, make
 from safetensors.torch import load_file
 from toys import changed, stages
 
 from thicket.config.stages import Teacher
-from thicket.stages.run import in_pipeline, run_stage
-
-
-def make(root: Path, stage: Any) -> dict[str, torch.Tensor]:
-    targets = in_pipeline(root, stage)
-    run_stage(root, stage, targets)
-    return load_file(targets.artifact / "model.safetensors")
-
-
-def assert_close(found: dict[str, torch.Tensor], expected: dict[str, torch.Tensor], atol: float) -> None:
-    assert found.keys() == expected.keys()
-    for name in expected:
-        torch.testing.assert_close(found[name], expected[name], rtol=0, atol=atol, msg=lambda m, n=name: f"{n}: {m}")
 
 
 @pytest.mark.parametrize("name", ["specialist-sort-grpo", "student-opd"])

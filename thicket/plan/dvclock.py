@@ -81,17 +81,17 @@ def mend_lock(root: Path) -> None:
 def mend_rwlock(root: Path) -> None:
     """Where DVC was stopped while it noted in .dvc/tmp/rwlock which files it is at: it goes, as DVC refuses to run.
 
-    DVC writes it in place, in less than a millisecond. Whoever was noted in it, a run that goes on notes itself anew.
+    DVC writes it in place. Whoever was noted in it, a run that goes on notes itself anew.
     """
     path = root / RWLOCK
-    if _is_json(path):
+    if is_json(path):
         return
     time.sleep(BEING_WRITTEN)
-    if not _is_json(path):
+    if not is_json(path):
         path.unlink(missing_ok=True)
 
 
-def _is_json(path: Path) -> bool:
+def is_json(path: Path) -> bool:
     """Whether it is whole, or not there."""
     try:
         json.loads(path.read_text(encoding="utf-8"))
