@@ -366,3 +366,27 @@ def test_divergence_side_by_side(tmp_path: Path) -> None:
     build_claims(stage, tmp_path, tmp_path / "out")
     assert (tmp_path / "out/divergence.png").stat().st_size > 1000
     assert "Divergence from the base" in (tmp_path / "out/claims.html").read_text(encoding="utf-8")
+
+
+def test_a_student_of_two_teachers_of_a_domain_is_held_against_the_better(tmp_path: Path) -> None:
+    """Base .25, teachers 1 and .5 by selection .9 and .4: the student's .625 is half of the better one's lead."""
+    own, strange = ["good", "weak"], ["far"]
+    models = [
+        base("tiny"),
+        base("other"),
+        *(specialist(name, "tiny", "sort") for name in own),
+        specialist("far", "other", "sort"),
+        student("opd", "tiny", own),
+        student("strangers", "tiny", strange),
+    ]
+    solved = {"tiny": 1, "other": 1, "good": 4, "weak": 2, "far": 4, "opd": 2, "strangers": 1}
+    correct: Correct = {name: {"sort": [count] * ITEMS} for name, count in solved.items()}
+    correct["opd"] = {"sort": [2, 3] * (ITEMS // 2)}
+    write_run(tmp_path, models, correct, {})
+    for name, score in (("good", 0.9), ("weak", 0.4)):
+        path = tmp_path / f"build/metrics/{name}.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"selection_pass@1": score}), encoding="utf-8")
+    stage = ClaimsStage(name="claims", experiment="toy", domains=["sort"], models=models, analyses=[], resamples=1000)
+    row = row_of("same-origin", stage, tmp_path)
+    assert row.value is not None
+    assert row.value.value == pytest.approx(0.5)

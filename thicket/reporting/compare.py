@@ -22,6 +22,7 @@ from thicket.reporting.results import (
 )
 from thicket.reporting.settings import Settings
 from thicket.reporting.ssd_points import ssd_maps
+from thicket.reporting.taught import best_of
 from thicket.statistics.intervals import Interval, difference_interval
 from thicket.statistics.recovery import recovery, sum_interval
 
@@ -121,22 +122,7 @@ class _Comparison:
 
     def _specialists(self, name: str) -> dict[str, tuple[str, ...]]:
         """Domain → the models that a student is held against: its teacher there, or the best of them."""
-        return {domain: self._best(names, domain) for domain, names in self._taught(name).items()}
-
-    def _best(self, names: tuple[str, ...], domain: str) -> tuple[str, ...]:
-        """The best on the selection items, which are not those that it is measured on; all where one has no such score.
-
-        A mean with weak teachers is a gain that nobody would have deployed, and a student of them could have all of it
-        twice over.
-        """
-        scores = {name: self._selection(name, domain) for name in names}
-        known = {name: score for name, score in scores.items() if score is not None}
-        return (max(known, key=lambda name: known[name]),) if len(known) == len(names) else names
-
-    def _selection(self, name: str, domain: str) -> float | None:
-        """A specialist's score on the selection items of its own domain; others have none of one domain alone."""
-        own = self.inputs[name].model.domain == domain
-        return self.inputs[name].ledger.get("selection_pass@1") if own else None
+        return {domain: best_of(names, domain, self.inputs) for domain, names in self._taught(name).items()}
 
     def _taught(self, name: str) -> dict[str, tuple[str, ...]]:
         """Domain → the teachers that judge it."""

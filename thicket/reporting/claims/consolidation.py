@@ -6,6 +6,7 @@ from itertools import pairwise
 from thicket.config.stages import ReportedModel
 from thicket.reporting.claims.claim import Claim, Measured
 from thicket.reporting.claims.evidence import RL, Evidence
+from thicket.reporting.taught import best_of
 from thicket.statistics.resampled import Resampled, mean
 
 MARGIN = 0.02
@@ -30,15 +31,21 @@ def _foreign(evidence: Evidence, student: ReportedModel) -> bool:
 
 
 def _recovered(evidence: Evidence, student: ReportedModel) -> Resampled | None:
-    """The share of its teachers' lead on the student's own base that a student has, over their domains."""
-    base, taught = evidence.root_of(student.name), [evidence.models[name] for name in student.teachers]
-    leads, gains = list[Resampled](), list[Resampled]()
-    for teacher in taught:
-        if teacher.domain is None:
+    """The share of its teachers' lead on the student's own base that a student has, over their domains.
+
+    Of several teachers of a domain it is held against the best, as in the report.
+    """
+    base, taught = evidence.root_of(student.name), dict[str, tuple[str, ...]]()
+    for name in student.teachers:
+        domain = evidence.models[name].domain
+        if domain is None:
             return None
-        start = evidence.score(base, teacher.domain)
-        leads.append(evidence.score(teacher.name, teacher.domain) - start)
-        gains.append(evidence.score(student.name, teacher.domain) - start)
+        taught[domain] = (*taught.get(domain, ()), name)
+    leads, gains = list[Resampled](), list[Resampled]()
+    for domain, names in taught.items():
+        start = evidence.score(base, domain)
+        leads.append(mean([evidence.score(one, domain) for one in best_of(names, domain, evidence.inputs)]) - start)
+        gains.append(evidence.score(student.name, domain) - start)
     return mean(gains) / mean(leads) if leads else None
 
 
