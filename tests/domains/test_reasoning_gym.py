@@ -50,6 +50,18 @@ def test_levels_take_turns_and_the_scorer_judges() -> None:
         )  # the scorer's partial credit: a part of the text is right
 
 
+def test_partial_credit_is_what_training_earns() -> None:
+    (raw,) = first(1, task="gcd", max_numbers=2)
+    item = Item("0" * 16, "?", raw.answer, raw.level, raw.reference)
+    answered = [(response, item) for response in (raw.answer, f"{raw.answer}.", "")]
+    whole = judge_of(ReasoningGymVerifier(type="reasoning-gym"))(answered)
+    assert [(one.correct, one.earned) for one in whole] == [(True, 1.0), (False, 0.0), (False, 0.0)]
+    exact, near, none = judge_of(ReasoningGymVerifier(type="reasoning-gym", partial=True))(answered)
+    assert (exact.correct, near.correct, none.correct) == (True, False, False)
+    assert (exact.earned, none.earned) == (1.0, 0.0)
+    assert 0.5 <= near.earned < 1.0
+
+
 def test_another_seed_makes_other_items() -> None:
     zero, one = (list(islice(made_here._items(source("gcd"), seed), 600)) for seed in (0, 1))
     assert [item.question for item in zero[:20]] != [item.question for item in one[:20]]

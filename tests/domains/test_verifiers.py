@@ -258,7 +258,7 @@ class Plugged:
 @pytest.mark.parametrize(
     ("response", "said"),
     [
-        ("half", "a verdict is true or false, not 0.5: grades between are not taken"),
+        ("half", "a verdict is true or false, not 0.5; partial credit is the grade of a Verdict(correct, grade=0.5)"),
         ("nothing", "a verdict is true or false, not None"),
         ("odd", "KeyError: 'odd'"),
     ],
@@ -272,3 +272,18 @@ def test_what_a_verifier_of_ones_own_does_wrong_is_said_with_the_response(
     assert judge_of(EXACT)([("yes", item)]) == [Verdict(True)]
     with pytest.raises(ValueError, match=re.escape(f"verifier exact, item {item.id}, response '{response}': {said}")):
         judge_of(EXACT)([("yes", item), (response, item)])
+
+
+def test_a_grade_is_partial_credit_and_a_verdict_earns_it() -> None:
+    graded = [Verdict(True), Verdict(False), Verdict(False, grade=0.25), Verdict(True, grade=0.75)]
+    assert [one.earned for one in graded] == [1.0, 0.0, 0.25, 0.75]
+    for strange in (1.5, -0.5, float("nan")):
+        with pytest.raises(ValueError, match="a verdict's grade is between 0 and 1, not"):
+            Verdict(True, grade=strange)
+
+
+def test_a_verifier_of_ones_own_may_give_a_verdict_with_its_grade(monkeypatch: pytest.MonkeyPatch) -> None:
+    own = Plugged({"near": Verdict(False, grade=0.5), "yes": True})
+    monkeypatch.setattr("thicket.domains.registry.code_of", lambda *_: own)
+    item = Item("0" * 16, "?", "", 1)
+    assert judge_of(EXACT)([("near", item), ("yes", item)]) == [Verdict(False, grade=0.5), Verdict(True)]

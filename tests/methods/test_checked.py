@@ -92,8 +92,8 @@ class OrderOfFloats(Grpo):
 
 
 class UsefulRows(Grpo):
-    def useful(self, correct_PG: Tensor) -> Tensor:
-        return correct_PG > 0
+    def useful(self, earned_PG: Tensor) -> Tensor:
+        return earned_PG > 0
 
 
 @pytest.mark.parametrize(

@@ -215,8 +215,13 @@ def test_dapo_with_equal_clips_and_no_filters_is_grpo_with_a_token_mean() -> Non
 
 
 def test_dapo_keeps_groups_of_mixed_correctness() -> None:
-    correct_PG = torch.tensor([[1.0, 1.0], [0.0, 1.0], [0.0, 0.0]])
-    assert recipe("dapo").useful(correct_PG).tolist() == [False, True, False]
+    earned_PG = torch.tensor([[1.0, 1.0], [0.0, 1.0], [0.0, 0.0]])
+    assert recipe("dapo").useful(earned_PG).tolist() == [False, True, False]
+
+
+def test_dapo_keeps_groups_whose_grades_differ_though_none_is_correct() -> None:
+    earned_PG = torch.tensor([[0.25, 0.25], [0.25, 0.5]])
+    assert recipe("dapo").useful(earned_PG).tolist() == [False, True]
 
 
 def test_gspo_on_responses_of_one_token_is_grpo() -> None:

@@ -1,5 +1,6 @@
 """Every way to a specialist, on a mixture of experts: it is made, it is scored, and it moves what it should move."""
 
+import csv
 import json
 from pathlib import Path
 from typing import Any
@@ -88,3 +89,16 @@ def test_what_judging_takes_is_spent(made: Path, monkeypatch: pytest.MonkeyPatch
         return json.loads((made / f"build/metrics/sort-{name}.json").read_text())["flops"]
 
     assert spent(1e6) - spent(0.0) == judged * 1e6
+
+
+@pytest.mark.parametrize("name", ["grpo", "dapo", "randopt", "es"])
+def test_training_rewards_grades_and_scores_count_what_is_correct(
+    made: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Nothing is correct, and every response earns a quarter."""
+    verdicts = lambda answered: [Verdict(False, grade=0.25)] * len(answered)  # noqa: E731
+    monkeypatch.setattr(environment, "judge_of", lambda verifier: verdicts)
+    run(made, f"specialist-sort-{name}")
+    curve = list(csv.DictReader((made / f"build/curves/sort-{name}.csv").read_text().splitlines()))
+    assert {float(row["reward"]) for row in curve if row.get("reward")} == {0.25}
+    assert json.loads((made / f"build/metrics/sort-{name}.json").read_text())["selection_pass@1"] == 0.0

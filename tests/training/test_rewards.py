@@ -23,5 +23,6 @@ def test_the_length_penalty_is_a_share_of_the_window() -> None:
     domain = TrainedDomain(
         name="sort", verifier=ExactVerifier(type="exact"), window=Window(prompt=9, response=20), length_penalty=0.4
     )
-    assert reward(True, 5, domain) == pytest.approx(0.9)
-    assert reward(False, 20, domain, overlong_cache=8) == pytest.approx(-1.4)
+    assert reward(1.0, 5, domain) == pytest.approx(0.9)
+    assert reward(0.25, 5, domain) == pytest.approx(0.15)
+    assert reward(0.0, 20, domain, overlong_cache=8) == pytest.approx(-1.4)

@@ -179,6 +179,8 @@ class ReasoningGymVerifier(Sandbox):
     type: Literal["reasoning-gym"]
     threshold: Share = 1.0
     """Scores of at least this are correct (the scorers give partial credit for form)."""
+    partial: bool = False
+    """Training rewards the score itself, and not whether it reaches the threshold."""
 
 
 Own = (

@@ -27,7 +27,8 @@ def judge_of(config: Verifier) -> Judge:
     """The verifier over many responses at once.
 
     A module whose work is slow or needs isolation has `judge`, for all of them together; others have `verify`, for one,
-    whose errors come as a ValueError that names the verifier, the item and the response.
+    which may say true or false alone, and whose errors come as a ValueError that names the verifier, the item and the
+    response.
     """
     module: Any = code_of(VERIFIERS, config)
     if hasattr(module, "judge"):
@@ -36,7 +37,8 @@ def judge_of(config: Verifier) -> Judge:
 
     def verified(response: str, item: Item) -> Verdict:
         try:
-            return Verdict(module.verify(config, response, item))
+            said = module.verify(config, response, item)
+            return said if isinstance(said, Verdict) else Verdict(said)
         except Exception as error:
             said = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
             raise ValueError(f"verifier {config.type}, item {item.id}, response {response!r:.200}: {said}") from error

@@ -64,8 +64,8 @@ def _answers(found: Any, domain: str, places: Sequence[int]) -> None:
         raise _Unfit(f"{given}; expected a list of {len(places)}, the name of a model or None for each prompt")
 
 
-def _useful(found: Any, correct_PG: Tensor) -> None:
-    _shape(found, (len(correct_PG),), "true or false for each prompt")
+def _useful(found: Any, earned_PG: Tensor) -> None:
+    _shape(found, (len(earned_PG),), "true or false for each prompt")
 
 
 def _prepare(found: Any, rows: Rows, micro_batch: int) -> None:

@@ -21,11 +21,10 @@ class Dapo(Grpo):
         super().__init__(config, load)
         self.rounds = config.sampling_rounds
 
-    def useful(self, correct_PG: Tensor) -> Tensor:
+    def useful(self, earned_PG: Tensor) -> Tensor:
         if self.rounds == 1:
-            return super().useful(correct_PG)
-        right_P = correct_PG.sum(dim=1)
-        return (right_P > 0) & (right_P < correct_PG.shape[1])
+            return super().useful(earned_PG)
+        return earned_PG.amin(dim=1) < earned_PG.amax(dim=1)
 
     def weights(self, rows: Rows) -> Tensor:
         return token_mean_weights(rows.sequences.mask_BK)

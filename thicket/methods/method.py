@@ -140,8 +140,8 @@ class Method(Protocol):
     critic_rate: float
     """The critic's learning rate as a multiple of the policy's."""
 
-    def useful(self, correct_PG: Tensor) -> Tensor:
-        """Whether a prompt's responses are worth training on, useful_P."""
+    def useful(self, earned_PG: Tensor) -> Tensor:
+        """Whether a prompt's responses, of which each verdict earned so much, are worth training on, useful_P."""
         ...
 
     state: dict[str, list[float]]
@@ -200,8 +200,8 @@ class OnRollouts:
     def reader(self, name: str) -> PreTrainedModel:
         raise NotImplementedError
 
-    def useful(self, correct_PG: Tensor) -> Tensor:
-        return torch.ones_like(correct_PG[:, 0], dtype=torch.bool)
+    def useful(self, earned_PG: Tensor) -> Tensor:
+        return torch.ones_like(earned_PG[:, 0], dtype=torch.bool)
 
     def begin(self, policy: PreTrainedModel) -> None:
         pass

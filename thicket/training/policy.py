@@ -17,6 +17,7 @@ from transformers import PreTrainedModel
 from thicket import ranks
 from thicket.config.on_policy import OnPolicy
 from thicket.config.shown import Shown
+from thicket.domains.verdict import Verdict
 from thicket.methods.method import Method, Rows, micro_batches, stacked
 from thicket.ops import draws
 from thicket.sampling.prompts import Tokenizer
@@ -36,6 +37,8 @@ ORDER, ROLLOUT = 1, 2
 """Streams of draws that must not meet: the order of prompts, and rollouts."""
 LOSS, COUNT = "loss of a share", "tokens of a share"
 """What each process adds to an update's figures."""
+UNJUDGED = Verdict(False)
+"""Of a response whose reward nobody asks for."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,7 @@ class Rollout:
     prompt: list[int]
     response: Response
     arena: Arena
-    correct: bool
+    verdict: Verdict
     writer: str | None
     """The model that answered in the policy's place."""
 
@@ -144,8 +147,8 @@ class PolicyTraining(Steps):
         for _ in range(self.method.rounds):
             batch = self._sample()
             sampled += batch
-            correct_PG = torch.tensor([rollout.correct for rollout in batch]).view(-1, group).float()
-            useful = self.method.useful(correct_PG).tolist()
+            earned_PG = torch.tensor([rollout.verdict.earned for rollout in batch]).view(-1, group)
+            useful = self.method.useful(earned_PG).tolist()
             kept += [rollout for place, rollout in enumerate(batch) if useful[place // group]]
             if len(kept) >= wanted * group:
                 break
@@ -173,7 +176,7 @@ class PolicyTraining(Steps):
                     reward=self._reward(one) if judged else None,
                     tokens=len(one.response.tokens),
                     writer=one.writer,
-                    correct=one.correct if judged else None,
+                    correct=one.verdict.correct if judged else None,
                     divergence=of.get(id(one)),
                 )
             )
@@ -187,13 +190,12 @@ class PolicyTraining(Steps):
         for index, arena in enumerate(self.arenas):
             here = [(one, group) for one, group in zip(asked, groups, strict=True) if one.arena is arena]
             given = [(response.text, arena.train.items[one.item]) for one, group in here for response in group]
-            # An unjudged response counts as wrong; nobody asks.
             verdicts = ranks.spread(given, arena.train.judge) if self.method.needs_rewards else []
             self.ledger.judged(verdicts)
-            correct = iter([verdict.correct for verdict in verdicts])
+            said = iter(verdicts)
             for one, group in here:
                 writer, prompt = one.writer, one.request.prompt
-                rollouts += [Rollout(prompt, response, arena, next(correct, False), writer) for response in group]
+                rollouts += [Rollout(prompt, response, arena, next(said, UNJUDGED), writer) for response in group]
             self.dealt_to[index] += len(here)
         self.ledger.forward(sum(len(one.request.prompt) for one in asked))
         self.ledger.generated(sum(len(rollout.response.tokens) for rollout in rollouts))
@@ -222,7 +224,7 @@ class PolicyTraining(Steps):
 
     def _reward(self, rollout: Rollout) -> float:
         tokens, cache = len(rollout.response.tokens), getattr(self.config, "overlong_cache", 0)
-        return reward(rollout.correct, tokens, rollout.arena.domain, cache) if self.method.needs_rewards else 0.0
+        return reward(rollout.verdict.earned, tokens, rollout.arena.domain, cache) if self.method.needs_rewards else 0.0
 
     # -- updates -----------------------------------------------------------------------------------------------------
 

@@ -3,10 +3,10 @@
 from thicket.config.domain import TrainedDomain
 
 
-def reward(correct: bool, tokens: int, domain: TrainedDomain, overlong_cache: int = 0) -> float:
-    """1 for a correct response, 0 for another, less the domain's length penalty and the punishment of overlong ones."""
+def reward(earned: float, tokens: int, domain: TrainedDomain, overlong_cache: int = 0) -> float:
+    """What the verdict earned, less the domain's length penalty and the punishment of overlong ones."""
     window = domain.window.response
-    return float(correct) - domain.length_penalty * tokens / window + overlong(tokens, window, overlong_cache)
+    return earned - domain.length_penalty * tokens / window + overlong(tokens, window, overlong_cache)
 
 
 def overlong(tokens: int, longest: int, cache: int) -> float:

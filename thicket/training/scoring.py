@@ -51,5 +51,5 @@ class Scorer:
         answered = [(response.text, item) for response, item in zip(responses, self.asked.items, strict=True)]
         lengths = [len(response.tokens) for response in responses]
         verdicts = self.asked.judge(answered)
-        rewards = [reward(v.correct, length, self.domain) for v, length in zip(verdicts, lengths, strict=True)]
+        rewards = [reward(v.earned, length, self.domain) for v, length in zip(verdicts, lengths, strict=True)]
         return Scored(sum(rewards) / len(rewards), sum(lengths), verdicts)

@@ -39,17 +39,25 @@ def judge(config: ReasoningGymVerifier, answered: Sequence[tuple[str, Item]]) ->
         seconds = config.limits.wall_seconds + WATCH_SECONDS
         outcomes = run_isolated(SCORE, arguments, seconds, config.workers, config)
         for place, outcome in zip(boxed, outcomes, strict=True):
-            score = outcome.value if isinstance(outcome.value, float) else -1.0
-            verdicts[place] = Verdict(score >= config.threshold, outcome.reason)
+            score = outcome.value if isinstance(outcome.value, float) else None
+            verdicts[place] = _graded(config, score, outcome.reason)
     return [verdicts[place] for place in range(len(answered))]
 
 
 def _verdict(config: ReasoningGymVerifier, response: str, item: Item) -> Verdict:
     entry = copy.deepcopy(item.reference["entry"])
     try:
-        return Verdict(bool(_made(item).score_answer(response.strip(), entry) >= config.threshold))
+        score = float(_made(item).score_answer(response.strip(), entry))
     except Exception:  # Many scorers raise on text that isn't of the form that they parse: such text is no answer.
-        return Verdict(False)
+        score = None
+    return _graded(config, score)
+
+
+def _graded(config: ReasoningGymVerifier, score: float | None, reason: str = "") -> Verdict:
+    """`score`: None where there is none. Some scorers leave [0, 1]."""
+    correct = score is not None and score >= config.threshold
+    grade = min(1.0, max(0.0, score or 0.0)) if config.partial else None
+    return Verdict(correct, reason, grade=grade)
 
 
 def _runs_text(item: Item) -> bool:
