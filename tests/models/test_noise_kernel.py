@@ -135,7 +135,7 @@ def test_elements_beyond_what_32_bits_count() -> None:
         noise.streams([9], draws.keys_tensor([noise.number_of("weight")])).to(DEVICE),
         torch.tensor([2.0**-noise.SCALE_BITS], device=DEVICE),
         torch.tensor([1], dtype=torch.int32, device=DEVICE),
-        noise.table(values.device),
+        kernels.table(values.device),
         1,
         1,
         TYPE=kernels.TYPES[values.dtype],
