@@ -165,3 +165,28 @@ def test_every_octave() -> None:
     launch = Launch([""] * len(base_P), base_P, base_P, rows=1)
     launch.run(streams_MDP2, torch.ones(1, 1), torch.ones(1, dtype=torch.int32))
     assert bits(torch.cat(base_P)).equal(bits(0.0 + noise._quantile(word_N)))
+
+
+@pytest.mark.skipif(INTERPRETED, reason="compiles")
+@pytest.mark.parametrize("dtype", ["bf16", "fp32"])
+def test_what_it_compiles_to(dtype: str) -> None:
+    """For an H100 or H200, without one: noise is made where its weights lie, once, and rounded at each step."""
+    triton = pytest.importorskip("triton")
+    from triton.backends.compiler import GPUTarget  # pyright: ignore[reportMissingImports]
+
+    from thicket.ops.kernels import noise as kernels
+
+    kernel = kernels._SHIFT
+    fixed = {"TYPE": triton.language.dtype(dtype), "BLOCK": kernels.BLOCK, "STRETCHES": kernels.STRETCHES}
+    types = {"places": "i64", "programs": "i32", "streams": "i64", "weights": "fp32", "counts": "i32", "table": "i64"}
+    signature = {name: "constexpr" if name in fixed else "i32" for name in kernel.arg_names}
+    signature |= {name: f"*{kind}" for name, kind in types.items()}
+    source = triton.compiler.ASTSource(
+        kernel, signature, fixed, {(kernel.arg_names.index(name),): [["tt.divisibility", 16]] for name in types}
+    )
+    options = {"num_warps": kernels.WARPS, "enable_fp_fusion": False}
+    compiled = triton.compile(source, target=GPUTarget("cuda", 90, 32), options=options)
+    assert compiled.asm["ttgir"].count("arith.uitofp") == 1
+    assert compiled.asm["ttgir"].count("ttg.convert_layout") == 1, "for a stretch that is not whole"
+    assert "fma." not in compiled.asm["ptx"]
+    assert ".local" not in compiled.asm["ptx"]
