@@ -141,6 +141,7 @@ def test_elements_beyond_what_32_bits_count() -> None:
         TYPE=kernels.TYPES[values.dtype],
         BLOCK=kernels.BLOCK,
         STRETCHES=kernels.STRETCHES,
+        EVERY=True,
         enable_fp_fusion=False,
     )
     assert values.cpu().equal(noise.normal(noise.key_of(9, "weight"), first, first + size))
@@ -169,7 +170,8 @@ def test_every_octave() -> None:
 
 @pytest.mark.skipif(INTERPRETED, reason="compiles")
 @pytest.mark.parametrize("dtype", ["bf16", "fp32"])
-def test_what_it_compiles_to(dtype: str) -> None:
+@pytest.mark.parametrize("every", [False, True])
+def test_what_it_compiles_to(dtype: str, every: bool) -> None:
     """For an H100 or H200, without one: noise is made where its weights lie, once, and rounded at each step."""
     triton = pytest.importorskip("triton")
     from triton.backends.compiler import GPUTarget  # pyright: ignore[reportMissingImports]
@@ -177,7 +179,8 @@ def test_what_it_compiles_to(dtype: str) -> None:
     from thicket.ops.kernels import noise as kernels
 
     kernel = kernels._SHIFT
-    fixed = {"TYPE": triton.language.dtype(dtype), "BLOCK": kernels.BLOCK, "STRETCHES": kernels.STRETCHES}
+    sizes = {"BLOCK": kernels.BLOCK, "STRETCHES": kernels.STRETCHES}
+    fixed = {"TYPE": triton.language.dtype(dtype), **sizes, "EVERY": every}
     types = {"places": "i64", "programs": "i32", "streams": "i64", "weights": "fp32", "counts": "i32", "table": "i64"}
     signature = {name: "constexpr" if name in fixed else "i32" for name in kernel.arg_names}
     signature |= {name: f"*{kind}" for name, kind in types.items()}

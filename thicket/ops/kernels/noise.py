@@ -101,8 +101,9 @@ def _streams(seeds, numbers, streams, parameters, PARAMETERS: tl.constexpr):
 @triton.jit(do_not_specialize=["directions", "parameters"])
 def _shift(
     places, programs, streams, weights, counts, table, directions, parameters,
-    TYPE: tl.constexpr, BLOCK: tl.constexpr, STRETCHES: tl.constexpr,
+    TYPE: tl.constexpr, BLOCK: tl.constexpr, STRETCHES: tl.constexpr, EVERY: tl.constexpr,
 ):  # fmt: skip
+    """`EVERY`: every row has a direction, so that no program has to be ready for none."""
     row, program = tl.program_id(1), programs + tl.program_id(0) * 2
     parameter, stretch = tl.load(program), tl.load(program + 1) * STRETCHES
     place, directed = places + parameter * 3, tl.load(counts + row)
@@ -112,6 +113,9 @@ def _shift(
     aligned = ((base.to(tl.int64) | out.to(tl.int64)) & 15) == 0
     # −0 can be added to any number without a change; as bits, for a compiler takes the constants 0 and −0 for one.
     none = ((directed == 0).to(tl.uint32) << 31).to(tl.float32, bitcast=True)
+    first, last = row * directions, row * directions + directed
+    if EVERY:
+        tl.assume(last > first)
     i = tl.arange(0, BLOCK)
     for start in range(stretch.to(tl.int64) * BLOCK, min((stretch + STRETCHES).to(tl.int64) * BLOCK, count), BLOCK):
         inside, whole = i < count - start, aligned & (count - start >= BLOCK)
@@ -121,7 +125,7 @@ def _shift(
         else:
             own = tl.load(base + start + i, mask=inside)
         total = tl.full([BLOCK], none, tl.float32)
-        for d in range(row * directions, row * directions + directed):
+        for d in range(first, last):
             stream = streams + (d * parameters + parameter) * 2
             gamma = tl.load(stream + 1)
             word = i * gamma + (tl.load(stream) + start * gamma + GOLDEN)
@@ -158,7 +162,8 @@ class Launch:
         """`steps`: seed and weight of each row's directions; no weight is below `noise.SMALLEST_WEIGHT`."""
         most = max(map(len, steps))
         if most == 0:  # a copy, which is too fast to wait for tables that nothing reads
-            self._move(self.places_P3.new_empty(self.rows, 0, len(self.number_P), 2), torch.empty(0), self.still_M)
+            none_MDP2 = self.places_P3.new_empty(self.rows, 0, len(self.number_P), 2)
+            self._move(none_MDP2, torch.empty(0), self.still_M, every=False)
             return
         filled = [step for own in steps for step in (*own, *[(0, 0.0)] * (most - len(own)))]
         seeds_E, weights_E, counts_M = self._sent(filled, list(map(len, steps)))
@@ -167,12 +172,12 @@ class Launch:
             _STREAMS[(len(filled), -(-len(self.number_P) // PARAMETERS))](
                 seeds_E, self.number_P, streams_MDP2, len(self.number_P), PARAMETERS=PARAMETERS
             )
-        self._move(streams_MDP2, weights_E, counts_M)
+        self._move(streams_MDP2, weights_E, counts_M, every=min(map(len, steps)) > 0)
 
     def run(self, streams_MDP2: Tensor, weights_MD: Tensor, counts_M: Tensor) -> None:
         """`counts_M`: how many of its directions a row goes along, the first ones."""
         in_units_MD = weights_MD * 2.0**-noise.SCALE_BITS
-        self._move(streams_MDP2.to(self.device), in_units_MD.to(self.device), counts_M.to(self.device))
+        self._move(streams_MDP2.to(self.device), in_units_MD.to(self.device), counts_M.to(self.device), every=False)
 
     def _sent(self, steps: Sequence[tuple[int, float]], counts: Sequence[int]) -> tuple[Tensor, Tensor, Tensor]:
         """Seeds as keys, weights in the table's unit, and counts, on the device, by one copy that nothing waits for."""
@@ -188,12 +193,12 @@ class Launch:
         parts = there[: ends[0]], there[ends[0] : ends[1]], there[ends[1] :]
         return parts[0].view(torch.int64), parts[1].view(torch.float32), parts[2].view(torch.int32)
 
-    def _move(self, streams_MDP2: Tensor, in_units_MD: Tensor, counts_M: Tensor) -> None:
+    def _move(self, streams_MDP2: Tensor, in_units_MD: Tensor, counts_M: Tensor, every: bool) -> None:
         with torch.cuda.device_of(self.places_P3):
             _SHIFT[(len(self.programs_B2), self.rows)](
                 self.places_P3, self.programs_B2, streams_MDP2, in_units_MD, counts_M, table(self.device),
                 *streams_MDP2.shape[1:3],
-                TYPE=self.type, BLOCK=BLOCK, STRETCHES=STRETCHES, num_warps=WARPS, enable_fp_fusion=False,
+                TYPE=self.type, BLOCK=BLOCK, STRETCHES=STRETCHES, EVERY=every, num_warps=WARPS, enable_fp_fusion=False,
             )  # fmt: skip
 
 
