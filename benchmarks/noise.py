@@ -73,6 +73,7 @@ def timed(run: Run, device: str, repeats: int, queued: int) -> tuple[list[float]
         if device == "cuda":
             start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
             torch.cuda.synchronize()
+            run()  # untimed: the GPU is busy with it while Python prepares the first of those that count
             begun = perf_counter()
             start.record()
             for _ in range(queued):

@@ -135,12 +135,13 @@ def test_elements_beyond_what_32_bits_count() -> None:
         noise.streams([9], draws.keys_tensor([noise.number_of("weight")])).to(DEVICE),
         torch.tensor([2.0**-noise.SCALE_BITS], device=DEVICE),
         torch.tensor([1], dtype=torch.int32, device=DEVICE),
-        noise.table(values.device),
+        kernels.table(values.device),
         1,
         1,
         TYPE=kernels.TYPES[values.dtype],
         BLOCK=kernels.BLOCK,
         STRETCHES=kernels.STRETCHES,
+        EVERY=True,
         enable_fp_fusion=False,
     )
     assert values.cpu().equal(noise.normal(noise.key_of(9, "weight"), first, first + size))
@@ -165,3 +166,30 @@ def test_every_octave() -> None:
     launch = Launch([""] * len(base_P), base_P, base_P, rows=1)
     launch.run(streams_MDP2, torch.ones(1, 1), torch.ones(1, dtype=torch.int32))
     assert bits(torch.cat(base_P)).equal(bits(0.0 + noise._quantile(word_N)))
+
+
+@pytest.mark.skipif(INTERPRETED, reason="compiles")
+@pytest.mark.parametrize("dtype", ["bf16", "fp32"])
+@pytest.mark.parametrize("every", [False, True])
+def test_what_it_compiles_to(dtype: str, every: bool) -> None:
+    """For an H100 or H200, without one: noise is made where its weights lie, once, and rounded at each step."""
+    triton = pytest.importorskip("triton")
+    from triton.backends.compiler import GPUTarget  # pyright: ignore[reportMissingImports]
+
+    from thicket.ops.kernels import noise as kernels
+
+    kernel = kernels._SHIFT
+    sizes = {"BLOCK": kernels.BLOCK, "STRETCHES": kernels.STRETCHES}
+    fixed = {"TYPE": triton.language.dtype(dtype), **sizes, "EVERY": every}
+    types = {"places": "i64", "programs": "i32", "streams": "i64", "weights": "fp32", "counts": "i32", "table": "i64"}
+    signature = {name: "constexpr" if name in fixed else "i32" for name in kernel.arg_names}
+    signature |= {name: f"*{kind}" for name, kind in types.items()}
+    source = triton.compiler.ASTSource(
+        kernel, signature, fixed, {(kernel.arg_names.index(name),): [["tt.divisibility", 16]] for name in types}
+    )
+    options = {"num_warps": kernels.WARPS, "enable_fp_fusion": False}
+    compiled = triton.compile(source, target=GPUTarget("cuda", 90, 32), options=options)
+    assert compiled.asm["ttgir"].count("arith.uitofp") == 1
+    assert compiled.asm["ttgir"].count("ttg.convert_layout") == 1, "for a stretch that is not whole"
+    assert "fma." not in compiled.asm["ptx"]
+    assert ".local" not in compiled.asm["ptx"]
