@@ -118,11 +118,11 @@ def reverse_kl_gradient(
         part = slice(k, k + TOGETHER)
         student = (hidden_NH, head) if k + TOGETHER >= count else None
         read_tiles(
-            teachers[part], shares[part], student, halves_NV, pooled_NV, figures, figures[FIGURES + k], words, k > 0
+            teachers[part], shares[part], student, halves_NV, pooled_NV, figures, figures[FIGURES + k :], words, k > 0
         )
     merge, gradient = _KERNELS
     merge[(rows,)](
-        figures, figures[FIGURES], shares_K, values_N, entropies_N, rows, tiles, count,
+        figures, figures[FIGURES:], shares_K, values_N, entropies_N, rows, tiles, count,
         TILES=triton.next_power_of_2(tiles),
     )  # fmt: skip
     gradient[(triton.cdiv(width, WRITTEN * WORDS), rows)](

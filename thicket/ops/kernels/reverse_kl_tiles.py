@@ -31,12 +31,16 @@ from thicket.ops.chunks import TILE
 from thicket.ops.from_hidden import SUMMED, TOGETHER, WORDS
 from thicket.ops.head import Head
 
+all_here = getattr(gl, "barrier", None) or gl.thread_barrier
+"""The threads of a group wait for one another; Triton 3.6 calls it by another name than later releases."""
 UNIT = gl.constexpr(SUMMED)
 LOG2E = gl.constexpr(1.4426950408889634)
 WARPS = 8
 """That multiply: each has 16 tokens of a tile."""
 REGISTERS = 168
 """Of a thread where twelve warps start (the loading one counts for four); those that multiply then get 240."""
+SWIZZLED = 1024
+"""Bytes that the copy engine's patterns repeat after: where it reads begins at a multiple of them."""
 NOTHING = gl.constexpr(-1e30)
 """The logit of what is no word. Finite, so that nothing times it is nothing."""
 HALF_MAX = gl.constexpr(65504.0)
@@ -73,7 +77,7 @@ class Plan:
             "GROUPS": self.groups,
             "WIDE": gl.NVMMADistributedLayout([3, 0], [warps, 1], [16, WORDS, 16]),
             "NARROW": gl.NVMMADistributedLayout([3, 0], [warps, 1], [16, QUARTER.value, 16]),
-            "STASH": gl.SharedLinearLayout(_stash_bases(self.rows, QUARTER.value)),
+            "STASH": gl.SharedLinearLayout(_stash_bases(self.rows, QUARTER.value), alignment=SWIZZLED),
             "num_warps": warps,
             "maxnreg": REGISTERS,
         }
@@ -182,7 +186,7 @@ def _logits(made, bias, scale, cap, column, words):
     if column + QUARTER > words:
         made = gl.where((_here(v) < words)[None, :], made, NOTHING)
     if bias is not None or cap is not None:
-        gl.thread_barrier()  # what is live for one part is not yet for the next: else registers spill
+        all_here()  # what is live for one part is not yet for the next: else registers spill
     return made
 
 
@@ -241,12 +245,12 @@ def _compare(parts, figures, size, mask, stash, exps_out, gaps_out, row, column,
         gap = parts[part] - stash.index(part).load(NARROW) - mean[:, None]
         gap = gl.minimum(gl.maximum(gap, -HALF_MAX), HALF_MAX).to(gl.float16)
         exps = _exp2(parts[part] * LOG2E - (norm - UNIT)[:, None]).to(gl.float16)
-        gl.thread_barrier()  # the sum has been read
+        all_here()  # the sum has been read
         out = stash.index(part)._reinterpret(gl.float16, [2, stash.shape[1], QUARTER], exps_out.layout)
         out.index(0).store(exps)
         out.index(1).store(gap)
         fence_async_shared()
-        gl.thread_barrier()
+        all_here()
         tma.async_copy_shared_to_global(exps_out, [row, column + part * QUARTER], out.index(0))
         tma.async_copy_shared_to_global(gaps_out, [row, column + part * QUARTER], out.index(1))
 
@@ -296,7 +300,7 @@ def _consumer(
                 )
                 if k == 0:
                     tma.store_wait(0)  # the halves of the tile before have left the place of the sum
-                    gl.thread_barrier()
+                    all_here()
                 if k == HEADS - 1:
                     _compare(parts, figures + at, size, mask, stash, exps_out, gaps_out, row, column, NARROW)
                 else:
@@ -311,7 +315,10 @@ def _consumer(
     tma.store_wait(0)
 
 
-@gluon.jit(do_not_specialize=["rows", "row_tiles", "tiles"])
+@gluon.jit(
+    do_not_specialize=["stride", "rows", "row_tiles", "tiles", "words"],
+    do_not_specialize_on_alignment=["figures", "of_teachers"],
+)
 def _tiles(
     hidden_a, weight_a, bias_a, width_a, scale_a, cap_a, share_a,
     hidden_b, weight_b, bias_b, width_b, scale_b, cap_b, share_b,
