@@ -2,8 +2,8 @@
 
 One warp loads pieces of hidden states and heads through a ring of buffers, and goes on to the next product and the next
 tile while the others still work on the last one. These multiply, and do with a tile's logits what is to be done while
-they are in registers. The sum of the teachers' logits waits for the student's in shared memory and, as far as there is
-room, in registers: a thread only ever reads there what it wrote itself.
+they are in registers. The sum of the teachers' logits waits for the student's in shared memory, in float32: a thread
+only ever reads there what it wrote itself. That leaves room for four short pieces.
 
 For Hopper, whose matrix units read shared memory and write registers. Legend: N tokens, V vocabulary, K teachers.
 """
