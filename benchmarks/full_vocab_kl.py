@@ -165,7 +165,7 @@ def main() -> None:
     parser.add_argument("--widths", type=int, nargs="+", default=[896, 2048, 4096])
     parser.add_argument("--teachers", type=int, nargs="+", default=[1])
     parser.add_argument("--repeats", type=int, default=7)
-    parser.add_argument("--memory-mib", type=int, default=1530, help="beyond the head's gradient")
+    parser.add_argument("--memory-mib", type=int, default=1536, help="beyond the head's gradient")
     arguments = parser.parse_args()
     memory = arguments.memory_mib * 2**20
     ways: dict[str, Callable[[Case], Run]] = {

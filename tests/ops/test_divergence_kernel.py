@@ -6,14 +6,24 @@ import torch
 from thicket.ops import distillation
 from thicket.ops.chunked import chunked_loss
 from thicket.ops.chunks import Fused, Setting, Teaching
+from thicket.ops.from_hidden import token_bytes
 from thicket.ops.head import Head
 
 LOSSES = {"reverse_kl": distillation.reverse_kl, "forward_kl": distillation.forward_kl, "jsd": distillation.jsd(0.3)}
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="the kernel runs on CUDA alone")
 
 
-def measured(mode: str, width: int, teachers: int, cap: float | None, device: str, dtype: torch.dtype, fused: bool):
-    """Loss, divergences, entropies, and the gradients on hidden states, weight and bias."""
+def measured(
+    mode: str,
+    width: int,
+    teachers: int,
+    cap: float | None,
+    device: str,
+    dtype: torch.dtype,
+    fused: bool,
+    plain: bool = False,
+):
+    """Loss, divergences, entropies, and the gradients on hidden states, weight and bias; plain heads only multiply."""
     generator = torch.Generator().manual_seed(width)
     words, count = width - 5, 300
 
@@ -24,7 +34,7 @@ def measured(mode: str, width: int, teachers: int, cap: float | None, device: st
     weight_VH, bias_V = (random(width, 64) * 0.5).requires_grad_(), random(width).requires_grad_()
     groups, start = [], 0
     for size in (20, count - 20):
-        heads = [Head(random(width + 7, 32), None, 0.5, cap) for _ in range(teachers)]
+        heads = [Head(random(width + 7, 32), None, 1.0 if plain else 0.5, cap) for _ in range(teachers)]
         hidden = [random(size, 32) for _ in range(teachers)]
         weights_K = torch.arange(1.0, teachers + 1)
         groups.append(Teaching(slice(start, start + size), heads, hidden, weights_K))
@@ -35,7 +45,7 @@ def measured(mode: str, width: int, teachers: int, cap: float | None, device: st
     setting = Setting(
         LOSSES[mode], Fused(mode, 0.3) if fused else None, words, chunk_bytes=8 * width * 4 * (1 + teachers)
     )
-    head = Head(weight_VH, bias_V, 0.7, cap).tempered(1.3)
+    head = Head(weight_VH) if plain else Head(weight_VH, bias_V, 0.7, cap).tempered(1.3)
     loss, divergence_N, entropy_N = chunked_loss(hidden_NH, head, groups, tokens_N, weights_N, setting)
     loss.backward()
     found = (loss, divergence_N, entropy_N, hidden_NH.grad, weight_VH.grad, bias_V.grad)
@@ -68,3 +78,25 @@ def test_the_kernel_is_the_formula(mode: str, width: int, teachers: int, cap: fl
         tolerance = 2e-5 if name in ("loss", "divergence", "entropy") else rounding
         error = float((one - other).norm() / other.norm())
         assert error < tolerance, f"{name}: {error:.2e}"
+
+
+@needs_gpu
+@pytest.mark.gpu
+@pytest.mark.parametrize(("width", "teachers"), [(205, 1), (1029, 2), (4101, 3), (2053, 5)])
+def test_heads_without_bias_scale_and_cap(width: int, teachers: int) -> None:
+    """What most models have, and what is fast; less than a tile of words, whole tiles, and a little over."""
+    sides = ("cpu", torch.float64, False), ("cuda", torch.bfloat16, True)
+    exact, found = (measured("reverse_kl", width, teachers, None, *side, plain=True) for side in sides)
+    errors = [float((one - other).norm() / other.norm()) for one, other in zip(found, exact, strict=True)]
+    assert max(errors[:3]) < 2e-5
+    assert max(errors[3:]) < 1e-2
+
+
+def test_memory_of_a_token() -> None:
+    """A logit leaves two halves of 2 bytes; a tile of 256 words 3 figures and one of each teacher, of 4 bytes."""
+    assert token_bytes(1000, 995, 1) == 4 * 1000 + 4 * (3 + 1) * 4
+    assert token_bytes(1000, 1025, 4) == 4 * 1000 + 4 * (3 + 4) * 5
+
+
+def test_more_than_four_teachers_are_pooled_in_memory() -> None:
+    assert token_bytes(1000, 995, 5) == 8 * 1000 + 4 * (3 + 5) * 4

@@ -1,34 +1,65 @@
 """Reverse KL of chunks of tokens without logits in memory, by a kernel that reads hidden states and heads."""
 
+import importlib.util
 from collections.abc import Iterator
+from functools import cache
 
 import torch
 
 from thicket.ops.chunks import TILE, Given, Setting, Student, Teaching, parts
 from thicket.ops.copy_engine import movable
 
+WORDS = 256
+"""Words of a tile."""
 HALVES = 4
 """Bytes that a logit leaves behind."""
+SUMMED = 8
+"""log2 of what the probabilities of a tile sum to, in the half that holds them."""
+FIGURES = 3
+"""That a tile of the student leaves: log2 Σ e^s, and the means of s − t and of s under e^s; a teacher's leaves one."""
+FIGURE = 4
+"""Bytes of a figure."""
 MOST = 2**15
 """Tokens of a chunk: a grid of programs is at most 65,535 wide."""
+TOGETHER = 4
+"""Teachers that one launch reads; more of them are pooled in memory."""
 POOLED = 4
-"""Bytes more where teachers are pooled in memory."""
+"""Bytes of a pooled logit."""
+HOPPER = 9
+"""Major compute capability of the chips whose matrix units the kernel is written for."""
 
 
 def can_read(student: Student, taught: Teaching, setting: Setting) -> bool:
     """Whether the kernel takes such hidden states and such a loss."""
     if setting.fused is None or setting.fused.mode != "reverse_kl":
         return False
+    if student.bonus_N is not None or not _has_gluon():
+        return False
     read = [student.hidden_NH, student.head.weight_VH, *taught.hidden_NH, *(head.weight_VH for head in taught.heads)]
-    return student.bonus_N is None and movable(*read)
+    return movable(*read) and torch.cuda.get_device_capability(student.hidden_NH.device)[0] == HOPPER
+
+
+@cache
+def _has_gluon() -> bool:
+    """Whether the language is there that the kernel is written in."""
+    try:
+        return importlib.util.find_spec("triton.experimental.gluon") is not None
+    except ModuleNotFoundError:
+        return False
+
+
+def token_bytes(width: int, words: int, teachers: int) -> int:
+    """Memory that the kernel wants for a token."""
+    logit = HALVES + (POOLED if teachers > TOGETHER else 0)
+    return logit * width + FIGURE * (FIGURES + teachers) * -(-words // WORDS)
 
 
 def from_hidden(student: Student, taught: Teaching, setting: Setting) -> Iterator[Given]:
     """Chunk by chunk; each has what room it needs in one piece of memory."""
-    from thicket.ops.kernels.reverse_kl import TOGETHER, halves, reverse_kl_gradient
+    from thicket.ops.kernels.reverse_kl import halves, reverse_kl_gradient
 
     pooled, width = len(taught.heads) > TOGETHER, len(student.head.weight_VH)
-    rows = setting.chunk_bytes // ((HALVES + POOLED * pooled) * width)
+    rows = setting.chunk_bytes // token_bytes(width, setting.words, len(taught.heads))
     rows = min(max(1, rows // TILE) * TILE, MOST, taught.tokens.stop - taught.tokens.start)
     room = halves(rows, width, student.hidden_NH.device)
     pooled_NV = torch.empty(room[0].shape, device=room[0].device) if pooled else None
