@@ -110,6 +110,13 @@ def _next(stage, phase, STAGES: gl.constexpr):
 
 
 @gluon.jit
+def _before(stage, STAGES: gl.constexpr):
+    """The buffer before this one. Counted back: a variable that is set to another one's value stays what it was before
+    the loop (Triton 3.6)."""
+    return gl.where(stage == 0, STAGES - 1, stage - 1)
+
+
+@gluon.jit
 def _load(hidden, weight, width, row, column, left, right, full, empty, stage, phase):
     """What a product reads, piece by piece, each as soon as its buffer is free."""
     STAGES: gl.constexpr = right.shape[0]
@@ -137,18 +144,16 @@ def _multiply(width, left, right, full, empty, stage, phase, GROUP: gl.constexpr
     ROWS: gl.constexpr = left.shape[1]
     mbarrier.wait(full.index(stage), phase)  # here, lest zeros are made while the last tile still takes all registers
     made = warpgroup_mma_init(gl.zeros([ROWS, COLUMNS], gl.float32, WIDE))
-    before = stage
     for h in range(0, width, INNER):
         mbarrier.wait(full.index(stage), phase)
         made = warpgroup_mma(
             left.index(stage * GROUPS + GROUP), right.index(stage).permute((1, 0)), made, use_acc=h > 0, is_async=True
         )
         made = warpgroup_mma_init(warpgroup_mma_wait(1, deps=(made,)))
-        mbarrier.arrive(empty.index(before), pred=h > 0)
-        before = stage
+        mbarrier.arrive(empty.index(_before(stage, STAGES)), pred=h > 0)
         stage, phase = _next(stage, phase, STAGES)
     made = warpgroup_mma_wait(0, deps=(made,))
-    mbarrier.arrive(empty.index(before))
+    mbarrier.arrive(empty.index(_before(stage, STAGES)))
     return made, stage, phase
 
 
