@@ -60,6 +60,7 @@ STAND_INS: dict[str, Callable[[int], Row]] = {
     "arc-easy-text": lambda n: {"id": str(n), "question": f"{n}?", "choices": options(n), "answerKey": "B"},
     "arc-challenge": lambda n: {"id": str(n), "question": f"{n}?", "choices": options(n), "answerKey": "D"},
     "openbookqa": lambda n: {"id": str(n), "question_stem": f"{n} is", "choices": options(n), "answerKey": "A"},
+    "openbookqa-text": lambda n: {"id": str(n), "question_stem": f"{n} is", "choices": options(n), "answerKey": "C"},
     "boolq": lambda n: {"question": f"is {n} even", "answer": n % 2 == 0, "passage": f"It is {n}."},
     "livecodebench": lambda n: {
         "question_title": f"Add {n}",
