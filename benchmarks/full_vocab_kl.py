@@ -1,18 +1,20 @@
 """The exact full-vocabulary reverse KL, forward and backward, beside its four bare matrix products and two peers.
 
-    python benchmarks/full_vocab_kl.py [--tokens 8192 --vocabulary 151936 --widths 896 2048 4096 --teachers 1]
+    python benchmarks/full_vocab_kl.py [--tokens 8192 --vocabulary 151936 --widths 896 2048 4096 --teachers 1 2 3 --results FILE]
 
 Wants a GPU; the peers are liger-kernel and trl, where they are installed. For each hidden width: milliseconds (median,
 range) and the ratio to the products, memory beyond inputs and the head's gradient, and the relative error of the
-divergences and of both gradients to float64.
+divergences and of both gradients to float64; of several teachers what each further one takes of its product.
 """
 
 import argparse
 import statistics
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import torch
+from common import about, save
 from torch import Tensor
 
 from thicket.ops.chunked import chunked_loss
@@ -24,6 +26,8 @@ GIB = 2**30
 Found = tuple[Tensor | None, ...]
 """Divergence of each token (None: it is not told), and the gradients on hidden states and head."""
 Run = Callable[[], Found]
+Figures = dict[str, Any]
+PRODUCTS, OURS = "bare products", "thicket, kernel"
 
 
 class Case:
@@ -137,8 +141,8 @@ def timed(run: Run, repeats: int) -> list[float]:
     return times
 
 
-def measure(name: str, run: Run, case: Case, floor: float, truth: tuple[Tensor, ...] | None, repeats: int) -> float:
-    """Prints a line; returns the median time."""
+def measure(name: str, run: Run, case: Case, floor: float, truth: tuple[Tensor, ...] | None, repeats: int) -> Figures:
+    """Times, memory and errors, which are printed too."""
     times = timed(run, repeats)
     median = statistics.median(times)
     torch.cuda.empty_cache()
@@ -146,16 +150,28 @@ def measure(name: str, run: Run, case: Case, floor: float, truth: tuple[Tensor, 
     before = torch.cuda.memory_allocated()
     found = run()
     extra = torch.cuda.max_memory_allocated() - before - case.weight.numel() * case.weight.element_size()
-    line = f"  {name:24} {median:7.1f} ms ({min(times):.1f}–{max(times):.1f})  {median / (floor or median):5.2f} ×"
+    figures: Figures = {"way": name, "ms": times, "ratio": median / (floor or median), "GiB": extra / GIB}
+    line = f"  {name:24} {median:7.1f} ms ({min(times):.1f}–{max(times):.1f})  {figures['ratio']:5.2f} ×"
     line += f"  {extra / GIB:6.2f} GiB"
     if truth:
         errors = [
-            "     —  " if one is None else f"{float((one.double() - other).norm() / other.norm()):.2e}"
+            None if one is None else float((one.double() - other).norm() / other.norm())
             for one, other in zip(found, truth, strict=True)
         ]
-        line += "  error " + " ".join(errors)
+        figures["errors"] = errors
+        line += "  error " + " ".join("   —    " if one is None else f"{one:.2e}" for one in errors)
     print(line, flush=True)
-    return median
+    return figures
+
+
+def further(first: list[Figures], last: list[Figures], more: int) -> None:
+    """What a teacher more takes, as a share of its one product."""
+    products, ours = (
+        [statistics.median(next(one for one in found if one["way"] == way)["ms"]) for found in (first, last)]
+        for way in (PRODUCTS, OURS)
+    )
+    share = (ours[1] - ours[0]) / (products[1] - products[0])
+    print(f"  of {more} further teachers each takes {share:.2f} of its product", flush=True)
 
 
 def main() -> None:
@@ -163,35 +179,45 @@ def main() -> None:
     parser.add_argument("--tokens", type=int, default=8192)
     parser.add_argument("--vocabulary", type=int, default=151_936)
     parser.add_argument("--widths", type=int, nargs="+", default=[896, 2048, 4096])
-    parser.add_argument("--teachers", type=int, nargs="+", default=[1])
+    parser.add_argument("--teachers", type=int, nargs="+", default=[1], help="how many, the fewest first")
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--memory-mib", type=int, default=1536, help="beyond the head's gradient")
+    parser.add_argument("--results", type=Path, help="a JSON file for the same figures")
     arguments = parser.parse_args()
     memory = arguments.memory_mib * 2**20
     ways: dict[str, Callable[[Case], Run]] = {
-        "thicket, kernel": lambda case: thicket(case, True, memory - case.sums()),
+        OURS: lambda case: thicket(case, True, memory - case.sums()),
         "thicket, plain torch": lambda case: thicket(case, False, memory // 4),
         "liger-kernel": liger,
         "trl": trl,
     }
+    made: list[Figures] = []
+    found = {**about(), "tokens": arguments.tokens, "vocabulary": arguments.vocabulary, "cases": made}
     print(
         "median, range; ratio to the products; memory beyond the head's gradient; error of D, of dh, of dW to float64"
     )
     for width in arguments.widths:
+        fewest: list[Figures] = []
         for teachers in arguments.teachers:
             case = Case(arguments.tokens, arguments.vocabulary, width, teachers)
             truth = exact(case)
             torch.cuda.empty_cache()
             print(f"width {width}, teachers {teachers}")
-            floor = measure("bare products", products(case), case, 0.0, None, arguments.repeats)
+            measured = [measure(PRODUCTS, products(case), case, 0.0, None, arguments.repeats)]
+            floor = statistics.median(measured[0]["ms"])
             for name, way in ways.items():
                 if teachers > 1 and not name.startswith("thicket"):
                     continue
                 try:
                     run: Any = way(case)
-                    measure(name, run, case, floor, truth, arguments.repeats)
+                    measured.append(measure(name, run, case, floor, truth, arguments.repeats))
                 except (ImportError, RuntimeError) as error:
                     print(f"  {name:24} {type(error).__name__}: {str(error)[:200]}")
+            made.append({"width": width, "teachers": teachers, "ways": measured})
+            save(arguments.results, found)
+            if fewest:
+                further(fewest, measured, teachers - arguments.teachers[0])
+            fewest = fewest or measured
             del case, truth
 
 
