@@ -1,6 +1,6 @@
 """The exact full-vocabulary reverse KL, forward and backward, beside its four bare matrix products and two peers.
 
-    python benchmarks/full_vocab_kl.py [--tokens 8192 --vocabulary 151936 --widths 896 2048 4096 --teachers 1 2 3 --results FILE]
+    python benchmarks/full_vocab_kl.py [--widths 896 2048 4096 --teachers 1 2 3 --results FILE]
 
 Wants a GPU; the peers are liger-kernel and trl, where they are installed. For each hidden width: milliseconds (median,
 range) and the ratio to the products, memory beyond inputs and the head's gradient, and the relative error of the
