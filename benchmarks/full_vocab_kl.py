@@ -10,6 +10,7 @@ divergences and of both gradients to float64; of several teachers what each furt
 import argparse
 import statistics
 from collections.abc import Callable
+from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,12 @@ class Case:
         self.heads = [self.weight.detach() + random(vocabulary, width, scale=0.3 / width**0.5) for _ in range(teachers)]
         self.tokens, self.vocabulary = tokens, vocabulary
 
+    def of(self, teachers: int) -> "Case":
+        """With the first ones of its teachers."""
+        fewer = copy(self)
+        fewer.teachers, fewer.heads = self.teachers[:teachers], self.heads[:teachers]
+        return fewer
+
     def sums(self) -> int:
         """Bytes that the gradients take beside the head's: that on the hidden states, and the head's lower bits."""
         return self.hidden.numel() * 2 + self.weight.numel()
@@ -77,6 +84,17 @@ def products(case: Case) -> Run:
             torch.mm(other, head.t(), out=logits)
         torch.mm(hidden, weight.t(), out=logits)
         return None, logits @ weight, logits.t() @ hidden
+
+    return run
+
+
+def product(case: Case) -> Run:
+    """Of one teacher."""
+    logits = torch.empty((case.tokens, case.vocabulary), dtype=torch.bfloat16, device="cuda")
+
+    def run() -> Found:
+        torch.mm(case.teachers[0], case.heads[0].t(), out=logits)
+        return ()
 
     return run
 
@@ -164,14 +182,17 @@ def measure(name: str, run: Run, case: Case, floor: float, truth: tuple[Tensor, 
     return figures
 
 
-def further(first: list[Figures], last: list[Figures], more: int) -> None:
-    """What a teacher more takes, as a share of its one product."""
-    products, ours = (
-        [statistics.median(next(one for one in found if one["way"] == way)["ms"]) for found in (first, last)]
-        for way in (PRODUCTS, OURS)
-    )
-    share = (ours[1] - ours[0]) / (products[1] - products[0])
-    print(f"  of {more} further teachers each takes {share:.2f} of its product", flush=True)
+def further(case: Case, counts: list[int], memory: int, repeats: int) -> list[Figures]:
+    """What teachers beyond the first number take, each as a share of its one product; they and the product in turns."""
+    runs: list[Run] = [product(case)] + [thicket(case.of(count), True, memory - case.sums()) for count in counts]
+    rounds = [[timed(run, 1)[0] for run in runs] for _ in range(repeats)]
+    one, first, *more = (statistics.median(times) for times in zip(*rounds, strict=True))
+    made: list[Figures] = []
+    for count, time in zip(counts[1:], more, strict=True):
+        share = (time - first) / (count - counts[0]) / one
+        print(f"  {count} teachers for {counts[0]}: each takes {share:.2f} of its product of {one:.2f} ms", flush=True)
+        made.append({"teachers": count, "share": share, "product ms": one})
+    return made
 
 
 def main() -> None:
@@ -181,7 +202,7 @@ def main() -> None:
     parser.add_argument("--widths", type=int, nargs="+", default=[896, 2048, 4096])
     parser.add_argument("--teachers", type=int, nargs="+", default=[1], help="how many, the fewest first")
     parser.add_argument("--repeats", type=int, default=7)
-    parser.add_argument("--memory-mib", type=int, default=1536, help="beyond the head's gradient")
+    parser.add_argument("--memory-mib", type=int, default=1544, help="beyond the head's gradient, at most")
     parser.add_argument("--results", type=Path, help="a JSON file for the same figures")
     arguments = parser.parse_args()
     memory = arguments.memory_mib * 2**20
@@ -197,7 +218,6 @@ def main() -> None:
         "median, range; ratio to the products; memory beyond the head's gradient; error of D, of dh, of dW to float64"
     )
     for width in arguments.widths:
-        fewest: list[Figures] = []
         for teachers in arguments.teachers:
             case = Case(arguments.tokens, arguments.vocabulary, width, teachers)
             truth = exact(case)
@@ -215,10 +235,12 @@ def main() -> None:
                     print(f"  {name:24} {type(error).__name__}: {str(error)[:200]}")
             made.append({"width": width, "teachers": teachers, "ways": measured})
             save(arguments.results, found)
-            if fewest:
-                further(fewest, measured, teachers - arguments.teachers[0])
-            fewest = fewest or measured
             del case, truth
+        if len(arguments.teachers) > 1:
+            case = Case(arguments.tokens, arguments.vocabulary, width, max(arguments.teachers))
+            made.append({"width": width, "further": further(case, arguments.teachers, memory, arguments.repeats)})
+            save(arguments.results, found)
+            del case
 
 
 if __name__ == "__main__":

@@ -41,14 +41,18 @@ def read_tiles(
     def parts_of(logits_NV: Tensor) -> list[Tensor]:
         return [part_NV.contiguous() for part_NV in logits_NV.split(WORDS, dim=1)]
 
-    pooled = torch.zeros_like(logits(*teachers[0])) if pooled_NV is None or not adds else pooled_NV[:, :words]
+    pooled = (
+        torch.zeros_like(logits(*teachers[0]))
+        if pooled_NV is None or not adds
+        else pooled_NV[: len(teachers[0][0]), :words]
+    )
     for figure, share, teacher in zip(of_teachers, shares, teachers, strict=False):
         pooled = pooled + share * logits(*teacher)
         figure.copy_(torch.stack([part_NV.logsumexp(dim=1) for part_NV in parts_of(logits(*teacher))], dim=1))
         figure /= math.log(2)
     if student is None:
         assert pooled_NV is not None
-        pooled_NV[:, :words] = pooled
+        pooled_NV[: len(pooled), :words] = pooled
         return
     for tile, (s_NV, t_NV) in enumerate(zip(parts_of(logits(*student)), parts_of(pooled), strict=True)):
         norm_N, p_NV, columns = s_NV.logsumexp(dim=1), s_NV.softmax(dim=1), slice(tile * WORDS, tile * WORDS + WORDS)
@@ -79,8 +83,8 @@ def test_figures_and_halves_come_to_the_divergence(
     taught = [(random(tokens, 8), Head(random(width, 8), None, 0.5, cap)) for _ in range(teachers)]
     shares_K = torch.arange(1.0, teachers + 1, device=DEVICE) / sum(range(1, teachers + 1))
     weights_N = torch.rand(tokens, generator=generator).to(DEVICE)
-    room = kernel.halves(tokens, width, hidden_NH.device)
-    pooled_NV = torch.empty(room[0].shape, device=DEVICE) if teachers > 4 else None
+    room = kernel.Room.of(tokens + 2, width, words, teachers, hidden_NH.device)
+    pooled_NV = torch.empty(room.halves[0].shape, device=DEVICE) if teachers > 4 else None
     value_N, entropy_N, gradient_NV = kernel.reverse_kl_gradient(
         hidden_NH, head, taught, shares_K.tolist(), shares_K, weights_N, words, room, pooled_NV
     )

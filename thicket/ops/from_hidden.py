@@ -55,17 +55,18 @@ def token_bytes(width: int, words: int, teachers: int) -> int:
 
 
 def from_hidden(student: Student, taught: Teaching, setting: Setting) -> Iterator[Given]:
-    """Chunk by chunk; each has what room it needs in one piece of memory."""
-    from thicket.ops.kernels.reverse_kl import halves, reverse_kl_gradient
+    """Chunk by chunk."""
+    from thicket.ops.kernels.reverse_kl import Room, reverse_kl_gradient
 
     pooled, width = len(taught.heads) > TOGETHER, len(student.head.weight_VH)
     rows = setting.chunk_bytes // token_bytes(width, setting.words, len(taught.heads))
     rows = min(max(1, rows // TILE) * TILE, MOST, taught.tokens.stop - taught.tokens.start)
-    room = halves(rows, width, student.hidden_NH.device)
-    pooled_NV = torch.empty(room[0].shape, device=room[0].device) if pooled else None
+    device = student.hidden_NH.device
+    room = Room.of(rows, width, setting.words, len(taught.heads), device)
+    pooled_NV = torch.empty(room.halves[0].shape, device=device) if pooled else None
     total = float(taught.weights_K.sum())
     shares = (taught.weights_K.double() / total).tolist()
-    shares_K = torch.tensor(shares, device=room[0].device)
+    shares_K = torch.tensor(shares, device=device)
     for part in parts(taught.tokens, rows):
         of_group = slice(part.start - taught.tokens.start, part.stop - taught.tokens.start)
         read = zip(taught.hidden_NH, taught.heads, strict=True)

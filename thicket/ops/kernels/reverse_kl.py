@@ -11,6 +11,7 @@ what normalises each. More of them come before, four at a time, through a sum in
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -31,10 +32,26 @@ UNIT = tl.constexpr(2.0**-SUMMED)
 """What a tile's probabilities are to be multiplied by to sum to one."""
 
 
-def halves(tokens: int, words: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Memory for the two halves of so many tokens' logits, each NV with rows that the copy engine can read."""
-    made = (torch.empty((tokens, -(-words // ALIGNED) * ALIGNED), dtype=torch.float16, device=device) for _ in range(2))
-    return next(made), next(made)
+@dataclass(frozen=True)
+class Room:
+    """Memory for what is left of some tokens' logits, in one piece: an allocator rounds up each piece it gives."""
+
+    halves: tuple[Tensor, Tensor]
+    """Each NV, with rows that the copy engine can read."""
+    figures: Tensor
+    """Of all tiles, flat."""
+
+    @staticmethod
+    def of(tokens: int, width: int, words: int, teachers: int, device: torch.device) -> "Room":
+        """For so many tokens; `width`: rows of the head, of which the first ones are words."""
+        row, figures = -(-width // ALIGNED) * ALIGNED, (FIGURES + teachers) * tokens * triton.cdiv(words, WORDS)
+        piece = torch.empty(2 * tokens * row + 2 * figures, dtype=torch.float16, device=device)
+        one, other = piece[: 2 * tokens * row].view(2, tokens, row)
+        return Room((one, other), piece[2 * tokens * row :].view(torch.float32))
+
+    def figures_of(self, rows: int, tiles: int, teachers: int) -> Tensor:
+        """Of fewer tokens, maybe."""
+        return self.figures[: (FIGURES + teachers) * rows * tiles].view(FIGURES + teachers, rows, tiles)
 
 
 @triton.jit
@@ -99,20 +116,20 @@ def reverse_kl_gradient(
     shares_K: Tensor,
     weights_N: Tensor,
     words: int,
-    room: tuple[Tensor, Tensor],
+    room: Room,
     pooled_NV: Tensor | None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Σ_k share_k KL(p ‖ q_k) and the student's entropy, each _N, and d(Σ_n weight_n · KL_n)/d(student's logits).
 
     `teachers`: last hidden states of the same tokens, each with its head. `shares_K` are the shares on the device. The
-    gradient, gradient_NV in bfloat16, takes the place of the first half of the room, for the head as it is before scale
-    and cap; columns from `words` on are padding, and zero. `pooled_NV`, float32 with rows as long as the room's, is
+    gradient, gradient_NV in bfloat16, takes the place of the first of the room's halves, for the head before scale and
+    cap; columns from `words` on are padding, and zero. `pooled_NV`, float32 with rows as long as the room's, is
     wanted where there are more teachers than one launch reads.
     """
-    exps_NV, gaps_NV = halves_NV = room[0][: len(hidden_NH)], room[1][: len(hidden_NH)]
+    exps_NV, gaps_NV = halves_NV = room.halves[0][: len(hidden_NH)], room.halves[1][: len(hidden_NH)]
     rows, width, stride, count = len(hidden_NH), len(head.weight_VH), exps_NV.stride(0), len(teachers)
     tiles, device = triton.cdiv(words, WORDS), hidden_NH.device
-    figures = torch.empty((FIGURES + count, rows, tiles), device=device)
+    figures = room.figures_of(rows, tiles, count)
     values_N, entropies_N = (torch.empty(rows, device=device) for _ in range(2))
     for k in range(0, count, TOGETHER):
         part = slice(k, k + TOGETHER)
