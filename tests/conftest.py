@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 from commands import SAMPLE, Command, Said
+from xdist.remote import Producer
+from xdist.scheduler import LoadFileScheduling
 
 from thicket.cli import main
 
@@ -47,7 +49,22 @@ def command(capsys: pytest.CaptureFixture[str]) -> Command:
     return call
 
 
-LONGEST = ("pipeline", "faults", "stages")
+TOGETHER = "tests/pipeline/"
+"""What is tested here starts with a project that takes longer to build than most tests run."""
+
+
+class FilesAndOneFolder(LoadFileScheduling):
+    """A worker takes whole files, so that the tests of one share its fixtures, and this folder whole."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return TOGETHER if nodeid.startswith(TOGETHER) else super()._split_scope(nodeid)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFileScheduling | None:
+    return FilesAndOneFolder(config, log) if config.getoption("dist") == "loadfile" else None
+
+
+LONGEST = ("faults", "stages")
 """Folders of the tests that build most."""
 
 
@@ -57,4 +74,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     (By itself xdist takes the files with most tests first, which are the short ones.)
     """
     slow = {item.path for item in items if item.get_closest_marker("slow")}
-    items.sort(key=lambda item: item.path not in slow and not {*LONGEST} & {*item.path.parts})
+
+    def place(item: pytest.Item) -> int:
+        if item.nodeid.startswith(TOGETHER):
+            return 0
+        return 1 if item.path in slow or {*LONGEST} & {*item.path.parts} else 2
+
+    items.sort(key=place)

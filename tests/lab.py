@@ -32,6 +32,7 @@ class Lab:
             "PYTHONPATH": str(self.root),
             "OMP_NUM_THREADS": "1",
             "DVC_NO_ANALYTICS": "1",
+            "PYTHONDONTWRITEBYTECODE": "",  # or each of dozens of processes compiles all of thicket
             "SHELL": "/bin/sh",  # what DVC takes where there is no SHELL; bash behaves as if every command had `exec`
         }
         return {**os.environ, **own}

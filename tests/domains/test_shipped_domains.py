@@ -15,6 +15,7 @@ from thicket.config.stages import DataStage
 from thicket.domains.instructions import CHECKS
 from thicket.domains.item import SPLIT_NAMES, Item, read_items
 from thicket.domains.registry import judge_of
+from thicket.domains.sources import reasoning_gym
 from thicket.stages.data import make_data
 
 LIBRARY = Library(Path(__file__).parents[2] / "conf")
@@ -36,6 +37,8 @@ def test_its_data_is_made_and_its_verifier_knows_the_answers(
 ) -> None:
     if isinstance(domain.source, ReasoningGymSource):
         pytest.importorskip("reasoning_gym")
+        # In this process: one of their own for each of them loads the package anew (test_reasoning_gym.py has some).
+        monkeypatch.setattr(reasoning_gym, "raw_items", reasoning_gym._items)
     stand_in(domain, tmp_path, monkeypatch)
     splits = made(domain, tmp_path)
     counts = {**FEW, **({} if domain.splits.trainable else {"train": 0, "selection": 0})}

@@ -1,7 +1,6 @@
 """A disk that is full or read-only: one line says so, what was there before still is, and with room it goes on."""
 
 import re
-import resource
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from commands import Run
+from full_disk import files_of_at_most
 from safetensors.torch import load_file
 from shrunken import fingerprint
 from toys import DECLARED, declare, stages
@@ -24,17 +24,6 @@ FULL = {
     "scores": ("evaluate-tiny", 100, "build/resume/scores"),
 }
 """What is being written → (stage, bytes that a file may have, what the message names)."""
-
-
-@contextmanager
-def files_of_at_most(count: int) -> Iterator[None]:
-    """As on a full disk, a write fails in the midst of a file: Python ignores the signal that comes with it."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (count, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 @contextmanager

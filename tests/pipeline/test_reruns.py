@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import pytest
 from lab import Lab
 from toys import ROOT
 from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -70,9 +69,8 @@ def test_a_specialist_removed_from_the_graph_runs_nothing_but_the_report(lab: La
     assert "sort-long" not in (lab.root / "dvc.lock").read_text()
 
 
-def test_a_teacher_taken_from_a_student(lab: Lab) -> None:
-    lab.edit(lambda declared: declared["students"]["soup"].update(teachers=["sort-grpo"]))
-    assert lab.repro() == {"compose", "student-soup", "evaluate-soup", "report"}
+def test_a_teacher_taken_from_a_student(other_soup_lab: tuple[Lab, set[str]]) -> None:
+    assert other_soup_lab[1] == {"compose", "student-soup", "evaluate-soup", "report"}
 
 
 def test_a_second_round_runs_only_itself(lab: Lab) -> None:
@@ -96,22 +94,19 @@ def test_a_domain_added_scores_every_model_on_it_alone(lab: Lab) -> None:
     assert len(added) <= len(MODELS)  # models of equal weights share a score
 
 
-@pytest.mark.parametrize(
-    ("file", "line", "touched"),
-    [
-        ("methods/opd.py", "UNUSED = 1", {"student-opd", "evaluate-opd", "report"}),
-        ("methods/opd.py", "# a comment", set()),
-        ("domains/sources/ifeval.py", "UNUSED = 1", set()),
-    ],
-    ids=["a line of the loss", "a comment", "code that nothing here runs"],
-)
-def test_code_is_a_dependency(lab: Lab, file: str, line: str, touched: set[str]) -> None:
+def append(lab: Lab, file: str, line: str) -> None:
     with (lab.root / "thicket" / file).open("a", encoding="utf-8") as module:
         module.write(f"\n{line}\n")
+
+
+def test_code_is_a_dependency(lab: Lab) -> None:
+    append(lab, "methods/opd.py", "# a comment")
+    append(lab, "domains/sources/ifeval.py", "NOTHING_HERE_RUNS = 1")
+    assert lab.repro() == {"compose"}
+    append(lab, "methods/opd.py", "A_LINE_OF_THE_LOSS = 1")
     ran = lab.repro()
     # The student's weights come out as they were, so that DVC takes nothing after it for changed.
-    assert {"compose"} <= ran <= {"compose", *touched}
-    assert ("student-opd" in ran) == ("student-opd" in touched)
+    assert {"compose", "student-opd"} <= ran <= {"compose", "student-opd", "evaluate-opd", "report"}
 
 
 def test_a_clean_clone_pulls_everything_and_runs_nothing(built_lab: tuple[Lab, set[str]]) -> None:
@@ -124,12 +119,13 @@ def test_a_clean_clone_pulls_everything_and_runs_nothing(built_lab: tuple[Lab, s
     )
 
 
-def test_an_older_model_comes_back(lab: Lab, tmp_path: Path) -> None:
+def test_an_older_model_comes_back(
+    built_lab: tuple[Lab, set[str]], other_soup_lab: tuple[Lab, set[str]], tmp_path: Path
+) -> None:
+    weights = (built_lab[0].root / "build/models/soup/model.safetensors").read_bytes()
+    lab = other_soup_lab[0].copy(tmp_path / "project")
     old = lab.call("git", "rev-parse", "HEAD").strip()
     lab.call("git", "tag", "-a", "soup@v1.0.0", "-m", "the first soup")  # how DVC names a version of an artifact
-    weights = (lab.root / "build/models/soup/model.safetensors").read_bytes()
-    lab.edit(lambda declared: declared["students"]["soup"].update(teachers=["sort-grpo"]))
-    lab.repro("student-soup")
     lab.commit("another soup")
     assert (lab.root / "build/models/soup/model.safetensors").read_bytes() != weights
     lab.call("dvc", "artifacts", "get", ".", "soup", "--rev", "v1.0.0", "-o", str(tmp_path / "soup"))
@@ -139,9 +135,8 @@ def test_an_older_model_comes_back(lab: Lab, tmp_path: Path) -> None:
     assert (lab.root / "build/models/soup/model.safetensors").read_bytes() == weights
 
 
-def test_metrics_params_and_plots_differ_between_commits(lab: Lab) -> None:
-    lab.edit(lambda declared: declared["students"]["soup"].update(teachers=["sort-grpo"]))
-    lab.repro("evaluate-soup")
+def test_metrics_params_and_plots_differ_between_commits(other_soup_lab: tuple[Lab, set[str]], tmp_path: Path) -> None:
+    lab = other_soup_lab[0].copy(tmp_path / "project")
     metrics = lab.json("dvc", "metrics", "diff", "--all", "--json", "HEAD")
     items = metrics["build/evaluation/soup/metrics.json"]["domains.sort.items"]
     assert (items["old"], items["new"]) == (6, 6)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from lab import Lab, new_lab, processes
+from lab import Lab, processes
 
 STEPS = 400
 """So many that a signal arrives in the middle of the training."""
@@ -65,10 +65,9 @@ def wait_until_gone(lab: Lab) -> None:
 
 
 @pytest.fixture(scope="module")
-def unbroken(tmp_path_factory: pytest.TempPathFactory) -> tuple[Lab, bytes]:
+def unbroken(student_lab: tuple[Lab, set[str]], tmp_path_factory: pytest.TempPathFactory) -> tuple[Lab, bytes]:
     """The project before the longer training, and the weights that this makes when nobody disturbs it."""
-    before = new_lab(tmp_path_factory.mktemp("longer") / "project")
-    before.repro(f"specialist-{NAME}")
+    before = student_lab[0].copy(tmp_path_factory.mktemp("longer") / "project")
     before.edit(longer)
     whole = before.copy(tmp_path_factory.mktemp("unbroken") / "project")
     whole.repro(f"specialist-{NAME}")

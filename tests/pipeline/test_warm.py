@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from lab import Lab, new_lab, processes
+from lab import Lab, processes
 from toys import ROOT
 
 from thicket import warm
@@ -28,8 +28,8 @@ print("probe", json.dumps([os.getppid(), "torch" in sys.modules, mine]))
 
 
 @pytest.fixture(scope="module")
-def probed(tmp_path_factory: pytest.TempPathFactory) -> Lab:
-    lab = new_lab(tmp_path_factory.mktemp("warm") / "project")
+def probed(fresh_lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Lab:
+    lab = fresh_lab.copy(tmp_path_factory.mktemp("warm") / "project")
     module = lab.root / "thicket/cli.py"
     module.write_text(PROBE + module.read_text(encoding="utf-8"), encoding="utf-8")
     return lab

@@ -28,7 +28,7 @@ from thicket.config.stages import (
     StudentStage,
 )
 from thicket.config.verifier import Verifier
-from thicket.plan import source
+from thicket.plan import code, source
 from thicket.plan.code import TRACELESS, modules
 from thicket.plan.pipeline import resolve
 from thicket.plan.source import ROOT, closure, modules_in, path_of
@@ -101,23 +101,23 @@ Edit = Callable[[str, str], set[str]]
 
 
 @pytest.fixture
-def edited(sample: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Edit]:
+def edited(sample: Path, monkeypatch: pytest.MonkeyPatch) -> Edit:
     """A function that adds a line to a module's source, and returns the stages whose config changes."""
     read = source._text
 
-    def forget() -> None:
-        for cached in (read, source._tree, source.imported, source.hash_of):
-            cached.cache_clear()
-
     def edit(module: str, line: str) -> set[str]:
+        def anew(cached: Any) -> Any:
+            """What is known of the other modules holds still."""
+            return lambda name: (cached.__wrapped__ if name == module else cached)(name)
+
         before = {made.id: made.stage for made in resolve(Project(sample))}
-        forget()
         monkeypatch.setattr(source, "_text", lambda name: read(name) + (f"\n{line}\n" if name == module else ""))
+        for place, name in ((source, "_tree"), (source, "imported"), (source, "hash_of"), (code, "hash_of")):
+            monkeypatch.setattr(place, name, anew(getattr(place, name)))
         after = {made.id: made.stage for made in resolve(Project(sample))}
         return {name for name in before if before[name] != after[name]}
 
-    yield edit
-    forget()
+    return edit
 
 
 TRAINED = {"specialist-sort-grpo", "specialist-reverse-grpo", "student-opd", "student-mixed"}

@@ -1,7 +1,6 @@
 """The log of rollouts: what is read back, what is not trusted, and how a call that was broken off goes on."""
 
 import os
-import resource
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 import pytest
 from breaking import Killed, counted
 from fake_vllm import TOKENIZER
+from full_disk import files_of_at_most
 from small_models import random_llama
 from test_decode import small_model
 
@@ -240,13 +240,9 @@ def test_where_nothing_can_be_written_the_run_goes_on_and_says_so_once(
     model = small_model(spread=0.5)
     whole, log = respond(model, None), RolloutLog(tmp_path)
     log.add(OTHER, [part(0, 0, [7])])
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))
-    try:
+    with files_of_at_most(100):
         assert respond(model, log) == whole
         assert respond(model, log) == whole
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     respond(model, log)  # nothing comes behind a piece
     said = capsys.readouterr().err
     assert said.count("responses are not logged") == 1
