@@ -88,7 +88,7 @@ class Extent:
 
 
 EXTENTS: dict[str, Extent] = {
-    "135M": Extent({}, 1024, 192, 128, 256, 64, 512, 200, 64, 64, 4096, 8, 2048),
+    "135M": Extent({}, 1024, 192, 128, 256, 64, 512, 200, 16, 64, 4096, 8, 2048),
     "1.5B": Extent(QWEN_1_5B, 256, 48, 128, 256, 16, 64, 64, 8, 32, 512, 4, 256),
     "tiny": Extent(
         {"vocab_size": 512, "hidden_size": 144, "intermediate_size": 288, "num_hidden_layers": 4},

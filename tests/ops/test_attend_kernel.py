@@ -5,7 +5,7 @@ import torch
 from interpreter import DEVICE, TYPES, on_kernel, outside, passes_interpreted
 from torch import Tensor
 
-SHAPES = [(3, 9, 3, 64, 70), (2, 4, 4, 80, 130), (4, 8, 1, 16, 5), (1, 6, 2, 128, 64)]
+SHAPES = [(3, 9, 3, 64, 70), (2, 4, 4, 80, 130), (4, 8, 1, 16, 5), (1, 6, 2, 128, 64), (2, 4, 1, 256, 70)]
 """Slots, query heads, key-value heads, their width, cache positions."""
 
 

@@ -13,7 +13,9 @@ import triton.language as tl  # pyright: ignore[reportMissingImports]
 from torch import Tensor
 
 PLACES = 64
-"""Cache positions that a program reads at once."""
+"""Cache positions that a program reads at once, where their keys and values fit."""
+READ = 2**16
+"""Bytes of keys and values that a program reads at once; with what is under way beside them they fit in 227 KiB."""
 LEAST = 16
 """Rows and columns that a matrix product on tensor cores has at least: fewer query heads are padded."""
 _LOG2E = tl.constexpr(1.4426950408889634)
@@ -98,7 +100,8 @@ def attend(query_SQ1D: Tensor, keys_SGLD: Tensor, values_SGLE: Tensor, span_S2: 
             query_SQ1D, keys_SGLD, values_SGLE, span_S2, out_S1QE, scale, heads,
             *query_SQ1D.stride()[:2], *keys_SGLD.stride()[:3], *values_SGLE.stride()[:3], span_S2.stride(0),
             SHARED=shared, D=width, E=value, QUERIES=_padded(shared), WIDE=_padded(width), VALUE=_padded(value),
-            PLACES=PLACES, PRECISION="ieee", num_warps=4,
+            PLACES=_places(_padded(width) * keys_SGLD.element_size() + _padded(value) * values_SGLE.element_size()),
+            PRECISION="ieee", num_warps=4,
         )  # fmt: skip
     return out_S1QE
 
@@ -115,6 +118,11 @@ def put(key_SG1D: Tensor, value_SG1E: Tensor, keys_SGLD: Tensor, values_SGLE: Te
             D=width, E=value, WIDE=_padded(width), VALUE=_padded(value),
             GROUPS=triton.next_power_of_2(groups), num_warps=4,
         )  # fmt: skip
+
+
+def _places(position: int) -> int:
+    """Read at once, where a position takes so many bytes."""
+    return max(LEAST, min(PLACES, READ // position))
 
 
 def _padded(count: int) -> int:
