@@ -48,14 +48,14 @@ either_way = pytest.mark.parametrize(
 
 def break_step(monkeypatch: pytest.MonkeyPatch, at: int, end: End) -> None:
     """The next training ends in the middle of step `at`."""
-    with_step = Steps.training_step
+    whole = Steps.one_step
 
-    def training_step(self: Steps, batch: Any, batch_index: int) -> None:
+    def one_step(self: Steps) -> None:
         if self.step == at:
             end.come()
-        with_step(self, batch, batch_index)
+        whole(self)
 
-    monkeypatch.setattr(Steps, "training_step", training_step)
+    monkeypatch.setattr(Steps, "one_step", one_step)
 
 
 @contextmanager

@@ -116,17 +116,21 @@ class Progress(pl.Callback):
 
     def __init__(self, title: str, loggers: Sequence[Logger] = ()):
         self.tell, self.loggers = Teller(title), list(loggers)
+        self._logged = 0
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
         if pl_module.share_done:
             print(f"{self.tell.title}: goes on from {pl_module.figures()}", flush=True)
         self.tell.start(pl_module.share_done)
+        self._logged = len(pl_module.rows)
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         self.tell(pl_module.share_done, pl_module.figures())
-        if pl_module.rows:
-            row = pl_module.rows[-1] | {"tokens_a_second": pl_module.speed}
-            self._to_each(lambda logger: logger.log_metrics(row, pl_module.step))
+        for place in range(self._logged, len(pl_module.rows)):
+            row = pl_module.rows[place] | {"tokens_a_second": pl_module.speed}
+            step = pl_module.step - len(pl_module.rows) + place + 1
+            self._to_each(lambda logger, row=row, step=step: logger.log_metrics(row, step))
+        self._logged = len(pl_module.rows)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
         self.tell.stop()

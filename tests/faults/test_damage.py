@@ -131,15 +131,15 @@ def test_a_teacher_that_vanishes_while_it_teaches(
     assert said(project, stage).status == 0
     unbroken = load_file(weights(project, "opd"))
     teacher, aside = project / "build/models/reverse-grpo", tmp_path / "aside"
-    step = Steps.training_step
+    step = Steps.one_step
 
-    def training_step(self: Steps, batch: Any, batch_index: int) -> None:
+    def one_step(self: Steps) -> None:
         if self.step == 3:
             shutil.move(teacher, aside)
-        step(self, batch, batch_index)
+        step(self)
 
     with monkeypatch.context() as patched:
-        patched.setattr(Steps, "training_step", training_step)
+        patched.setattr(Steps, "one_step", one_step)
         failed = said(project, stage)
     assert failed.status == 1
     assert failed.err == f"Error: {teacher}: there is no such folder\n"

@@ -12,6 +12,7 @@ from lightning.pytorch.loggers import CSVLogger, Logger
 from toys import DECLARED, declare, stages
 
 from thicket.config.loggers import read_loggers
+from thicket.config.search import Es
 from thicket.signals import Interrupted
 
 STAGE = "specialist-sort-grpo"
@@ -58,6 +59,14 @@ def test_dvclive_is_told_what_the_curve_holds(project: Path) -> None:
     assert told_to_dvclive(project, "reward") == pytest.approx(curve(project, "reward"), rel=1e-5)
     assert all(value > 0 for value in told_to_dvclive(project, "tokens_a_second").values())
     assert not list(project.glob("dvclive"))
+
+
+def test_each_candidate_of_a_search_is_told_though_some_are_scored_together(project: Path) -> None:
+    search = Es(type="es", items=8, steps=2, population=4, sigma=0.004, alpha=0.002, together=3)
+    make(project, chosen(project, dvclive={}).model_copy(update={"method": search}))
+    told = told_to_dvclive(project, "reward")
+    assert list(told) == list(range(1, 9))
+    assert told == pytest.approx(curve(project, "reward"), rel=1e-5)
 
 
 def test_a_resumed_run_goes_on_in_the_same_curves(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,7 +22,8 @@ class Trainer(Strict):
     precision: Literal["32-true", "bf16-mixed"] = "32-true"
     """Lightning's precision: `bf16-mixed` computes in bfloat16 over float32 weights."""
     checkpoint_every: Positive = 20
-    """Steps between two checkpoints to resume from. They lie outside the artifact and go when it is published."""
+    """Steps between two checkpoints to resume from; where a search scores candidates together, at most so many or the
+    candidates of one pass. They lie outside the artifact and go when it is published."""
 
     @model_validator(mode="after")
     def _devices_have_a_strategy(self) -> "Trainer":

@@ -1,7 +1,8 @@
 """The frame of every training stage: steps counted by the module, checkpoints to resume from, progress, a clean stop.
 
 A module's own step counter decides what a step does (its prompts, its draws, its learning rate), so that a resumed run
-does what an unbroken one does, whatever Lightning's loops think of epochs. An epoch is `checkpoint_every` steps.
+does what an unbroken one does, whatever Lightning's loops think of epochs. An epoch is `checkpoint_every` steps. Steps
+whose work is done together are one step of Lightning's: around each of those it has all processes meet.
 """
 
 import math
@@ -79,6 +80,11 @@ class Steps(pl.LightningModule):
         speed = [f"{self.speed:,.0f} tokens/s"] if self.speed else []
         return "  ".join([f"step {self.step}", *shown, *speed])
 
+    at_once = 1
+    """Steps whose work is done together."""
+    ahead = False
+    """Whether the work of the next step is done already."""
+
     def take_step(self) -> Row:
         """Does step `self.step` and returns its row of the curves."""
         raise NotImplementedError
@@ -87,13 +93,18 @@ class Steps(pl.LightningModule):
         self.trainer.should_stop = self.share_done >= 1
 
     def training_step(self, batch: Any, batch_index: int) -> None:
-        if self.share_done >= 1:
-            return
+        while self.share_done < 1:
+            self.one_step()
+            if not self.ahead:
+                break
+        self.trainer.should_stop = self.share_done >= 1
+
+    def one_step(self) -> None:
+        """Takes a step and keeps its row."""
         row = self.take_step()
         self.check_finite(**{name: row[name] for name in SHOWN if name in row})
         self.rows.append(row)
         self.step += 1
-        self.trainer.should_stop = self.share_done >= 1
 
     def update(self, learning_rate: float, clip: float) -> float:
         """One optimizer step with the gradients that are there, of all processes together, whose norm is clipped for
@@ -181,16 +192,16 @@ class StopTogether(pl.Callback):
 
 
 class _Forever:
-    """Placeholders for steps: the module knows what to do in each."""
+    """Placeholders for steps: the module knows what to do in each, and how many of them it does at once."""
 
-    def __init__(self, count: int):
-        self.count = count
+    def __init__(self, module: Steps, every: int):
+        self.module, self.every = module, every
 
     def __len__(self) -> int:
-        return self.count
+        return max(1, self.every // self.module.at_once)
 
     def __getitem__(self, index: int) -> int:
-        if index >= self.count:
+        if index >= len(self):
             raise IndexError(index)
         return index
 
@@ -205,7 +216,7 @@ def fit(
     resume.mkdir(parents=True, exist_ok=True)
     checkpoint = ranks.told(usable(resume / CHECKPOINT, progress.tell.title) if ranks.first() else None)
     trainer = make_trainer(config, -1, [Checkpoints(resume, saved), progress, StopTogether()])
-    loader = DataLoader(_Forever(config.checkpoint_every), batch_size=None)  # type: ignore[arg-type]
+    loader = DataLoader(_Forever(module, config.checkpoint_every), batch_size=None)  # type: ignore[arg-type]
     with sigterm_noted():
         with ctrl_c_passes(), suppress(SIGTERMException), plain_data(checkpoint):
             # Tensors and plain values alone, so that nothing in the file can name code to run.

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from transformers import PreTrainedModel
 
 from thicket.config.domain import TrainedDomain
-from thicket.domains.verdict import Verdict
 from thicket.sampling.decode import Decoding
 from thicket.sampling.environment import Environment
 from thicket.sampling.prompts import Tokenizer
@@ -24,8 +23,8 @@ class Scored:
     """Mean over the items."""
     generated: int
     """Tokens of all responses."""
-    verdicts: Sequence[Verdict]
-    """On the responses, in the order of the items."""
+    judging: float
+    """FLOPs that the verdicts took."""
 
 
 @dataclass(frozen=True)
@@ -52,4 +51,4 @@ class Scorer:
         lengths = [len(response.tokens) for response in responses]
         verdicts = self.asked.judge(answered)
         rewards = [reward(v.earned, length, self.domain) for v, length in zip(verdicts, lengths, strict=True)]
-        return Scored(sum(rewards) / len(rewards), sum(lengths), verdicts)
+        return Scored(sum(rewards) / len(rewards), sum(lengths), sum(v.flops for v in verdicts))

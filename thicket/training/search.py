@@ -44,6 +44,14 @@ class SearchTraining(Steps):
         return max(done, self.ledger.flops / self.config.flops)
 
     @property
+    def at_once(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return self._together() * ranks.count()
+
+    @property
+    def ahead(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return self.step in self._ahead
+
+    @property
     def scores(self) -> list[float]:
         """Of the candidates so far."""
         return [row["reward"] for row in self.rows]
@@ -61,7 +69,7 @@ class SearchTraining(Steps):
         scored, asked = self._ahead[self.step], self.scorer.asked
         self.ledger.forward(sum(map(len, asked.prompts)))
         self.ledger.generated(scored.generated)
-        self.ledger.judged(scored.verdicts)
+        self.ledger.flops += scored.judging
         if (self.step + 1) % self.method.population == 0:
             self._move_centre([*self.scores, scored.reward][-self.method.population :])
         length = scored.generated / len(asked.items)
