@@ -9,7 +9,6 @@ For Hopper, whose matrix units read shared memory and write registers. Legend: N
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
@@ -51,43 +50,26 @@ QUARTER = gl.constexpr(WORDS // 4)
 HEADS = gl.constexpr(TOGETHER + 1)
 
 
-@dataclass(frozen=True)
-class Plan:
-    """How a program goes about its tiles."""
-
-    inner: int = 32
-    """Steps along the hidden width that are loaded at once."""
-    stages: int = 4
-    """Buffers of the ring."""
-    groups: int = 1
-    """Groups of warps that share a tile by its tokens; two of them may be at different things."""
-    persistent: bool = True
-    """One program for each multiprocessor, or one for each tile."""
-
-    @property
-    def rows(self) -> int:
-        """Tokens of a group."""
-        return TILE // self.groups
-
-    def constants(self) -> dict[str, Any]:
-        """What the kernel is compiled for."""
-        warps = WARPS // self.groups
-        return {
-            "STAGES": self.stages,
-            "GROUPS": self.groups,
-            "WIDE": gl.NVMMADistributedLayout([3, 0], [warps, 1], [16, WORDS, 16]),
-            "NARROW": gl.NVMMADistributedLayout([3, 0], [warps, 1], [16, QUARTER.value, 16]),
-            "STASH": gl.SharedLinearLayout(_stash_bases(self.rows, QUARTER.value), alignment=SWIZZLED),
-            "num_warps": warps,
-            "maxnreg": REGISTERS,
-        }
+INNER, STAGES = 32, 4
+"""Steps along the hidden width that are loaded at once, and buffers of the ring."""
 
 
-def _stash_bases(rows: int, columns: int) -> list[list[int]]:
+def _stash_bases(columns: int) -> list[list[int]]:
     """Where elements lie: what a thread has side by side, then thread beside thread, then warps and what is left."""
     in_thread, in_warp = [[0, 1], [8, 0]], [[0, 2], [0, 4], [1, 0], [2, 0], [4, 0]]
-    warps = [[row, 0] for row in (16, 32, 64) if row < rows]
+    warps = [[row, 0] for row in (16, 32, 64)]
     return in_thread + in_warp + warps + [[0, column] for column in (8, 16, 32, 64) if column < columns]
+
+
+def _constants() -> dict[str, Any]:
+    """What the kernel is compiled for."""
+    return {
+        "WIDE": gl.NVMMADistributedLayout([3, 0], [WARPS, 1], [16, WORDS, 16]),
+        "NARROW": gl.NVMMADistributedLayout([3, 0], [WARPS, 1], [16, QUARTER.value, 16]),
+        "STASH": gl.SharedLinearLayout(_stash_bases(QUARTER.value), alignment=SWIZZLED),
+        "num_warps": WARPS,
+        "maxnreg": REGISTERS,
+    }
 
 
 @gluon.jit
@@ -121,34 +103,28 @@ def _load(hidden, weight, width, row, column, left, right, full, empty, stage, p
     """What a product reads, piece by piece, each as soon as its buffer is free."""
     STAGES: gl.constexpr = right.shape[0]
     INNER: gl.constexpr = right.shape[2]
-    GROUPS: gl.constexpr = left.shape[0] // STAGES
-    ROWS: gl.constexpr = left.shape[1]
-    BYTES: gl.constexpr = (GROUPS * ROWS + COLUMNS) * INNER * 2
+    BYTES: gl.constexpr = (left.shape[1] + COLUMNS) * INNER * 2
     for h in range(0, width, INNER):
         bar = full.index(stage)
         mbarrier.wait(empty.index(stage), phase ^ 1)
         mbarrier.expect(bar, BYTES)
-        for group in gl.static_range(GROUPS):
-            tma.async_copy_global_to_shared(hidden, [row + group * ROWS, h], bar, left.index(stage * GROUPS + group))
+        tma.async_copy_global_to_shared(hidden, [row, h], bar, left.index(stage))
         tma.async_copy_global_to_shared(weight, [column, h], bar, right.index(stage))
         stage, phase = _next(stage, phase, STAGES)
     return stage, phase
 
 
 @gluon.jit
-def _multiply(width, left, right, full, empty, stage, phase, GROUP: gl.constexpr, WIDE: gl.constexpr):
+def _multiply(width, left, right, full, empty, stage, phase, WIDE: gl.constexpr):
     """A product, of which the next piece is always under way while one is waited for."""
     STAGES: gl.constexpr = right.shape[0]
     INNER: gl.constexpr = right.shape[2]
-    GROUPS: gl.constexpr = left.shape[0] // STAGES
     ROWS: gl.constexpr = left.shape[1]
     mbarrier.wait(full.index(stage), phase)  # here, lest zeros are made while the last tile still takes all registers
     made = warpgroup_mma_init(gl.zeros([ROWS, COLUMNS], gl.float32, WIDE))
     for h in range(0, width, INNER):
         mbarrier.wait(full.index(stage), phase)
-        made = warpgroup_mma(
-            left.index(stage * GROUPS + GROUP), right.index(stage).permute((1, 0)), made, use_acc=h > 0, is_async=True
-        )
+        made = warpgroup_mma(left.index(stage), right.index(stage).permute((1, 0)), made, use_acc=h > 0, is_async=True)
         made = warpgroup_mma_init(warpgroup_mma_wait(1, deps=(made,)))
         mbarrier.arrive(empty.index(_before(stage, STAGES)), pred=h > 0)
         stage, phase = _next(stage, phase, STAGES)
@@ -265,7 +241,7 @@ def _producer(
     heads, left, right, full, empty, row_tiles, tiles, TEACHERS: gl.constexpr, COMPARES: gl.constexpr
 ):  # fmt: skip
     """Loads everything that the program's tiles multiply, in that order."""
-    ROWS: gl.constexpr = left.shape[1] * (left.shape[0] // right.shape[0])
+    ROWS: gl.constexpr = left.shape[1]
     stage, phase = 0, 0
     for at in range(gl.program_id(0), row_tiles * tiles, gl.num_programs(0)):
         row, column = at % row_tiles * ROWS, at // row_tiles * COLUMNS
@@ -280,21 +256,20 @@ def _producer(
 def _consumer(
     heads, shares, left, right, full, empty, stash, pooled, stride, exps_out, gaps_out, figures, of_teachers,
     rows, row_tiles, tiles, words, TEACHERS: gl.constexpr, COMPARES: gl.constexpr, ADDS: gl.constexpr,
-    GROUP: gl.constexpr, WIDE: gl.constexpr, NARROW: gl.constexpr,
+    WIDE: gl.constexpr, NARROW: gl.constexpr,
 ):  # fmt: skip
     """Some tokens of the program's tiles: the teachers' logits and then the student's, the last of the heads."""
     ROWS: gl.constexpr = left.shape[1]
-    GROUPS: gl.constexpr = left.shape[0] // right.shape[0]
     stage, phase = 0, 0
     for tile_at in range(gl.program_id(0), row_tiles * tiles, gl.num_programs(0)):
         tile = tile_at // row_tiles
-        row, column = (tile_at % row_tiles * GROUPS + GROUP) * ROWS, tile * COLUMNS
+        row, column = tile_at % row_tiles * ROWS, tile * COLUMNS
         n = row + gl.arange(0, ROWS, gl.SliceLayout(1, NARROW))
         at, size, mask = n * tiles + tile, rows * tiles, n < rows
         for k in gl.static_range(HEADS):
             if k < TEACHERS or (k == HEADS - 1 and COMPARES):
                 made, stage, phase = _multiply(
-                    heads[k][3], left, right, full, empty, stage, phase, GROUP, WIDE
+                    heads[k][3], left, right, full, empty, stage, phase, WIDE
                 )  # fmt: skip
                 raw = _quarters(made, NARROW)
                 parts = (
@@ -331,7 +306,7 @@ def _tiles(
     hidden_d, weight_d, bias_d, width_d, scale_d, cap_d, share_d,
     hidden, weight, bias, width, scale, cap, pooled, stride, exps_out, gaps_out, figures, of_teachers,
     rows, row_tiles, tiles, words, TEACHERS: gl.constexpr, COMPARES: gl.constexpr, ADDS: gl.constexpr,
-    STAGES: gl.constexpr, GROUPS: gl.constexpr, WIDE: gl.constexpr, NARROW: gl.constexpr, STASH: gl.constexpr,
+    STAGES: gl.constexpr, WIDE: gl.constexpr, NARROW: gl.constexpr, STASH: gl.constexpr,
 ):  # fmt: skip
     """Up to four teachers, and the student beside them where it is given; else their sum goes to the pooled logits."""
     heads = (
@@ -344,43 +319,25 @@ def _tiles(
     shares = (share_a, share_b, share_c, share_d)
     ROWS: gl.constexpr = hidden_a.block_shape[0]
     INNER: gl.constexpr = hidden_a.block_shape[1]
-    left = gl.allocate_shared_memory(gl.bfloat16, [STAGES * GROUPS, ROWS, INNER], hidden_a.layout)
+    left = gl.allocate_shared_memory(gl.bfloat16, [STAGES, ROWS, INNER], hidden_a.layout)
     right = gl.allocate_shared_memory(gl.bfloat16, [STAGES, COLUMNS, INNER], weight_a.layout)
     stash = gl.allocate_shared_memory(gl.float32, [QUARTERS, ROWS, QUARTER], STASH)
     full = gl.allocate_shared_memory(gl.int64, [STAGES, 1], mbarrier.MBarrierLayout())
     empty = gl.allocate_shared_memory(gl.int64, [STAGES, 1], mbarrier.MBarrierLayout())
     for stage in gl.static_range(STAGES):
         mbarrier.init(full.index(stage), count=1)
-        mbarrier.init(empty.index(stage), count=GROUPS)
-    if GROUPS == 1:
-        gl.warp_specialize(
-            [
-                (_consumer, (
-                    heads, shares, left, right, full, empty, stash, pooled, stride, exps_out, gaps_out, figures,
-                    of_teachers, rows, row_tiles, tiles, words, TEACHERS, COMPARES, ADDS, 0, WIDE, NARROW,
-                )),
-                (_producer, (heads, left, right, full, empty, row_tiles, tiles, TEACHERS, COMPARES)),
-            ],
-            [1],
-            [24],
-        )  # fmt: skip
-    else:
-        other = gl.allocate_shared_memory(gl.float32, [QUARTERS, ROWS, QUARTER], STASH)
-        gl.warp_specialize(
-            [
-                (_consumer, (
-                    heads, shares, left, right, full, empty, stash, pooled, stride, exps_out, gaps_out, figures,
-                    of_teachers, rows, row_tiles, tiles, words, TEACHERS, COMPARES, ADDS, 0, WIDE, NARROW,
-                )),
-                (_consumer, (
-                    heads, shares, left, right, full, empty, other, pooled, stride, exps_out, gaps_out, figures,
-                    of_teachers, rows, row_tiles, tiles, words, TEACHERS, COMPARES, ADDS, 1, WIDE, NARROW,
-                )),
-                (_producer, (heads, left, right, full, empty, row_tiles, tiles, TEACHERS, COMPARES)),
-            ],
-            [4, 1],
-            [240, 24],
-        )  # fmt: skip
+        mbarrier.init(empty.index(stage), count=1)
+    gl.warp_specialize(
+        [
+            (_consumer, (
+                heads, shares, left, right, full, empty, stash, pooled, stride, exps_out, gaps_out, figures,
+                of_teachers, rows, row_tiles, tiles, words, TEACHERS, COMPARES, ADDS, WIDE, NARROW,
+            )),
+            (_producer, (heads, left, right, full, empty, row_tiles, tiles, TEACHERS, COMPARES)),
+        ],
+        [1],
+        [24],
+    )  # fmt: skip
 
 
 _KERNEL: Any = _tiles
@@ -396,7 +353,6 @@ def read_tiles(
     of_teachers: Tensor,
     words: int,
     adds: bool,
-    plan: Plan = Plan(),
 ) -> None:
     """Figures and halves of the student beside at most `TOGETHER` teachers; without a student their pooled logits.
 
@@ -405,27 +361,27 @@ def read_tiles(
     """
     rows = len(teachers[0][0])
     row_tiles, tiles = -(-rows // TILE), -(-words // WORDS)
-    asked = [(*_read(*teacher, plan), share) for teacher, share in zip(teachers, shares, strict=True)]
+    asked = [(*_read(*teacher), share) for teacher, share in zip(teachers, shares, strict=True)]
     taught = tuple(chain.from_iterable(asked)) + (None,) * (len(asked[0]) * (TOGETHER - len(asked)))
-    read = (None,) * (len(asked[0]) - 1) if student is None else _read(*student, plan)
-    out = (None, None) if student is None else tuple(_written(half, plan) for half in halves)
+    read = (None,) * (len(asked[0]) - 1) if student is None else _read(*student)
+    out = (None, None) if student is None else tuple(_written(half) for half in halves)
     programs = torch.cuda.get_device_properties(figures.device).multi_processor_count
-    _KERNEL[(min(programs, row_tiles * tiles) if plan.persistent else row_tiles * tiles,)](
+    _KERNEL[(min(programs, row_tiles * tiles),)](
         *taught, *read, pooled_NV, halves[0].stride(0), *out, figures, of_teachers, rows, row_tiles, tiles, words,
-        TEACHERS=len(teachers), COMPARES=student is not None, ADDS=adds, **plan.constants(),
+        TEACHERS=len(teachers), COMPARES=student is not None, ADDS=adds, STAGES=STAGES, **_constants(),
     )  # fmt: skip
 
 
-def _read(hidden_NH: Tensor, head: Head, plan: Plan) -> tuple[Any, ...]:
+def _read(hidden_NH: Tensor, head: Head) -> tuple[Any, ...]:
     """Hidden states and head as the copy engine takes them, and what else makes logits of them."""
-    hidden = _tiled(hidden_NH, [plan.rows, plan.inner], gl.bfloat16)
-    weight = _tiled(head.weight_VH, [WORDS, plan.inner], gl.bfloat16)
+    hidden = _tiled(hidden_NH, [TILE, INNER], gl.bfloat16)
+    weight = _tiled(head.weight_VH, [WORDS, INNER], gl.bfloat16)
     return hidden, weight, head.bias_V, hidden_NH.shape[1], None if head.scale == 1 else head.scale, head.cap
 
 
-def _written(half_NV: Tensor, plan: Plan) -> Any:
+def _written(half_NV: Tensor) -> Any:
     """What the copy engine writes a part of a tile to."""
-    return _tiled(half_NV, [plan.rows, QUARTER.value], gl.float16)
+    return _tiled(half_NV, [TILE, QUARTER.value], gl.float16)
 
 
 def _tiled(matrix: Tensor, block: list[int], dtype: Any) -> Any:
