@@ -113,10 +113,11 @@ def main() -> None:
                 case = Case(extent, frame, arguments.steps, extent.rows)
                 checked = replace(extent, rows=extent.checked)
                 few = Case(checked, frame, CHECKED, extent.checked // max(arguments.devices))
-                found["speed"][name] = measure(case, names, Path(teacher))
-                found["equality"][name] = curves(measure(few, trained, Path(teacher)))
-                save(arguments.results, found)
-                for way in ("speed", "equality"):
+                parts = {"speed": (case, names), "equality": (few, trained)}
+                for way, (what, named) in parts.items():
+                    made = measure(what, named, Path(teacher)) if named else {}
+                    found[way][name] = made if way == "speed" else curves(made)
+                    save(arguments.results, found)
                     for one, figures in found[way][name].items():
                         print(f"{name}, {one}: {told(figures, found[way]['one'][one])}", flush=True)
 
