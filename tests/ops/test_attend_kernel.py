@@ -5,8 +5,16 @@ import torch
 from interpreter import DEVICE, TYPES, on_kernel, outside, passes_interpreted
 from torch import Tensor
 
-SHAPES = [(3, 9, 3, 64, 70), (2, 4, 4, 80, 130), (4, 8, 1, 16, 5), (1, 6, 2, 128, 64), (2, 4, 1, 256, 70)]
-"""Slots, query heads, key-value heads, their width, cache positions."""
+SHAPES = [
+    (3, 9, 3, 64, 64, 70),
+    (2, 4, 4, 80, 80, 130),
+    (4, 8, 1, 16, 16, 5),
+    (1, 6, 2, 128, 128, 64),
+    (2, 4, 1, 256, 256, 70),
+    (2, 4, 2, 192, 128, 70),
+    (2, 4, 1, 264, 128, 40),
+]
+"""Slots, query heads, key-value heads, width of a key, of a value, cache positions."""
 
 
 @pytest.mark.slow
@@ -35,22 +43,23 @@ def by_hand(query_SQ1D: Tensor, keys_SGLD: Tensor, values_SGLE: Tensor, span_S2:
 @pytest.mark.gpu
 @pytest.mark.parametrize("dtype", TYPES)
 @pytest.mark.parametrize("shape", SHAPES)
-def test_attention_is_that_over_the_span(shape: tuple[int, int, int, int, int], dtype: torch.dtype) -> None:
+def test_attention_is_that_over_the_span(shape: tuple[int, int, int, int, int, int], dtype: torch.dtype) -> None:
     from thicket.ops.kernels.attend import attend
 
-    slots, heads, groups, width, length = shape
+    slots, heads, groups, width, value, length = shape
     # As a model gives them: heads out of one product's row.
     query_SQ1D = drawn(slots, 1, heads, width, dtype=dtype).transpose(1, 2) * 3
-    keys_SGLD, values_SGLD = drawn(2, slots, groups, length, width, dtype=dtype)
+    keys_SGLD, values_SGLE = drawn(2, slots, groups, length, width, dtype=dtype).unbind()
+    values_SGLE = values_SGLE[..., :value].contiguous()
     last_S = torch.linspace(0, length - 1, slots).long()
     for first_S in (torch.zeros_like(last_S), (last_S - 3).clamp(min=0)):
         span_S2 = torch.stack([first_S, last_S], dim=1).to(DEVICE)
-        hidden_SGLD = values_SGLD.clone()
+        hidden_SGLE = values_SGLE.clone()
         for slot, (first, last) in enumerate(span_S2.tolist()):  # What is beyond is not looked at.
-            hidden_SGLD[slot, :, last + 1 :] = float("nan")
-            hidden_SGLD[slot, :, :first] = float("nan")
-        found = attend(query_SQ1D, keys_SGLD, hidden_SGLD, span_S2, 0.3)
-        expected = by_hand(query_SQ1D, keys_SGLD, values_SGLD, span_S2, 0.3)
+            hidden_SGLE[slot, :, last + 1 :] = float("nan")
+            hidden_SGLE[slot, :, :first] = float("nan")
+        found = attend(query_SQ1D, keys_SGLD, hidden_SGLE, span_S2, 0.3)
+        expected = by_hand(query_SQ1D, keys_SGLD, values_SGLE, span_S2, 0.3)
         error = {torch.float32: 1e-5, torch.float16: 2e-3, torch.bfloat16: 2e-2}[dtype]
         torch.testing.assert_close(found.double(), expected, rtol=error, atol=error)
 

@@ -13,6 +13,7 @@ from thicket.config.domain import ScoredDomain, Window
 from thicket.config.verifier import JudgeModel, WritingVerifier
 from thicket.domains.item import Item
 from thicket.domains.registry import judge_of
+from thicket.domains.verdict import Verdict
 from thicket.models.characters import character_tokenizer
 from thicket.models.folder import save_model
 from thicket.sampling import judging
@@ -114,3 +115,11 @@ def test_no_judge_no_change() -> None:
 def test_the_template_shows_the_response() -> None:
     with pytest.raises(ValueError, match=r"needs \{response\}"):
         JudgeModel(template="{question}?")
+
+
+def test_beside_a_judge_partial_credit_of_the_checks_does_not_count() -> None:
+    """What the checks refuse at a half is worth no more than what they pass and the judge refuses."""
+    checks = lambda answered: [Verdict(text == "abc", grade=0.5) for text, _ in answered]  # noqa: E731
+    config = JudgeModel(template="{response}=", accepted=7.0)
+    judge = ModelJudge(checks, config, saying("=3"), TOKENIZER, TorchSampler(4))
+    assert [one.earned for one in judge([("abc", ITEM), ("b", ITEM)])] == [0.0, 0.0]

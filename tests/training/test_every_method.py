@@ -102,3 +102,12 @@ def test_training_rewards_grades_and_scores_count_what_is_correct(
     curve = list(csv.DictReader((made / f"build/curves/sort-{name}.csv").read_text().splitlines()))
     assert {float(row["reward"]) for row in curve if row.get("reward")} == {0.25}
     assert json.loads((made / f"build/metrics/sort-{name}.json").read_text())["selection_pass@1"] == 0.0
+
+
+def test_dapo_learns_from_groups_whose_grades_differ(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is correct, and responses of a group earn a quarter and a half by turns."""
+    grades = lambda answered: [Verdict(False, grade=0.25 + 0.25 * (n % 2)) for n in range(len(answered))]  # noqa: E731
+    monkeypatch.setattr(environment, "judge_of", lambda verifier: grades)
+    run(made, "specialist-sort-dapo")
+    curve = list(csv.DictReader((made / "build/curves/sort-dapo.csv").read_text().splitlines()))
+    assert {float(row["useful"]) for row in curve} == {1.0}

@@ -148,8 +148,8 @@ class Dapo(StandardisedGradient):
     overlong_filter: bool = True
     """Responses that the window cut off are left out of the loss (arXiv 2503.14476 §3.4)."""
     sampling_rounds: Positive = 3
-    """Dynamic sampling: most batches of prompts that are sampled to fill one with groups of mixed correctness
-    (arXiv 2503.14476 §3.2); 1: the first batch is taken as it is, groups of one verdict included."""
+    """Dynamic sampling: most batches of prompts that are sampled to fill one with groups whose responses don't all
+    earn the same (arXiv 2503.14476 §3.2); 1: the first batch is taken as it is, groups of one verdict included."""
 
 
 class DrGrpo(GroupGradient):

@@ -95,7 +95,10 @@ class Bounds(Strict):
 
 
 class JudgeModel(Strict):
-    """A language model that scores what passes the checks (LLM as a judge, Zheng et al. 2023, arXiv 2306.05685)."""
+    """A language model that scores what passes the checks (LLM as a judge, Zheng et al. 2023, arXiv 2306.05685).
+
+    Partial credit of the checks does not count beside it: what they refuse would earn more than what it refuses.
+    """
 
     folder: str | None = None
     """Folder of the model that judges, relative to the project's root; null: the model that answers judges itself, as

@@ -1,8 +1,9 @@
 """DAPO: decoupled clip and dynamic sampling policy optimisation (Yu et al. 2025, arXiv 2503.14476).
 
 What differs from GRPO: Loss −(1/Σ|o_i|) Σ_i Σ_t min(r Â, clip(r, 1−ε_low, 1+ε_high) Â), a mean over all tokens with the
-wider upper clip; groups that are all right or all wrong are replaced by further prompts; responses that the window cut
-off are left out, and those near its end may be punished (both by the training loop, from the config). No KL penalty.
+wider upper clip; groups whose responses all earn the same (all right, or all wrong) are replaced by further prompts;
+responses that the window cut off are left out, and those near its end may be punished (both by the training loop, from
+the config). No KL penalty.
 """
 
 from torch import Tensor

@@ -70,7 +70,7 @@ class ModelJudge:
         self._policy = policy
 
     def __call__(self, answered: Sequence[Answered]) -> list[Verdict]:
-        verdicts = self.checks(answered)
+        verdicts = [replace(verdict, grade=None) for verdict in self.checks(answered)]
         passed = [place for place, verdict in enumerate(verdicts) if verdict.correct]
         for place, reply in zip(passed, self._replies([answered[place] for place in passed]), strict=True):
             verdicts[place] = self._verdict(*reply)

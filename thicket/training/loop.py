@@ -40,6 +40,11 @@ RECENT = 20
 class Steps(pl.LightningModule):
     """A training in steps that can be broken off between any two and resumed with the same result."""
 
+    at_once = 1
+    """Steps whose work is done together."""
+    ahead = False
+    """Whether the work of the next step is done already."""
+
     def __init__(self, model: PreTrainedModel):
         super().__init__()
         self.automatic_optimization = False
@@ -79,11 +84,6 @@ class Steps(pl.LightningModule):
         shown = [f"{name} {latest[name]:.3g}" for name in SHOWN if name in latest]
         speed = [f"{self.speed:,.0f} tokens/s"] if self.speed else []
         return "  ".join([f"step {self.step}", *shown, *speed])
-
-    at_once = 1
-    """Steps whose work is done together."""
-    ahead = False
-    """Whether the work of the next step is done already."""
 
     def take_step(self) -> Row:
         """Does step `self.step` and returns its row of the curves."""

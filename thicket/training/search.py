@@ -45,7 +45,7 @@ class SearchTraining(Steps):
 
     @property
     def at_once(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride]
-        return self._together() * ranks.count()
+        return min(self._together() * ranks.count(), self.method.population)
 
     @property
     def ahead(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]

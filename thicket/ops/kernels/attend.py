@@ -15,7 +15,8 @@ from torch import Tensor
 PLACES = 64
 """Cache positions that a program reads at once, where their keys and values fit."""
 READ = 2**16
-"""Bytes of keys and values that a program reads at once; with what is under way beside them they fit in 227 KiB."""
+"""Bytes of keys and values that a program reads at once, down to `LEAST` positions; with what is under way beside them
+they fit in 227 KiB of shared memory, but for float32 keys wider than 512."""
 LEAST = 16
 """Rows and columns that a matrix product on tensor cores has at least: fewer query heads are padded."""
 _LOG2E = tl.constexpr(1.4426950408889634)
@@ -121,8 +122,8 @@ def put(key_SG1D: Tensor, value_SG1E: Tensor, keys_SGLD: Tensor, values_SGLE: Te
 
 
 def _places(position: int) -> int:
-    """Read at once, where a position takes so many bytes."""
-    return max(LEAST, min(PLACES, READ // position))
+    """Read at once, a power of two, where a position takes so many bytes."""
+    return max(LEAST, min(PLACES, READ // triton.next_power_of_2(position)))
 
 
 def _padded(count: int) -> int:

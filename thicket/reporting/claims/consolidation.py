@@ -120,7 +120,7 @@ def _efficiency(evidence: Evidence) -> Iterator[Measured]:
     """Points gained a TFLOP, both summed over domains: RandOpt, SSD, reinforcement, OPD with its specialists."""
     tera = 1e-12
     for seed, opd in _students(evidence, type="opd", method="opd"):
-        domains = [evidence.models[name].domain for name in opd.teachers]
+        domains = dict.fromkeys(evidence.models[name].domain for name in opd.teachers)
         gains = [evidence.gain(opd.name, domain) for domain in domains if domain]
         price = {"opd": mean(gains) * (len(gains) / (evidence.flops(opd.name) * tera))}
         for method in ("grpo", "ssd", "randopt"):
