@@ -29,6 +29,7 @@ from thicket.config.policy_gradient import Grpo as GrpoConfig
 from thicket.config.run import Trainer
 from thicket.config.stages import Teacher
 from thicket.config.verifier import ExactVerifier
+from thicket.domains.verdict import Verdict
 from thicket.engine import make_trainer
 from thicket.methods.grpo import Grpo
 from thicket.methods.method import Method
@@ -215,7 +216,7 @@ def rollouts(arenas: Sequence[Arena], prompts: int, group: int, prompt: int, tok
             asked[row // group],
             Response(answer, [0.0] * tokens, True, ""),
             arenas[row // group * len(arenas) // prompts],
-            row % 2 == 0,
+            Verdict(row % 2 == 0),
             None,
         )
         for row, answer in enumerate(answered)

@@ -66,7 +66,7 @@ def test_every_out_but_the_report_is_the_same(made: tuple[Path, Path]) -> None:
 def test_times_lie_beside(made: tuple[Path, Path]) -> None:
     one, other = (json.loads((root / "build/times/opd.json").read_text(encoding="utf-8")) for root in made)
     assert one["of"] == other["of"]
-    assert one["wall_seconds"] != other["wall_seconds"]
+    assert one["finished"] != other["finished"]  # one was made after the other; both may have taken as long
     assert {"commit", "device", "started", "finished", "phase_seconds", "peak_memory_bytes"} <= one.keys()
 
 
