@@ -173,7 +173,7 @@ def measure(name: str, run: Run, case: Case, floor: float, truth: tuple[Tensor, 
     line += f"  {extra / GIB:6.2f} GiB"
     if truth:
         errors = [
-            None if one is None else float((one.double() - other).norm() / other.norm())
+            None if one is None else float((one.detach().double() - other).norm() / other.norm())
             for one, other in zip(found, truth, strict=True)
         ]
         figures["errors"] = errors
