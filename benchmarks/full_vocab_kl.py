@@ -144,9 +144,9 @@ def exact(case: Case, rows: int = 512) -> tuple[Tensor, Tensor, Tensor]:
     return torch.cat(divergences), hidden_gradient, weight_gradient
 
 
-def timed(run: Run, repeats: int) -> list[float]:
+def timed(run: Run, repeats: int, warm: int = 2) -> list[float]:
     """Milliseconds of each call."""
-    for _ in range(2):
+    for _ in range(warm):
         run()
     times = []
     for _ in range(repeats):
@@ -182,17 +182,33 @@ def measure(name: str, run: Run, case: Case, floor: float, truth: tuple[Tensor, 
     return figures
 
 
-def further(case: Case, counts: list[int], memory: int, repeats: int) -> list[Figures]:
+def further(case: Case, counts: list[int], memory: int, rounds: int) -> list[Figures]:
     """What teachers beyond the first number take, each as a share of its one product; they and the product in turns."""
     runs: list[Run] = [product(case)] + [thicket(case.of(count), True, memory - case.sums()) for count in counts]
-    rounds = [[timed(run, 1)[0] for run in runs] for _ in range(repeats)]
-    one, first, *more = (statistics.median(times) for times in zip(*rounds, strict=True))
+    for run in runs * 2:
+        run()
+    one, first, *more = zip(*([timed(run, 1, warm=0)[0] for run in runs] for _ in range(rounds)), strict=True)
     made: list[Figures] = []
-    for count, time in zip(counts[1:], more, strict=True):
-        share = (time - first) / (count - counts[0]) / one
-        print(f"  {count} teachers for {counts[0]}: each takes {share:.2f} of its product of {one:.2f} ms", flush=True)
-        made.append({"teachers": count, "share": share, "product ms": one})
+    for count, times in zip(counts[1:], more, strict=True):
+        shares = [
+            (time - start) / (count - counts[0]) / product
+            for time, start, product in zip(times, first, one, strict=True)
+        ]
+        low, high = interval_of_median(shares)
+        print(
+            f"  {count} teachers for {counts[0]}: each takes {statistics.median(shares):.3f} [{low:.3f}, {high:.3f}]"
+            f" of its product of {statistics.median(one):.2f} ms",
+            flush=True,
+        )
+        made.append({"teachers": count, "shares": shares, "product ms": one})
     return made
+
+
+def interval_of_median(values: list[float]) -> tuple[float, float]:
+    """95 %, by the ranks that a fair coin leaves, as their normal approximation gives them."""
+    ordered, count = sorted(values), len(values)
+    below = max(0, int((count - 1.96 * count**0.5) / 2))
+    return ordered[below], ordered[count - 1 - below]
 
 
 def main() -> None:
@@ -202,6 +218,7 @@ def main() -> None:
     parser.add_argument("--widths", type=int, nargs="+", default=[896, 2048, 4096])
     parser.add_argument("--teachers", type=int, nargs="+", default=[1], help="how many, the fewest first")
     parser.add_argument("--repeats", type=int, default=7)
+    parser.add_argument("--rounds", type=int, default=60, help="for what a further teacher takes")
     parser.add_argument("--memory-mib", type=int, default=1544, help="beyond the head's gradient, at most")
     parser.add_argument("--results", type=Path, help="a JSON file for the same figures")
     arguments = parser.parse_args()
@@ -238,7 +255,7 @@ def main() -> None:
             del case, truth
         if len(arguments.teachers) > 1:
             case = Case(arguments.tokens, arguments.vocabulary, width, max(arguments.teachers))
-            made.append({"width": width, "further": further(case, arguments.teachers, memory, arguments.repeats)})
+            made.append({"width": width, "further": further(case, arguments.teachers, memory, arguments.rounds)})
             save(arguments.results, found)
             del case
 

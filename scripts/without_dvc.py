@@ -1,9 +1,11 @@
 """Runs the stages of dvc.yaml where there is no DVC, several side by side: on a GPU machine without a network, say.
 
     python scripts/without_dvc.py [--jobs 4] [--gpus 1] [--limit SECONDS] [--skip REGEX] [--first REGEX] [--apart REGEX]
+                                  [--tries 1]
 
 `thicket compose` has to have written the resolved configs. Stages run in the order of the DAG, those with the longest
-way to its end first; a failed one stops what needs it and nothing else. Each process keeps its libraries loaded and
+way to its end first; a failed one may have further tries (it found no room on a GPU beside the others, say), and stops
+what needs it and nothing else. Each process keeps its libraries loaded and
 runs one stage after another; they are dealt to the GPUs. At the limit stages get SIGTERM and keep what they have; the
 next call goes on with what run/state.json does not name, or names with another config of the stage or of what it rests
 on. What is left out by --skip counts as done where its outputs are there. What else was made before, DVC's work say, is
@@ -89,6 +91,8 @@ class Run:
         self.gpu: dict[int, int] = {}  # of each process
         self.idle: list[Any] = [self._process(number % options.gpus) for number in range(options.jobs)]
         self.busy: dict[int, tuple[Any, str, float]] = {}
+        self.tries: Counter[str] = Counter()
+        self.aside = ""  # what has just failed, until another stage has ended
 
     def _process(self, gpu: int) -> Any:
         command = [sys.executable, __file__, "--worker"]
@@ -111,10 +115,16 @@ class Run:
 
     def ready(self) -> list[str]:
         """Stages that can begin, the most urgent first."""
-        chosen, alone = set(self.chosen), re.compile(self.options.apart)
-        apart = any(map(alone.search, self.schedule.running))
-        found = [name for name in self.schedule.ready() if name in chosen and not (apart and alone.search(name))]
+        chosen, taken = set(self.chosen), {self._shares(name) for name in self.schedule.running} - {None}
+        if self.busy and self.aside:
+            chosen.discard(self.aside)
+        found = [name for name in self.schedule.ready() if name in chosen and self._shares(name) not in taken]
         return sorted(found, key=lambda name: not re.search(self.options.first, name))
+
+    def _shares(self, name: str) -> tuple[str, ...] | None:
+        """What a stage shares with those that it may not run beside: the groups of the expression."""
+        match = re.search(self.options.apart, name)
+        return match.groups() if match else None
 
     def go(self) -> bool:
         """Whether every chosen stage is done at the end."""
@@ -158,6 +168,7 @@ class Run:
                 sys.exit(f"A process ended before it ran a stage: {RUN / 'logs' / 'processes.log'} says why.")
             self.idle.append(self._process(self.gpu[one.pid]))
         self.schedule.running.discard(name)
+        self.aside = ""
         if answer == "0":
             self.schedule.done.add(name)
             self.done[name] = {"seconds": round(self.seconds - began, 1), "origin": self.origins[name]}
@@ -165,7 +176,10 @@ class Run:
             partial.write_text(json.dumps(self.done, indent=1) + "\n", encoding="utf-8")
             os.replace(partial, self.state)
         elif self.seconds <= self.options.limit:
-            self.schedule.failed.add(name)
+            self.tries[name] += 1
+            self.aside = name
+            if self.tries[name] >= self.options.tries:
+                self.schedule.failed.add(name)
         self._tell(f"{name}  {self.seconds - began:.1f} s" + ("" if answer == "0" else f"  status {answer or 'none'}"))
 
     def _tell(self, text: str) -> None:
@@ -179,7 +193,8 @@ def main() -> None:
     parser.add_argument("--limit", type=float, default=float("inf"), help="seconds")
     parser.add_argument("--skip", default="^$", help="stages that are left out")
     parser.add_argument("--first", default="", help="stages that go before all others")
-    parser.add_argument("--apart", default="^$", help="stages that don't run side by side: those that share a bank")
+    parser.add_argument("--apart", default="^$", help="stages, of which those with like groups take turns")
+    parser.add_argument("--tries", type=int, default=1, help="of a stage that fails")
     sys.exit(0 if Run(parser.parse_args()).go() else 1)
 
 

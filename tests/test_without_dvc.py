@@ -1,5 +1,6 @@
 """The script that runs dvc.yaml's stages without DVC: what fails, and what goes on."""
 
+import argparse
 import json
 import re
 import subprocess
@@ -8,6 +9,8 @@ from pathlib import Path
 
 import pytest
 from toys import toy_project
+
+from thicket.plan.dag import Node, Schedule
 
 ROOT = Path(__file__).parents[1]
 SCRIPT = ROOT / "scripts" / "without_dvc.py"
@@ -18,13 +21,32 @@ def test_a_stage_that_fails_stops_what_needs_it_alone(tmp_path: Path) -> None:
     root = toy_project(tmp_path / "project")
     subprocess.run([sys.executable, "-m", "thicket.cli", "compose"], cwd=root, check=True)
     (root / "build/config/models/tiny.yaml").write_text("type: none\n", encoding="utf-8")
-    command = [sys.executable, str(SCRIPT), "--jobs", "1", "--skip", "^report$"]
+    command = [sys.executable, str(SCRIPT), "--jobs", "1", "--skip", "^report$", "--tries", "2"]
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
     assert done.returncode == 1, done.stdout + done.stderr
     state = json.loads((root / "run/state.json").read_text(encoding="utf-8"))
     assert state.keys() == {name for name in state if name.startswith("data-")} != set()
     assert "failed: base-tiny; not done: " in done.stdout
-    assert "Error" in (root / "run/logs/base-tiny.log").read_text(encoding="utf-8")
+    assert (root / "run/logs/base-tiny.log").read_text(encoding="utf-8").count("a value is missing") == 2
+    told = re.findall(r"(base|data)-\w+  .* s", done.stdout)
+    assert told[:2] == ["base", "data"], "the second try waits until another stage has ended"
+    assert told.count("base") == 2
+
+
+def test_stages_with_like_groups_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(SCRIPT.parent))
+    from without_dvc import Run
+
+    names = ["analyze-s0-density", "analyze-s0-overlap", "analyze-s1-density", "evaluate-s0-opd"]
+    run = object.__new__(Run)
+    run.options = argparse.Namespace(skip="^$", first="", apart=r"(s\d)-(?:density|overlap)")
+    run.schedule = Schedule({name: Node("", frozenset()) for name in names}, running={names[0]})
+    run.busy, run.aside = {}, ""
+    assert run.ready() == names[2:]
+    run.options.apart = "density|overlap"
+    assert run.ready() == names[3:]
+    run.schedule.running.clear()
+    assert run.ready() == names
 
 
 @pytest.mark.slow
