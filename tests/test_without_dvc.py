@@ -32,7 +32,7 @@ def test_a_stage_that_fails_stops_what_needs_it_alone(tmp_path: Path) -> None:
 
 def test_stages_with_like_groups_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(SCRIPT.parent))
-    from without_dvc import Run
+    from without_dvc import Run  # pyright: ignore[reportMissingImports]
 
     names = ["analyze-s0-density", "analyze-s0-overlap", "analyze-s1-density", "evaluate-s0-opd"]
     run = object.__new__(Run)
