@@ -1,10 +1,10 @@
 """Shows that a built project comes back from a DVC remote: by pull, by `repro --pull`, and out of the run cache.
 
-    python scripts/check_remote.py [PROJECT] [--s3]
+    python scripts/check_remote.py [PROJECT] [--s3 | --remote URL [--set NAME=VALUE …]]
 
 The project has to be built and committed. A clone of it gets a remote of its own in a temporary folder, or with --s3 in
-a server that speaks S3 on a port of this machine (`pip install -e '.[s3]' 'moto[server]'`). What the project itself
-has stays as it is.
+a stand-in for S3 on a port of this machine (`pip install -e '.[s3]' 'moto[server]'`), or any other: --remote takes its
+address, --set what `dvc remote modify` takes. What the project itself has stays as it is.
 """
 
 import argparse
@@ -94,10 +94,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("project", type=Path, nargs="?", default=Path())
     parser.add_argument("--s3", action="store_true")
+    parser.add_argument("--remote", metavar="URL")
+    parser.add_argument("--set", metavar="NAME=VALUE", action="append", default=[])
     options = parser.parse_args()
     work = Path(tempfile.mkdtemp(prefix="thicket-remote-"))
     try:
-        if options.s3:
+        if options.remote:
+            set_to = [["modify", "store", *setting.split("=", 1)] for setting in options.set]
+            check(options.project.resolve(), work, [["add", "-d", "store", options.remote], *set_to])
+        elif options.s3:
             with s3_server() as address:
                 add = ["add", "-d", "store", f"s3://{BUCKET}/store"]
                 check(options.project.resolve(), work, [add, ["modify", "store", "endpointurl", address]])
