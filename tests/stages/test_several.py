@@ -31,6 +31,15 @@ SEARCHED: dict[str, Any] = {
     "randopt": {"perturbations": 5, "members": 2, "items": 5},
     "es": {"population": 3, "steps": 2, "items": 5},
 }
+PAIR = ["tiny", "sort-grpo"]
+OF_PAIRS = ("cross-sampling", "estimators", "divergence")
+ANALYSES: dict[str, Any] = {
+    "density": {"perturbations": 3, "items": 4, "slice": 3},
+    "cross-sampling": {"items": 5, "samples": 2, "thresholds": [0.0, 1e-6]},
+    "estimators": {"items": 5},
+    "divergence": {"items": 5},
+    "interference": {"items": 5, "group": 4},
+}
 ROUNDING = 1e-5
 """Of weights of about 0.02 after a few steps: float32 sums in another order. Adam scales up what they leave of tiny
 gradients, as those of a toy student that is as good as its teachers."""
@@ -47,9 +56,13 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
         **DECLARED,
         "specialists": {**DECLARED["specialists"], **specialists},
         "values": {**VALUES, "method": methods},
-        "analyses": {"density": {"analysis": "density", "models": ["tiny"], "domains": ["sort"]}},
+        "analyses": {
+            "density": {"analysis": "density", "models": ["tiny"], "domains": ["sort"]},
+            **{name: {"analysis": name, "models": PAIR, "domains": ["sort"]} for name in OF_PAIRS},
+            "interference": {"analysis": "interference", "models": ["tiny"], "domains": ["sort", "reverse"]},
+        },
     }
-    declared["values"]["analysis"] = {"density": {"perturbations": 3, "items": 4, "slice": 3}}
+    declared["values"]["analysis"] = ANALYSES
     root = toy_project(tmp_path_factory.mktemp("several") / "project", declared)
     run(root, "data-sort", "data-reverse", "base-tiny", "specialist-sort-grpo", "specialist-reverse-grpo")
     return root
@@ -72,6 +85,7 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "es": ("specialist-sort-es", {}),
     "evaluation": ("evaluate-tiny", {"sampler.batch": 4}),
     "analysis": ("analyze-density", {}),
+    **{f"analysis {name}": (f"analyze-{name}", {}) for name in (*OF_PAIRS, "interference")},
 }
 
 

@@ -11,7 +11,7 @@ Each response to an item takes the same draws under every rule. Legend: N items,
 """
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -21,6 +21,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from thicket import ranks
 from thicket.analysis.case import Case
 from thicket.analysis.found import Found, Row, Statistic
 from thicket.config.analysis import CrossSampling
@@ -147,14 +148,33 @@ def _answers(
     config: CrossSampling, case: Case, primary: Any, intervening: Any, environment: Environment, rule: Rule
 ) -> tuple[Answers, Mapping[Score, Tensor]]:
     """The answers under a rule, and the scores of all their tokens."""
-    items, domain, tokenizer, samples = environment.items, environment.domain, case.tokenizer, config.samples
+    work = partial(_of_items, config, case, primary, intervening, environment, rule)
+    made = ranks.spread(range(len(environment.items)), work)
+    by_item = torch.stack([counts for counts, _ in made], dim=1)
+    scores: dict[Score, Tensor] = {kind: torch.cat([one[kind] for _, one in made]) for kind in made[0][1]}
+    return Answers(config.samples, *by_item.numpy()), scores
+
+
+def _of_items(
+    config: CrossSampling,
+    case: Case,
+    primary: Any,
+    intervening: Any,
+    environment: Environment,
+    rule: Rule,
+    places: Sequence[int],
+) -> list[tuple[Tensor, dict[Score, Tensor]]]:
+    """Of each of these items: correct responses, tokens, those swapped and those changed; and its tokens' scores."""
+    domain, tokenizer, samples = environment.domain, case.tokenizer, config.samples
+    items = [environment.items[place] for place in places]
+    prompts = [environment.prompts[place] for place in places]
     decoding = Decoding(config.temperature, top_p=config.top_p, most=domain.window.response)
     # One rule for all ways: an end that one of the models declares is an end of both.
     stops = ends([primary, intervening], environment.stop_ids)
     # The draws of an evaluation with this seed.
     of_items = [draws.key(case.seed, int(item.id, 16)) for item in items]
     keys_R = draws.keys_tensor([draws.key(key, g) for key in of_items for g in range(samples)], case.device)
-    rows = Rows(environment.prompts, [place for place in range(len(items)) for _ in range(samples)], case.batch)
+    rows = Rows(prompts, [place for place in range(len(items)) for _ in range(samples)], case.batch)
     mixed = mix(primary, intervening, len(tokenizer), rows, keys_R, decoding, stops, rule)
     written_RT, said = mixed.written_RT, texts(mixed.decoded, tokenizer, domain.stop)
     parts = (written_RT, mixed.swapped_RT & written_RT, mixed.changed_RT & written_RT)
@@ -162,8 +182,15 @@ def _answers(
     answered = [(text, items[row // samples]) for row, text in enumerate(said)]
     correct_R = torch.tensor([verdict.correct for verdict in environment.judge(answered)], dtype=torch.long)
     by_item = torch.stack([correct_R, *counts]).unflatten(1, (len(items), samples)).sum(dim=2)
+    ends_N = by_item[1].cumsum(dim=0).tolist()
     scores: dict[Score, Tensor] = {kind: scores_RT[written_RT].cpu() for kind, scores_RT in mixed.scores.items()}
-    return Answers(samples, *by_item.numpy()), scores
+
+    def of_item(place: int) -> tuple[Tensor, dict[Score, Tensor]]:
+        """Copies: a view is handed round with all that it is a part of."""
+        own = slice(ends_N[place - 1] if place else 0, ends_N[place])
+        return by_item[:, place].clone(), {kind: scores_M[own].clone() for kind, scores_M in scores.items()}
+
+    return list(map(of_item, range(len(items))))
 
 
 def _statistics(domain: str, name: str, answers: Answers) -> Iterator[Statistic]:

@@ -11,7 +11,7 @@ its draws. Gradients are sketches (`thicket.analysis.gradients`), of which the m
 Legend: N prompts, T tokens of a prompt's responses, V vocabulary, M numbers of a sketch, R resamples.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import Any
@@ -21,14 +21,17 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from thicket import ranks
 from thicket.analysis.case import Case
 from thicket.analysis.found import Found, Row, Statistic
 from thicket.analysis.gradients import SKETCH, Reader, Reading
 from thicket.analysis.sampled import plain, sampled
 from thicket.config.analysis import Estimators
+from thicket.domains.item import Item
 from thicket.ops import distillation, draws
 from thicket.ops.sampling import inverse_cdf
 from thicket.sampling.environment import Environment
+from thicket.sampling.rollouts import Response
 from thicket.statistics.gradient_moments import quotient, squared_norm, variance
 from thicket.statistics.resamples import resamples, whole
 
@@ -150,22 +153,35 @@ def _prompts(
     config: Estimators, case: Case, student: Reader, teacher: Reader, environment: Environment
 ) -> Iterator[_Prompt]:
     groups = sampled(case, student.model, environment, plain(environment), config.samples, RESPONSES)
-    losses = {"top_k": distillation.top_k_with_tail(config.k), "top1": distillation.top1}
-    for item, prompt, group in zip(environment.items, environment.prompts, groups, strict=True):
-        responses = [response.tokens for response in group]
-        reading = student.read(prompt, responses)
-        with torch.no_grad():
-            judged = teacher.read(prompt, responses)
-        gradient = partial(_gradient, student, reading, teacher, judged)
-        made = _Prompt(len(reading.tokens_N))
-        exact_M, kl_T = gradient(distillation.reverse_kl, reading.tokens_N)
-        made.kl = float(kl_T.sum())
-        made.take(FULL, [exact_M])
-        for name, loss in losses.items():
-            made.take(name, [gradient(loss, reading.tokens_N)[0]])
-        drawn = _drawn(student, reading, draws.key(case.seed, TOKENS, int(item.id, 16)), config.resamples)
-        made.take(DRAWN, (gradient(distillation.sampled_token(None), tokens_T)[0] for tokens_T in drawn))
-        yield made
+    asked = list(zip(environment.items, environment.prompts, groups, strict=True))
+    one = partial(_prompt, config, case, student, teacher)
+    for start in range(0, len(asked), ranks.count()):
+        yield from ranks.spread(asked[start : start + ranks.count()], lambda mine: [one(*each) for each in mine])
+
+
+def _prompt(
+    config: Estimators,
+    case: Case,
+    student: Reader,
+    teacher: Reader,
+    item: Item,
+    prompt: list[int],
+    group: Sequence[Response],
+) -> _Prompt:
+    responses = [response.tokens for response in group]
+    reading = student.read(prompt, responses)
+    with torch.no_grad():
+        judged = teacher.read(prompt, responses)
+    gradient = partial(_gradient, student, reading, teacher, judged)
+    made = _Prompt(len(reading.tokens_N))
+    exact_M, kl_T = gradient(distillation.reverse_kl, reading.tokens_N)
+    made.kl = float(kl_T.sum())
+    made.take(FULL, [exact_M])
+    for name, loss in (("top_k", distillation.top_k_with_tail(config.k)), ("top1", distillation.top1)):
+        made.take(name, [gradient(loss, reading.tokens_N)[0]])
+    drawn = _drawn(student, reading, draws.key(case.seed, TOKENS, int(item.id, 16)), config.resamples)
+    made.take(DRAWN, (gradient(distillation.sampled_token(None), tokens_T)[0] for tokens_T in drawn))
+    return made
 
 
 def _gradient(

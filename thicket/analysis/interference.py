@@ -21,6 +21,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from thicket import ranks
 from thicket.analysis.case import Case, Subject
 from thicket.analysis.found import Found, Row, Statistic
 from thicket.analysis.gradients import SKETCH, Reader, Reading
@@ -136,10 +137,9 @@ def _gradients(config: Interference, case: Case, subject: Subject) -> Iterator[G
     for place, environment in enumerate(case.environments):
         groups = sampled(case, model, environment, plain(environment), config.group, RESPONSES)
         correct_NG = judged(case, model, environment, groups)
-        sketches = [
-            _prompt(reader, prompt, [response.tokens for response in group], correct_G)
-            for prompt, group, correct_G in zip(environment.prompts, groups, correct_NG, strict=True)
-        ]
+        said = ([response.tokens for response in group] for group in groups)
+        asked = list(zip(environment.prompts, said, correct_NG, strict=True))
+        sketches = ranks.spread(asked, lambda mine: [_prompt(reader, *one) for one in mine])
         yield Gradients(
             domain=environment.domain.name,
             ids=[item.id for item in environment.items],
