@@ -76,6 +76,8 @@ def main() -> int:
     begins = bool(AutoTokenizer.from_pretrained(MODELS / options.model)("")["input_ids"])
     stage = read_stage(CONFIG / "evaluate" / f"{options.model}.yaml")
     assert isinstance(stage, EvaluateStage)
+    if unknown := set(options.domains) - {domain.name for domain in stage.domains}:
+        parser.error(f"{options.model} is not scored on {', '.join(sorted(unknown))}")
     differing = 0
     for domain in stage.domains:
         if options.domains and domain.name not in options.domains:
