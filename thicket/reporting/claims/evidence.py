@@ -34,8 +34,8 @@ class AnalysisResult:
     streams: dict[str, int]
     """Domain → the seed of its draws, the same for models' scores and for every analysis."""
     seed: int
-    """That the second of its models was made with, which the first is held beside. Of one model, which may be a base that
-    is there once, that of the analysis: its draws are what is made anew."""
+    """That the second of its models was made with, which the first is held beside. Of one model, a base perhaps that is
+    there once, that of the analysis: its draws are what is made anew."""
 
     def names(self, prefix: str) -> list[str]:
         """Statistics whose names begin so."""
