@@ -221,7 +221,7 @@ def test_optuna_goes_on_after_a_failure(toy: Path, command: Command) -> None:
     [
         ("hydra_joblib_launcher", ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]),
         ("hydra_submitit_launcher", ["hydra/launcher=submitit_local"]),
-        ("hydra_ray_launcher", ["hydra/launcher=ray", "+hydra.launcher.ray.init.num_cpus=2"]),
+        ("hydra_ray_launcher", ["hydra/launcher=ray_local", "+hydra.launcher.ray.init.num_cpus=2"]),
     ],
 )
 def test_launchers_run_in_processes_of_their_own(tmp_path: Path, package: str, settings: list[str]) -> None:
@@ -247,6 +247,18 @@ def test_the_option_for_slurm_queues_again(toy: Path) -> None:
         launcher = compose("sweep", settings, return_hydra_config=True).hydra.launcher
     assert launcher._target_.endswith("SlurmLauncher")
     assert (launcher.partition, launcher.gpus_per_node, launcher.max_num_timeout) == ("gpu", 1, 100)
+
+
+@pytest.mark.parametrize(("option", "address"), [("ray_local", "local"), ("ray_cluster", "auto")])
+def test_the_options_for_ray_say_which(toy: Path, option: str, address: str) -> None:
+    pytest.importorskip("hydra_plugins.hydra_ray_launcher")
+    from hydra import compose, initialize_config_dir
+
+    with initialize_config_dir(str(toy / "conf"), version_base="1.3"):
+        launcher = compose("sweep", [f"hydra/launcher={option}"], return_hydra_config=True).hydra.launcher
+    assert launcher.ray.init.address == address
+    # Its own default, which the launcher sets where the key is not there, is refused by a Ray that runs already.
+    assert ("object_store_memory" in launcher.ray.init) == (option == "ray_cluster")
 
 
 def test_what_is_not_installed_is_named(toy: Path, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:

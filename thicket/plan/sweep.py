@@ -6,7 +6,7 @@ import re
 import sys
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import datetime
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,6 +19,7 @@ from thicket.config.problems import ConfigError, Problem, merged, nearest, print
 from thicket.config.project import Project, packaged_conf
 from thicket.config.resolve import Resolved
 from thicket.config.yamlfile import YamlFile, read_yaml
+from thicket.plan import ray_jobs
 from thicket.plan.adhoc import stage_from
 from thicket.plan.folders import expanded, is_folder
 from thicket.plan.inputs import outdated
@@ -42,7 +43,7 @@ PLUGINS = {
         (f"hydra/launcher={name}" for name in ("slurm", "submitit_slurm", "submitit_local")),
         ("slurm", "hydra_submitit_launcher"),
     ),
-    "hydra/launcher=ray": ("ray", "hydra_ray_launcher"),
+    **dict.fromkeys(ray_jobs.SETTINGS, ("ray", "hydra_ray_launcher")),
 }
 """Settings that need a package: the extra of thicket's that has it, and its module."""
 LAUNCHER_FAILED = 1
@@ -174,9 +175,10 @@ def _sweep(root: Path, kind: str, overrides: list[Override], objective: str | No
         if not any(text.startswith(("hydra/sweeper/sampler=grid", "hydra.sweeper.sampler.seed=")) for text in settings):
             arguments.append(f"hydra.sweeper.sampler.seed={project.sound_params()[0].seed}")
     failed = False
+    ending = ray_jobs.jobs_end_too(folder) if ray_jobs.SETTINGS.intersection(settings) else children_end_too()
     with _arguments(["thicket", "--multirun", *arguments, *settings]):
         try:
-            with children_end_too():
+            with ending:
                 hydra.main(str(packaged_conf().resolve()), CONFIG_NAME, version_base="1.3")(_job)()
         except SystemExit as left:
             if left.code == TERMINATED:
@@ -215,25 +217,35 @@ def _job(config: Any) -> float:
     if os.environ.get("SUBMITIT_EXECUTOR") == "local":  # It would wait for the end of what it runs.
         exit_at_sigterm()
     job = HydraConfig.get()
-    root, objective = Path(config.root), config.objective
-    os.chdir(root)  # what a config names is relative to it
+    os.chdir(config.root)  # what a config names is relative to it
     texts = [text.removeprefix(f"++{INSIDE}") for text in job.overrides.task if text.startswith(f"++{INSIDE}")]
     print(f"run {job.job.num}: {' '.join(texts)}", flush=True)
+    finished = Run(texts, error="stopped by SIGTERM")
+    try:
+        with ray_jobs.stops_when_asked(Path(job.sweep.dir)) if ray_jobs.runs(job.launcher) else nullcontext():
+            finished = _finished(config, texts)
+    except Interrupted:
+        raise SystemExit(TERMINATED) from None
+    if finished.error:
+        print(f"Error: {printable(finished.error)}", file=sys.stderr, flush=True)
+    write_run(Path(job.runtime.output_dir), finished)
+    return worst(config.objective or "") if finished.value is None else finished.value
+
+
+def _finished(config: Any, texts: list[str]) -> Run:
+    """Makes what a job is to make; an error is its result. Raises: Interrupted."""
+    root, objective = Path(config.root), config.objective
     try:
         stage: Any = stage_from(root, str(config.stage), combinations(parse(texts)[0])[0]).stage
         targets = on_its_own(root, stage)
         if not made_before(stage, targets):
             run_stage(root, stage, targets)
         value = value_of(targets, objective) if objective else None
-        finished = Run(texts, value, str(targets.artifact.relative_to(root)))
+        return Run(texts, value, str(targets.artifact.relative_to(root)))
     except Interrupted:
-        raise SystemExit(TERMINATED) from None
+        raise
     except (ConfigError, ValueError, FileNotFoundError, Busy) as error:
-        finished = Run(texts, error=str(error))
+        return Run(texts, error=str(error))
     except Exception as error:
         traceback.print_exc()
-        finished = Run(texts, error=f"{type(error).__name__}: {error}")
-    if finished.error:
-        print(f"Error: {printable(finished.error)}", file=sys.stderr, flush=True)
-    write_run(Path(job.runtime.output_dir), finished)
-    return worst(objective or "") if finished.value is None else finished.value
+        return Run(texts, error=f"{type(error).__name__}: {error}")
