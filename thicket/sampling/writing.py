@@ -122,11 +122,12 @@ class Writing:
         first, longest, texts = 0, 0, set[tuple[int, int | None]]()
         for place, own in enumerate(zip(*rows, strict=True)):
             length, new = max(len(self.rows.text(row)) for row in own), {self._text(row) for row in own}
-            much = max(longest, length) * len(texts | new) > READ_AT_ONCE
+            much = max(longest, length) * (len(texts) + len(new - texts)) > READ_AT_ONCE
             if place > first and (much or (own[0] in self.rows.begun) != (rows[0][first] in self.rows.begun)):
                 yield slice(first, place)
                 first, longest, texts = place, 0, set()
-            longest, texts = max(longest, length), texts | new
+            longest = max(longest, length)
+            texts |= new
         yield slice(first, len(rows[0]))
 
     def _text(self, row: int) -> tuple[int, int | None]:

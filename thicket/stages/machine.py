@@ -40,7 +40,7 @@ def forget_peak_memory() -> None:
     """What a GPU's memory held before is another stage's, where a process runs several."""
     import torch
 
-    if torch.cuda.is_available():
+    if torch.cuda.is_initialized():  # A stage that needs no GPU takes none of its memory.
         torch.cuda.reset_peak_memory_stats()
 
 
