@@ -58,6 +58,7 @@ class _Chunked(torch.autograd.Function):
         with torch.no_grad(), torch.autocast(hidden_NH.device.type, enabled=False):
             for given in _given(student, taught, setting):
                 work.take(given, student)
+                del given  # The memory of its logits, before other teachers want theirs.
         ctx.work, ctx.dtypes = work, (hidden_NH.dtype, weight_VH.dtype, None if bias_V is None else bias_V.dtype)
         ctx.set_materialize_grads(False)
         ctx.mark_non_differentiable(work.divergence_N, work.entropy_N)
