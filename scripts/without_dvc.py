@@ -5,11 +5,11 @@
 
 `thicket compose` has to have written the resolved configs. Stages run in the order of the DAG, those with the longest
 way to its end first; a failed one may have further tries (it found no room on a GPU beside the others, say), and stops
-what needs it and nothing else. Each process keeps its libraries loaded and
-runs one stage after another; they are dealt to the GPUs. At the limit stages get SIGTERM and keep what they have; the
-next call goes on with what run/state.json does not name, or names with another config of the stage or of what it rests
-on. What is left out by --skip counts as done where its outputs are there. What else was made before, DVC's work say, is
-not known here and is made anew. Logs are in run/logs.
+what needs it and nothing else. Each process keeps its libraries loaded and runs one stage after another; they are dealt
+to the GPUs. At the limit stages get SIGTERM and keep what they have; the next call goes on with what run/state.json
+does not name, or names with another config of the stage or of what it rests on. What is left out by --skip counts as
+done where its outputs are there. What else was made before, DVC's work say, is not known here and is made anew. Logs
+are in run/logs.
 """
 
 import argparse

@@ -58,6 +58,20 @@ def test_the_noise_of_the_items_is_taken_out() -> None:
     assert figures["values"]["corrected@0.01"] == pytest.approx(figures["values"]["correlation@0.01"] / ceiling)
 
 
+def test_a_pair_that_says_little_counts_for_little() -> None:
+    """Two domains that rank alike, and one that is nearly all noise and has nothing to do with them."""
+    two = noisy(1.0, 300, 24)
+    chance = np.random.default_rng(5).random((1, 300, 24)) < np.where(np.arange(300) % 2, 0.55, 0.45)[:, None]
+    bank = replace(two, correct={**two.correct, "c": chance}, own={**two.own, "c": two.own["a"]})
+    found = discordance.of_bank(config(300), bank, 0)
+    reliability = found.figures["levels"]["0.01"]["reliability"]
+    assert 0 < reliability["c"] < 0.4 < reliability["a"]
+    rows = found.tables["correlations"]
+    pairs = {(str(row["domain_a"]), str(row["domain_b"])): float(row["raw"] or 0) for row in rows}
+    ceilings = [(reliability[a] * reliability[b]) ** 0.5 for a, b in pairs]
+    assert found.figures["values"]["corrected@0.01"] == pytest.approx(sum(pairs.values()) / sum(ceilings))
+
+
 def test_independent_domains_lie_within_the_null_and_others_do_not() -> None:
     level = discordance.of_bank(config(400), noisy(0.0, 400, 20), 0)
     null = level.figures["levels"]["0.01"]["null"]

@@ -1,6 +1,8 @@
 """Distillation on a batch: every signal and routing against loops over tokens, from forward passes of single rows."""
 
+import weakref
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from thicket.methods.opd import Opd, loss_of
 from thicket.models.characters import character_tokenizer
 from thicket.models.folder import load_model, save_model
 from thicket.models.teachers import Teachers, Voice
+from thicket.ops.head import Head
 from thicket.sampling.rollouts import sequences
 
 PROMPTS = [[5, 6, 7], [5, 6], [8], [8, 9, 10], [4]]
@@ -82,11 +85,11 @@ def log_probs(model: PreTrainedModel, row: int, temperature: float) -> Tensor:
     return (logits_TV / temperature).log_softmax(dim=-1)
 
 
-def naive(made: Config, student: PreTrainedModel, folders: dict[str, Path]) -> Tensor:
-    """The mean over tokens of the weighted losses, teacher by teacher."""
+def naive(made: Config, student: PreTrainedModel, folders: dict[str, Path], without: tuple[int, ...] = ()) -> Tensor:
+    """The mean over tokens of the weighted losses, teacher by teacher; `without`: rows that are left out."""
     models = {name: load_model(folder).eval() for name, folder in folders.items()}
-    total = torch.zeros((), dtype=torch.float64)
-    for row, domain in enumerate(DOMAINS):
+    total, count = torch.zeros((), dtype=torch.float64), TOKENS - sum(len(RESPONSES[row]) for row in without)
+    for row, domain in ((row, domain) for row, domain in enumerate(DOMAINS) if row not in without):
         own_TV = log_probs(student, row, made.softmax_temperature)
         for teacher in TEACHERS:
             if made.routing == "all" or teacher.domain == domain:
@@ -94,7 +97,7 @@ def naive(made: Config, student: PreTrainedModel, folders: dict[str, Path]) -> T
                     other_1TV = log_probs(models[teacher.name], row, made.softmax_temperature).unsqueeze(0)
                 one = torch.ones(1, dtype=torch.float64)
                 loss_T = loss_of(made.signal)(own_TV, other_1TV, one, torch.tensor(RESPONSES[row]))
-                total = total + teacher.weight * loss_T.sum() / TOKENS
+                total = total + teacher.weight * loss_T.sum() / count
     return total
 
 
@@ -142,6 +145,62 @@ def test_micro_batches_and_chunks_change_nothing(student: PreTrainedModel, folde
     one = found(config(), student, folders, micro_batch=5)
     for micro_batch in (1, 3):
         assert found(config(), student, folders, micro_batch) == pytest.approx(one, rel=1e-6)
+
+
+def test_an_inner_update_compares_the_student_of_that_moment(
+    student: PreTrainedModel, folders: dict[str, Path]
+) -> None:
+    """What was prepared for a rollout batch holds the teachers' words alone."""
+    method = Opd(config(prompts=4, updates=2), TEACHERS, teachers_of(folders), WORDS)
+    whole = method.prepare(rows(), 5)
+    weights_BK = method.weights(whole)
+    first = float(method.update(student, whole, weights_BK).loss.detach())
+    with torch.no_grad():
+        student.lm_head.weight.mul_(1.5)
+    second = float(method.update(student, whole, weights_BK).loss.detach())
+    assert abs(second / first - 1) > 1e-2
+    assert second == pytest.approx(float(naive(config(), student, folders).detach()), rel=1e-5)
+
+
+def test_rows_without_a_token_count_for_nothing(student: PreTrainedModel, folders: dict[str, Path]) -> None:
+    """One of a domain's two rows, and all of a domain."""
+    empty, given = (2, 3), rows()
+    mask_BK = given.sequences.mask_BK.clone()
+    mask_BK[list(empty)] = 0
+    given = replace(given, sequences=replace(given.sequences, mask_BK=mask_BK))
+    method = Opd(config(), TEACHERS, teachers_of(folders), WORDS)
+    whole = method.prepare(given, 5)
+    updated = method.update(student, whole, method.weights(whole))
+    updated.loss.backward()
+    gradients = gradients_of(student)
+    student.zero_grad()
+    expected = naive(config(), student, folders, without=empty)
+    expected.backward()
+    assert float(updated.loss.detach()) == pytest.approx(float(expected.detach()), rel=1e-5)
+    for name, parameter in student.named_parameters():
+        torch.testing.assert_close(gradients[name], parameter.grad, rtol=1e-4, atol=1e-6)
+
+
+def test_one_domains_heads_are_in_memory_at_a_time(
+    student: PreTrainedModel, folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those that are read from files: of `a`, which judges two domains and is not in its place, for each anew."""
+    read, together = list[weakref.ref[Tensor]](), list[int]()
+    own = Teachers._read_head
+
+    def reading(self: Teachers, name: str, like: Head) -> Head:
+        found = own(self, name, like)
+        read.append(weakref.ref(found.weight_VH))
+        together.append(sum(one() is not None for one in read))
+        return found
+
+    monkeypatch.setattr(Teachers, "_read_head", reading)
+    judged = {"a": ("sort", "reverse"), "b": ("odd",)}
+    teachers = [Teacher(name=name, domain=domain) for name, domains in judged.items() for domain in domains]
+    method = Opd(config(), teachers, teachers_of(folders), WORDS)
+    whole = method.prepare(rows(), 5)
+    method.update(student, whole, method.weights(whole))
+    assert together == [1, 1]
 
 
 def test_domains_in_balance_count_alike(folders: dict[str, Path]) -> None:

@@ -1,5 +1,6 @@
 """Teachers in turn: each is the model of its folder, and its head is read without it."""
 
+import threading
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from thicket.models.folder import load_model, save_model
 from thicket.models.head import head_of, hidden_states
 from thicket.models.lora import adapt, merged, save_adapter, touches_head
 from thicket.models.perturb import Direction, move
-from thicket.models.teachers import Teachers, Voice
+from thicket.models.teachers import State, Teachers, Voice
 
 IDS = torch.tensor([[1, 5, 9, 3], [1, 7, 2, 0]])
 
@@ -69,6 +70,25 @@ def test_the_one_in_memory_comes_first(folders: dict[str, Path]) -> None:
     teachers = teachers_of({name: folders[name] for name in ("a", "b", "c")})
     assert [name for name, _ in teachers.in_turn(["c", "b", "a"])] == ["a", "c", "b"]
     assert [name for name, _ in teachers.in_turn(["c", "b", "a"])] == ["b", "c", "a"]
+
+
+def test_the_next_one_is_read_meanwhile(folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    """And no other: memory holds two at most."""
+    read, done, own = list[str](), threading.Event(), Teachers._read
+
+    def reading(self: Teachers, name: str, wanted: set[str] | None = None) -> State:
+        state = own(self, name, wanted)
+        read.append(name)
+        if name == "b":
+            done.set()
+        return state
+
+    monkeypatch.setattr(Teachers, "_read", reading)
+    turns = teachers_of({name: folders[name] for name in ("a", "b", "c")}).in_turn(["a", "b", "c"])
+    assert next(turns)[0] == "a"
+    assert done.wait(timeout=30), "b is read while a has its turn"
+    assert read == ["a", "b"]
+    assert [name for name, _ in turns] == ["b", "c"]
 
 
 @pytest.mark.parametrize("name", ["a", "tied"])

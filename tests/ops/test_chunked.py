@@ -1,5 +1,7 @@
 """The loss in chunks: equal to the whole in float64, whatever the chunks, groups, heads and masks."""
 
+import weakref
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -7,8 +9,8 @@ import torch
 from torch import Tensor
 
 from thicket.ops import distillation
-from thicket.ops.chunked import chunked_loss
-from thicket.ops.chunks import Setting, Teaching
+from thicket.ops.chunked import _Work, chunked_loss
+from thicket.ops.chunks import Given, Setting, Student, Teaching
 from thicket.ops.head import Head
 
 N, H, V, WORDS = 23, 6, 37, 33
@@ -167,3 +169,23 @@ def test_parts_of_a_batch_add_up_to_the_batch() -> None:
             total += more
     assert value == pytest.approx(float(expected[0]), rel=1e-12)
     assert max(errors(gradients, expected[2:])) < 1e-12
+
+
+def test_logits_are_gone_before_other_teachers_come(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else memory holds those of two groups of tokens."""
+    held, alive, take = list[weakref.ref[Given]](), list[bool](), _Work.take
+
+    def noted(self: _Work, given: Given, student: Student) -> None:
+        held.append(weakref.ref(given))
+        take(self, given, student)
+
+    def taught() -> Iterator[Teaching]:
+        for start in (0, 3):
+            alive.extend(one() is not None for one in held)
+            heads, hidden = [Head(torch.ones(8, 4))], [torch.ones(3, 4)]
+            yield Teaching(slice(start, start + 3), heads, hidden, torch.ones(1, dtype=torch.float64))
+
+    monkeypatch.setattr(_Work, "take", noted)
+    setting = Setting(distillation.reverse_kl, None, 8, 2**20)
+    chunked_loss(torch.ones(6, 4), Head(torch.ones(8, 4)), taught(), torch.zeros(6).long(), torch.ones(6), setting)
+    assert alive == [False]

@@ -111,6 +111,19 @@ def test_a_job_returns_when_it_is_asked(tmp_path: Path) -> None:
     assert signal.getsignal(signal.SIGTERM) == before
 
 
+def test_a_job_that_begins_too_late_returns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those that waited for a place begin when the word is there already: none of them may end its process."""
+    monkeypatch.setattr(ray_jobs, "AGAIN", 0.02)
+    before, done = signal.getsignal(signal.SIGTERM), False
+    (tmp_path / WORD).touch()
+    for _ in range(50):
+        with ray_jobs.stops_when_asked(tmp_path):
+            time.sleep(30)
+            done = True
+        assert not done
+        assert signal.getsignal(signal.SIGTERM) == before
+
+
 def test_a_training_writes_its_checkpoint_first(tmp_path: Path) -> None:
     said = []
     with ray_jobs.stops_when_asked(tmp_path), sigterm_noted() as came:

@@ -17,6 +17,7 @@ from thicket.reporting.claims.consolidation import CLAIMS as CONSOLIDATION
 from thicket.reporting.claims.critical import CLAIMS as CRITICAL
 from thicket.reporting.claims.evidence import Evidence
 from thicket.reporting.claims.geometry import CLAIMS as GEOMETRY
+from thicket.reporting.claims.geometry import by_size, density
 from thicket.reporting.claims.page import SECTIONS, build_claims
 from thicket.reporting.claims.self_distillation import CLAIMS as SELF_DISTILLATION
 from thicket.reporting.claims.side_by_side import looked, picture
@@ -175,6 +176,16 @@ def test_a_missing_analysis_is_named(tmp_path: Path) -> None:
     made = ReportedAnalysis(name="gone", type="density", models=["tiny"], seed=0)
     with pytest.raises(ValueError, match=r"result\.json: there is no such file; `dvc repro analyze-gone`"):
         _ = Evidence(stage.model_copy(update={"analyses": [made]}), tmp_path).analyses
+
+
+def test_perturbations_of_one_base_drawn_thrice_are_three_seeds(tmp_path: Path) -> None:
+    stage = consolidated(tmp_path, 3, USUAL)
+    about = {"name": "density_gt_0@0.01", "domain": "sort", "unit": "perturbation", "of": "", "weights_U": None}
+    for seed in range(3):
+        made = ReportedAnalysis(name=f"look-{seed}", type="density", models=["tiny"], seed=seed)
+        stage = add_analysis(tmp_path, stage, made, [{**about, "amounts_U": [1.0, 0.0, float(seed > 0)]}])
+    found = list(by_size(Evidence(stage, tmp_path), "density", density))
+    assert [(seed, one.value) for seed, (one,) in found] == [(0, 1 / 3), (1, 2 / 3), (2, 2 / 3)]
 
 
 def sized(root: Path, order: list[str]) -> Row:

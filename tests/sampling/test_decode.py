@@ -23,6 +23,7 @@ from thicket.models.perturb import Direction, Neighbourhood
 from thicket.models.pooled import Pooled
 from thicket.models.stacked import stacked
 from thicket.ops import draws
+from thicket.sampling import writing
 from thicket.sampling.decode import Decoded, Decoding, Rows, decode
 
 VOCABULARY = 60
@@ -158,6 +159,33 @@ def test_neighbours_that_are_one_model_keep_their_own_rows(family: str) -> None:
 def _responses(decoded: Decoded) -> list[list[int]]:
     rows = zip(decoded.tokens_RT.tolist(), decoded.lengths_R.tolist(), strict=True)
     return [tokens[:length] for tokens, length in rows]
+
+
+@pytest.mark.parametrize("lanes", [1, 2])
+def test_prompts_are_read_some_at_a_time(lanes: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that what a pass makes of them fits, however many rows are written at once; a prompt is still read once."""
+    model, read = small_model(), list[list[int]]()
+    trunk: Any = model.base_model
+    forward = trunk.forward
+    trunk.forward = lambda *args, **given: read.append(list(given["input_ids"].shape)) or forward(*args, **given)
+    rows = Rows(PROMPTS, [0, 0, 1, 2, 2, 3, 3, 3], slots=8, lanes=lanes)
+    keys_R = draws.keys_tensor(list(range(8)), torch.device("cpu"))
+    decoding = Decoding(temperature=1.0, most=1)
+
+    def written() -> Decoded:
+        read.clear()
+        if lanes == 1:
+            return decode(model, rows, keys_R, decoding, [])
+        with stacked(model, [Direction(seed, 0.3) for seed in range(lanes)]):
+            return decode(model, rows, keys_R, decoding, [])
+
+    whole = written()
+    assert read == [[4 if lanes == 1 else 8, 6]]
+    monkeypatch.setattr(writing, "READ_AT_ONCE", 12)
+    in_parts = written()
+    assert read == ([[2, 3], [2, 6]] if lanes == 1 else [[2, 6], [4, 3], [2, 6]])
+    assert in_parts.tokens_RT.tolist() == whole.tokens_RT.tolist()
+    torch.testing.assert_close(in_parts.log_probs_RT, whole.log_probs_RT)
 
 
 def test_a_model_with_other_layers_than_attention_is_refused() -> None:

@@ -61,7 +61,8 @@ def check(model: Any, batch: Sequences) -> None:
     torch.testing.assert_close(entropy_BK, entropies_BK, rtol=1e-5, atol=1e-5)
     expected = gradients(model, plain_BK, batch)
     for found, wanted in zip(gradients(model, found_BK, batch), expected, strict=True):
-        torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-5)
+        # As wholes: an element that is nearly 0 is what rounding leaves of a sum.
+        assert float((found - wanted).norm()) < 1e-5 * float(wanted.norm())
 
 
 @pytest.mark.parametrize("family", FAMILIES)

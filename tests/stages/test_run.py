@@ -5,12 +5,14 @@ import shutil
 from pathlib import Path
 
 import pytest
+import torch
 from safetensors.torch import load_file
 from toys import DECLARED, VALUES, changed, declare, run, stages, toy_project
 
 from thicket.cli import main
 from thicket.config.verifier import WritingVerifier
 from thicket.stages.launch import FAILED, run_one
+from thicket.stages.machine import forget_peak_memory
 from thicket.stages.run import in_pipeline, on_its_own, run_stage
 from thicket.times import read_times
 
@@ -141,3 +143,13 @@ def test_another_vocabulary_can_not_teach(project: Path, tmp_path: Path, capsys:
     stage = stages(copy)["student-opd"]
     assert run_one(copy, stage, in_pipeline(copy, stage)) == FAILED
     assert "sort-grpo can't teach tiny: their vocabularies differ" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("opened", [False, True])
+def test_a_stage_that_has_not_met_the_gpu_does_not_open_it(opened: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    called = list[bool]()
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: opened)
+    monkeypatch.setattr(torch.cuda, "reset_peak_memory_stats", lambda: called.append(True))
+    forget_peak_memory()
+    assert called == [True] * opened

@@ -10,7 +10,10 @@ import pytest
 from safetensors.torch import load_file
 from toys import DECLARED, ON_POLICY, VALUES, changed, run, stages, toy_project
 
+from thicket.config.stages import Teacher
 from thicket.models.folder import load_model
+from thicket.models.teachers import Teachers, Voice
+from thicket.stages.distil import voices_of
 from thicket.stages.run import in_pipeline, run_stage
 
 # A verifier that random text passes now and then, so that there is something to keep.
@@ -97,6 +100,19 @@ def test_an_ensemble_and_adapters_teach(made: Path) -> None:
     assert all(float(row["gradient_norm"]) > 0 for row in rows)
     parents = json.loads((made / "build/models/opd/provenance.json").read_text())["parents"]
     assert list(parents) == ["tiny", *TEACHERS]
+
+
+def test_members_share_a_weight_and_adapters_share_weights(made: Path) -> None:
+    """So that an ensemble is its members' mean log-probability, and memory holds the base of all adapters once."""
+    models = made / "build/models"
+    ensemble, adapted = (Teacher(name=name, domain="sort", weight=6.0) for name in TEACHERS)
+    judges, voices = voices_of([ensemble, adapted], models)
+    assert [judge.weight for judge in judges] == [2.0, 2.0, 2.0, 6.0]
+    *members, last = [voices[judge.name] for judge in judges]
+    assert len({member.direction for member in members}) == 3
+    assert {member.folder for member in members} == {models / "tiny"}
+    assert last == Voice(models / "tiny", adapter=models / "odd-adapted/adapter")
+    assert len(Teachers(voices).models) == 2, "the members' place, and the base under adapters"
 
 
 def test_texts_are_paid_for(made: Path) -> None:

@@ -42,11 +42,12 @@ def analyze(config: Discordance, case: Case) -> Found:
 def of_bank(config: Discordance, bank: Bank, seed: int) -> Found:
     """The table `correlations`, and figures.
 
-    `values`: `discordance@σ`, `correlation@σ` and `corrected@σ`, the mean over pairs of the raw and of the corrected
-    correlation. `replicates`: the same in bootstrap resamples of the perturbations, which are those of every other
-    bank with as many perturbations and the same seed. `levels`: by σ, the pairs that `correlation` and `corrected` are
-    the mean of, the null of D by permutation, the share of the null that is as far from 1 (p), the domains'
-    reliabilities, and `lowest`, the D that would be measured where all domains rank alike. `pooled`: D over all σ.
+    `values`: `discordance@σ`, `correlation@σ` and `corrected@σ`, the mean over pairs of the raw correlation, and that
+    over the mean of what noise allows. `replicates`: the same in bootstrap resamples of the perturbations, which are
+    those of every other bank with as many perturbations and the same seed. `levels`: by σ, the pairs that `correlation`
+    and `corrected` are the mean of, the null of D by permutation, the share of the null that is as far from 1 (p), the
+    domains' reliabilities, and `lowest`, the D that would be measured where all domains rank alike. `pooled`: D over
+    all σ.
     """
     drawn_RN = resamples(config.perturbations, REPLICATES, [seed, BOOTSTRAP])
     values: dict[str, float | None] = {}
@@ -86,11 +87,10 @@ class _Level:
     @property
     def means(self) -> Mapping[str, Floats]:
         correlation_R = pair_mean(self.raw_RMM)
-        return {
-            "discordance": 1 - correlation_R,
-            "correlation": correlation_R,
-            "corrected": pair_mean(self.corrected_RMM),
-        }
+        # A mean of quotients would be ruled by the pairs whose ceiling is nearly 0.
+        known_RMM = np.isfinite(self.corrected_RMM)
+        raw_R, ceiling_R = (pair_mean(np.where(known_RMM, one, np.nan)) for one in (self.raw_RMM, self.ceilings_RMM))
+        return {"discordance": 1 - correlation_R, "correlation": correlation_R, "corrected": raw_R / ceiling_R}
 
     def rows(self, sigma: float) -> list[Row]:
         """Of the table of correlations, for the sample itself."""

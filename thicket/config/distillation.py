@@ -9,7 +9,9 @@ from thicket.config.on_policy import OnPolicy
 
 
 class FullVocab(Strict):
-    """The exact divergence over the whole vocabulary."""
+    """The exact divergence over the whole vocabulary. On a GPU kernels make it where a token has one teacher and
+    there is no reward beside (reverse KL of several too, on Hopper); all else, and every other signal, goes by plain
+    torch."""
 
     type: Literal["full_vocab"]
     divergence: Literal["reverse_kl", "forward_kl", "jsd"] = "reverse_kl"

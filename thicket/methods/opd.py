@@ -136,12 +136,13 @@ class Opd(OnRollouts):
 
     def update(self, policy: PreTrainedModel, rows: Rows, weights_BK: Tensor) -> Updated:
         sequences, hidden_BKH = rows.sequences, trained_hidden(policy, rows.sequences)
-        rows_N, columns_N, taught = self._taught(rows)
+        places = self._places(rows)
+        rows_N, columns_N = torch.cat([row_N for _, row_N, _ in places]), torch.cat([one for _, _, one in places])
         head = head_of(policy).tempered(self.config.softmax_temperature)
         loss, divergence_N, entropy_N = chunked_loss(
             hidden_BKH[rows_N, columns_N],
             head,
-            taught,
+            self._taught(rows, places),
             sequences.targets_BK[rows_N, columns_N],
             weights_BK[rows_N, columns_N],
             self.setting,
@@ -176,24 +177,34 @@ class Opd(OnRollouts):
         self.state |= {name: [noted[name], noted[_count(name)]] for name in noted if _count(name) in noted}
         self._noted.clear()
 
-    def _taught(self, rows: Rows) -> tuple[Tensor, Tensor, list[Teaching]]:
-        """Row and column of the response tokens, those of a domain together, and who judges them."""
-        mask_BK, taught, start = rows.sequences.mask_BK, list[Teaching](), 0
-        places: list[tuple[Tensor, Tensor]] = []
+    def _places(self, rows: Rows) -> list[tuple[str, Tensor, Tensor]]:
+        """Row and column of each domain's response tokens."""
+        mask_BK, found = rows.sequences.mask_BK, list[tuple[str, Tensor, Tensor]]()
         for domain in dict.fromkeys(rows.domains):
             of_B = torch.tensor([one == domain for one in rows.domains], device=mask_BK.device)
             row_N, column_N = (mask_BK * of_B.unsqueeze(1)).nonzero(as_tuple=True)
-            heard = self.heard(domain)
-            hidden = [rows.kept[one.kept][row_N, column_N] for one in heard]
-            heads = [self._head(one.name, like) for one, like in zip(heard, hidden, strict=True)]
-            weights_K = torch.tensor([one.weight for one in heard], dtype=torch.float64)
-            taught.append(Teaching(slice(start, start + len(row_N)), heads, hidden, weights_K))
-            places.append((row_N, column_N))
-            start += len(row_N)
-        return torch.cat([row for row, _ in places]), torch.cat([column for _, column in places]), taught
+            found.append((domain, row_N, column_N))
+        return found
+
+    def _taught(self, rows: Rows, places: Sequence[tuple[str, Tensor, Tensor]]) -> Iterator[Teaching]:
+        """Who judges the tokens of each domain: their heads are read when it is asked for, so that no other's are
+        in memory."""
+        start = 0
+        for domain, row_N, column_N in places:
+            stop = start + len(row_N)
+            if stop > start:
+                yield self._teaching(rows, domain, row_N, column_N, slice(start, stop))
+            start = stop
+
+    def _teaching(self, rows: Rows, domain: str, row_N: Tensor, column_N: Tensor, tokens: slice) -> Teaching:
+        heard = self.heard(domain)
+        hidden = [rows.kept[one.kept][row_N, column_N] for one in heard]
+        heads = [self._head(one.name, like) for one, like in zip(heard, hidden, strict=True)]
+        return Teaching(tokens, heads, hidden, torch.tensor([one.weight for one in heard], dtype=torch.float64))
 
     def _head(self, name: str, like: Tensor) -> Head:
-        return self.models.head(name, like.device, _precision(like)).tempered(self.config.softmax_temperature)
+        """In the precision in which hidden states were kept."""
+        return self.models.head(name, like.device, like.dtype).tempered(self.config.softmax_temperature)
 
 
 def _count(domain: str) -> str:

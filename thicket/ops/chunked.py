@@ -5,7 +5,7 @@ once what that gives to the hidden states and the head. What stays is a gradient
 N tokens, V vocabulary, H hidden width.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import torch
@@ -20,7 +20,7 @@ from thicket.ops.product_sum import product_sum
 def chunked_loss(
     hidden_NH: Tensor,
     head: Head,
-    taught: Sequence[Teaching],
+    taught: Iterable[Teaching],
     tokens_N: Tensor,
     weights_N: Tensor,
     setting: Setting,
@@ -30,7 +30,8 @@ def chunked_loss(
 
     The gradient goes to the student's hidden states, and to its head's weight and bias. With a bonus for each token
     that was taken it is that of Σ_n weight_n · (D_n − bonus_n · log p(token_n)), a policy gradient beside the
-    divergence; the value stays that of the divergence alone.
+    divergence; the value stays that of the divergence alone. `taught` is gone through once, and of an iterator that
+    makes them one after the other one is in memory at a time.
     """
     others = (head, taught, tokens_N, weights_N, bonus_N, setting)
     return _Chunked.apply(hidden_NH, head.weight_VH, head.bias_V, *others)  # type: ignore[return-value]
@@ -44,7 +45,7 @@ class _Chunked(torch.autograd.Function):
         weight_VH: Tensor,
         bias_V: Tensor | None,
         head: Head,
-        taught: Sequence[Teaching],
+        taught: Iterable[Teaching],
         tokens_N: Tensor,
         weights_N: Tensor,
         bonus_N: Tensor | None,
@@ -55,10 +56,9 @@ class _Chunked(torch.autograd.Function):
         student = Student(precise_NH, head, tokens_N, weights_N.to(exact), bonus_N)
         work = _Work(student, weight_VH, bias_V)
         with torch.no_grad(), torch.autocast(hidden_NH.device.type, enabled=False):
-            for group in (one for one in taught if one.tokens.start < one.tokens.stop):
-                by = from_hidden if can_read(student, group, setting) else from_logits
-                for given in by(student, group, setting):
-                    work.take(given, student)
+            for given in _given(student, taught, setting):
+                work.take(given, student)
+                del given  # The memory of its logits, before other teachers want theirs.
         ctx.work, ctx.dtypes = work, (hidden_NH.dtype, weight_VH.dtype, None if bias_V is None else bias_V.dtype)
         ctx.set_materialize_grads(False)
         ctx.mark_non_differentiable(work.divergence_N, work.entropy_N)
@@ -70,6 +70,14 @@ class _Chunked(torch.autograd.Function):
         assert work is not None, "the gradients are scaled in place: backward goes once"
         given = zip(work.gradients(gradient), ctx.dtypes, strict=True)
         return (*(None if value is None else value.to(dtype) for value, dtype in given), *[None] * 6)
+
+
+def _given(student: Student, taught: Iterable[Teaching], setting: Setting) -> Iterator[Given]:
+    for group in taught:
+        if group.tokens.start < group.tokens.stop:
+            by = from_hidden if can_read(student, group, setting) else from_logits
+            yield from by(student, group, setting)
+        del group  # before the next one is made
 
 
 class _Work:

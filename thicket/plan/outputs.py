@@ -89,7 +89,7 @@ OUTPUTS: Mapping[str, Outputs] = {
         {
             "discordance@SIGMA": "D = 1 − mean rank correlation over pairs",
             "correlation@SIGMA": "the mean correlation",
-            "corrected@SIGMA": "the mean corrected correlation",
+            "corrected@SIGMA": "the mean correlation over the mean of what noise allows, of pairs that have both",
         },
         {
             "levels": "by σ: `pairs` and `corrected_pairs` (how many the means are of), `null` (quantiles 0.025, 0.5, "

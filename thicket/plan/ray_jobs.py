@@ -81,11 +81,10 @@ def stops_when_asked(folder: Path) -> Iterator[None]:
     word, ended, before = folder / _WORD, threading.Event(), signal.getsignal(signal.SIGTERM)
 
     def look() -> None:
-        while True:
+        # Not at once: what SIGTERM raises before the block is entered leaves it unheard, and the process ends.
+        while not ended.wait(AGAIN):
             if word.exists():
                 os.kill(os.getpid(), signal.SIGTERM)
-            if ended.wait(AGAIN):
-                return
 
     exit_at_sigterm()
     looking = threading.Thread(target=look, daemon=True)
@@ -96,6 +95,7 @@ def stops_when_asked(folder: Path) -> Iterator[None]:
         if not word.exists():
             raise
     finally:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # Another may come before it looks no more.
         ended.set()
         looking.join()
         signal.signal(signal.SIGTERM, before)  # The process is Ray's, which gives it the next job.

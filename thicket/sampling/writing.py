@@ -27,8 +27,8 @@ REFILLED_AT = 4
 GIVEN_UP_AT = 2
 """Where none waits, no more than one slot in so many is still used before the others are given up, which copies."""
 READ_AT_ONCE = 2**14
-"""Tokens, padding included, that are read together of rows that were begun before: they can be a thousand times as long
-as prompts."""
+"""Tokens, padding included, that are read together: they are in memory twice for a while, in the pass and in the slots,
+beside what the pass makes of them, some tens of kB each in the smallest models. As many keep a large GPU busy."""
 
 BLOCK = 16
 """Cache positions are attended to in blocks of so many: attention is up to a third slower over odd lengths on a CPU."""
@@ -112,32 +112,36 @@ class Writing:
         free = ~self.board.used_S.view(self.rows.lanes, -1)
         places = [lane.nonzero()[:, 0].tolist() for lane in free]
         count = min(len(self.waiting[0]), *map(len, places))
-        slots = [lane * free.shape[1] + slot for lane, mine in enumerate(places) for slot in mine[:count]]
-        rows = [lane.popleft() for lane in self.waiting for _ in range(count)]
+        rows = [[lane.popleft() for _ in range(count)] for lane in self.waiting]
         for part in self._read_together(rows):
-            self._begin(slots[part], rows[part])
+            slots = [lane * free.shape[1] + slot for lane, mine in enumerate(places) for slot in mine[:count][part]]
+            self._begin(slots, [row for mine in rows for row in mine[part]])
 
-    def _read_together(self, rows: list[int]) -> Iterator[slice]:
-        """Runs of these rows: those that were begun before, so many at once, and then all others."""
-        begun, first = sum(row in self.rows.begun for row in rows), 0
-        for place in range(1, begun + 1):
-            longest = len(self.rows.text(rows[first]))
-            if place == begun or longest * (place + 1 - first) > READ_AT_ONCE:
+    def _read_together(self, rows: list[list[int]]) -> Iterator[slice]:
+        """Runs of each lane's rows that one pass reads; those that were begun before have their own."""
+        first, longest, texts = 0, 0, set[tuple[int, int | None]]()
+        for place, own in enumerate(zip(*rows, strict=True)):
+            length, new = max(len(self.rows.text(row)) for row in own), {self._text(row) for row in own}
+            much = max(longest, length) * (len(texts) + len(new - texts)) > READ_AT_ONCE
+            if place > first and (much or (own[0] in self.rows.begun) != (rows[0][first] in self.rows.begun)):
                 yield slice(first, place)
-                first = place
-        if begun < len(rows):
-            yield slice(begun, len(rows))
+                first, longest, texts = place, 0, set()
+            longest = max(longest, length)
+            texts |= new
+        yield slice(first, len(rows[0]))
+
+    def _text(self, row: int) -> tuple[int, int | None]:
+        """What a row's text is known by: of a prompt that several rows continue, any stands for all. Each lane's model
+        reads its own."""
+        alone = self.rows.lanes > 1 or row in self.rows.begun
+        return self.rows.prompt_R[row], row if alone else None
 
     def _begin(self, slots: list[int], rows: list[int]) -> None:
-        """Rows begin in these slots. A prompt that several of them continue is read once."""
-        if self.rows.lanes == 1:
-            # Of rows with the same text any stands for all.
-            texts = [(self.rows.prompt_R[row], row if row in self.rows.begun else None) for row in rows]
-            of_text = dict(zip(texts, rows, strict=True))
-            read, place = list(of_text.values()), {text: place for place, text in enumerate(of_text)}
-            places = [place[text] for text in texts]
-        else:  # Each lane's model reads its own, an equal run.
-            read, places = rows, list(range(len(rows)))
+        """Rows begin in these slots."""
+        texts = [self._text(row) for row in rows]
+        of_text = dict(zip(texts, rows, strict=True))
+        read, place = list(of_text.values()), {text: place for place, text in enumerate(of_text)}
+        places = [place[text] for text in texts]
         device = self.board.device
         slots_N, rows_N, places_N = torch.tensor([slots, rows, places], device=device)
         ids_UP, lengths_U = right_pad([self.rows.text(row) for row in read], device)

@@ -23,7 +23,7 @@ from thicket.training.policy import Budget
 def distil(config: StudentStage, method: OpdConfig, places: Places) -> Outcome:
     """Makes a distilled student's folder."""
     names = list(dict.fromkeys(teacher.name for teacher in config.teachers))
-    judges, voices = _voices([teacher for teacher in config.teachers if teacher.weight > 0], places.models)
+    judges, voices = voices_of([teacher for teacher in config.teachers if teacher.weight > 0], places.models)
     for folder in dict.fromkeys(voice.folder for voice in voices.values()):
         check_same_vocabulary(places.models / config.base, folder)
 
@@ -36,7 +36,7 @@ def distil(config: StudentStage, method: OpdConfig, places: Places) -> Outcome:
     return train_policy(config, method, config.domains, make_method, budget, places, tuple(names))
 
 
-def _voices(teachers: list[Teacher], models: Path) -> tuple[list[Teacher], dict[str, Voice]]:
+def voices_of(teachers: list[Teacher], models: Path) -> tuple[list[Teacher], dict[str, Voice]]:
     """Each teacher with its weights; an ensemble as its members, which share its weight."""
     judges, voices = list[Teacher](), dict[str, Voice]()
     for teacher in teachers:

@@ -36,6 +36,14 @@ def device() -> str:
     return f"{many}CPU, {platform.processor() or platform.machine()}, {torch.get_num_threads()} threads"
 
 
+def forget_peak_memory() -> None:
+    """What a GPU's memory held before is another stage's, where a process runs several."""
+    import torch
+
+    if torch.cuda.is_initialized():  # A stage that needs no GPU takes none of its memory.
+        torch.cuda.reset_peak_memory_stats()
+
+
 def peak_memory_bytes() -> int:
     """The most memory that the process held: the GPU's where there is one, else resident memory (Linux counts KiB)."""
     import torch

@@ -181,11 +181,12 @@ def _maker(stage: Stage) -> Callable[[Any, Places], Outcome]:
 
 def _make_model(stage: Stage, make: Callable[[Any, Places], Outcome], places: Places, targets: Targets) -> None:
     from thicket.config.shown import write_shown
-    from thicket.stages.machine import commit, device, peak_memory_bytes
+    from thicket.stages.machine import commit, device, forget_peak_memory, peak_memory_bytes
     from thicket.stages.provenance import provenance
     from thicket.training.curves import write_curves
 
     started, began = datetime.now(UTC), time.monotonic()
+    forget_peak_memory()
     outcome = make(stage, places)
     if not ranks.first():
         return

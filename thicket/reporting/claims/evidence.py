@@ -34,7 +34,8 @@ class AnalysisResult:
     streams: dict[str, int]
     """Domain → the seed of its draws, the same for models' scores and for every analysis."""
     seed: int
-    """That the model was made with which it is about: the second of its models, or the only one."""
+    """That the second of its models was made with, which the first is held beside. Of one model, a base perhaps that is
+    there once, that of the analysis: its draws are what is made anew."""
 
     def names(self, prefix: str) -> list[str]:
         """Statistics whose names begin so."""
@@ -122,7 +123,7 @@ class Evidence:
                 self._json(made, "units"),
                 self.stage.resamples,
                 self.streams,
-                self.models[made.models[:2][-1]].seed,
+                self.models[made.models[1]].seed if len(made.models) > 1 else made.seed,
             )
             for made in self.stage.analyses
         ]

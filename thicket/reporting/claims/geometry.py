@@ -26,7 +26,7 @@ def _replicated(prefix: str) -> Figure:
     return figure
 
 
-def _by_size(evidence: Evidence, kind: str, figure: Figure) -> Iterator[tuple[int, list[Resampled]]]:
+def by_size(evidence: Evidence, kind: str, figure: Figure) -> Iterator[tuple[int, list[Resampled]]]:
     """Of each seed: the figure at every size of base that was looked at, small to large; bases of one pretraining."""
     known = [(look, found) for look in evidence.of_type(kind) if (found := figure(look)) is not None]
     for seed in sorted({look.seed for look, _ in known}):
@@ -38,7 +38,7 @@ def _by_size(evidence: Evidence, kind: str, figure: Figure) -> Iterator[tuple[in
 
 def _grows(kind: str, figure: Figure) -> Callable[[Evidence], Iterator[Measured]]:
     def measure(evidence: Evidence) -> Iterator[Measured]:
-        for seed, found in _by_size(evidence, kind, figure):
+        for seed, found in by_size(evidence, kind, figure):
             if len(found) > 1:
                 yield Measured(seed, found[-1], found[0], found[-1] - found[0])
 
@@ -46,7 +46,7 @@ def _grows(kind: str, figure: Figure) -> Callable[[Evidence], Iterator[Measured]
 
 
 def _specialists(evidence: Evidence) -> Iterator[Measured]:
-    for seed, found in _by_size(evidence, "discordance", _replicated(CORRECTED)):
+    for seed, found in by_size(evidence, "discordance", _replicated(CORRECTED)):
         if not found:
             continue
         large, small = found[-1], found[0]
@@ -84,7 +84,7 @@ CLAIMS = (
         name="perturbations-are-specialists",
         statement="Perturbation experts are specialists: ranks on domains are anti-correlated, more so with size",
         figure="discordance above 1, rising with size (arXiv 2603.12228)",
-        value="noise-corrected correlation of ranks between domains, mean over pairs and σ, largest base",
+        value="noise-corrected correlation of ranks between domains over pairs, mean over σ, largest base",
         control="smallest base",
         rule="below 0, and below the control where there is one",
         needs=NEIGHBOURS.format("discordance"),

@@ -13,8 +13,8 @@ from thicket.reporting.pictures.neighbours import WIDTH, distinct, level, look
 from thicket.reporting.svg import INCH, ROLES
 
 Rows = Sequence[Mapping[str, str]]
-SIDE, PANEL, TOP, FOOT, NAME, CELL, GAP = 44.0, 146.0, 62.0, 36.0, 48.0, 26.0, 14.0
-"""Points: left edge, the panel of D, legend, room below, names of domains, a cell, between panels."""
+SIDE, PANEL, TOP, FOOT, CELL, GAP, LETTER = 44.0, 146.0, 62.0, 36.0, 26.0, 14.0, 5.2
+"""Points: left edge, the panel of D, legend, room below, a cell, between panels, a letter of a domain's name."""
 HEIGHT = 170.0
 """Points: the panel of D."""
 NOTE = 32.0
@@ -31,7 +31,8 @@ def picture(result: Mapping[str, Any], tables: Mapping[str, list[dict[str, str]]
     rows, figures = tables["correlations"], result["figures"]
     sigmas, domains = distinct(rows, "sigma"), list(result["domains"])
     cells = CELL * len(domains)
-    first, side = SIDE + PANEL + GAP, NAME + cells + GAP
+    names = LETTER * max(map(len, domains)) + GAP
+    first, side = SIDE + PANEL + GAP, names + cells + GAP
     abreast = max(1, int((WIDTH * INCH - first) // side))
     width = max(WIDTH * INCH, first + side)
     height = TOP + max(HEIGHT + FOOT, ceil(len(sigmas) / abreast) * (side + GAP))
@@ -39,7 +40,7 @@ def picture(result: Mapping[str, Any], tables: Mapping[str, list[dict[str, str]]
     axes = figure.add_axes((SIDE / width, (height - TOP - HEIGHT) / height, PANEL / width, HEIGHT / height))
     _levels(axes, figures, [level(one) for one in sigmas], len(domains))
     for place, sigma in enumerate(sigmas):
-        left = first + place % abreast * side + NAME
+        left = first + place % abreast * side + names
         bottom = height - TOP - place // abreast * (side + GAP) - cells
         matrix = figure.add_axes((left / width, bottom / height, cells / width, cells / height))
         _matrix(matrix, [row for row in rows if row["sigma"] == sigma], domains)
