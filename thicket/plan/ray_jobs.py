@@ -67,6 +67,11 @@ def jobs_end_too(folder: Path) -> Iterator[None]:
         raise SystemExit(TERMINATED)
 
 
+def is_asked(folder: Path) -> bool:
+    """Whether the jobs of the sweep in this folder are to stop."""
+    return (folder / _WORD).exists()
+
+
 def runs(launcher: Any) -> bool:
     """Whether the launcher of Hydra's that this config makes is Ray's."""
     return launcher._target_.startswith(PACKAGE)
@@ -78,12 +83,12 @@ def stops_when_asked(folder: Path) -> Iterator[None]:
 
     The job then returns like others: Ray would begin one whose process ends anew.
     """
-    word, ended, before = folder / _WORD, threading.Event(), signal.getsignal(signal.SIGTERM)
+    ended, before = threading.Event(), signal.getsignal(signal.SIGTERM)
 
     def look() -> None:
         # Not at once: what SIGTERM raises before the block is entered leaves it unheard, and the process ends.
         while not ended.wait(AGAIN):
-            if word.exists():
+            if is_asked(folder):
                 os.kill(os.getpid(), signal.SIGTERM)
 
     exit_at_sigterm()
@@ -92,7 +97,7 @@ def stops_when_asked(folder: Path) -> Iterator[None]:
     try:
         yield
     except (Interrupted, SystemExit):
-        if not word.exists():
+        if not is_asked(folder):
             raise
     finally:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)  # Another may come before it looks no more.

@@ -6,7 +6,7 @@ import re
 import sys
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from datetime import datetime
 from importlib.util import find_spec
 from pathlib import Path
@@ -221,9 +221,13 @@ def _job(config: Any) -> float:
     texts = [text.removeprefix(f"++{INSIDE}") for text in job.overrides.task if text.startswith(f"++{INSIDE}")]
     print(f"run {job.job.num}: {' '.join(texts)}", flush=True)
     finished = Run(texts, error="stopped by SIGTERM")
+    folder = Path(job.sweep.dir) if ray_jobs.runs(job.launcher) else None
     try:
-        with ray_jobs.stops_when_asked(Path(job.sweep.dir)) if ray_jobs.runs(job.launcher) else nullcontext():
+        if folder is None:
             finished = _finished(config, texts)
+        elif not ray_jobs.is_asked(folder):  # One that waited for a place does not begin.
+            with ray_jobs.stops_when_asked(folder):
+                finished = _finished(config, texts)
     except Interrupted:
         raise SystemExit(TERMINATED) from None
     if finished.error:
