@@ -1,5 +1,6 @@
 """Ways to one model, over seeds."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,15 @@ def test_students_of_several_seeds_are_one_row(run: WriteRun, tmp_path: Path) ->
     table = ways.consolidated(results)
     assert [row.name for row in table.rows] == ["opd", "soup"]
     assert [entry.text for entry in table.rows[1].entries] == ["+50.0", "+25.0", "+37.5", "37.5", "2.00\u00a0G"]
+
+
+def test_students_of_teachers_with_other_values_are_another_way(run: WriteRun, tmp_path: Path) -> None:
+    stage = run(MODELS, CORRECT)
+    path = tmp_path / "build/models/s1-sort-grpo/provenance.json"
+    made = json.loads(path.read_text(encoding="utf-8"))
+    made["config"]["method"] = {"optimizer": {"lr": 1e-4}}
+    path.write_text(json.dumps(made), encoding="utf-8")
+    assert results_of(stage, tmp_path).consolidations == ()
 
 
 def test_without_seeds_there_is_no_such_table(run: WriteRun, tmp_path: Path) -> None:

@@ -75,11 +75,12 @@ def _way(model: ReportedModel, inputs: dict[str, Inputs]) -> str:
 
 
 def _made_by(name: str, inputs: dict[str, Inputs]) -> list[object]:
-    """What a model goes back to: bases by name, all others by their method and domain."""
+    """What a model goes back to: bases by name, all others by their method, its values, and their domain."""
     model = inputs[name].model
     if model.base is None:
         return [name]
-    return [model.method, model.domain, model.effort, *_made_by(model.base, inputs)]
+    values = inputs[name].provenance["config"].get("method")
+    return [model.method, values, model.domain, model.effort, *_made_by(model.base, inputs)]
 
 
 def _result(
