@@ -65,7 +65,7 @@ def double(x):
     "time limit": {"large-power": "def double(x):\n    return 10 ** 10 ** 9 % 7"},
     "output limit": {"large-number": "def double(x):\n    return 1 << 8_000_000"},
     "memory limit": {
-        "inflated": "import zlib\ndata = zlib.compress(bytes(1 << 27))\nheld = [zlib.decompress(data)] * 4"
+        "inflated": "import zlib\ndata = zlib.compress(bytes(1 << 27), 1)\nheld = [zlib.decompress(data)] * 4"
         " + [zlib.decompress(data) for _ in range(4)]"
     },
     "exit before the tests ended": {"late-exit": "import os\ndef double(x):\n    os._exit(0)"},
