@@ -1,77 +1,22 @@
 """The table of claims, from made-up runs: verdicts by seeds and effects, rows without a measurement, the page."""
 
 import json
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
+from claims_run import ITEMS, USUAL, add_analysis, consolidated, counts, row_of
 from matplotlib.patches import Rectangle
 from reporting_run import Correct, base, specialist, student, write_run
 
-from thicket.config.stages import ClaimsStage, ReportedAnalysis, ReportedModel
+from thicket.config.stages import ClaimsStage, ReportedAnalysis
 from thicket.reporting.claims.claim import Measured, Row, judge
-from thicket.reporting.claims.consolidation import CLAIMS as CONSOLIDATION
 from thicket.reporting.claims.critical import CLAIMS as CRITICAL
 from thicket.reporting.claims.evidence import Evidence
-from thicket.reporting.claims.geometry import CLAIMS as GEOMETRY
-from thicket.reporting.claims.geometry import by_size, density
 from thicket.reporting.claims.page import SECTIONS, build_claims
-from thicket.reporting.claims.self_distillation import CLAIMS as SELF_DISTILLATION
 from thicket.reporting.claims.side_by_side import looked, picture
 from thicket.statistics.resampled import Resampled
-
-ITEMS = 60
-Scores = dict[str, tuple[float, float]]
-"""Way → share of correct samples on sort and on odd."""
-USUAL: Scores = {"base": (0.3, 0.3), "sort": (0.9, 0.3), "odd": (0.3, 0.9), "opd": (0.85, 0.85), "soup": (0.5, 0.5)}
-
-
-def counts(share: float, seed: int) -> list[int]:
-    return [int(n) for n in np.random.default_rng(seed).binomial(4, share, ITEMS)]
-
-
-def consolidated(root: Path, seeds: int, scores: Scores) -> ClaimsStage:
-    """A base, two specialists, a student by opd and a soup for each seed."""
-    models: list[ReportedModel] = [base("tiny")]
-    correct: Correct = {"tiny": {"sort": counts(scores["base"][0], 1), "odd": counts(scores["base"][1], 2)}}
-    for seed in range(seeds):
-        names = [f"s{seed}-sort", f"s{seed}-odd"]
-        own = [specialist(name, "tiny", name.partition("-")[2]) for name in names]
-        own += [student(f"s{seed}-{way}", "tiny", names, way) for way in ("opd", "soup")]
-        models += [one.model_copy(update={"seed": seed}) for one in own]
-        for place, way in enumerate(("sort", "odd", "opd", "soup")):
-            keys = [100 * seed + 10 * place + at for at in range(2)]
-            correct[f"s{seed}-{way}"] = {
-                domain: counts(share, key)
-                for domain, share, key in zip(("sort", "odd"), scores[way], keys, strict=True)
-            }
-    write_run(root, models, correct, {})
-    return ClaimsStage(
-        name="claims", experiment="toy <b>", domains=["sort", "odd"], models=models, analyses=[], resamples=1000
-    )
-
-
-def add_analysis(
-    root: Path, stage: ClaimsStage, made: ReportedAnalysis, statistics: Sequence[dict[str, Any]]
-) -> ClaimsStage:
-    """Writes an analysis's files, and names it in the stage."""
-    folder = root / "build/analysis" / made.name
-    folder.mkdir(parents=True)
-    sizes = {name: 1000 * (1 + place) for place, name in enumerate(made.models)}
-    (folder / "result.json").write_text(
-        json.dumps({"parameters": sizes, "figures": {}, "domains": ["sort"]}), encoding="utf-8"
-    )
-    (folder / "units.json").write_text(json.dumps(statistics), encoding="utf-8")
-    (folder / "picture.svg").write_text("<svg>drawn</svg>", encoding="utf-8")
-    return stage.model_copy(update={"analyses": [*stage.analyses, made]})
-
-
-def row_of(name: str, stage: ClaimsStage, root: Path) -> Row:
-    rows = judge([*CONSOLIDATION, *CRITICAL, *GEOMETRY, *SELF_DISTILLATION], Evidence(stage, root))
-    return next(row for row in rows if row.claim.name == name)
 
 
 def test_a_clear_effect_on_three_seeds_is_supported(tmp_path: Path) -> None:
@@ -176,50 +121,6 @@ def test_a_missing_analysis_is_named(tmp_path: Path) -> None:
     made = ReportedAnalysis(name="gone", type="density", models=["tiny"], seed=0)
     with pytest.raises(ValueError, match=r"result\.json: there is no such file; `dvc repro analyze-gone`"):
         _ = Evidence(stage.model_copy(update={"analyses": [made]}), tmp_path).analyses
-
-
-def test_perturbations_of_one_base_drawn_thrice_are_three_seeds(tmp_path: Path) -> None:
-    stage = consolidated(tmp_path, 3, USUAL)
-    about = {"name": "density_gt_0@0.01", "domain": "sort", "unit": "perturbation", "of": "", "weights_U": None}
-    for seed in range(3):
-        made = ReportedAnalysis(name=f"look-{seed}", type="density", models=["tiny"], seed=seed)
-        stage = add_analysis(tmp_path, stage, made, [{**about, "amounts_U": [1.0, 0.0, float(seed > 0)]}])
-    found = list(by_size(Evidence(stage, tmp_path), "density", density))
-    assert [(seed, one.value) for seed, (one,) in found] == [(0, 1 / 3), (1, 2 / 3), (2, 2 / 3)]
-
-
-def sized(root: Path, order: list[str]) -> Row:
-    """Density at a small base and at three of another size, of which one has the small one's pretraining."""
-    stage = consolidated(root, 3, USUAL)
-    shares = {"small": 0.1, "quarter": 0.9, "clean": 0.9, "full": 0.4}
-    recipes = {"small": (650, "a"), "quarter": (162, "a"), "clean": (650, "b"), "full": (650, "a")}
-    for seed in range(3):
-        for kind in order:
-            name = f"{kind}-{seed}"
-            steps, corpus = recipes[kind]
-            model = base(name).model_copy(update={"seed": seed, "steps": steps, "corpus": corpus})
-            write_run(root, [model], {name: {"sort": counts(0.3, 1), "odd": counts(0.3, 2)}}, {})
-            stage = stage.model_copy(update={"models": [*stage.models, model]})
-            hits = np.random.default_rng(seed).binomial(1, shares[kind], 80).astype(float).tolist()
-            about = {"name": "density_gt_0@0.01", "domain": "sort", "unit": "perturbation", "of": "", "weights_U": None}
-            made = ReportedAnalysis(name=f"d-{name}", type="density", models=[name], seed=seed)
-            stage = add_analysis(root, stage, made, [{**about, "amounts_U": hits}])
-            path = root / f"build/analysis/d-{name}/result.json"
-            result = json.loads(path.read_text(encoding="utf-8"))
-            result["parameters"] = {name: 100 if kind == "small" else 600}
-            path.write_text(json.dumps(result), encoding="utf-8")
-    return row_of("density-grows", stage, root)
-
-
-def test_sizes_are_compared_at_one_pretraining(tmp_path: Path) -> None:
-    """Bases of another length of training or on another corpus are left out, in whatever order they stand."""
-    one = sized(tmp_path / "a", ["small", "quarter", "clean", "full"])
-    other = sized(tmp_path / "b", ["clean", "full", "quarter", "small"])
-    assert one.value is not None
-    assert one.control is not None
-    assert one.value.value == pytest.approx(0.4, abs=0.1)
-    assert one.control.value == pytest.approx(0.1, abs=0.06)
-    assert (one.value, one.control, one.verdict) == (other.value, other.control, other.verdict)
 
 
 def test_two_analyses_of_one_seed_are_one_seed(tmp_path: Path) -> None:
