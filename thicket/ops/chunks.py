@@ -62,7 +62,10 @@ class Given:
     entropy_N: Tensor
     """Of the student."""
     gradient_NV: Tensor
-    """On the student's logits before scale and cap; good until the next chunk."""
+    """On the student's logits before scale and cap, times 1/unit; good until the next chunk."""
+    unit: float = 1.0
+    spare: Tensor | None = None
+    """Where the gradient is in float16: as such memory that nobody wants until the next chunk, flat."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,7 @@ class Student:
     tokens_N: Tensor
     """The token that was taken."""
     weights_N: Tensor
+    """At most 1."""
     bonus_N: Tensor | None = None
     """Advantage of the token that was taken, times its weight against the divergence; None: there is none."""
 

@@ -15,6 +15,9 @@ HALVES = 4
 """Bytes that a logit leaves behind."""
 SUMMED = 8
 """log2 of what the probabilities of a tile sum to, in the half that holds them."""
+ENLARGED = 2.0**10
+"""What gradients in float16 are multiplied by: p ⊙ (log p − log q − KL) of nearly equal distributions is not yet below
+its least numbers (6e-8), and that of logits hundreds apart not yet beyond its largest (65,504)."""
 FIGURES = 3
 """That a tile of the student leaves: log2 Σ e^s, and the means of s − t and of s under e^s; a teacher's leaves one."""
 FIGURE = 4
@@ -76,9 +79,9 @@ def from_hidden(student: Student, taught: Teaching, setting: Setting) -> Iterato
             [(hidden_NH[of_group], head) for hidden_NH, head in read],
             shares,
             shares_K,
-            student.weights_N[part] * total,
+            student.weights_N[part] * (total * ENLARGED),
             setting.words,
             room,
             pooled_NV,
         )
-        yield Given(part, value_N * total, entropy_N, gradient_NV)
+        yield Given(part, value_N * total, entropy_N, gradient_NV, 1 / ENLARGED, room.halves[1].flatten())

@@ -12,9 +12,9 @@ from thicket.ops.copy_engine import ALIGNED, movable
 
 
 class ProductSum(Protocol):
-    """Σ left_NRᵀ · right_NC over calls of `add`."""
+    """Σ unit · left_NRᵀ · right_NC over calls of `add`."""
 
-    def add(self, left_NR: Tensor, right_NC: Tensor) -> None:
+    def add(self, left_NR: Tensor, right_NC: Tensor, unit: float = 1.0) -> None:
         """Adds a product."""
         ...
 
@@ -38,14 +38,19 @@ class _InFull:
     def __init__(self, total_RC: Tensor):
         self.total_RC = total_RC
 
-    def add(self, left_NR: Tensor, right_NC: Tensor) -> None:
-        total_RC, left_RN = self.total_RC, left_NR.t()
-        if total_RC.dtype == right_NC.dtype:
-            total_RC.addmm_(left_RN, right_NC)
-        elif total_RC.is_cuda:
-            torch.addmm(total_RC, left_RN, right_NC, out_dtype=total_RC.dtype, out=total_RC)
-        else:
-            total_RC.addmm_(left_RN.to(total_RC.dtype), right_NC.to(total_RC.dtype))
+    def add(self, left_NR: Tensor, right_NC: Tensor, unit: float = 1.0) -> None:
+        add_product(self.total_RC, left_NR.t(), right_NC, unit)
 
     def finish(self, scale: Tensor) -> Tensor:
         return self.total_RC.mul_(scale)
+
+
+def add_product(total_RC: Tensor, left_RN: Tensor, right_NC: Tensor, unit: float = 1.0, keep: bool = True) -> None:
+    """Adds unit · left · right to a total in float32 at least, or without `keep` puts it there."""
+    beta = 1 if keep else 0  # 0 overlooks what is there, be it infinite
+    if total_RC.dtype == right_NC.dtype:
+        total_RC.addmm_(left_RN, right_NC, beta=beta, alpha=unit)
+    elif total_RC.is_cuda:
+        torch.addmm(total_RC, left_RN, right_NC, out_dtype=total_RC.dtype, beta=beta, alpha=unit, out=total_RC)
+    else:
+        total_RC.addmm_(left_RN.to(total_RC.dtype), right_NC.to(total_RC.dtype), beta=beta, alpha=unit)

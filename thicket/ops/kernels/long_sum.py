@@ -21,7 +21,7 @@ BLOCK = 4096
 
 @triton.jit
 def _add_product(
-    left, right, high, low, columns, inner,
+    left, right, high, low, unit, columns, inner,
     FIRST: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr, INNER: tl.constexpr,
 ):  # fmt: skip
     across = tl.cdiv(columns, COLUMNS)
@@ -29,6 +29,7 @@ def _add_product(
     made = tl.zeros([ROWS, COLUMNS], tl.float32)
     for n in range(0, inner, INNER):
         made = tl.dot(left.load([n, row]).T, right.load([n, column]), made)
+    made *= unit
     if not FIRST:
         upper, lower = high.load([row, column]).to(tl.int32) << 16, low.load([row, column]).to(tl.int32) << 8
         made += (upper | lower).to(tl.float32, bitcast=True)
@@ -54,7 +55,7 @@ _ROUND: Any = _round
 
 
 class LongSum:
-    """Σ left_NRᵀ · right_NC over calls of `add`."""
+    """Σ unit · left_NRᵀ · right_NC over calls of `add`."""
 
     def __init__(self, like_RC: Tensor):
         """`like_RC`: a tensor in bfloat16 of the sum's shape."""
@@ -63,15 +64,15 @@ class LongSum:
         self._low_RC = torch.empty(shape, dtype=torch.uint8, device=device)
         self._begun = False
 
-    def add(self, left_NR: Tensor, right_NC: Tensor) -> None:
-        """Both in bfloat16; the rows of each have to begin at multiples of 16 bytes."""
+    def add(self, left_NR: Tensor, right_NC: Tensor, unit: float = 1.0) -> None:
+        """Both in bfloat16, or both in float16; the rows of each have to begin at multiples of 16 bytes."""
         rows, columns = self.total_RC.shape
         _ADD_PRODUCT[(triton.cdiv(rows, ROWS) * triton.cdiv(columns, COLUMNS),)](
             TensorDescriptor.from_tensor(left_NR, [INNER, ROWS]),
             TensorDescriptor.from_tensor(right_NC, [INNER, COLUMNS]),
             TensorDescriptor.from_tensor(self.total_RC.view(torch.int16), [ROWS, COLUMNS]),
             TensorDescriptor.from_tensor(self._low_RC, [ROWS, COLUMNS]),
-            columns, len(left_NR),
+            unit, columns, len(left_NR),
             FIRST=not self._begun, ROWS=ROWS, COLUMNS=COLUMNS, INNER=INNER, num_stages=STAGES, num_warps=WARPS,
         )  # fmt: skip
         self._begun = True

@@ -4,7 +4,8 @@ A tile's logits (some tokens, some of the vocabulary) are made of student and te
 two halves: the probabilities within the tile, and s − t less its mean over the tile. Both keep 11 bits of what the
 gradient is made of, p ⊙ (log p − log q − KL), whatever the size of the logits themselves (fewer of p where it is below
 a 60,000th of an even share of the tile). Then the tiles' figures give each token's normaliser and divergence, and one
-pass over the halves writes the gradient in the place of the first.
+pass over the halves writes the gradient in the place of the first: with 11 bits too, so that what is rounded to
+bfloat16 is the products of it alone.
 
 Up to four teachers are summed beside that, for Σ_k w_k KL(p ‖ q_k) needs no more of them than their weighted sum and
 what normalises each. More of them come before, four at a time, through a sum in memory.
@@ -28,6 +29,7 @@ WRITTEN = 8
 ALIGNED = 8
 """Elements of two bytes: a row of what the copy engine reads is a multiple of 16 bytes."""
 LN2 = tl.constexpr(0.6931471805599453)
+HALF_MAX = tl.constexpr(65504.0)
 UNIT = tl.constexpr(2.0**-SUMMED)
 """What a tile's probabilities are to be multiplied by to sum to one."""
 
@@ -101,8 +103,8 @@ def _gradient(
     if HAS_CAP:
         s = (tl.load(at, mask=real, other=0.0)[:, None] + tl.log2(tl.maximum(exps, 1e-8) * UNIT)) * LN2
         slope *= 1 - (s / cap) * (s / cap)
-    out = (exps_in + place).to(tl.pointer_type(tl.bfloat16))
-    tl.store(out, slope.to(tl.bfloat16), mask=v < width)
+    slope = tl.minimum(tl.maximum(slope, -HALF_MAX), HALF_MAX)
+    tl.store(exps_in + place, slope.to(tl.float16), mask=v < width)
 
 
 _KERNELS: Any = (_merge, _gradient)
@@ -122,7 +124,7 @@ def reverse_kl_gradient(
     """Σ_k share_k KL(p ‖ q_k) and the student's entropy, each _N, and d(Σ_n weight_n · KL_n)/d(student's logits).
 
     `teachers`: last hidden states of the same tokens, each with its head. `shares_K` are the shares on the device. The
-    gradient, gradient_NV in bfloat16, takes the place of the first of the room's halves, for the head before scale and
+    gradient, gradient_NV in float16, takes the place of the first of the room's halves, for the head before scale and
     cap; columns from `words` on are padding, and zero. `pooled_NV`, float32 with rows as long as the room's, is
     wanted where there are more teachers than one launch reads.
     """
@@ -146,4 +148,4 @@ def reverse_kl_gradient(
         exps_NV, gaps_NV, stride, figures, weights_N, rows, tiles, words, width, head.scale, head.cap or 1.0,
         HAS_CAP=head.cap is not None, TILES=WRITTEN, WORDS=WORDS,
     )  # fmt: skip
-    return values_N, entropies_N, exps_NV.view(torch.bfloat16)[:, :width]
+    return values_N, entropies_N, exps_NV[:, :width]
