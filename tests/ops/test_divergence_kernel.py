@@ -103,11 +103,12 @@ def test_gradients_stay_in_the_range_of_half_precision(apart: float) -> None:
     generator = torch.Generator().manual_seed(0)
     words, count = 150_000, 20
     like_NH, weight_VH = (torch.randn(size, 64, generator=generator).bfloat16() for size in (count, words))
-    other_NH = (torch.randn(count, 64, generator=generator) * apart).bfloat16()
+    like_NH *= 2.0**-3
+    other_NH = (like_NH + torch.randn(count, 64, generator=generator) * apart).bfloat16()
     weights_N = torch.full((count,), 1e-4)
 
     def gradients(device: str, dtype: torch.dtype, fused: bool) -> list[torch.Tensor]:
-        hidden_NH = (like_NH * 2.0**-3).to(device, dtype).requires_grad_()
+        hidden_NH = like_NH.to(device, dtype).requires_grad_()
         head = (weight_VH.to(device, dtype) * 2.0**-3).requires_grad_()
         taught = Teaching(
             slice(0, count), [Head(head.detach())], [hidden_NH.detach() + other_NH.to(device, dtype)], ONE
