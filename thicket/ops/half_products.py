@@ -13,7 +13,7 @@ from thicket.ops.product_sum import add_product
 LEAST = 2**24
 """Elements of the memory for a part of the weight, where what is spare is less than that."""
 ALIGNED = 64
-"""Rows of a part are a multiple of it where there is room: a product of what begins elsewhere takes three times as long."""
+"""Rows of a part are a multiple of it where there is room: a product of what begins elsewhere takes longer."""
 FLOATS = 2
 """Elements of float16 that a number in float32 takes."""
 
