@@ -72,13 +72,15 @@ def on(stage: Any, devices: int, strategy: str = "ddp") -> Any:
     return changed(changed(stage, "trainer.strategy", strategy), "trainer.devices", devices)
 
 
+OPD: dict[str, Any] = {"method.updates": 2, "method.micro_batch": 1}
+"""So that a process goes through other rows in an update than in one over the whole rollout batch."""
 CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "pretraining": ("base-tiny", {}),
     "grpo": ("specialist-sort-grpo", {"method.micro_batch": 3}),
     "dapo, two updates, KL": ("specialist-sort-dapo", {"method.updates": 2, "method.kl": 0.1}),
     "ppo, two passes": ("specialist-sort-ppo", {"method.passes": 2}),
     "ppo by fsdp": ("specialist-sort-ppo", {}),
-    "opd": ("student-opd", {"method.gap": Gap(), "method.on_policy": 0.5, "method.updates": 2}),
+    "opd": ("student-opd", {**OPD, "method.gap": Gap(), "method.on_policy": 0.5}),
     "sft": ("specialist-sort-sft", {}),
     "ssd": ("specialist-sort-ssd", {}),
     "randopt": ("specialist-sort-randopt", {}),

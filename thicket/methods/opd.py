@@ -23,7 +23,7 @@ from thicket import ranks
 from thicket.config.distillation import FullVocab, SampledToken, Signal, TopK
 from thicket.config.distillation import Opd as Config
 from thicket.config.stages import Teacher
-from thicket.methods.method import OnRollouts, Passes, Rows, Updated, by_length, micro_batches
+from thicket.methods.method import OnRollouts, Passes, Rows, Updated, by_length, micro_batches, shares
 from thicket.models.head import head_of
 from thicket.models.teachers import Teachers
 from thicket.ops import distillation
@@ -107,8 +107,10 @@ class Opd(OnRollouts):
         return rows
 
     def _judged_by(self, name: str, rows: Rows, micro_batch: int) -> Iterator[tuple[Tensor, str]]:
-        """Micro-batches of this process's rows that a teacher judges, and where its hidden states go."""
-        own = sorted(row for part in micro_batches(self.in_order(rows), micro_batch) for row in part.tolist())
+        """Micro-batches of the rows that this process goes through in any update and that a teacher judges, and where
+        its hidden states go."""
+        updates = shares(len(rows.domains), self.config.group, self.config.updates)
+        own = sorted(row for update in updates for part in micro_batches(update, micro_batch) for row in part.tolist())
         for domain in dict.fromkeys(rows.domains):
             places = [row for row in own if rows.domains[row] == domain]
             for heard in (one for one in self.heard(domain) if one.name == name):
