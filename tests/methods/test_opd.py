@@ -304,11 +304,12 @@ def test_the_students_share_of_the_answers_is_exact(folders: dict[str, Path]) ->
     ("values", "message"),
     [
         ({"reward": {"weight": 1.0}}, "`group` of at least 2"),
-        ({"reward": {"weight": 1.0}, "group": 2, "prompts": 4, "updates": 2}, "`updates: 1`"),
         ({"gap": {"low": 2.0, "high": 1.0}}, "can't be above"),
         ({"reward": {"weight": 1.0}, "group": 2, "on_policy": 0}, "has no effect"),
-        ({"signal": {"type": "sampled_token"}, "on_policy": 0.5}, "of that moment"),
-        ({"signal": {"type": "sampled_token"}, "updates": 5}, "of that moment"),
+        ({"signal": {"type": "sampled_token"}, "on_policy": 0.5}, "student's own tokens"),
+        ({"signal": {"type": "sampled_token"}, "ratio_max": 2.0}, "`ratio_max` has no effect"),
+        ({"updates": 5, "ratio_max": 2.0}, "`ratio_max` has no effect"),
+        ({"signal": {"type": "sampled_token"}, "updates": 5, "ratio_max": 1.0}, "greater than 1"),
         ({"signal": {"type": "sampled_token"}, "gap": {}}, "needs a divergence"),
     ],
 )

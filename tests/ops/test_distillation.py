@@ -17,6 +17,7 @@ from thicket.ops.distillation import (
     top_k_unnormalised,
     top_k_with_tail,
 )
+from thicket.ops.policy_gradient import bounded_ratio
 
 N, V, K = 5, 11, 3
 SHARES = torch.tensor([0.5, 0.3, 0.2], dtype=torch.float64)
@@ -139,6 +140,37 @@ def test_the_sampled_token_is_unbiased_for_the_reverse_kl() -> None:
         for v in range(V)
     )
     torch.testing.assert_close(every, expected)
+
+
+def as_drawn(p_1V: Tensor, q_K1V: Tensor, shares_K: Tensor, often_V: Tensor) -> Tensor:
+    """The gradient of the sampled token over all tokens, each so often."""
+    whole = torch.zeros_like(p_1V)
+    for v, often in enumerate(often_V):
+        whole += often * gradient(sampled_token(None), p_1V, q_K1V, shares_K, torch.tensor([v]))
+    return whole
+
+
+def test_tokens_of_an_older_student_are_unbiased_by_their_ratio() -> None:
+    """For the reverse KL of the student of the moment. Without the ratio its gradient is another."""
+    old_V, p_1V, q_K1V = distributions(V, seed=2), P[:1], Q[:, :1]
+    expected = gradient(reverse_kl, p_1V, q_K1V, SHARES, TOKENS[:1])
+    ratio_V = bounded_ratio(p_1V[0] - old_V, None)
+    torch.testing.assert_close(as_drawn(p_1V, q_K1V, SHARES, old_V.exp() * ratio_V), expected)
+    plain = as_drawn(p_1V, q_K1V, SHARES, old_V.exp())
+    assert float((plain - expected).norm() / expected.norm()) > 0.1
+
+
+def test_an_older_students_tokens_by_hand() -> None:
+    """Drawn with (¼, ¾), p = (½, ½), q = (¼, ¾): r = (2, ⅔), Â = (−log 2, log 3/2).
+
+    ¼·2·log 2·(½, −½) − ¾·⅔·log 3/2·(−½, ½) = ¼ (log 2 + log 3/2)·(1, −1) = ¼ log 3·(1, −1).
+    """
+    q_V = torch.tensor([0.25, 0.75], dtype=torch.float64).log()
+    p_1V, one = torch.full((1, 2), 0.5, dtype=torch.float64).log(), torch.ones(1, dtype=torch.float64)
+    slope = torch.tensor([[1.0, -1.0]], dtype=torch.float64) / 4
+    for most, expected in ((None, math.log(3)), (1.9, math.log(1.5))):
+        often_V = q_V.exp() * bounded_ratio(p_1V[0] - q_V, most)
+        torch.testing.assert_close(as_drawn(p_1V, q_V.view(1, 1, 2), one, often_V), expected * slope)
 
 
 def test_clipping_bounds_the_advantage() -> None:

@@ -106,6 +106,17 @@ def test_flops_by_hand(estimates: Callable[..., dict[str, Estimate]]) -> None:
 
 
 @pytest.mark.parametrize(
+    ("values", "readings"), [({"updates": 2}, 0), ({"updates": 2, "signal": {"type": "sampled_token"}}, 1)]
+)
+def test_the_old_student_reads_its_tokens_where_something_is_estimated(
+    estimates: Callable[..., dict[str, Estimate]], values: dict[str, Any], readings: int
+) -> None:
+    before = estimates()["student-opd"]
+    after = estimates(lambda declared: declared["values"]["method"].update(opd=values))["student-opd"]
+    assert flops(after) - flops(before) == pytest.approx(readings * 2 * fresh_shape(TOY).parameters * 2 * 4 * (16 + 6))
+
+
+@pytest.mark.parametrize(
     ("values", "scored"),
     [
         ({"method.type": "greedy_soup"}, 3),

@@ -18,7 +18,7 @@ from breaking import End, Killed, assert_close, break_step, kill, make, terminat
 from safetensors.torch import load_file
 from toys import DECLARED, VALUES, changed, run, stages, toy_project
 
-from thicket.config.distillation import Gap
+from thicket.config.distillation import Gap, Reward, SampledToken
 from thicket.config.shown import FILE, Shown
 from thicket.config.stages import write_stage
 from thicket.signals import Interrupted
@@ -72,13 +72,21 @@ def on(stage: Any, devices: int, strategy: str = "ddp") -> Any:
     return changed(changed(stage, "trainer.strategy", strategy), "trainer.devices", devices)
 
 
+OPD: dict[str, Any] = {"method.updates": 2, "method.micro_batch": 1}
+"""So that a process goes through other rows in an update than in one over the whole rollout batch."""
+SAMPLED: dict[str, Any] = {
+    "method.signal": SampledToken(type="sampled_token"),
+    "method.group": 2,
+    "method.reward": Reward(weight=0.1),
+}
 CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "pretraining": ("base-tiny", {}),
     "grpo": ("specialist-sort-grpo", {"method.micro_batch": 3}),
     "dapo, two updates, KL": ("specialist-sort-dapo", {"method.updates": 2, "method.kl": 0.1}),
     "ppo, two passes": ("specialist-sort-ppo", {"method.passes": 2}),
     "ppo by fsdp": ("specialist-sort-ppo", {}),
-    "opd": ("student-opd", {"method.gap": Gap(), "method.on_policy": 0.5, "method.updates": 2}),
+    "opd": ("student-opd", {**OPD, "method.gap": Gap(), "method.on_policy": 0.5}),
+    "opd by sampled tokens": ("student-opd", {**OPD, **SAMPLED}),
     "sft": ("specialist-sort-sft", {}),
     "ssd": ("specialist-sort-ssd", {}),
     "randopt": ("specialist-sort-randopt", {}),
@@ -151,7 +159,7 @@ def test_two_equal_one(both: Any, name: str, tmp_path: Path) -> None:
         assert one[kind] == two[kind], kind
     for shown, other in zip(samples(one), samples(two), strict=True):
         assert replace(shown, divergence=None) == replace(other, divergence=None)
-        assert [one.divergence is not None for one in (shown, other)] == [name == "opd"] * 2
+        assert [one.divergence is not None for one in (shown, other)] == [name.startswith("opd")] * 2
         assert (other.divergence or 0.0) == pytest.approx(shown.divergence or 0.0, rel=OF_CURVES, abs=1e-6)
     if "model.safetensors" in one:
         (tmp_path / "one").write_bytes(one["model.safetensors"])

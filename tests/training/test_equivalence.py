@@ -1,19 +1,29 @@
 """Ways to compute the same thing: micro-batches and one batch, one teacher and several, a soup of one."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from breaking import assert_close, make
 from safetensors.torch import load_file
 from toys import changed, stages
 
+from thicket.config.distillation import SampledToken
 from thicket.config.stages import Teacher
 
+SAMPLED = {"method.signal": SampledToken(type="sampled_token"), "method.updates": 2}
 
-@pytest.mark.parametrize("name", ["specialist-sort-grpo", "student-opd"])
-def test_micro_batches_equal_one_batch(project: Path, name: str) -> None:
+
+@pytest.mark.parametrize(
+    ("name", "changes"),
+    [("specialist-sort-grpo", {}), ("student-opd", {}), ("student-opd", SAMPLED)],
+    ids=["grpo", "opd", "opd, the sampled token, two updates"],
+)
+def test_micro_batches_equal_one_batch(project: Path, name: str, changes: dict[str, Any]) -> None:
     """One step: afterwards Adam turns rounding of gradients near zero into steps of full size."""
     stage = changed(stages(project)[name], "method.steps", 1)
+    for path, value in changes.items():
+        stage = changed(stage, path, value)
     stage = changed(stage, "method.optimizer.lr", 1e-3)
     whole = make(project, changed(stage, "method.micro_batch", 1_000))
     start = load_file(project / "build/models/tiny/model.safetensors")

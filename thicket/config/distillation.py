@@ -33,7 +33,8 @@ class TopK(Strict):
 
 
 class SampledToken(Strict):
-    """The policy-gradient estimate of the reverse KL at the token that was sampled (arXiv 2601.02780)."""
+    """The policy-gradient estimate of the reverse KL at the token that was sampled (arXiv 2601.02780); with several
+    `updates` on a rollout batch, of the student of the moment."""
 
     type: Literal["sampled_token"]
     clip: PositiveFloat | None = None
@@ -108,9 +109,18 @@ class Opd(OnPolicy):
     """A task reward in the loss; null: the teachers alone."""
     updates: Positive = 1
     """Optimizer steps on one rollout batch, each on a share of the prompts of every domain; in each the student's
-    distributions are its own of that moment."""
+    distributions are its own of that moment. Above 1, what `sampled_token` or `reward` estimates at a token is weighted
+    by r = π_θ(y)/π_old(y), detached, with π_old the student that drew it (arXiv 2601.02780)."""
+    ratio_max: Annotated[float, Field(gt=1)] | None = None
+    """With `updates` above 1: a token whose r is larger counts for nothing in such an estimate (the upper of two bounds
+    in arXiv 2601.02780, which doesn't give their values); null: all tokens count, and the estimate is unbiased."""
     logits_mib: Positive = 512
     """Memory for logits, in MiB: the loss goes over the tokens in chunks of this size."""
+
+    @property
+    def estimates(self) -> bool:
+        """Whether a part of the loss is an estimate at the tokens that were drawn."""
+        return self.reward is not None or isinstance(self.signal, SampledToken)
 
     @model_validator(mode="after")
     def _updates_divide(self) -> "Opd":
@@ -122,8 +132,6 @@ class Opd(OnPolicy):
     def _reward_acts(self) -> "Opd":
         if self.reward is not None and self.group < 2:
             raise ValueError("`reward` needs a `group` of at least 2: the baseline is the mean over a group")
-        if self.reward is not None and self.updates > 1:
-            raise ValueError("`reward` needs `updates: 1`: its policy gradient is that of the policy that answered")
         if self.reward is not None and self.on_policy == 0:
             raise ValueError("`reward` has no effect with `on_policy: 0`: it acts on the student's own responses")
         return self
@@ -132,11 +140,16 @@ class Opd(OnPolicy):
     def _sampled_by_itself(self) -> "Opd":
         if not isinstance(self.signal, SampledToken):
             return self
-        if self.on_policy < 1 or self.updates > 1:
-            raise ValueError(
-                "`signal: sampled_token` estimates with tokens of the student of that moment: it needs `on_policy: 1` "
-                "and `updates: 1`"
-            )
+        if self.on_policy < 1:
+            raise ValueError("`signal: sampled_token` estimates with the student's own tokens: it needs `on_policy: 1`")
         if self.gap is not None:
             raise ValueError("`gap` needs a divergence: that of `sampled_token` is an estimate, which may be negative")
+        return self
+
+    @model_validator(mode="after")
+    def _ratio_acts(self) -> "Opd":
+        if self.ratio_max is not None and (self.updates == 1 or not self.estimates):
+            raise ValueError(
+                "`ratio_max` has no effect: it needs `signal: sampled_token` or a `reward`, and `updates` above 1"
+            )
         return self

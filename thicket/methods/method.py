@@ -118,6 +118,14 @@ def by_length(rows: Rows, group: int) -> Tensor:
     return (first_P1 + torch.arange(group, device=first_P1.device)).flatten()
 
 
+def shares(rows: int, group: int, updates: int) -> list[Tensor]:
+    """The rows of each update on a rollout batch, index_N each: prompts dealt out in turn, so that every update sees
+    every domain."""
+    prompts = rows // group
+    of_update = [range(update, prompts, updates) for update in range(min(updates, prompts))]
+    return [torch.tensor([prompt * group + g for prompt in some for g in range(group)]) for some in of_update]
+
+
 def micro_batches(index_N: Tensor, size: int) -> list[Tensor]:
     """Runs of at most `size` rows: those that this process goes through, of several that have as many each."""
     return ranks.own(index_N.split(ranks.even(len(index_N), size)))

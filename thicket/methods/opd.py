@@ -7,6 +7,11 @@ Signal: at every token of the student's own responses, the whole next-token dist
 To it may come weights of domains by their distance to the teachers, a verifier's reward, and prompts that teachers
 answer in the student's place (no gradient of a reward there).
 
+With several updates on a rollout batch the student moves away from the one that drew the tokens. Divergences are always
+those of the student of the moment. Estimates at the drawn tokens (the signal `sampled_token`, the gradient of a reward)
+become its own by a weight: how much likelier the token is by now (MiMo-V2-Flash, arXiv 2601.02780). The prefixes stay
+those of the older student.
+
 The teachers read a rollout batch one after the other, and only their last hidden states are kept; logits are made of
 them chunk by chunk, with the student's, and never stand in memory as a whole (`thicket.ops.chunked`).
 """
@@ -23,14 +28,15 @@ from thicket import ranks
 from thicket.config.distillation import FullVocab, SampledToken, Signal, TopK
 from thicket.config.distillation import Opd as Config
 from thicket.config.stages import Teacher
-from thicket.methods.method import OnRollouts, Passes, Rows, Updated, by_length, micro_batches
+from thicket.methods.method import OnRollouts, Passes, Rows, Updated, by_length, micro_batches, shares
 from thicket.models.head import head_of
 from thicket.models.teachers import Teachers
 from thicket.ops import distillation
+from thicket.ops.chosen import chosen_log_probs
 from thicket.ops.chunked import chunked_loss
 from thicket.ops.chunks import Fused, Setting, Teaching
 from thicket.ops.head import Head
-from thicket.ops.policy_gradient import group_advantages, token_mean_weights
+from thicket.ops.policy_gradient import bounded_ratio, group_advantages, token_mean_weights
 from thicket.sampling.reading import trained_hidden
 
 MIB = 2**20
@@ -51,13 +57,11 @@ class _Heard:
 class Opd(OnRollouts):
     """The method `opd`."""
 
-    needs_old = False
-
     def __init__(self, config: Config, teachers: list[Teacher], models: Teachers, words: int):
         """`words`: tokens of the tokenizer; logits beyond them are padding."""
         super().__init__()
         self.config, self.models = config, models
-        self.needs_rewards = config.reward is not None
+        self.needs_rewards, self.needs_old = config.reward is not None, config.estimates
         self._noted: dict[str, float] = {}
         """Of this update: each domain's divergences, and under `_count` of it the tokens."""
         self.frozen = models.models
@@ -107,8 +111,10 @@ class Opd(OnRollouts):
         return rows
 
     def _judged_by(self, name: str, rows: Rows, micro_batch: int) -> Iterator[tuple[Tensor, str]]:
-        """Micro-batches of this process's rows that a teacher judges, and where its hidden states go."""
-        own = sorted(row for part in micro_batches(self.in_order(rows), micro_batch) for row in part.tolist())
+        """Micro-batches of the rows that this process goes through in any update and that a teacher judges, and where
+        its hidden states go."""
+        updates = shares(len(rows.domains), self.config.group, self.config.updates)
+        own = sorted(row for update in updates for part in micro_batches(update, micro_batch) for row in part.tolist())
         for domain in dict.fromkeys(rows.domains):
             places = [row for row in own if rows.domains[row] == domain]
             for heard in (one for one in self.heard(domain) if one.name == name):
@@ -137,17 +143,22 @@ class Opd(OnRollouts):
     def update(self, policy: PreTrainedModel, rows: Rows, weights_BK: Tensor) -> Updated:
         sequences, hidden_BKH = rows.sequences, trained_hidden(policy, rows.sequences)
         places = self._places(rows)
-        rows_N, columns_N = torch.cat([row_N for _, row_N, _ in places]), torch.cat([one for _, _, one in places])
+        at = rows_N, columns_N = torch.cat([of_N for _, of_N, _ in places]), torch.cat([of_N for _, _, of_N in places])
         head = head_of(policy).tempered(self.config.softmax_temperature)
+        hidden_NH, tokens_N = hidden_BKH[at], sequences.targets_BK[at]
+        old_N = None if rows.old_log_probs_BK is None else rows.old_log_probs_BK[at]
+        ratio_N = self._ratio(hidden_NH, head, tokens_N, old_N)
+        of_signal, of_bonus = (ratio_N, 1.0) if isinstance(self.config.signal, SampledToken) else (1.0, ratio_N)
         loss, divergence_N, entropy_N = chunked_loss(
-            hidden_BKH[rows_N, columns_N],
+            hidden_NH,
             head,
             self._taught(rows, places),
-            sequences.targets_BK[rows_N, columns_N],
-            weights_BK[rows_N, columns_N],
+            tokens_N,
+            weights_BK[at] * of_signal,  # the bonus with it
             self.setting,
-            self._bonus(rows, rows_N, columns_N),
+            self._bonus(rows.advantages_BK[at], of_bonus),
         )
+        divergence_N = divergence_N * of_signal
         if self.config.gap is not None:
             self._note(rows, rows_N, divergence_N)
 
@@ -159,10 +170,21 @@ class Opd(OnRollouts):
         divergence_B = divergence_BK.sum(dim=1) / mask_BK.sum(dim=1).clamp(min=1)
         return Updated(loss, {"kl": divergence_BK, "entropy": placed(entropy_N)}, mask_BK, divergence_B)
 
-    def _bonus(self, rows: Rows, rows_N: Tensor, columns_N: Tensor) -> Tensor | None:
-        """What the reward gives to each token."""
-        reward = self.config.reward
-        return None if reward is None else reward.weight * rows.advantages_BK[rows_N, columns_N]
+    @torch.no_grad()
+    def _ratio(self, hidden_NH: Tensor, head: Head, tokens_N: Tensor, old_N: Tensor | None) -> Tensor | float:
+        """What an estimate at each token is weighted by: its probability in what the loss compares, over that with
+        which it was drawn. 1 where the student hasn't moved since."""
+        if old_N is None:
+            return 1.0
+        chunk_bytes, words = self.setting.chunk_bytes, self.setting.words
+        log_prob_N, _ = chosen_log_probs(hidden_NH, head, tokens_N, chunk_bytes, words)
+        return bounded_ratio(log_prob_N - old_N, self.config.ratio_max)
+
+    def _bonus(self, advantages_N: Tensor, ratio_N: Tensor | float) -> Tensor | None:
+        """What the reward gives to each token; nothing where another has answered, whatever the ratio is there."""
+        if self.config.reward is None:
+            return None
+        return (self.config.reward.weight * advantages_N * ratio_N).masked_fill(advantages_N == 0, 0)
 
     def _note(self, rows: Rows, rows_N: Tensor, divergence_N: Tensor) -> None:
         """Adds up each domain's divergences and tokens, for the weights of the next update."""

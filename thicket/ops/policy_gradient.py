@@ -84,6 +84,15 @@ def importance_weights(log_ratio_BT: Tensor, cap: float) -> Tensor:
     return log_ratio_BT.exp().clamp(max=cap)
 
 
+def bounded_ratio(log_ratio_N: Tensor, most: float | None) -> Tensor:
+    """r = π_θ/π_old, and 0 where it is above `most`, ratio_N (MiMo-V2-Flash, arXiv 2601.02780).
+
+    E_old[r·f] = E_θ[f]: an estimate at tokens that an older policy drew becomes that of the policy of the moment.
+    """
+    ratio_N = log_ratio_N.exp()
+    return ratio_N if most is None else ratio_N.masked_fill(ratio_N > most, 0)
+
+
 ROUNDING = 1e-9
 """Of a product of a share and a number of tokens, in tokens."""
 

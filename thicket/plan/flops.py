@@ -29,7 +29,7 @@ def rollout_flops(method: OnPolicy, prompt: float, response: float, teachers: fl
     passes, updates = getattr(method, "passes", 1), getattr(method, "updates", 1)
     rounds = getattr(method, "sampling_rounds", 1)
     rollout = FORWARD * (prompt + method.group * response) * rounds
-    old = FORWARD if updates * passes > 1 else 0.0
+    old = FORWARD if updates * passes > 1 and getattr(method, "estimates", True) else 0.0
     critic = critics(method)
     read = old + FORWARD * critic + passes * ((1 + critic) * (FORWARD + BACKWARD) + FORWARD * judges)
     return method.prompts * (rollout + read * method.group * (prompt + response))

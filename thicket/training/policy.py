@@ -18,7 +18,7 @@ from thicket import ranks
 from thicket.config.on_policy import OnPolicy
 from thicket.config.shown import Shown
 from thicket.domains.verdict import Verdict
-from thicket.methods.method import Method, Rows, micro_batches, stacked
+from thicket.methods.method import Method, Rows, micro_batches, shares, stacked
 from thicket.ops import draws
 from thicket.sampling.prompts import Tokenizer
 from thicket.sampling.reading import target_log_probs, trained_hidden
@@ -256,17 +256,13 @@ class PolicyTraining(Steps):
         )
 
     def _parts(self, rows: Rows) -> list[Rows]:
-        """The rows of each update: prompts dealt out in turn, so that every update sees every domain."""
+        """The rows of each update."""
         if self.updates * self.passes == 1:
             return [rows]
         if self.method.needs_old:
             rows = replace(rows, old_log_probs_BK=self._old_log_probs(rows))
-        group, prompts = self.config.group, len(rows.domains) // self.config.group
-        dealt = [
-            [prompt * group + g for prompt in range(update, prompts, self.updates) for g in range(group)]
-            for update in range(min(self.updates, prompts))
-        ]
-        return [rows.rows(torch.tensor(part, device=self.device)) for part in dealt]
+        parts = shares(len(rows.domains), self.config.group, self.updates)
+        return [rows.rows(part.to(self.device)) for part in parts]
 
     @torch.no_grad()
     def _old_log_probs(self, rows: Rows) -> Tensor:
