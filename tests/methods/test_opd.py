@@ -131,7 +131,7 @@ def test_the_loss_and_its_gradient(
     """Without a clip for the sampled token: the sum of advantages is clipped, which is not the sum of clipped ones."""
     if signal["type"] == "sampled_token":
         signal = {**signal, "clip": None}
-    made = config(signal=signal, routing=routing, softmax_temperature=1.3)
+    made = config(signal=signal, routing=routing, temperature=1.3, softmax_temperature=1.3)
     expected = naive(made, student, folders)
     expected.backward()
     gradients = gradients_of(student)
@@ -307,6 +307,8 @@ def test_the_students_share_of_the_answers_is_exact(folders: dict[str, Path]) ->
         ({"gap": {"low": 2.0, "high": 1.0}}, "can't be above"),
         ({"reward": {"weight": 1.0}, "group": 2, "on_policy": 0}, "has no effect"),
         ({"signal": {"type": "sampled_token"}, "on_policy": 0.5}, "student's own tokens"),
+        ({"signal": {"type": "sampled_token"}, "softmax_temperature": 1.3}, "have to be equal"),
+        ({"reward": {"weight": 1.0}, "group": 5, "temperature": 0.5}, "have to be equal"),
         ({"signal": {"type": "sampled_token"}, "ratio_max": 2.0}, "`ratio_max` has no effect"),
         ({"updates": 5, "ratio_max": 2.0}, "`ratio_max` has no effect"),
         ({"signal": {"type": "sampled_token"}, "updates": 5, "ratio_max": 1.0}, "greater than 1"),

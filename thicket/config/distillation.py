@@ -153,3 +153,13 @@ class Opd(OnPolicy):
                 "`ratio_max` has no effect: it needs `signal: sampled_token` or a `reward`, and `updates` above 1"
             )
         return self
+
+    @model_validator(mode="after")
+    def _drawn_as_compared(self) -> "Opd":
+        if self.estimates and self.updates == 1 and self.temperature != self.softmax_temperature:
+            raise ValueError(
+                "`signal: sampled_token` and `reward` estimate with tokens drawn at `temperature` "
+                f"({self.temperature}) what is compared at `softmax_temperature` ({self.softmax_temperature}): they have "
+                "to be equal, or `updates` above 1, where tokens are weighted"
+            )
+        return self
