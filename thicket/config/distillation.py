@@ -159,7 +159,7 @@ class Opd(OnPolicy):
         if self.estimates and self.updates == 1 and self.temperature != self.softmax_temperature:
             raise ValueError(
                 "`signal: sampled_token` and `reward` estimate with tokens drawn at `temperature` "
-                f"({self.temperature}) what is compared at `softmax_temperature` ({self.softmax_temperature}): they have "
-                "to be equal, or `updates` above 1, where tokens are weighted"
+                f"({self.temperature}) what is compared at `softmax_temperature` ({self.softmax_temperature}): they "
+                "have to be equal, or `updates` above 1, where tokens are weighted"
             )
         return self
