@@ -8,6 +8,7 @@ import pytest
 from commands import Command
 from pydantic import BaseModel
 
+from thicket.config.described import description
 from thicket.config.fields import Strict
 from thicket.config.library import EXPERIMENTS, GROUPS, Library
 from thicket.config.schema import DIALECT, members
@@ -107,7 +108,7 @@ def test_every_part_and_every_value_says_what_it_is(model: type[BaseModel]) -> N
     silent = [
         name
         for name, field in model.model_fields.items()
-        if not field.description
+        if not description(model, name)
         and name not in ("type", "stage")
         and not any(_is_schema(inner) for inner in members(field.annotation))
     ]

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from thicket.config.described import description
 from thicket.config.library import Library
 from thicket.config.method import SpecialistMethod, StudentMethod
 from thicket.config.schema import members, tags
@@ -22,12 +23,7 @@ def test_every_method_has_its_source_and_its_fields() -> None:
         part = text.split(f"### `{tag}`")[1].split("### ")[0]
         assert "Options: `" in part, tag
         assert "arXiv" in part, tag
-    assert all(
-        field.description
-        for model in members(SpecialistMethod)
-        for n, field in model.model_fields.items()
-        if n != "type"
-    )
+    assert all(description(model, n) for model in members(SpecialistMethod) for n in model.model_fields if n != "type")
 
 
 def test_every_field_of_every_page_has_a_meaning() -> None:

@@ -4,11 +4,13 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from thicket.config.described import add_descriptions
+
 
 class Strict(BaseModel):
     """A frozen model that refuses unknown keys and converts no types; a docstring under a field describes it."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, json_schema_extra=add_descriptions)
 
 
 NAME_PATTERN = r"^[a-z0-9]+(-[a-z0-9]+)*$"

@@ -3,6 +3,7 @@
 import textwrap
 from collections.abc import Iterator
 
+from thicket.config.described import description
 from thicket.config.params import BaseNode, Params, SpecialistNode, StudentNode
 from thicket.plan.adhoc import CHOICES, KEYS, OTHERS, SHARED
 
@@ -36,11 +37,12 @@ def keys_text(kind: str) -> str:
 
 def _keys(kind: str) -> Iterator[tuple[str, str]]:
     own = (*KEYS[kind], "name") if kind in KEYS else OTHERS[kind]
-    fields = NODES[kind].model_fields if kind in NODES else {}
+    node = NODES.get(kind, Params)
+    fields = node.model_fields if kind in NODES else {}
     shared = SHARED.get(kind, ())
     for key in (*own, *shared):
-        field = fields.get(key) or Params.model_fields.get(key)
-        yield key, SAID[key] if key in SAID and key not in fields else str(field and field.description)
+        said = description(node if key in fields else Params, key)
+        yield key, SAID[key] if key in SAID and key not in fields else str(said)
     groups = (*CHOICES.get(kind, ("domain",) if kind == "data" else ()), *shared)
     if groups:
         yield "GROUP.KEY", f"{OPTIONS} Groups: {', '.join(groups)}."

@@ -14,6 +14,7 @@ from pydantic_core import PydanticUndefined
 
 from thicket.config.analysis import Analysis
 from thicket.config.base import Architecture, Base, Corpus
+from thicket.config.described import description
 from thicket.config.distillation import Gap, Reward, Signal
 from thicket.config.domain import Domain, Effort, Prompt, Splits, Window
 from thicket.config.fields import Strict
@@ -259,15 +260,15 @@ def _table(model: type[BaseModel], own: bool = False) -> Iterable[str]:
     known = inspect.get_annotations(model) if own else model.model_fields
     fields = {name: field for name, field in model.model_fields.items() if name != "type" and name in known}
     if fields:
-        rows = [f"| `{name}` | {_default(field)} | {_cell(_meaning(field))} |" for name, field in fields.items()]
+        rows = [f"| `{name}` | {_default(field)} | {_cell(_meaning(model, name))} |" for name, field in fields.items()]
         yield "\n".join(["| field | default | meaning |", "|---|---|---|", *rows])
 
 
-def _meaning(field: FieldInfo) -> str:
+def _meaning(model: type[BaseModel], name: str) -> str:
     """What is said of a field, or of what it holds."""
-    kind: Any = field.annotation
-    if field.description:
-        return field.description
+    kind: Any = model.model_fields[name].annotation
+    if said := description(model, name):
+        return said
     if inspect.isclass(kind) and issubclass(kind, BaseModel):
         return _text(kind).partition(". ")[0].partition(":")[0].removesuffix(".") + "."
     return f"One of {_code(tag for model in members(kind) for tag in tags(model))}."
