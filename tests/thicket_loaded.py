@@ -2,8 +2,8 @@
 
 A command's Python finds loaded/sitecustomize.py on its path, and has this process fork in its stead: with its
 arguments, streams, folder and environment. Nothing of thicket is loaded before, so that the fork takes the command's
-own copy of it. Signals don't reach the fork, and the hashes of texts are alike in all forks: tests of what these do
-start their processes as a user would.
+own copy of it. Signals to the command, and to its session, don't reach the fork, and all forks have the same hashes of
+texts: tests of what these do start their processes as a user would.
 """
 
 import atexit
