@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from thicket_loaded import run_by_forks
 from toys import DECLARED, ROOT, toy_project
 
 from thicket.config.yamlfile import to_yaml
+from thicket.warm import can_fork
 
 Edit = Callable[[dict[str, Any]], None]
 
@@ -24,6 +26,8 @@ class Lab:
     """A project in which stages run as they do for a user: by DVC, in processes of their own."""
 
     root: Path
+    loads_itself: bool = False
+    """Its pipelines load the libraries, as a user's do. The others are forks of a process that has them."""
 
     @property
     def environment(self) -> dict[str, str]:
@@ -35,7 +39,8 @@ class Lab:
             "PYTHONDONTWRITEBYTECODE": "",  # or each of dozens of processes compiles all of thicket
             "SHELL": "/bin/sh",  # what DVC takes where there is no SHELL; bash behaves as if every command had `exec`
         }
-        return {**os.environ, **own}
+        environment = {**os.environ, **own}
+        return environment if self.loads_itself or not can_fork() else run_by_forks("-m thicket.warm ", environment)
 
     def call(self, *command: str, status: int = 0) -> str:
         """Runs a command in the project and returns what it printed."""
@@ -67,9 +72,10 @@ class Lab:
         self.call("git", "commit", "-q", "-m", message)
         return self.call("git", "rev-parse", "HEAD").strip()
 
-    def copy(self, root: Path) -> "Lab":
+    def copy(self, root: Path, loads_itself: bool = False) -> "Lab":
         sockets = shutil.ignore_patterns("*.socket")  # of a process that is just ending, and can't be copied
-        return Lab(Path(shutil.copytree(self.root, root, symlinks=True, ignore=sockets)))
+        copied = Path(shutil.copytree(self.root, root, symlinks=True, ignore=sockets))
+        return Lab(copied, loads_itself or self.loads_itself)
 
 
 def processes(lab: Lab, command: bytes = b"thicket") -> list[int]:
@@ -86,9 +92,9 @@ def processes(lab: Lab, command: bytes = b"thicket") -> list[int]:
     return found
 
 
-def new_lab(root: Path) -> Lab:
+def new_lab(root: Path, loads_itself: bool = False) -> Lab:
     """Two domains, three specialists of which the student needs two, and a soup."""
-    lab = Lab(toy_project(root))
+    lab = Lab(toy_project(root), loads_itself)
     for name in ("thicket", ".dvcignore", ".gitignore"):
         copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
         copy(ROOT / name, root / name)

@@ -2,12 +2,14 @@
 
 import argparse
 import json
+import os
 import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from thicket_loaded import run_by_forks
 from toys import toy_project
 
 from thicket.plan.dag import Node, Schedule
@@ -16,13 +18,18 @@ ROOT = Path(__file__).parents[1]
 SCRIPT = ROOT / "scripts" / "without_dvc.py"
 
 
+def by_forks() -> dict[str, str]:
+    """The processes that run the stages need not load the libraries."""
+    return run_by_forks("without_dvc.py --worker", dict(os.environ))
+
+
 @pytest.mark.slow
 def test_a_stage_that_fails_stops_what_needs_it_alone(tmp_path: Path) -> None:
     root = toy_project(tmp_path / "project")
     subprocess.run([sys.executable, "-m", "thicket.cli", "compose"], cwd=root, check=True)
     (root / "build/config/models/tiny.yaml").write_text("type: none\n", encoding="utf-8")
     command = [sys.executable, str(SCRIPT), "--jobs", "1", "--skip", "^report$", "--tries", "2"]
-    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=root, env=by_forks(), capture_output=True, text=True, check=False)
     assert done.returncode == 1, done.stdout + done.stderr
     state = json.loads((root / "run/state.json").read_text(encoding="utf-8"))
     assert state.keys() == {name for name in state if name.startswith("data-")} != set()
@@ -56,7 +63,7 @@ def test_another_config_is_run_again_and_what_is_left_out_counts_where_it_is_the
 
     def run(skip: str) -> str:
         command = [sys.executable, str(SCRIPT), "--jobs", "1", "--skip", skip]
-        done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)
+        done = subprocess.run(command, cwd=root, env=by_forks(), capture_output=True, text=True, check=True)
         return done.stdout
 
     assert "3 of 3 stages are done" in run("^(?!data-|base-)")

@@ -59,7 +59,7 @@ STAGES = (
 
 def shrunken(root: Path) -> Lab:
     """The project, before anything is made."""
-    lab = new_lab(root)
+    lab = new_lab(root, loads_itself=True)  # or forks would lack the mark
 
     def all_kinds(declared: dict[str, Any]) -> None:
         methods = {name: VALUES["method"].get(name, {}) | more for name, more in METHODS.items()}

@@ -32,7 +32,7 @@ def made(lab: Lab) -> dict[str, dict[str, str]]:
 
 
 def test_side_by_side_as_one_by_one(built_lab: tuple[Lab, set[str]], tmp_path: Path) -> None:
-    lab = built_lab[0].copy(tmp_path / "project")
+    lab = built_lab[0].copy(tmp_path / "project", loads_itself=True)
     (lab.root / "dvc.lock").unlink()
     shutil.rmtree(lab.root / "build")
     shutil.rmtree(lab.root / ".dvc/cache/runs")  # nothing comes out of the cache
@@ -61,7 +61,7 @@ def test_a_name_that_is_no_stage(built_lab: tuple[Lab, set[str]]) -> None:
 
 
 def test_sigterm_stops_every_stage_at_a_checkpoint(student_lab: tuple[Lab, set[str]], tmp_path: Path) -> None:
-    lab = student_lab[0].copy(tmp_path / "project")
+    lab = student_lab[0].copy(tmp_path / "project", loads_itself=True)
 
     def longer(declared: dict[str, Any]) -> None:
         for one in declared["specialists"].values():

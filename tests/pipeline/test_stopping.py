@@ -93,7 +93,7 @@ STOPS: dict[str, Callable[[subprocess.Popen[str], Lab], None]] = {
 def test_a_training_that_is_stopped_again_and_again_is_not_recorded_and_goes_on(
     unbroken: tuple[Lab, bytes], tmp_path: Path
 ) -> None:
-    lab = unbroken[0].copy(tmp_path / "project")
+    lab = unbroken[0].copy(tmp_path / "project", loads_itself=True)
     lock = (lab.root / "dvc.lock").read_text()
     for case, stop in STOPS.items():
         running = start_training(lab)
@@ -121,7 +121,7 @@ def _entry(lock: str) -> str:
 
 
 def test_two_runs_of_one_stage_do_not_meet(unbroken: tuple[Lab, bytes], tmp_path: Path) -> None:
-    lab = unbroken[0].copy(tmp_path / "project")
+    lab = unbroken[0].copy(tmp_path / "project", loads_itself=True)
     running = start_training(lab)
     printed = lab.call("thicket", "run", f"build/config/models/{NAME}.yaml", status=1)
     assert "is being made by another process" in printed

@@ -29,7 +29,7 @@ print("probe", json.dumps([os.getppid(), "torch" in sys.modules, mine]))
 
 @pytest.fixture(scope="module")
 def probed(fresh_lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Lab:
-    lab = fresh_lab.copy(tmp_path_factory.mktemp("warm") / "project")
+    lab = fresh_lab.copy(tmp_path_factory.mktemp("warm") / "project", loads_itself=True)
     module = lab.root / "thicket/cli.py"
     module.write_text(PROBE + module.read_text(encoding="utf-8"), encoding="utf-8")
     return lab
