@@ -1,6 +1,8 @@
 """How a run ends before its time."""
 
 import ctypes
+import json
+import os
 import signal
 import sys
 import threading
@@ -25,10 +27,33 @@ class Interrupted(Exception):
     """SIGTERM ended a training before its last step; a checkpoint to resume from lies in the resume folder."""
 
 
+UNDER_DVC = "DVC_STAGE"
+"""Environment variable that DVC gives to a stage's command."""
+
+
 def die_with_parent() -> None:
-    """Asks Linux for SIGTERM when the parent process ends: a killed `dvc repro` leaves no stage running."""
+    """Asks Linux for SIGTERM when the parent process ends."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def die_with_dvc() -> None:
+    """The same for a stage's process: a killed `dvc repro` leaves none running, be it only just started."""
+    die_with_parent()
+    if dvc_is_gone():
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+def dvc_is_gone() -> bool:
+    """Whether the DVC that started this process has ended: it said in its lock file who writes."""
+    if UNDER_DVC not in os.environ:
+        return False
+    try:
+        held = json.loads(Path(os.environ["DVC_ROOT"], ".dvc", "tmp", "rwlock").read_text(encoding="utf-8"))
+        writing = {one["pid"] for one in held["write"].values()}
+    except (OSError, KeyError, TypeError, ValueError, AttributeError):  # nothing is known, or it is being written
+        return False
+    return bool(writing) and os.getppid() not in writing
 
 
 @contextmanager

@@ -27,8 +27,6 @@ import warnings
 from contextlib import suppress
 from pathlib import Path
 
-UNDER_DVC = "DVC_STAGE"
-"""Environment variable that DVC gives to a stage's command."""
 OWNER = "THICKET_REPRO"
 """Environment variable: the process id of a `thicket repro`, whose stages share one process with the libraries."""
 HEAVY = ("models", "evaluate", "analyze")
@@ -47,11 +45,12 @@ LONGEST_MESSAGE = 2**16
 
 def run(config: Path) -> int | None:
     """Runs the stage of a resolved config in a fork; None where it has to run in this process, or may as well."""
+    from thicket.signals import UNDER_DVC, die_with_dvc
+
     if config.parent.name not in HEAVY or UNDER_DVC not in os.environ or not can_fork():
         return None
-    from thicket.signals import die_with_parent
 
-    die_with_parent()
+    die_with_dvc()
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as connection:
         passed = _passed_on(connection)
         try:
@@ -175,7 +174,6 @@ def serve(address: Path, listening: socket.socket, dvc: int) -> None:
 def _stage(connection: socket.socket) -> int:
     """In the fork: runs the stage that is asked for, and tells the status and returns it."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    os.environ.pop(UNDER_DVC)  # It is the first stage's.
     try:
         config = _take_over(connection)
     except ConnectionError:
@@ -184,7 +182,9 @@ def _stage(connection: socket.socket) -> int:
     threading.Thread(target=_listen, args=[connection, told], daemon=True).start()
     try:
         from thicket.cli import main
+        from thicket.signals import UNDER_DVC
 
+        os.environ.pop(UNDER_DVC)  # It is the first stage's.
         status = main(["run", config])
     except BaseException:  # A fault of thicket's own.
         traceback.print_exc()

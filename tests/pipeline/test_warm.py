@@ -16,6 +16,7 @@ from lab import Lab, processes
 from toys import ROOT
 
 from thicket import warm
+from thicket.signals import UNDER_DVC
 
 pytestmark = pytest.mark.skipif(not warm.can_fork(), reason="stages don't fork here")
 STAGE = ["thicket", "run", "build/config/evaluate/tiny.yaml"]
@@ -181,8 +182,8 @@ def test_where_there_can_be_no_socket_a_stage_runs_by_itself(monkeypatch: pytest
     (tmp_path / "build").mkdir()
     (tmp_path / "build/resume").write_text("no folder", encoding="utf-8")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv(warm.UNDER_DVC, "evaluate-tiny")
-    monkeypatch.setattr("thicket.signals.die_with_parent", bool)
+    monkeypatch.setenv(UNDER_DVC, "evaluate-tiny")
+    monkeypatch.setattr("thicket.signals.die_with_dvc", bool)
     before = signal.getsignal(signal.SIGTERM)
     try:
         assert warm.run(Path("build/config/evaluate/tiny.yaml")) is None

@@ -187,7 +187,7 @@ class Graph:
         return name if isinstance(node, BaseNode) else node.base
 
     def root(self, name: str) -> str:
-        """The base that a model goes back to, by way of what it started from; where a declaration on the way is at fault,
-        its name."""
+        """The base that a model goes back to, by way of what it started from; what is declared wrongly on the
+        way ends it."""
         node = self.nodes.get(name)
         return name if node is None or isinstance(node, BaseNode) else self.root(node.base)

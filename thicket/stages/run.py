@@ -28,7 +28,7 @@ from thicket.config.stages import (
     read_stage,
 )
 from thicket.disk import write_whole
-from thicket.signals import die_with_parent
+from thicket.signals import die_with_dvc
 from thicket.stages.outcome import Outcome, Places
 from thicket.stages.publish import config_hash, locked, whole
 from thicket.stages.several import follow_elsewhere, started_elsewhere, together
@@ -220,6 +220,6 @@ def _make_model(stage: Stage, make: Callable[[Any, Places], Outcome], places: Pl
 
 def run_file(root: Path, path: Path) -> None:
     """Runs the stage of a file that `thicket compose` wrote. Raises: ConfigError, and what `run_stage` raises."""
-    die_with_parent()
+    die_with_dvc()
     stage = read_stage(path)
     run_stage(root, stage, in_pipeline(root, stage))
