@@ -26,6 +26,7 @@ def ran(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
         return 0
 
     monkeypatch.setattr(sweep, "run_one", note)
+    monkeypatch.setattr(sweep, "not_made", lambda *_: [])
     return started
 
 
@@ -51,6 +52,16 @@ def test_files_that_are_not_there(sample: Path, command: Command) -> None:
         assert said.out.count("Note") == 1
     (sample / "data/a.jsonl").touch()
     assert "Note" not in command("check").out
+
+
+@pytest.mark.parametrize("settings", [(), ("-m", "method.optimizer.lr=1e-4,1e-3")])
+def test_what_is_not_made_yet_is_named_at_once(toy: Path, command: Command, settings: tuple[str, ...]) -> None:
+    asked = ("specialist", "base=tiny", "domain=sort", "method=grpo", *settings)
+    assert "it reads what is not made yet: `dvc repro data-sort base-tiny` makes it" in command(*asked).err
+    (toy / "build/data/sort").mkdir(parents=True)
+    refused = command(*asked)
+    assert (refused.status, refused.out) == (2, "")
+    assert refused.err.count("`dvc repro base-tiny`") == 1
 
 
 def test_an_equal_run_is_not_repeated(toy: Path, command: Command, ran: list[Path]) -> None:

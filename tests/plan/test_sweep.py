@@ -50,6 +50,7 @@ def stub(root: Path, stage: AnyStage, targets: Targets) -> None:
 def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project of toy sizes, which is the working folder, whose stages are stubs."""
     monkeypatch.setattr(sweep, "run_stage", stub)
+    monkeypatch.setattr(sweep, "not_made", lambda *_: [])
     root = toy_project(tmp_path / "toy")
     monkeypatch.chdir(root)
     return root

@@ -8,6 +8,7 @@ from thicket.config.problems import ConfigError, Problem, dotted
 from thicket.config.resolve import Resolved
 from thicket.config.yamlfile import read_yaml
 from thicket.models.files import faults
+from thicket.stages.run import in_pipeline
 
 MODEL_FOLDERS = (("base", "path"), ("judge", "folder"))
 """How the places end at which a config names a model's folder."""
@@ -45,7 +46,16 @@ def outdated(root: Path, stages: list[Resolved], wanted: Resolved) -> list[str]:
     """The stages whose artifacts a stage reads, and that DVC last ran with another config or other code than now."""
     lock = root / "dvc.lock"
     made = read_yaml(lock, lock.name).value["stages"] if lock.is_file() else {}
+    now = {stage.id: stage.stage.model_dump(mode="json") for stage in _read_by(wanted, stages) if stage.id in made}
+    return [name for name, config in now.items() if config not in made[name].get("params", {}).values()]
+
+
+def not_made(root: Path, stages: list[Resolved], wanted: Resolved) -> list[str]:
+    """The stages whose artifacts a stage reads, and that are not there yet."""
+    return [made.id for made in _read_by(wanted, stages) if not in_pipeline(root, made.stage).artifact.exists()]
+
+
+def _read_by(wanted: Resolved, stages: list[Resolved]) -> list[Resolved]:
     read = {*(f"data-{domain}" for domain in wanted.domains)}
     read |= {f"{kind}-{model}" for kind in ("base", "specialist", "student") for model in wanted.models}
-    now = {stage.id: stage.stage.model_dump(mode="json") for stage in stages if stage.id in read & made.keys()}
-    return [name for name, config in now.items() if config not in made[name].get("params", {}).values()]
+    return [made for made in stages if made.id in read]

@@ -22,7 +22,7 @@ from thicket.config.yamlfile import YamlFile, read_yaml
 from thicket.plan import ray_jobs
 from thicket.plan.adhoc import stage_from
 from thicket.plan.folders import expanded, is_folder
-from thicket.plan.inputs import outdated
+from thicket.plan.inputs import not_made, outdated
 from thicket.plan.objective import direction, objectives, value_of, worst
 from thicket.plan.pipeline import resolve
 from thicket.plan.runs import Run, print_table, read_runs, write_run
@@ -74,7 +74,7 @@ def run(root: Path, kind: str, texts: list[str], multirun: bool) -> int:
             problems.extend(error.problems)
     if problems:
         raise ConfigError(merged(problems))
-    _warn_of_outdated(root, stages)
+    _check_inputs(root, stages)
     if multirun:
         return _sweep(root, kind, own, _objective(root, kind, asked, stages, settings), settings)
     stage: Any = stages[0].stage
@@ -102,9 +102,13 @@ def _plain_or_quoted(text: str) -> str:
     return text if re.fullmatch(r"[\w./-]+", text) else _quoted(text)
 
 
-def _warn_of_outdated(root: Path, stages: list[Resolved]) -> None:
-    """A run on its own takes what is in build/, which an edited config or other code may have left behind."""
+def _check_inputs(root: Path, stages: list[Resolved]) -> None:
+    """A run on its own takes what is in build/, which an edited config or other code may have left behind: then it says
+    so. Raises: ConfigError where it is not there."""
     declared = resolve(Project(root)) if ranks.speaks() else []
+    if missing := list(dict.fromkeys(name for stage in stages for name in not_made(root, declared, stage))):
+        wrong = f"it reads what is not made yet: `dvc repro {' '.join(missing)}` makes it"
+        raise ConfigError([Problem(COMMAND_LINE, "", "", wrong)])
     for name in dict.fromkeys(name for stage in stages for name in outdated(root, declared, stage)):
         print(f"Note: {name} was made with another config or other code: `dvc repro {name}` makes it anew.", flush=True)
 
@@ -188,6 +192,7 @@ def _sweep(root: Path, kind: str, overrides: list[Override], objective: str | No
             failed = True
     runs = read_runs(folder)
     print_table(runs, objective)
+    print(f"The sweep is {folder.relative_to(root)}: `thicket compare` and `thicket evaluate -m model=…` take it.")
     return 1 if failed or not runs or any(one.error for one in runs) else 0
 
 
