@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,8 @@ from commands import Command
 from toys import stages
 
 from thicket.arguments import KINDS
+from thicket.commands.cache import unused
+from thicket.plan.recorded import CACHE
 from thicket.stages.run import resume_folder
 
 
@@ -52,3 +55,22 @@ def test_the_rest_goes_by_name(project: Path, command: Command) -> None:
 def test_an_unknown_kind(project: Path, command: Command) -> None:
     said = command("clean", "chekpoints", "--yes")
     assert (said.status, "did you mean: checkpoints" in said.err) == (2, True)
+
+
+def test_earlier_commits_keep_their_models_until_they_are_named(tmp_path: Path) -> None:
+    def git(*arguments: str) -> None:
+        own = ("-c", "user.name=a", "-c", "user.email=a@b.c")
+        subprocess.run(["git", *own, *arguments], cwd=tmp_path, check=True, capture_output=True)
+
+    git("init")
+    first, second, nobodys = (digit * 32 for digit in "123")
+    for md5 in (first, second):
+        (tmp_path / "dvc.lock").write_text(f"outs:\n- md5: {md5}\n")
+        git("add", "dvc.lock")
+        git("commit", "-m", "one more")
+    for md5 in (first, second, nobodys):
+        file = tmp_path / CACHE / md5[:2] / md5[2:]
+        file.parent.mkdir(parents=True)
+        file.write_bytes(b"weights")
+    assert [path.parent.name for path in unused(tmp_path)] == ["33"]
+    assert [path.parent.name for path in unused(tmp_path, named=True)] == ["11", "33"]

@@ -10,10 +10,12 @@ from pathlib import Path
 from thicket.plan.recorded import CACHE
 
 MD5 = re.compile(r"md5: ([0-9a-f]{32}(?:\.dir)?)")
-KEPT = ("--workspace", "--all-branches", "--all-tags", "--all-experiments")
-"""What `dvc gc` keeps the files of: versions that have a name. HEAD is kept besides."""
+KEPT = ("--workspace", "--all-commits", "--all-experiments")
+"""What `dvc gc` keeps the files of, to which `git checkout` and `dvc checkout` can go back."""
+KEPT_OF_NAMED = ("--workspace", "--all-branches", "--all-tags", "--all-experiments")
+"""The same where only versions with a name are kept. HEAD is kept besides."""
 REFS = ("refs/heads", "refs/tags", "refs/exps")
-"""The same, as git has it."""
+"""These, as git has them."""
 
 
 def is_elsewhere(root: Path) -> bool:
@@ -23,28 +25,30 @@ def is_elsewhere(root: Path) -> bool:
     return any(read.has_option(section, "dir") for section in read.sections() if section == "cache")
 
 
-def unused(root: Path) -> list[Path]:
-    """The files of the cache that no named version needs."""
-    needed = _needed(root)
+def unused(root: Path, named: bool = False) -> list[Path]:
+    """The files of the cache that no commit needs, or just no version that has a name."""
+    needed = _needed(root, named)
     files = sorted((root / CACHE).glob("??/*"))
     return [path for path in files if f"{path.parent.name}{path.name}" not in needed]
 
 
-def collect(root: Path) -> None:
+def collect(root: Path, named: bool = False) -> None:
     """Has DVC remove them. Raises: ValueError where it fails."""
     head = ("--rev", "HEAD") if _git(root, "rev-parse", "--verify", "-q", "HEAD") else ()
-    command = [sys.executable, "-m", "dvc", "gc", *KEPT, *head, "--force", "--quiet"]
+    command = [sys.executable, "-m", "dvc", "gc", *(KEPT_OF_NAMED if named else KEPT), *head, "--force", "--quiet"]
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
     if done.returncode:
         raise ValueError(f"dvc gc ended with {done.returncode}: {done.stderr.strip() or done.stdout.strip()}")
 
 
-def _needed(root: Path) -> set[str]:
-    """Hashes in the dvc.lock of the working tree and of every named version, with those of the files in folders."""
+def _needed(root: Path, named: bool) -> set[str]:
+    """Hashes in the dvc.lock of the working tree and of every commit, or every version that has a name, with those of
+    the files in folders."""
     path = root / "dvc.lock"
     texts = [path.read_text(encoding="utf-8")] if path.is_file() else []
-    named = _git(root, "for-each-ref", "--format=%(objectname)", *REFS).split()
-    for commit in dict.fromkeys(["HEAD", *named]):
+    with_name = ("for-each-ref", "--format=%(objectname)", *REFS)
+    commits = _git(root, *(with_name if named else ("log", "--all", "--format=%H", "--", "dvc.lock"))).split()
+    for commit in dict.fromkeys(["HEAD", *commits]):
         texts.append(_git(root, "show", f"{commit}:./dvc.lock"))
     found = {hash for text in texts for hash in MD5.findall(text)}
     for folder in [hash for hash in found if hash.endswith(".dir")]:

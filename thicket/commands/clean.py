@@ -17,7 +17,9 @@ from thicket.plan.state import held, is_locked
 from thicket.stages.run import resume_folder
 
 BANKS = RESUME / "analysis"
-ASKED = ("scores", "runs", "logs")
+CACHED = ("cache", "earlier")
+"""Kinds that lie in DVC's cache, which DVC frees."""
+ASKED = ("earlier", "scores", "runs", "logs")
 """Kinds that are freed only by name: somebody may still want them, and for runs there is no other copy."""
 
 
@@ -54,9 +56,9 @@ def clean(root: Path, kinds: list[str], yes: bool, as_json: bool) -> None:
     sizes = {one.kind: one.free_size for one in found}
     freed = [one for one in found if yes and one.free and (kinds or one.kind not in ASKED)]
     for one in freed:
-        if one.kind == "cache":
-            cache.collect(root)
-        for path in [] if one.kind == "cache" else one.free:
+        if one.kind in CACHED:
+            cache.collect(root, named=one.kind == "earlier")
+        for path in [] if one.kind in CACHED else one.free:
             shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
     if as_json:
         rows = {one.kind: {"bytes": one.size, "can_free": sizes[one.kind], "freed": one in freed} for one in found}
@@ -76,10 +78,20 @@ def clean(root: Path, kinds: list[str], yes: bool, as_json: bool) -> None:
 
 
 def _cache(root: Path) -> Held:
-    what, folder = "DVC's: files of no branch, tag or experiment can go", root / CACHE
+    what, folder = "DVC's: files of no commit can go", root / CACHE
     if cache.is_elsewhere(root):
         return Held("cache", what, 0, note="it lies elsewhere and may be shared: `dvc gc` frees it")
     return Held("cache", what, _size(folder), cache.unused(root))
+
+
+def _earlier(root: Path) -> Held:
+    """What going back to a commit within a branch wants."""
+    what = "of it, of commits that no branch, tag or experiment ends at"
+    if cache.is_elsewhere(root):
+        return Held("earlier", what, 0)
+    nobodys = set(cache.unused(root))
+    free = [path for path in cache.unused(root, named=True) if path not in nobodys]
+    return Held("earlier", what, sum(map(_size, free)), free, "by name: `thicket clean earlier --yes`" if free else "")
 
 
 def _checkpoints(root: Path) -> Held:
@@ -109,6 +121,7 @@ def _by_name(kind: str, what: str, *places: Path) -> Callable[[Path], Held]:
 
 LOOKS: dict[str, Callable[[Path], Held]] = {
     "cache": _cache,
+    "earlier": _earlier,
     "checkpoints": _checkpoints,
     "scores": _by_name("scores", "of items, by content: what is scored again is looked up", SCORES, BANKS),
     "runs": _by_name("runs", "of `thicket STAGE` and sweeps: results, with no other copy", RUNS),

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from yaml import YAMLError
+
 from thicket.config.yamlfile import values_of
 
 HASHED_BYTES = 2**20
@@ -51,11 +53,18 @@ class Locked:
 
 
 def read_lock(root: Path) -> dict[str, Locked]:
-    """Stage → what DVC last made of it; nothing where there is no dvc.lock."""
+    """Stage → what DVC last made of it; nothing where there is no dvc.lock.
+
+    Raises: ValueError where it can't be read.
+    """
     path = root / "dvc.lock"
     if not path.is_file():
         return {}
-    stages = (values_of(_settled(path)) or {}).get("stages", {})
+    try:
+        stages = (values_of(_settled(path)) or {}).get("stages", {})
+    except (YAMLError, AttributeError) as error:
+        wrong = "dvc.lock can't be read (was DVC killed while it wrote it?): `thicket plan` keeps what is whole of it"
+        raise ValueError(wrong) from error
     return {
         name: Locked(
             cmd=stage.get("cmd", ""),
