@@ -4,7 +4,8 @@
 
 The project has to be built and committed. A clone of it gets a remote of its own in a temporary folder, or with --s3 in
 a stand-in for S3 on a port of this machine (`pip install -e '.[s3]' 'moto[server]'`), or any other: --remote takes its
-address, --set what `dvc remote modify` takes. What the project itself has stays as it is.
+address, --set what `dvc remote modify` takes. What the project itself has stays as it is, and what was pushed to
+another remote stays there.
 """
 
 import argparse
@@ -15,19 +16,22 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 BUCKET = "thicket"
+REMOTE = "checked"
+"""What the clones call theirs: the project may have one of a likelier name."""
 RAN, CACHED = r"Running stage '([^']+)'", r"Stage '([^']+)' is cached"
 
 
-def call(folder: Path, *command: str) -> str:
-    """Runs a command and returns what it printed; one that fails ends the script."""
-    print(f"+ {' '.join(command)}", flush=True)
+def call(folder: Path, *command: str, secret: str = "") -> str:
+    """Runs a command and returns what it printed; one that fails ends the script. Its last argument may be a secret."""
+    print(f"+ {' '.join([*command, *(['…'] if secret else [])])}", flush=True)
+    command = (*command, *filter(None, [secret]))
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         sys.exit(f"{done.stdout}{done.stderr}\nended with {done.returncode}")
@@ -50,13 +54,14 @@ def s3_server() -> Iterator[str]:
         server.stop()
 
 
-def check(project: Path, work: Path, remote: list[list[str]]) -> None:
-    """Pushes from one clone and takes it back in three others; `remote`: arguments of `dvc remote`."""
+def check(project: Path, work: Path, address: str, settings: Sequence[tuple[str, str]] = ()) -> None:
+    """Pushes from one clone to the remote at an address, and takes it back in three others."""
     first = work / "first"
     call(work, "git", "clone", "-q", str(project), str(first))
-    call(first, "dvc", "cache", "dir", "--local", str(project / ".dvc" / "cache"))
-    for arguments in remote:
-        call(first, "dvc", "remote", *arguments)
+    call(first, "dvc", "cache", "dir", "--local", call(project, "dvc", "cache", "dir").splitlines()[0])
+    call(first, "dvc", "remote", "add", "-d", REMOTE, address)
+    for name, value in settings:
+        call(first, "dvc", "remote", "modify", REMOTE, name, secret=value)
     call(first, "git", "-c", "user.name=thicket", "-c", "user.email=none", "commit", "-q", "-am", "remote")
     call(first, "dvc", "checkout", "-q")
     print(call(first, "dvc", "push", "--run-cache").strip().splitlines()[-1])
@@ -74,7 +79,9 @@ def check(project: Path, work: Path, remote: list[list[str]]) -> None:
 
 
 def clone(first: Path, folder: Path) -> Path:
+    """With an empty cache of its own: that of the project may be shared, and hold all of it."""
     call(first, "git", "clone", "-q", str(first), str(folder))
+    call(folder, "dvc", "cache", "dir", "--local", str(folder / ".dvc/cache"))
     return folder
 
 
@@ -90,24 +97,36 @@ def expect(what: str, printed: str, cached: str, one: Path, other: Path) -> None
     print(f"{what}: no stage ran, {len(kept)} came out of the run cache, {len(weights)} models are the same")
 
 
+def setting(text: str) -> tuple[str, str]:
+    """NAME=VALUE. Raises: argparse's error."""
+    name, _, value = text.partition("=")
+    if not (name and value):
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")
+    return name, value
+
+
+def whole(address: str) -> str:
+    """An address that means one place to all clones: DVC takes a folder's as it is seen from each."""
+    return address if "://" in address else str(Path(address).resolve())
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("project", type=Path, nargs="?", default=Path())
-    parser.add_argument("--s3", action="store_true")
-    parser.add_argument("--remote", metavar="URL")
-    parser.add_argument("--set", metavar="NAME=VALUE", action="append", default=[])
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument("--s3", action="store_true")
+    where.add_argument("--remote", metavar="URL")
+    parser.add_argument("--set", metavar="NAME=VALUE", action="append", default=[], type=setting)
     options = parser.parse_args()
-    work = Path(tempfile.mkdtemp(prefix="thicket-remote-"))
+    if options.set and not options.remote:
+        parser.error("--set is of a --remote")
+    project, work = options.project.resolve(), Path(tempfile.mkdtemp(prefix="thicket-remote-"))
     try:
-        if options.remote:
-            set_to = [["modify", "store", *setting.split("=", 1)] for setting in options.set]
-            check(options.project.resolve(), work, [["add", "-d", "store", options.remote], *set_to])
-        elif options.s3:
+        if options.s3:
             with s3_server() as address:
-                add = ["add", "-d", "store", f"s3://{BUCKET}/store"]
-                check(options.project.resolve(), work, [add, ["modify", "store", "endpointurl", address]])
+                check(project, work, f"s3://{BUCKET}/store", [("endpointurl", address)])
         else:
-            check(options.project.resolve(), work, [["add", "-d", "store", str(work / "store")]])
+            check(project, work, whole(options.remote or str(work / "store")), options.set)
     finally:
         shutil.rmtree(work, ignore_errors=True)
 

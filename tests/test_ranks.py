@@ -1,11 +1,15 @@
 """How work is dealt to the processes of a stage."""
 
+import errno
 import os
 from collections.abc import Sequence
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
+from torch import distributed
 
 from thicket import ranks
 from thicket.config.run import Trainer
@@ -86,6 +90,46 @@ def test_who_was_started_with_others(monkeypatch: pytest.MonkeyPatch, names: Seq
         started_elsewhere(stage)
     monkeypatch.setenv(names[1], "1")
     assert ranks.given() is None
+
+
+@pytest.mark.parametrize("there", [False, True], ids=["nobody comes", "others of before are there"])
+def test_processes_that_do_not_meet(monkeypatch: pytest.MonkeyPatch, there: bool) -> None:
+    """What they had set is as it was, and a group of before is neither joined nor left."""
+    before = torch.get_num_threads()
+    monkeypatch.setattr(distributed, "is_initialized", lambda: there)
+    monkeypatch.setattr(distributed, "init_process_group", lambda *_, **__: 1 / 0)
+    monkeypatch.setattr(distributed, "destroy_process_group", lambda: pytest.fail("it is not theirs"))
+    torch.set_num_threads(6)
+    try:
+        with pytest.raises((RuntimeError, ZeroDivisionError)) as raised, ranks.joined(Rank(0, 2), False, "file://meet"):
+            pytest.fail("they have not met")
+        assert there == ("have not parted" in str(raised.value))
+        assert torch.get_num_threads() == 6
+        assert ranks.count() == 1
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_a_shared_folder_that_others_only_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def read_only(*_: Any, **__: Any) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    (tmp_path / ".seen-by-all-token").touch()
+    monkeypatch.setattr(ranks, "_connect", lambda *_: None)
+    monkeypatch.setattr(distributed, "broadcast_object_list", lambda told: told.__setitem__(0, "token"))
+    monkeypatch.setattr(distributed, "all_gather_object", lambda answers, own: answers.__setitem__(1, own))
+    for change in ("unlink", "touch", "mkdir"):
+        monkeypatch.setattr(Path, change, read_only)
+    ranks.check_shared(tmp_path, Rank(1, 4, here=2))
+
+
+def test_buckets_of_gradients() -> None:
+    """Of one type, and as many bytes as fit; what is larger goes alone."""
+    sizes = [(3, torch.float32), (1, torch.float32), (1, torch.float32), (9, torch.float32), (2, torch.bfloat16)]
+    gradients = [torch.zeros(size, dtype=kind) for size, kind in sizes]
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(ranks, "BUCKET", 16)
+        assert [list(map(len, bucket)) for bucket in ranks._buckets(gradients)] == [[3, 1], [1], [9], [2]]
 
 
 def test_several_devices_need_a_strategy() -> None:

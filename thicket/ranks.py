@@ -110,17 +110,17 @@ def joined(rank: Rank, gpu: bool, meet: str | None = None) -> Iterator[None]:
                 f"{rank.beside} processes on {socket.gethostname()}: torch sees {torch.cuda.device_count()} GPUs"
             )
         torch.cuda.set_device(rank.local)
-    threads, hook = torch.get_num_threads(), sys.excepthook
+    threads, hook, met = torch.get_num_threads(), sys.excepthook, False
     torch.set_num_threads(max(1, threads // rank.beside))
-    _connect(rank, meet)
-    _own = rank
     try:
+        _connect(rank, meet)
+        _own, met = rank, True
         yield
     finally:
         _own = Rank()
         torch.set_num_threads(threads)
         sys.excepthook = hook  # torch's names the process before each line
-        if meet is not None:
+        if meet is not None and met:
             leaving = threading.Thread(target=_leave, args=(rank, gpu), daemon=True)
             leaving.start()
             # NCCL may wait here for processes that have not got as far.
@@ -141,7 +141,10 @@ def _connect(rank: Rank, meet: str | None) -> None:
     from torch import distributed
 
     if distributed.is_initialized():
-        return
+        if meet is None:
+            return
+        # To go on with them would be to wait for processes that are gone.
+        raise RuntimeError("the processes of an earlier stage have not parted yet")
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
     if meet is None:
         _meeting_place(rank)
@@ -230,7 +233,8 @@ def check_shared(folder: Path, rank: Rank) -> None:
         shows = _shows(folder / f".seen-by-all-{told[0]}")
         distributed.all_gather_object(answers, None if shows else socket.gethostname())
     finally:
-        own.unlink(missing_ok=True)
+        if rank.number == 0:  # To the others the folder may be there to be read alone.
+            own.unlink(missing_ok=True)
     if blind := sorted({host for host in answers if host}):
         raise ValueError(
             f"{folder} on {', '.join(blind)} is not the folder that the first process writes to: the project has to be "
@@ -361,11 +365,13 @@ def somewhere(flags: Sequence[bool]) -> list[bool]:
 def _buckets(gradients: Sequence["Tensor"]) -> Iterator[list["Tensor"]]:
     """Runs of gradients of one type."""
     bucket: list[Tensor] = []
+    held = 0
     for gradient in gradients:
-        size = sum(one.numel() * one.element_size() for one in [*bucket, gradient])
-        if bucket and (size > BUCKET or gradient.dtype != bucket[0].dtype):
+        size = gradient.numel() * gradient.element_size()
+        if bucket and (held + size > BUCKET or gradient.dtype != bucket[0].dtype):
             yield bucket
-            bucket = []
+            bucket, held = [], 0
         bucket.append(gradient)
+        held += size
     if bucket:
         yield bucket

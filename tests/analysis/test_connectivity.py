@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from banks import TOKENIZER
+from dealing import dealt
 from several import DOMAINS, case_of, drawn, mixed, near, of, small, value
 from transformers import GenerationConfig, Qwen3MoeConfig, Qwen3MoeForCausalLM
 
@@ -212,6 +213,17 @@ def test_equal_runs_and_other_batches(tmp_path: Path) -> None:
     one = analyze(SAMPLED, case)
     assert one == analyze(SAMPLED, case)
     assert one == analyze(SAMPLED, replace(case, batch=100))
+
+
+@pytest.mark.parametrize("config", [CONFIG, SAMPLED], ids=["greedy", "sampled"])
+def test_points_are_dealt_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, config: Connectivity) -> None:
+    base = small(3)
+    case = case_of(tmp_path, {"base": base, "one": near(base, 1, 0.3), "other": near(base, 2, 0.3)})
+    whole, dealings = analyze(config, case), dealt(monkeypatch)
+    assert analyze(config, case) == whole
+    parameters, points = map(len, dealings.shares)
+    assert parameters == len(base.state_dict())
+    assert points == 3 + 3 * 3 + 2 * config.random_directions
 
 
 @pytest.mark.gpu

@@ -6,9 +6,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from dealing import dealt
 from in_memory import SEED, TOKENIZER, WORDS, case_of, environment, model, texts, written
 from matplotlib.patches import Rectangle
 
+from thicket.analysis import self_distillation as module
 from thicket.analysis.case import Case
 from thicket.analysis.found import Found, Statistic
 from thicket.analysis.sampled import plain, sampled
@@ -95,6 +97,19 @@ def test_the_frozen_model_is_at_its_anchor() -> None:
     for term in ("support", "reshaping", "anchor"):
         assert value(plain_samples, term, "frozen") == pytest.approx(0, abs=1e-9)
     assert value(plain_samples, "total", "frozen") > 0.1
+
+
+def test_reading_is_dealt_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    case, read, dealt_out = small_case(items=4), module._item, list[bool]()
+    whole, dealings = analyze(config(), case), dealt(monkeypatch)
+
+    def noted(*given: Any) -> Any:
+        dealt_out.append(dealings.within)
+        return read(*given)
+
+    monkeypatch.setattr(module, "_item", noted)
+    assert analyze(config(), case) == whole
+    assert dealt_out == [True] * (4 + 3)
 
 
 def test_samples_that_hold_no_answer() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from dealing import dealt
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -144,6 +145,27 @@ def test_rows_are_read_a_few_at_a_time(subjects: list[Subject], chunk: int, monk
     for name, change in whole.items():
         for field in ("square", "products_MM", "unchanged_M", "along_MR", "spread_M"):
             np.testing.assert_allclose(getattr(parts[name], field), getattr(change, field), rtol=1e-12, atol=1e-14)
+
+
+def test_rows_are_dealt_out(subjects: list[Subject], monkeypatch: pytest.MonkeyPatch) -> None:
+    """And what is made of them is that of one process, to the bit."""
+    monkeypatch.setattr(module, "CHUNK", 40)
+    whole, dealings = found(subjects, SEEDS), dealt(monkeypatch)
+    parts = found(subjects, SEEDS)
+    assert list(map(len, dealings.shares)) == [4 + 2 + 2 + 1 + 1 + 1]
+    assert list(parts) == list(whole)
+    for name, change in whole.items():
+        for field in ("square", "products_MM", "unchanged_M", "along_MR", "spread_M"):
+            np.testing.assert_array_equal(getattr(parts[name], field), getattr(change, field))
+
+
+def test_what_goes_round_is_no_part_of_what_was_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A view would be handed round with all of it."""
+    full = {name: torch.full((100, 100), value) for name, value in (("base", 1.0), ("other", 2.0))}
+    subjects = [write(tmp_path / name, {"w": tensor}) for name, tensor in full.items()]
+    dealings = dealt(monkeypatch)
+    found(subjects, SEEDS)
+    assert sum(map(sum, dealings.shares)) < 4 * 100 * 100 / 10
 
 
 def test_several_files_are_one_model(subjects: list[Subject], tmp_path: Path) -> None:

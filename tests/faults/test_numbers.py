@@ -1,9 +1,6 @@
-"""Numbers that break down, and clocks that jump."""
+"""Numbers that break down."""
 
-import datetime
-import itertools
 import math
-import time
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +11,6 @@ from safetensors.torch import load_file, save_file
 from toys import DECLARED, changed, declare, stages
 
 from thicket.stages.run import in_pipeline
-from thicket.times import read_times
 from thicket.training.policy import PolicyTraining
 from thicket.training.pretrain import Pretraining
 
@@ -79,33 +75,3 @@ def test_weights_that_are_no_numbers_are_not_published(project: Path, said: Run)
     assert failed.status == 1
     assert f"not written: the weight {name} has values that are NaN or infinite" in failed.err
     assert not (project / "build/models/soup").exists()
-
-
-def test_a_clock_that_jumps_back_changes_nothing(project: Path, monkeypatch: pytest.MonkeyPatch, said: Run) -> None:
-    """An hour at every look: durations are not taken from the clock of the day."""
-    stage = stages(project)["specialist-sort-grpo"]
-    targets = in_pipeline(project, stage)
-    before = load_file(targets.artifact / "model.safetensors")
-    now, jumps = time.time(), itertools.count(1)
-
-    class Jumping(datetime.datetime):
-        @classmethod
-        def now(cls, tz: Any = None) -> "Jumping":
-            return cls.fromtimestamp(now - 3600 * next(jumps), tz)
-
-    monkeypatch.setattr(time, "time", lambda: now - 3600 * next(jumps))
-    monkeypatch.setattr("thicket.stages.run.datetime", Jumping)
-    done = said(project, stage)
-    assert done.status == 0
-    assert not [line for line in done.out.splitlines() if "-" in line.partition("s left")[0][-6:]]
-    after = load_file(targets.artifact / "model.safetensors")
-    assert all(after[key].equal(before[key]) for key in before)
-    times = read_times(targets.times, targets.artifact)
-    assert times["started"] > times["finished"], "the clock did jump"
-    assert 0 < times["wall_seconds"] < 60
-    assert all(0 <= seconds < 60 for seconds in times["phase_seconds"].values())
-    declare(project, {**DECLARED, "students": {"soup": {**DECLARED["students"]["opd"], "method": "soup"}}})
-    merging = stages(project)["student-soup"]
-    assert said(project, merging).status == 0
-    targets = in_pipeline(project, merging)
-    assert 0 < read_times(targets.times, targets.artifact)["wall_seconds"] < 60

@@ -109,9 +109,18 @@ def test_code_is_a_dependency(lab: Lab) -> None:
     assert {"compose", "student-opd"} <= ran <= {"compose", "student-opd", "evaluate-opd", "report"}
 
 
-def test_a_clean_clone_pulls_everything_and_runs_nothing(built_lab: tuple[Lab, set[str]]) -> None:
-    """By pull, by `repro --pull`, and without dvc.lock out of the run cache; a remote that is a folder."""
-    printed = built_lab[0].call(sys.executable, str(ROOT / "scripts/check_remote.py"))
+def test_a_clean_clone_pulls_everything_and_runs_nothing(built_lab: tuple[Lab, set[str]], tmp_path: Path) -> None:
+    """By pull, by `repro --pull`, and without dvc.lock out of the run cache; the remote is a folder beside the project,
+    which has one of its own, and a cache that others share."""
+    lab = built_lab[0].copy(tmp_path / "project")
+    (lab.root / ".dvc/cache").rename(tmp_path / "cache")
+    lab.call("dvc", "cache", "dir", str(tmp_path / "cache"))
+    lab.call("dvc", "remote", "add", "-d", "store", "../own")
+    lab.commit("a shared cache, and a remote")
+    printed = lab.call(sys.executable, str(ROOT / "scripts/check_remote.py"), "--remote", "../store")
+    assert re.search(r"[1-9]\d* files fetched", printed), "the shared cache has all of it"
+    assert (tmp_path / "store").is_dir()
+    assert not (tmp_path / "own").exists()
     assert "dvc repro after a pull: no stage ran, 0 came out of the run cache, 6 models are the same" in printed
     assert "dvc repro --pull in a fresh clone: no stage ran, 0 came out of the run cache, 6 models" in printed
     assert re.search(

@@ -1,8 +1,10 @@
 """How a sweep on Ray stops: both sides, with a stand-in for the launcher."""
 
+import errno
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -122,6 +124,36 @@ def test_a_job_that_begins_too_late_returns(tmp_path: Path, monkeypatch: pytest.
             done = True
         assert not done
         assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_a_job_that_ends_as_it_is_asked_returns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SIGTERM comes after the block, and before it is ignored."""
+    set_to, before, came = signal.signal, signal.getsignal(signal.SIGTERM), list[object]()
+
+    def late(number: int, handler: Any) -> Any:
+        if handler is signal.SIG_IGN and not came:
+            came.append(handler)
+            (tmp_path / WORD).touch()
+            sigterm()
+        return set_to(number, handler)
+
+    with ray_jobs.stops_when_asked(tmp_path):
+        monkeypatch.setattr(ray_jobs.signal, "signal", late)
+    assert came
+    assert signal.getsignal(signal.SIGTERM) == before
+    assert [one for one in threading.enumerate() if one.name.endswith("(look)")] == []
+
+
+def test_a_folder_that_cannot_be_looked_at_asks_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / WORD).touch()
+    assert ray_jobs.is_asked(tmp_path)
+
+    def stale(*_: Any, **__: Any) -> None:
+        raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "stat", stale)
+        assert not ray_jobs.is_asked(tmp_path)
 
 
 def test_a_training_writes_its_checkpoint_first(tmp_path: Path) -> None:

@@ -4,9 +4,6 @@ import csv
 import json
 import os
 import signal
-import socket
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +12,7 @@ from typing import Any
 import pytest
 import torch
 from breaking import End, Killed, assert_close, break_step, kill, make, terminate
+from forks import together
 from safetensors.torch import load_file
 from toys import DECLARED, VALUES, changed, run, stages, toy_project
 
@@ -25,19 +23,33 @@ from thicket.signals import Interrupted
 from thicket.stages.run import in_pipeline, run_stage
 from thicket.stages.several import Failed
 
-METHODS = ("dapo", "ppo", "sft", "ssd", "randopt", "es")
+METHODS = ("grpo", "dapo", "ppo", "sft", "rft", "ssd", "randopt", "es")
+DOMAINS = ["sort", "odd"]
+TEACHERS = ["sort-grpo", "odd-grpo"]
+STUDENTS: dict[str, Any] = {
+    "opd": {"base": "tiny", "method": "opd", "teachers": TEACHERS},
+    "mixed": {"base": "tiny", "method": "mixed", "domains": DOMAINS, "budget_of": "opd"},
+    "texts": {"base": "tiny", "method": "rft", "teachers": TEACHERS},
+}
+# A verifier that random text passes now and then: what would be earned, kept or gained otherwise?
+DOMAIN = {**VALUES["domain"]["sort"], "verifier": {"type": "number", "tolerance": 1e9}}
 ON_TEXTS: dict[str, Any] = {"steps": 4, "batch": 5, "micro_batch": 2, "select_samples": 2}
 SEARCHED: dict[str, Any] = {
     "randopt": {"perturbations": 5, "members": 2, "items": 5},
     "es": {"population": 3, "steps": 2, "items": 5},
 }
 PAIR = ["tiny", "sort-grpo"]
-OF_PAIRS = ("cross-sampling", "estimators", "divergence")
-ANALYSES: dict[str, Any] = {
-    "density": {"perturbations": 3, "items": 4, "slice": 3},
-    "cross-sampling": {"items": 5, "samples": 2, "thresholds": [0.0, 1e-6]},
-    "estimators": {"items": 5},
+OF_PAIRS: dict[str, Any] = {
+    "cross-sampling": {"items": 5, "samples": 2, "thresholds": [1e-6]},
+    "estimators": {"items": 5, "resamples": 3},
     "divergence": {"items": 5},
+    "self-distillation": {"items": 5},
+    "connectivity": {"items": 5, "points": 3, "samples": 2},
+    "scalpel": {"items": 5},
+}
+ANALYSES: dict[str, Any] = {
+    **OF_PAIRS,
+    "density": {"perturbations": 3, "items": 4, "slice": 2},
     "interference": {"items": 5, "group": 4},
 }
 ROUNDING = 1e-5
@@ -51,28 +63,35 @@ OF_CURVES = 2e-3
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Data, a base and two specialists to learn from."""
     specialists = {f"sort-{method}": {"base": "tiny", "domain": "sort", "method": method} for method in METHODS}
-    methods = {**VALUES["method"], **dict.fromkeys(("sft", "ssd"), ON_TEXTS), **SEARCHED}
+    methods = {**VALUES["method"], **dict.fromkeys(("sft", "rft", "ssd"), ON_TEXTS), **SEARCHED}
     declared = {
         **DECLARED,
-        "specialists": {**DECLARED["specialists"], **specialists},
-        "values": {**VALUES, "method": methods},
+        "domains": DOMAINS,
+        "specialists": {**specialists, "odd-grpo": {"base": "tiny", "domain": "odd", "method": "grpo"}},
+        "students": STUDENTS,
+        "values": {**VALUES, "domain": dict.fromkeys(DOMAINS, DOMAIN), "method": methods, "analysis": ANALYSES},
         "analyses": {
             "density": {"analysis": "density", "models": ["tiny"], "domains": ["sort"]},
             **{name: {"analysis": name, "models": PAIR, "domains": ["sort"]} for name in OF_PAIRS},
-            "interference": {"analysis": "interference", "models": ["tiny"], "domains": ["sort", "reverse"]},
+            "interference": {"analysis": "interference", "models": ["tiny"], "domains": DOMAINS},
         },
     }
-    declared["values"]["analysis"] = ANALYSES
     root = toy_project(tmp_path_factory.mktemp("several") / "project", declared)
-    run(root, "data-sort", "data-reverse", "base-tiny", "specialist-sort-grpo", "specialist-reverse-grpo")
+    run(root, "data-sort", "data-odd", "base-tiny", *(f"specialist-{name}" for name in TEACHERS))
     return root
+
+
+@pytest.fixture(scope="module")
+def unbroken(made: Path) -> dict[str, torch.Tensor]:
+    """What one process makes of a specialist."""
+    return load_file(made / "build/models/sort-grpo/model.safetensors")
 
 
 def on(stage: Any, devices: int, strategy: str = "ddp") -> Any:
     return changed(changed(stage, "trainer.strategy", strategy), "trainer.devices", devices)
 
 
-OPD: dict[str, Any] = {"method.updates": 2, "method.micro_batch": 1}
+OPD: dict[str, Any] = {"method.steps": 4, "method.updates": 2, "method.micro_batch": 1}
 """So that a process goes through other rows in an update than in one over the whole rollout batch."""
 SAMPLED: dict[str, Any] = {
     "method.signal": SampledToken(type="sampled_token"),
@@ -82,12 +101,15 @@ SAMPLED: dict[str, Any] = {
 CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "pretraining": ("base-tiny", {}),
     "grpo": ("specialist-sort-grpo", {"method.micro_batch": 3}),
-    "dapo, two updates, KL": ("specialist-sort-dapo", {"method.updates": 2, "method.kl": 0.1}),
-    "ppo, two passes": ("specialist-sort-ppo", {"method.passes": 2}),
-    "ppo by fsdp": ("specialist-sort-ppo", {}),
+    "dapo, two updates, KL": ("specialist-sort-dapo", {"method.steps": 4, "method.updates": 2, "method.kl": 0.1}),
+    "ppo, two passes": ("specialist-sort-ppo", {"method.steps": 4, "method.passes": 2}),
+    "ppo by fsdp": ("specialist-sort-ppo", {"method.steps": 4}),
     "opd": ("student-opd", {**OPD, "method.gap": Gap(), "method.on_policy": 0.5}),
     "opd by sampled tokens": ("student-opd", {**OPD, **SAMPLED}),
+    "mixed": ("student-mixed", {"budget_of": "sort-grpo", "method.share": 0.6}),
     "sft": ("specialist-sort-sft", {}),
+    "rft": ("specialist-sort-rft", {}),
+    "rft of teachers": ("student-texts", {}),
     "ssd": ("specialist-sort-ssd", {}),
     "randopt": ("specialist-sort-randopt", {}),
     "es": ("specialist-sort-es", {}),
@@ -125,25 +147,8 @@ def both(made: Path) -> dict[str, tuple[dict[str, bytes], dict[str, bytes]]]:
         write_stage(made / files[-1], on(stage, 2, "fsdp" if "fsdp" in name else "ddp"))
     for kept in (*scores.iterdir(), *(made / "build/resume/analysis").rglob("*.npz")):
         kept.unlink()
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
-    shared = {**os.environ, "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
-    command = [sys.executable, "-m", "thicket.cli", "run", *files]
-    started = [
-        subprocess.Popen(
-            command,
-            cwd=made,
-            env={**shared, "RANK": str(rank), "LOCAL_RANK": str(rank)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for rank in range(2)
-    ]
-    said = [process.communicate(timeout=300) for process in started]
-    assert [process.returncode for process in started] == [0, 0], said
-    assert said[1][0] == "", "only the first process says how far the work is"
+    together(made, ["run", *files], made / "said")
+    assert (made / "said/1").read_text() == "", "only the first process says how far the work is"
     return {name: (one[name], results(made, case(made, name))) for name in CASES}
 
 
@@ -202,10 +207,9 @@ def nobody_stays() -> Iterator[None]:
     ids=["stopped on two, gone on with on one", "killed on one, gone on with on two"],
 )
 def test_a_run_goes_on_with_another_number_of_processes(
-    made: Path, monkeypatch: pytest.MonkeyPatch, end: End, before: int, after: int, strategy: str
+    made: Path, unbroken: Any, monkeypatch: pytest.MonkeyPatch, end: End, before: int, after: int, strategy: str
 ) -> None:
     stage = stages(made)["specialist-sort-grpo"]
-    unbroken = make(made, stage)
     with monkeypatch.context() as patched:
         break_step(patched, 3, end)
         with pytest.raises(end.raised):

@@ -1,15 +1,16 @@
 """Answers of models, at the points of the lines between them, and beside their base. Legend: A points, I items."""
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations
+from functools import partial
+from itertools import combinations, product
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from transformers import GenerationConfig
 
+from thicket import ranks
 from thicket.analysis.answers import Answers, answers
 from thicket.analysis.case import Case, Subject
 from thicket.analysis.moved import Moved, Place, beside, between
@@ -17,7 +18,6 @@ from thicket.analysis.weights import Change, Weights
 from thicket.config.analysis import Connectivity
 from thicket.models.folder import model_config
 from thicket.sampling.decode import declared_ends
-from thicket.sampling.environment import Environment
 
 MIDDLE = 0.5
 Floats = NDArray[np.float64]
@@ -44,6 +44,15 @@ def alphas(points: int) -> list[float]:
     return sorted({*np.linspace(0, 1, points).tolist(), MIDDLE})
 
 
+@dataclass(frozen=True)
+class _Point:
+    """Where a model is asked."""
+
+    place: Callable[[], Place]
+    own: bool = False
+    """Whether it is one of the models itself, whose greedy answers are asked for too."""
+
+
 class Asking:
     """One model in memory that goes from place to place."""
 
@@ -53,49 +62,50 @@ class Asking:
         # One rule for all places: an end that one of the models declares is an end of all.
         ends = {end for subject in case.models for end in _declared(subject)}
         self.environments = [replace(one, stop_ids=sorted({*one.stop_ids, *ends})) for one in case.environments]
-        self.done = 0
-        models, pairs = len(case.models), math.comb(len(case.models), 2)
-        self.total = models + pairs * (len(alphas(config.points)) - 2) + (models - 1) * config.random_directions
 
     def ask(self, changed: Mapping[str, Change], seeds: Sequence[int]) -> Asked:
         """`changed`: how the parameters of the models changed; `seeds`: of the random directions."""
-        device, models = self.case.device, range(len(self.weights))
-        own, greedy = list[list[Answers]](), list[list[Answers]]()
-        for model in models:
-            own.append(self._at(between(self.weights[model], self.weights[model], 1.0, device)))
-            # At one sample the scored answers are the greedy ones.
-            greedy.append(own[-1] if self.config.samples == 1 else list(map(self._greedy, self.environments)))
+        weights, device, models = self.weights, self.case.device, range(len(self.weights))
+        inner = list(product(combinations(models, 2), alphas(self.config.points)[1:-1]))
+        off = list(product(models[1:], range(len(seeds))))
+        # Points are dealt out, and not the items at each: to put a large model there takes as long as to ask it.
+        points = [
+            *(_Point(partial(between, one, one, 1.0, device), own=True) for one in weights),
+            *(_Point(partial(between, weights[i], weights[j], alpha, device)) for (i, j), alpha in inner),
+            *(_Point(partial(beside, weights[0], changed, i - 1, seeds[number], device)) for i, number in off),
+        ]
+        found = iter(ranks.spread(points, self._answered))
+        own, greedy = zip(*(next(found) for _ in models), strict=True)
+        inside = {where: _scores(next(found)[0]) for where in inner}
         return Asked(
             own,
             greedy,
-            lines={pair: self._line(own, *pair) for pair in combinations(models, 2)},
-            beside={
-                (model, number): _scores(self._at(beside(self.weights[0], changed, model - 1, seed, device)))
-                for model in models[1:]
-                for number, seed in enumerate(seeds)
-            },
+            lines={pair: self._line(own, inside, pair) for pair in combinations(models, 2)},
+            beside={where: _scores(next(found)[0]) for where in off},
         )
 
-    def _line(self, own: Sequence[Sequence[Answers]], first: int, second: int) -> list[Floats]:
-        inner = [
-            _scores(self._at(between(self.weights[first], self.weights[second], alpha, self.case.device)))
-            for alpha in alphas(self.config.points)[1:-1]
-        ]
-        points = [_scores(own[second]), *inner, _scores(own[first])]
+    def _line(
+        self, own: Sequence[Sequence[Answers]], inside: Mapping[tuple[Pair, float], list[Floats]], pair: Pair
+    ) -> list[Floats]:
+        first, second = (_scores(own[model]) for model in pair)
+        points = [second, *(inside[pair, alpha] for alpha in alphas(self.config.points)[1:-1]), first]
         return [np.stack(of_domain) for of_domain in zip(*points, strict=True)]
 
-    def _at(self, place: Place) -> list[Answers]:
-        model, samples = self.moved.to(place), self.config.samples
-        found = [
-            answers(self.case, model, environment, samples, temperature=0.0 if samples == 1 else 1.0)
-            for environment in self.environments
-        ]
-        self.done += 1
-        self.case.tell(self.done / self.total, f"{self.done} of {self.total} points, {_mean(found):.3f}")
+    def _answered(self, points: Sequence[_Point]) -> list[tuple[list[Answers], list[Answers]]]:
+        """Of each point the scored answers, and of a model's own the greedy ones."""
+        found = list[tuple[list[Answers], list[Answers]]]()
+        for done, point in enumerate(points, start=1):
+            self.moved.to(point.place())
+            scored = self._said(self.config.samples)
+            # At one sample the scored answers are the greedy ones.
+            found.append((scored, self._said(1) if point.own and self.config.samples > 1 else scored))
+            self.case.tell(done / len(points), f"{done} of {len(points)} points, {_mean(scored):.3f}")
         return found
 
-    def _greedy(self, environment: Environment) -> Answers:
-        return answers(self.case, self.moved.model, environment)
+    def _said(self, samples: int) -> list[Answers]:
+        """By domain."""
+        temperature = 0.0 if samples == 1 else 1.0
+        return [answers(self.case, self.moved.model, one, samples, temperature) for one in self.environments]
 
 
 def _declared(subject: Subject) -> list[int]:

@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
+from thicket import ranks
 from thicket.analysis.case import Case
 from thicket.analysis.found import Found, Row, Statistic
 from thicket.analysis.gradients import Reader
@@ -80,7 +81,8 @@ def _domain(config: SelfDistillation, case: Case, readers: list[Reader], environ
     window, frozen = environment.domain.window.response, readers[0].model
     hot = Decoding(config.train_temperature, config.top_k, config.top_p, window)
     training = sampled(case, frozen, environment, hot, config.samples, TRAINING)
-    terms = [_item(config, readers, prompt, group) for prompt, group in zip(environment.prompts, training, strict=True)]
+    asked = list(zip(environment.prompts, training, strict=True))
+    terms = ranks.spread(asked, lambda mine: [_item(config, readers, *one) for one in mine])
     placing = sampled(case, frozen, environment, plain(environment), config.score_samples, PLACING)
     scores = {}
     for name, reader in zip(MODELS, readers, strict=True):

@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from thicket import ranks
 from thicket.analysis.case import Subject
 from thicket.models.tensors import Tensors, check_same_shapes
 from thicket.ops import noise
@@ -109,6 +110,29 @@ def _divided(above: Floats, below: Floats) -> Floats:
     return np.divide(above, below, out=np.full(above.shape, np.nan), where=below > 0)
 
 
+@dataclass(frozen=True)
+class _Sums:
+    """What some rows of a parameter add to its change, in float64 on the CPU."""
+
+    square: float
+    products_MM: Tensor
+    unchanged_M: Tensor
+    along_MR: Tensor
+    """⟨δ_m, ε⟩ with noise ε as it is drawn."""
+    noise_squares_R: Tensor
+
+    def __add__(self, other: "_Sums") -> "_Sums":
+        return _Sums(*(getattr(self, one.name) + getattr(other, one.name) for one in fields(_Sums)))
+
+    def change(self, size: int) -> Change:
+        """Of the parameter, whose rows are all in."""
+        squares_M = self.products_MM.diag()
+        along_MR = self.along_MR * (squares_M.unsqueeze(1) / self.noise_squares_R).sqrt()
+        spread_M = squares_M.square() / max(1, size)
+        arrays = (one.numpy() for one in (self.products_MM, self.unchanged_M, along_MR, spread_M))
+        return Change(size, self.square, *arrays)
+
+
 def changes(
     weights: Sequence[Weights],
     seeds: Sequence[int] = (),
@@ -117,45 +141,49 @@ def changes(
 ) -> dict[str, Change]:
     """The change of every parameter, by its name in the files; the first model is the base of the others.
 
-    `seeds`: of random directions. `tell` is given the share that is done.
+    `seeds`: of random directions. `tell` is given the share that is done, of what is this process's.
     """
-    shapes, found, done = weights[0].shapes, dict[str, Change](), 0
-    total = sum(map(math.prod, shapes.values()))
-    for name, shape in shapes.items():
-        found[name] = _change(weights, name, seeds, device)
-        done += math.prod(shape)
-        tell(done / total)
-    return found
+    shapes = weights[0].shapes
+    # Rows and not whole parameters are dealt out: a fifth of a small model is its embedding.
+    parts = [(name, rows) for name, shape in shapes.items() for rows in _parts(shape)]
+
+    def read(mine: Sequence[tuple[str, slice]]) -> list[_Sums]:
+        found = list[_Sums]()
+        for name, rows in mine:
+            found.append(_sums(weights, name, rows, seeds, device))
+            tell(len(found) / len(mine))
+        return found
+
+    sums = dict[str, _Sums]()
+    for (name, _), one in zip(parts, ranks.spread(parts, read), strict=True):
+        sums[name] = sums[name] + one if name in sums else one
+    return {name: one.change(math.prod(shapes[name])) for name, one in sums.items()}
+
+
+def _parts(shape: Sequence[int]) -> Iterator[slice]:
+    """Of a parameter, the rows that are read at once."""
+    rows = max(1, CHUNK // max(1, math.prod(shape[1:])))
+    for first in range(0, max(1, shape[0]) if shape else 1, rows):
+        yield slice(first, first + rows)
 
 
 @torch.no_grad()
-def _change(weights: Sequence[Weights], name: str, seeds: Sequence[int], device: str) -> Change:
-    shape, models = weights[0].shapes[name], len(weights) - 1
-    width = math.prod(shape[1:])
-    rows, size = max(1, CHUNK // max(1, width)), math.prod(shape)
-    square, noise_squares_R = 0.0, torch.zeros(len(seeds), dtype=torch.float64, device=device)
-    products_MM, along_MR = (noise_squares_R.new_zeros(models, count) for count in (models, len(seeds)))
-    unchanged_M = noise_squares_R.new_zeros(models)
-    for first in range(0, shape[0] if shape else 1, rows):
-        part = slice(first, first + rows)
-        base_N, *others = [one.read(name, part).flatten().to(device).double() for one in weights]
-        delta_MN = torch.stack(others) - base_N
-        square += float(base_N @ base_N)
-        products_MM += delta_MN @ delta_MN.T
-        unchanged_M += (delta_MN == 0).sum(dim=1)
-        for place, seed in enumerate(seeds):
-            start = first * width
-            noise_N = noise.normal(noise.key_of(seed, name), start, start + len(base_N), device).double()
-            along_MR[:, place] += delta_MN @ noise_N
-            noise_squares_R[place] += noise_N @ noise_N
-    squares_M1 = products_MM.diag().unsqueeze(1)
-    return Change(
-        size=size,
-        square=square,
-        products_MM=products_MM.cpu().numpy(),
-        unchanged_M=unchanged_M.cpu().numpy(),
-        along_MR=(along_MR * (squares_M1 / noise_squares_R).sqrt()).cpu().numpy(),
-        spread_M=(products_MM.diag().square() / max(1, size)).cpu().numpy(),
+def _sums(weights: Sequence[Weights], name: str, rows: slice, seeds: Sequence[int], device: str) -> _Sums:
+    base_N, *others = [one.read(name, rows).flatten().to(device).double() for one in weights]
+    delta_MN = torch.stack(others) - base_N
+    start = rows.start * math.prod(weights[0].shapes[name][1:])
+    noise_squares_R = base_N.new_zeros(len(seeds))
+    along_MR = base_N.new_zeros(len(others), len(seeds))
+    for place, seed in enumerate(seeds):
+        noise_N = noise.normal(noise.key_of(seed, name), start, start + len(base_N), device).double()
+        along_MR[:, place] = delta_MN @ noise_N
+        noise_squares_R[place] = noise_N @ noise_N
+    return _Sums(
+        square=float(base_N @ base_N),
+        products_MM=(delta_MN @ delta_MN.T).cpu(),
+        unchanged_M=(delta_MN == 0).sum(dim=1, dtype=torch.float64).cpu(),
+        along_MR=along_MR.cpu(),
+        noise_squares_R=noise_squares_R.cpu(),
     )
 
 

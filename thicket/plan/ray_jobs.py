@@ -68,8 +68,8 @@ def jobs_end_too(folder: Path) -> Iterator[None]:
 
 
 def is_asked(folder: Path) -> bool:
-    """Whether the jobs of the sweep in this folder are to stop."""
-    return (folder / _WORD).exists()
+    """Whether the jobs of the sweep in this folder are to stop. A network's folder that can't be looked at says no."""
+    return os.path.exists(folder / _WORD)  # Path's own raises where a handle is stale.
 
 
 def runs(launcher: Any) -> bool:
@@ -95,12 +95,14 @@ def stops_when_asked(folder: Path) -> Iterator[None]:
     looking = threading.Thread(target=look, daemon=True)
     looking.start()
     try:
-        yield
+        try:
+            yield
+        finally:  # Within what hears the one that comes as the block ends.
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
     except (Interrupted, SystemExit):
         if not is_asked(folder):
             raise
     finally:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # Another may come before it looks no more.
         ended.set()
         looking.join()
         signal.signal(signal.SIGTERM, before)  # The process is Ray's, which gives it the next job.

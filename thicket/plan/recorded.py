@@ -77,12 +77,28 @@ def read_lock(root: Path) -> dict[str, Locked]:
 
 
 def _settled(path: Path) -> str:
-    """The text of a file that DVC may just be writing, which it does in place and, by a slow dumper, bit by bit."""
-    waited = 0.0
-    while waited < LONGEST_SECONDS and (still := SETTLED_SECONDS - (time.time() - path.stat().st_mtime)) > 0:
-        time.sleep(still)
-        waited += still
+    """The text of a file that DVC may just be writing, which it does in place and, by a slow dumper, bit by bit.
+
+    By a clock that has jumped, or another machine's, it can be hours from now that it was written.
+    """
+    until = time.monotonic() + LONGEST_SECONDS
+    while time.monotonic() < until:
+        written = path.stat().st_mtime
+        left = SETTLED_SECONDS - max(0.0, time.time() - written)
+        if left <= 0:
+            break
+        time.sleep(left)
+        if path.stat().st_mtime == written:
+            break
     return path.read_text(encoding="utf-8")
+
+
+def locked_since(root: Path) -> float:
+    """When dvc.lock was last written; 0, with which all files are younger, where there is none, or it says a time to
+    come, as after a clock that was ahead."""
+    path = root / "dvc.lock"
+    written = path.stat().st_mtime if path.is_file() else 0.0
+    return written if written <= time.time() else 0.0
 
 
 def in_the_making(root: Path) -> set[str]:

@@ -12,7 +12,7 @@ from thicket.config.places import LOGS
 from thicket.config.problems import dotted
 from thicket.plan.inspect import leaves
 from thicket.plan.pipeline import Planned
-from thicket.plan.recorded import Locked, in_the_making, is_cached, read_lock, wrong_with
+from thicket.plan.recorded import Locked, in_the_making, is_cached, locked_since, read_lock, wrong_with
 from thicket.plan.source import path_of
 from thicket.stages.run import in_pipeline
 from thicket.standing import Record, log_of, read_record
@@ -60,7 +60,8 @@ class State:
         """Of the part of its work that it is at."""
         if self.record is None or self.record.seconds_left is None or self.mark != "running":
             return None
-        return max(0.0, self.record.seconds_left - (time.time() - self.record.updated))
+        # Not more than was left, whatever the clock has done since.
+        return max(0.0, self.record.seconds_left - max(0.0, time.time() - self.record.updated))
 
 
 def states(root: Path, stages: list[Planned]) -> list[State]:
@@ -71,8 +72,7 @@ def states(root: Path, stages: list[Planned]) -> list[State]:
 class _Look:
     def __init__(self, root: Path, stages: list[Planned]):
         self.root, self.stages = root, stages
-        self.locked, path = read_lock(root), root / "dvc.lock"
-        self.since = path.stat().st_mtime if path.is_file() else 0.0
+        self.locked, self.since = read_lock(root), locked_since(root)
         self.made_by = {out: one.resolved.id for one in stages for out in outs_of(one)}
         self.held, self.in_the_making = held(), in_the_making(root)
 

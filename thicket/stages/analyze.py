@@ -9,6 +9,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from thicket import ranks
 from thicket.analysis.case import Case, Subject
 from thicket.analysis.found import Found, Row, Statistic
 from thicket.config.run import Evaluation
@@ -50,7 +51,8 @@ def analyze(config: AnalyzeStage, places: Places) -> None:
         )
         run: Callable[[Any, Case], Found] = import_module(f"thicket.analysis.{config.analysis.type}").analyze
         found = run(config.analysis, case)
-    _write(config, subjects, found, places.out)
+    if ranks.first():  # Of several, which all have found it.
+        _write(config, subjects, found, places.out)
 
 
 def _code(config: AnalyzeStage) -> str:
