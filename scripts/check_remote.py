@@ -57,8 +57,7 @@ def s3_server() -> Iterator[str]:
 def check(project: Path, work: Path, address: str, settings: Sequence[tuple[str, str]] = ()) -> None:
     """Pushes from one clone to the remote at an address, and takes it back in three others."""
     first = work / "first"
-    call(work, "git", "clone", "-q", str(project), str(first))
-    call(first, "dvc", "cache", "dir", "--local", call(project, "dvc", "cache", "dir").splitlines()[0])
+    clone(project, first, call(project, "dvc", "cache", "dir").splitlines()[0])
     call(first, "dvc", "remote", "add", "-d", REMOTE, address)
     for name, value in settings:
         call(first, "dvc", "remote", "modify", REMOTE, name, secret=value)
@@ -78,10 +77,10 @@ def check(project: Path, work: Path, address: str, settings: Sequence[tuple[str,
     expect("dvc repro --pull without dvc.lock", call(unlocked, "dvc", "repro", "--pull"), CACHED, first, unlocked)
 
 
-def clone(first: Path, folder: Path) -> Path:
-    """With an empty cache of its own: that of the project may be shared, and hold all of it."""
-    call(first, "git", "clone", "-q", str(first), str(folder))
-    call(folder, "dvc", "cache", "dir", "--local", str(folder / ".dvc/cache"))
+def clone(project: Path, folder: Path, cache: str = "cache") -> Path:
+    """With a cache of its own, which is empty: that of the project may be shared, and hold all of it."""
+    call(folder.parent, "git", "clone", "-q", str(project), str(folder))
+    (folder / ".dvc/config.local").write_text(f'[cache]\n    dir = "{cache}"\n', encoding="utf-8")
     return folder
 
 

@@ -114,8 +114,10 @@ def test_a_clean_clone_pulls_everything_and_runs_nothing(built_lab: tuple[Lab, s
     which has one of its own, and a cache that others share."""
     lab = built_lab[0].copy(tmp_path / "project")
     (lab.root / ".dvc/cache").rename(tmp_path / "cache")
-    lab.call("dvc", "cache", "dir", str(tmp_path / "cache"))
-    lab.call("dvc", "remote", "add", "-d", "store", "../own")
+    config = lab.root / ".dvc/config"
+    own = config.read_text(encoding="utf-8").replace("[core]\n", "[core]\n    remote = store\n")
+    own = own.replace("[cache]\n", f"[cache]\n    dir = {tmp_path / 'cache'}\n")
+    config.write_text(own + "['remote \"store\"']\n    url = ../../own\n", encoding="utf-8")
     lab.commit("a shared cache, and a remote")
     printed = lab.call(sys.executable, str(ROOT / "scripts/check_remote.py"), "--remote", "../store")
     assert re.search(r"[1-9]\d* files fetched", printed), "the shared cache has all of it"
