@@ -1,6 +1,7 @@
 """Whether what a stage reads is there, and was made with what the configs now say."""
 
 from pathlib import Path
+from typing import Any
 
 from thicket.config.named_files import named_files
 from thicket.config.places import BUILD
@@ -52,7 +53,8 @@ def outdated(root: Path, stages: list[Resolved], wanted: Resolved) -> list[str]:
 
 def not_made(root: Path, stages: list[Resolved], wanted: Resolved) -> list[str]:
     """The stages whose artifacts a stage reads, and that are not there yet."""
-    return [made.id for made in _read_by(wanted, stages) if not in_pipeline(root, made.stage).artifact.exists()]
+    found: list[tuple[str, Any]] = [(made.id, made.stage) for made in _read_by(wanted, stages)]
+    return [name for name, stage in found if not in_pipeline(root, stage).artifact.exists()]
 
 
 def _read_by(wanted: Resolved, stages: list[Resolved]) -> list[Resolved]:
