@@ -1,22 +1,16 @@
 """What scripts/check_remote.py is asked, and what it says; what it shows is in tests/pipeline/test_reruns.py."""
 
-import importlib.util
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-from toys import ROOT
+from script_modules import script_module
 
 
 @pytest.fixture(scope="module")
 def script() -> Any:
-    spec = importlib.util.spec_from_file_location("check_remote", ROOT / "scripts/check_remote.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return script_module("check_remote")
 
 
 def test_secrets_are_not_shown(script: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

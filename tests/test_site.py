@@ -1,6 +1,5 @@
 """The README and the pages of docs/: their links lead somewhere, and the site's table of contents has every page."""
 
-import importlib.util
 import re
 from functools import cache
 from pathlib import Path
@@ -8,21 +7,13 @@ from typing import Any
 
 import pytest
 import yaml
+from script_modules import script_module
 
 ROOT = Path(__file__).parents[1]
 PAGES = [Path("README.md"), *sorted(path.relative_to(ROOT) for path in (ROOT / "docs").rglob("*.md"))]
 
 
-def script() -> Any:
-    spec = importlib.util.spec_from_file_location("site_pages", ROOT / "scripts/site_pages.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-site = script()
+site = script_module("site_pages")
 
 
 @cache

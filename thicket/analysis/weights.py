@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, fields
+from typing import Self
 
 import numpy as np
 import torch
@@ -58,7 +59,15 @@ def opened(subjects: Sequence[Subject]) -> Iterator[list[Weights]]:
 
 
 @dataclass(frozen=True)
-class Change:
+class _Added:
+    """Figures that add up, each for itself."""
+
+    def __add__(self, other: Self) -> Self:
+        return type(self)(*(getattr(self, one.name) + getattr(other, one.name) for one in fields(self)))
+
+
+@dataclass(frozen=True)
+class Change(_Added):
     """The differences of M models from their base, over one parameter or several. Changes add up."""
 
     size: int
@@ -73,9 +82,6 @@ class Change:
     """⟨δ_m, r⟩ with a random direction r, which in every parameter is as long as δ_m."""
     spread_M: Floats
     """The variance of `along` over random directions, Σ_p ‖δ_mp‖⁴/N_p: of ⟨u, ε/‖ε‖⟩ with a unit vector u it is 1/N."""
-
-    def __add__(self, other: "Change") -> "Change":
-        return Change(*(getattr(self, one.name) + getattr(other, one.name) for one in fields(Change)))
 
     @property
     def norms_M(self) -> Floats:
@@ -111,7 +117,7 @@ def _divided(above: Floats, below: Floats) -> Floats:
 
 
 @dataclass(frozen=True)
-class _Sums:
+class _Sums(_Added):
     """What some rows of a parameter add to its change, in float64 on the CPU."""
 
     square: float
@@ -120,9 +126,6 @@ class _Sums:
     along_MR: Tensor
     """⟨δ_m, ε⟩ with noise ε as it is drawn."""
     noise_squares_R: Tensor
-
-    def __add__(self, other: "_Sums") -> "_Sums":
-        return _Sums(*(getattr(self, one.name) + getattr(other, one.name) for one in fields(_Sums)))
 
     def change(self, size: int) -> Change:
         """Of the parameter, whose rows are all in."""
