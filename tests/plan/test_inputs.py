@@ -64,6 +64,12 @@ def test_what_is_not_made_yet_is_named_at_once(toy: Path, command: Command, sett
     assert refused.err.count("`dvc repro base-tiny`") == 1
 
 
+def test_a_report_reads_scores_too(toy: Path, command: Command) -> None:
+    asked = command("report").err
+    assert "`dvc repro base-tiny " in asked
+    assert " evaluate-tiny " in asked
+
+
 def test_an_equal_run_is_not_repeated(toy: Path, command: Command, ran: list[Path]) -> None:
     first, again = command("specialist", "domain=sort"), command("specialist", "domain=sort")
     assert again.out == first.out.replace("\n", " (made before)\n")

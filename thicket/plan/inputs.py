@@ -58,6 +58,7 @@ def not_made(root: Path, stages: list[Resolved], wanted: Resolved) -> list[str]:
 
 
 def _read_by(wanted: Resolved, stages: list[Resolved]) -> list[Resolved]:
+    scores = ("evaluate",) if wanted.kind == "report" else ()
     read = {*(f"data-{domain}" for domain in wanted.domains)}
-    read |= {f"{kind}-{model}" for kind in ("base", "specialist", "student") for model in wanted.models}
+    read |= {f"{kind}-{model}" for kind in ("base", "specialist", "student", *scores) for model in wanted.models}
     return [made for made in stages if made.id in read]
