@@ -8,6 +8,7 @@ import pytest
 from boxes import needs_box
 
 from thicket.config.sandbox import Limits, Sandbox
+from thicket.domains.calls import _received
 from thicket.domains.pool import Pool, cores, run_isolated
 from thicket.domains.worker import Outcome
 
@@ -87,6 +88,15 @@ def test_workers_are_as_many_as_the_cores_that_this_process_may_use(monkeypatch:
 
 def boxed(*statements: str, seconds: float = 20.0) -> list[str]:
     return [outcome.reason for outcome in run_isolated("timeit:timeit", lines(*statements), seconds, 1, BOX)]
+
+
+def test_of_answers_that_come_at_once_the_first_counts() -> None:
+    """As of two forks of one call."""
+    receive, send = os.pipe()
+    os.write(send, b'{"reason": "processes"}\n{"reason": "memory limit"}\n{"rea')
+    os.close(send)
+    assert _received(receive, BOX) == (b'{"reason": "processes"}', "")
+    os.close(receive)
 
 
 @needs_box

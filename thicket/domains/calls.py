@@ -76,11 +76,15 @@ def called_apart(function: Function, sandbox: Sandbox, mine: list[int], argument
 
 
 def _received(receive: int, sandbox: Sandbox) -> tuple[bytes, str]:
-    """The line that the process writes before it ends, and the limit that it passed, if any."""
+    """The line that the process writes before it ends, and the limit that it passed, if any.
+
+    Forks that the call has made write theirs too, maybe at once: the first line counts.
+    """
     text, end = b"", time.monotonic() + sandbox.limits.wall_seconds
     while len(text) <= sandbox.limits.output_bytes:
-        if text.endswith(b"\n"):
-            return text, ""
+        line, ended, _ = text.partition(b"\n")
+        if ended:
+            return line, ""
         if not select.select([receive], [], [], max(0.0, end - time.monotonic()))[0]:
             return text, "time limit"
         part = os.read(receive, READ_BYTES)
