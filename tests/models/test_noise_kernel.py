@@ -189,7 +189,10 @@ def test_what_it_compiles_to(dtype: str, every: bool) -> None:
     )
     options = {"num_warps": kernels.WARPS, "enable_fp_fusion": False}
     compiled = triton.compile(source, target=GPUTarget("cuda", 90, 32), options=options)
-    assert compiled.asm["ttgir"].count("arith.uitofp") == 1
+    fused = [line for line in compiled.asm["ptx"].splitlines() if "fma." in line]
+    # Of a first direction and of others.
+    assert compiled.asm["ttgir"].count("arith.uitofp") == 1 + every
     assert compiled.asm["ttgir"].count("ttg.convert_layout") == 1, "for a stretch that is not whole"
-    assert "fma." not in compiled.asm["ptx"]
+    assert bool(fused) == every
+    assert all(line.endswith(", 0f00000000;") for line in fused), "with 0, that rounds as the product does"
     assert ".local" not in compiled.asm["ptx"]

@@ -2,7 +2,8 @@
 
 A program makes some stretches of one parameter: for each direction the element's word, its deviate, and their sum in
 registers; then the weights are read, and the sum is written once. Products and sums are rounded apart: the launch asks
-for no fused ones. The table's common entries, 2 KiB for each halving of p, stay in the cache next to the cores.
+for no fused ones, but for those with 0, which round as the product does. The table's common entries, 2 KiB for each
+halving of p, stay in the cache next to the cores.
 
 What takes the time are the instructions of an element, most of all shifts and logic, of which a GPU does half as many
 a cycle as of others. So words are kept as halves of 32 bits, which take one instruction less a product; bits are not
@@ -98,6 +99,15 @@ def _streams(seeds, numbers, streams, parameters, PARAMETERS: tl.constexpr):
     tl.store(out + 1, gamma.to(tl.int64), mask=p < parameters)
 
 
+@triton.jit
+def _noise(d, parameter, start, streams, parameters, table, BLOCK: tl.constexpr):
+    """ε of a direction, of a stretch of a parameter's elements."""
+    stream = streams + (d * parameters + parameter) * 2
+    gamma = tl.load(stream + 1)
+    word = tl.arange(0, BLOCK) * gamma + (tl.load(stream) + start * gamma + GOLDEN)
+    return _normal(word.to(tl.uint64), table)
+
+
 @triton.jit(do_not_specialize=["directions", "parameters"])
 def _shift(
     places, programs, streams, weights, counts, table, directions, parameters,
@@ -124,12 +134,13 @@ def _shift(
             own = tl.load(tl.multiple_of(base + start, 16) + i, eviction_policy="evict_first")
         else:
             own = tl.load(base + start + i, mask=inside)
-        total = tl.full([BLOCK], none, tl.float32)
-        for d in range(first, last):
-            stream = streams + (d * parameters + parameter) * 2
-            gamma = tl.load(stream + 1)
-            word = i * gamma + (tl.load(stream) + start * gamma + GOLDEN)
-            total += _normal(word.to(tl.uint64), table) * tl.load(weights + d)
+        if EVERY:  # 0 + ε·w of the first direction in one operation, which rounds once as those two do
+            noise = _noise(first, parameter, start, streams, parameters, table, BLOCK)
+            total = tl.fma(noise, tl.load(weights + first), 0.0)
+        else:
+            total = tl.full([BLOCK], none, tl.float32)
+        for d in range(first + EVERY, last):
+            total += _noise(d, parameter, start, streams, parameters, table, BLOCK) * tl.load(weights + d)
         moved = (own.to(tl.float32) + total).to(TYPE)
         if whole:
             tl.store(tl.multiple_of(out + start, 16) + i, moved, eviction_policy="evict_first")
