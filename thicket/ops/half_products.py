@@ -35,4 +35,10 @@ def times_weight(gradient_NV: Tensor, weight_VH: Tensor, unit: float, spare: Ten
 def halved(matrix: Tensor, room: Tensor) -> Tensor:
     """A matrix in float16, at the beginning of some memory if it has the room."""
     numel = matrix.numel()
-    return room[:numel].view_as(matrix).copy_(matrix) if numel <= len(room) else matrix.half()
+    out = room[:numel].view_as(matrix) if numel <= len(room) else room.new_empty(matrix.shape)
+    if not (matrix.is_cuda and matrix.is_contiguous()):
+        return out.copy_(matrix)
+    from thicket.ops.kernels.halve import halve
+
+    halve(matrix, out)
+    return out

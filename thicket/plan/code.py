@@ -62,6 +62,7 @@ STUDENTS = {
 KERNELS = {
     "thicket.ops.chunks": "thicket.ops.kernels.divergence",
     "thicket.ops.from_hidden": "thicket.ops.kernels.reverse_kl",
+    "thicket.ops.half_products": "thicket.ops.kernels.halve",
     "thicket.ops.product_sum": "thicket.ops.kernels.long_sum",
     "thicket.ops.token_divergence": "thicket.ops.kernels.token_divergence",
     "thicket.models.perturb": "thicket.ops.kernels.noise",
