@@ -184,7 +184,7 @@ def test_rows_without_a_token_count_for_nothing(student: PreTrainedModel, folder
 def test_one_domains_heads_are_in_memory_at_a_time(
     student: PreTrainedModel, folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Those that are read from files: of `a`, which judges two domains and is not in its place, for each anew."""
+    """Each that is not in its place is read once an update, whatever the micro-batches are, and let go after it."""
     read, together = list[weakref.ref[Tensor]](), list[int]()
     own = Teachers._read_head
 
@@ -195,12 +195,17 @@ def test_one_domains_heads_are_in_memory_at_a_time(
         return found
 
     monkeypatch.setattr(Teachers, "_read_head", reading)
-    judged = {"a": ("sort", "reverse"), "b": ("odd",)}
-    teachers = [Teacher(name=name, domain=domain) for name, domains in judged.items() for domain in domains]
-    method = Opd(config(), teachers, teachers_of(folders), WORDS)
+    judged = {"a": "sort", "b": "odd", "other": "reverse"}
+    teachers = [Teacher(name=name, domain=domain) for name, domain in judged.items()]
+    method = Opd(config(), teachers, teachers_of({**folders, "other": folders["b"]}), WORDS)
     whole = method.prepare(rows(), 5)
-    method.update(student, whole, method.weights(whole))
+    weights_BK = method.weights(whole)
+    for part in parts(len(DOMAINS), 1):
+        micro = whole.rows(part)
+        method.update(student, micro, weights_BK[part, : micro.sequences.mask_BK.shape[1]])
+    method.updated()
     assert together == [1, 1]
+    assert all(one() is None for one in read)
 
 
 def test_domains_in_balance_count_alike(folders: dict[str, Path]) -> None:

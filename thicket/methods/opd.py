@@ -64,6 +64,8 @@ class Opd(OnRollouts):
         self.needs_rewards, self.needs_old = config.reward is not None, config.estimates
         self._noted: dict[str, float] = {}
         """Of this update: each domain's divergences, and under `_count` of it the tokens."""
+        self._heads: dict[str, Head] = {}
+        """Last layers of the teachers of the last domain that was asked for: the next micro-batch may be of it, too."""
         self.frozen = models.models
         self.teachers = [teacher for teacher in teachers if teacher.weight > 0]
         judged = 1 if config.routing == "all" else len({teacher.domain for teacher in self.teachers})
@@ -195,6 +197,7 @@ class Opd(OnRollouts):
                 self._noted[name] = self._noted.get(name, 0.0) + float(more_N.sum())
 
     def updated(self) -> None:
+        self._heads.clear()  # before teachers take turns again: a layer may lie in the place of one
         noted = ranks.summed(self._noted) if self.config.gap is not None else {}
         self.state |= {name: [noted[name], noted[_count(name)]] for name in noted if _count(name) in noted}
         self._noted.clear()
@@ -209,8 +212,8 @@ class Opd(OnRollouts):
         return found
 
     def _taught(self, rows: Rows, places: Sequence[tuple[str, Tensor, Tensor]]) -> Iterator[Teaching]:
-        """Who judges the tokens of each domain: their heads are read when it is asked for, so that no other's are
-        in memory."""
+        """Who judges the tokens of each domain: their heads are read when it is asked for, if the micro-batch before
+        didn't have it, so that no other's are in memory."""
         start = 0
         for domain, row_N, column_N in places:
             stop = start + len(row_N)
@@ -220,13 +223,17 @@ class Opd(OnRollouts):
 
     def _teaching(self, rows: Rows, domain: str, row_N: Tensor, column_N: Tensor, tokens: slice) -> Teaching:
         heard = self.heard(domain)
+        self._heads = {one.name: self._heads[one.name] for one in heard if one.name in self._heads}
         hidden = [rows.kept[one.kept][row_N, column_N] for one in heard]
         heads = [self._head(one.name, like) for one, like in zip(heard, hidden, strict=True)]
         return Teaching(tokens, heads, hidden, torch.tensor([one.weight for one in heard], dtype=torch.float64))
 
     def _head(self, name: str, like: Tensor) -> Head:
         """In the precision in which hidden states were kept."""
-        return self.models.head(name, like.device, like.dtype).tempered(self.config.softmax_temperature)
+        if name not in self._heads:
+            head = self.models.head(name, like.device, like.dtype)
+            self._heads[name] = head.tempered(self.config.softmax_temperature)
+        return self._heads[name]
 
 
 def _count(domain: str) -> str:
