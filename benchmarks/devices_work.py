@@ -4,6 +4,7 @@ Prompts are random tokens, and a verdict is a coin that the first word of a resp
 rounding changes late in a response changes no reward.
 """
 
+import gc
 import json
 import random
 import statistics
@@ -234,6 +235,7 @@ TRAININGS: dict[str, Callable[[Case, Path], Timed]] = {"grpo": grpo, "opd": opd,
 
 def train(case: Case, name: str, resume: Path, teacher: Path) -> Figures:
     """Medians over the steps but the first, which warms up; the curves; the peak of this process's memory."""
+    gc.collect()  # a training before this one, which is in cycles of references
     if case.kind == "cuda":
         torch.cuda.reset_peak_memory_stats()
     module = TRAININGS[name](case, teacher)
