@@ -74,6 +74,18 @@ def test_the_findings_are_computed(run: WriteRun, tmp_path: Path) -> None:
     )
 
 
+def test_what_is_no_gain_is_not_told_as_one(run: WriteRun, tmp_path: Path) -> None:
+    models = [*MODELS[:3], specialist("sort-es", "tiny", "sort", "es")]
+    same = CORRECT["tiny"]
+    correct = {**CORRECT, "reverse-grpo": same, "sort-es": {**same, "sort": [0] * len(same["sort"])}}
+    told = json.loads(build(run, tmp_path, models, correct)["results.json"])["findings"].replace("\xa0", " ")
+    assert told == (
+        "In 1 of 2 domains a specialist of the domain beats its base, the 90 % interval of the paired difference lying "
+        "above 0 (in points of sampled pass@1: sort-grpo +50.0). Not told from 0: reverse-grpo 0.0 [0.0, 0.0]. "
+        "Below 0: sort-es −25.0."
+    )
+
+
 def test_a_share_that_means_nothing_is_not_told(run: WriteRun, tmp_path: Path) -> None:
     models = [MODELS[0], MODELS[1], student("opd", "tiny", ["sort-grpo"])]
     correct = {**CORRECT, "sort-grpo": {"sort": [0, 2, 0, 2], "reverse": [1, 1, 1, 1]}}
