@@ -11,7 +11,7 @@ from reporting_run import Correct, WriteRun, base, results_of, specialist, stude
 
 from thicket.config.report_files import BUDGET_FILE
 from thicket.config.stages import ReportedModel
-from thicket.reporting import costs, ways
+from thicket.reporting import costs, figures, ways
 from thicket.reporting.findings import findings
 from thicket.reporting.markdown import markdown
 from thicket.reporting.page import page
@@ -103,6 +103,19 @@ def test_what_the_students_are_stands_below_their_table(run: WriteRun, tmp_path:
     assert "<dt>lone</dt><dd>Distils &lt;b&gt;. Teachers: sort-grpo.</dd>" in page(results)
     assert r"- **lone**: Distils \<b\>. Teachers: sort-grpo." in markdown(results)
     assert dict(ways.deployed(results).terms) == {"grpo": "Reinforcement."}
+
+
+def test_entropy_and_length_go_below_the_learning_curve(run: WriteRun, tmp_path: Path) -> None:
+    result = results_of(run(MODELS, CORRECT, {"mixed": "opd"}), tmp_path).models["sort-grpo"]
+    plain = figures.curve_panel(result, "a")
+    assert "reward, selection score by step" in plain
+    assert "entropy" not in plain
+    rows = [{"step": step, "reward": 0.5, "entropy": 0.5 / step, "length": 20.0} for step in (1.0, 2.0)]
+    drawn = figures.curve_panel(replace(result, curve=(*rows, {"step": 3.0, "selection": 0.5})), "a")
+    assert "reward, selection score, entropy, length by step" in drawn
+    assert "entropy: 0.5 → 0.25" in drawn
+    assert "length: 20 → 20" in drawn
+    assert "KL" not in drawn
 
 
 def test_a_share_that_means_nothing_is_not_told(run: WriteRun, tmp_path: Path) -> None:

@@ -39,7 +39,9 @@ SECTIONS = {
 }
 CURVES_NOTE = (
     "By step, in %. Dots: sampled pass@1 on the selection items of the model's own domains. Grey: the mean reward of "
-    "the rollouts (100: every response is correct). Triangles: a control's candidates, by temperature."
+    "the rollouts (100: every response is correct). Triangles: a control's candidates, by temperature. Below, from 0 "
+    "on, and with the first and the last value: the policy's entropy and its KL to its teachers or its start (nats a "
+    "token), and the mean length of its responses (tokens)."
 )
 SAMPLES_NOTE = (
     "What a model learned from in steps 1, 2, 4, 8 and so on: of its own responses the first ones to the first prompt "
