@@ -32,7 +32,7 @@ def test_a_log_tells_now_and_then_what_runs(tmp_path: Path, monkeypatch: pytest.
     log = tmp_path / "a.log"
     log.write_text("step 2  loss 0.3\n", encoding="utf-8")
     lines = seen(io.StringIO(), log).splitlines()
-    assert lines[0] == "     0.0  student-opd  8 s  step 2  loss 0.3"
+    assert lines[:2] == ["     0.0  student-opd  8 s  step 2  loss 0.3", "     0.0  new  0 s"]
     out = io.StringIO()
     with View(out) as shown:
         shown.note("a  begins")

@@ -70,7 +70,7 @@ class View:
             self.live.update(self._picture(running, schedule), refresh=True)
         else:
             for name, seconds, log in running:
-                self.tell(f"{name}  {seconds:.0f} s  {last_line(log)}")
+                self.tell(f"{name}  {seconds:.0f} s  {last_line(log)}".rstrip())
 
     def _picture(self, running: list[tuple[str, float, Path]], schedule: Schedule) -> Group:
         total, done = len(schedule.dag), len(schedule.done)
