@@ -96,7 +96,11 @@ def test_every_block(lab: Lab) -> None:
             printed = done.stdout + done.stderr
             assert done.returncode == 0, f"{block.text}\n{printed}"
     assert "domains.lists.pass@1" in printed, "the comparison at the end"
-    assert re.search(r"domain.verifier.least +3 +4\n", printed)
+    changed = re.findall(r"lists-rloo.yaml +(\S+) +(\S+) +(\S+)\n", printed)
+    assert changed == [("method.optimizer.lr", "0.0002", "0.0004")]
+    locks = [yaml.safe_load(lab.call("git", "show", f"{commit}:dvc.lock"))["stages"] for commit in ("HEAD~1", "HEAD")]
+    remade = {name for name, stage in locks[1].items() if stage != locks[0][name]}
+    assert remade == {"compose", "specialist-lists-rloo", "evaluate-lists-rloo"}, "one thing is compared"
     made = yaml.safe_load((lab.root / "build/config/models/lists-rloo.yaml").read_text(encoding="utf-8"))
     assert {"mine.rloo", "mine.rising"} <= made["code"].keys()
     table = (lab.root / "build/report/results.md").read_text(encoding="utf-8")

@@ -213,7 +213,10 @@ def _dispatch(arguments: argparse.Namespace, root: Path) -> int:
         return ensembles.materialize(root, arguments.name, arguments.member, arguments.out)
     if command == "run":
         from thicket import warm
+        from thicket.plan import position
 
+        if warm.OWNER not in os.environ:  # `thicket repro` says so itself.
+            position.tell(root, arguments.config[0])
         status = warm.run(arguments.config[0]) if len(arguments.config) == 1 else None
         if status is not None:
             return status

@@ -88,7 +88,15 @@ def test_a_sweep_falls_into_its_methods_paired_by_seed(swept: Path, command: Com
     assert pair["difference"] == pytest.approx(vars(over_seeds(gaps).interval(0.9)), abs=1e-6)
     left = over_seeds([resampled(RUNS["grpo", seed]) for seed in range(3)]).interval(0.9)
     assert pair["left"] == pytest.approx(vars(left), abs=1e-6)
+    assert pair["right"]["low"] > 0.3
+    assert pair["right"]["high"] == 1.0, "Student's t would reach beyond"
     assert {one["path"] for one in found["config"]} == {"name", "method.type"}  # the seeds of a side differ
+
+
+def test_where_scores_end_is_said(swept: Path, command: Command) -> None:
+    note = "An interval that comes to 0 or 100 % is cut off there, where scores end."
+    assert note in command("compare", SWEEP).out
+    assert note not in command("compare", "tiny", "sort-grpo").out
 
 
 def test_groups_of_other_seeds_are_independent(swept: Path, command: Command) -> None:

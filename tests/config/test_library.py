@@ -50,6 +50,19 @@ def test_defaults_lists(name: str, library: Library) -> None:
     assert library.option("method", name).value == by_hydra(library.root, "method", name)
 
 
+def test_what_an_option_is(library: Library) -> None:
+    path = library.root / "method/plain.yaml"
+    path.write_text("# A way,\n# and why.\na: 1\n# Not of it all.\n", encoding="utf-8")
+    assert library.about("method", "plain") == "A way, and why."
+    assert library.about("method", "over") == ""
+
+
+@pytest.mark.parametrize("name", Library(CONF).options("method"))
+def test_every_method_that_ships_says_what_it_is(name: str) -> None:
+    """The report shows it beside the names of the models."""
+    assert Library(CONF).about("method", name).endswith(".")
+
+
 def test_the_line_that_won(library: Library) -> None:
     two = library.option("method", "two")
     assert two.origin(("a",)) == "conf/method/plain.yaml:1"

@@ -1,8 +1,11 @@
 """From scores of items to the figures of an evaluation, by hand."""
 
 import csv
+import json
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from thicket.config.answering import Answering
@@ -10,6 +13,8 @@ from thicket.config.run import Evaluation
 from thicket.evaluation.scores import ItemScore
 from thicket.evaluation.tables import summary, write_items_csv, write_scores_csv
 from thicket.evaluation.way import way_of
+from thicket.reporting.inputs import interval_of, read_scores
+from thicket.statistics.intervals import mean_interval
 
 SETTINGS = Evaluation(samples=4, ks=[1, 2], resamples=200)
 PLAIN = way_of(Answering(), SETTINGS)
@@ -52,6 +57,18 @@ def test_files_hold_a_row_an_item_and_a_row_a_domain(tmp_path: Path) -> None:
     with (tmp_path / "scores.csv").open(encoding="utf-8") as file:
         (row,) = csv.DictReader(file)
     assert (row["model"], row["domain"], row["value"]) == ("opd", "sort", "0.5")
+
+
+def test_who_reads_the_items_comes_to_the_same_intervals(tmp_path: Path) -> None:
+    """Whatever the order in which they were scored."""
+    drawn = np.random.default_rng(0).integers(0, 5, 40)
+    rows = [replace(SCORES["sort"][0], item=f"{37 * n % 40:04x}", correct=int(c)) for n, c in enumerate(drawn)]
+    metrics = summary({"sort": rows}, SETTINGS, 0, PLAIN, FLOPS_A_TOKEN)
+    (tmp_path / "metrics.json").write_text(json.dumps(metrics), encoding="utf-8")
+    write_items_csv(tmp_path / "items.csv", {"sort": rows})
+    values_N = read_scores(tmp_path, ["sort"]).items["sort"].pass_at_1_N
+    found = mean_interval(values_N, SETTINGS.resamples, SETTINGS.confidence, 0)
+    assert vars(interval_of(metrics["domains"]["sort"], "pass@1")) == pytest.approx(vars(found), abs=1e-6)
 
 
 def test_a_vote_has_one_answer_an_item_and_its_price(tmp_path: Path) -> None:

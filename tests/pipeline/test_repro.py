@@ -44,6 +44,10 @@ def test_side_by_side_as_one_by_one(built_lab: tuple[Lab, set[str]], tmp_path: P
     assert re.search(r"student-opd  failed after .* s: build/logs/dvc/student-opd.log\n(.*\n)*.*no such luck", printed)
     assert "not begun, as they need what failed: evaluate-opd, report" in printed
     assert "12 of 15 stages are done, 12 of them made now; failed: student-opd" in printed
+    assert "  looking at what is done\n" in printed
+    assert "  0 of 15 stages are done; at most 15 to make, 2 at a time\n" in printed
+    assert len(re.findall(r"  \S+  begins\n", printed)) == 13
+    assert re.search(r"evaluate-\S+  done, .* s  \(12 of 15\)", printed)
     assert "no such luck" in (lab.root / "build/logs/dvc/student-opd.log").read_text(encoding="utf-8")
 
     module.write_text(text, encoding="utf-8")

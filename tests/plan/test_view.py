@@ -27,6 +27,18 @@ def test_a_log_has_a_line_for_what_has_ended(tmp_path: Path) -> None:
     assert seen(io.StringIO(), tmp_path / "none.log") == "     0.0  a  done, 3.1 s [1.2, 3.4]\n"
 
 
+def test_a_log_tells_now_and_then_what_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(view, "SELDOM", 0.0)
+    log = tmp_path / "a.log"
+    log.write_text("step 2  loss 0.3\n", encoding="utf-8")
+    lines = seen(io.StringIO(), log).splitlines()
+    assert lines[:2] == ["     0.0  student-opd  8 s  step 2  loss 0.3", "     0.0  new  0 s"]
+    out = io.StringIO()
+    with View(out) as shown:
+        shown.note("a  begins")
+    assert out.getvalue() == "     0.0  a  begins\n"
+
+
 def test_a_terminal_shows_what_runs_and_its_last_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("COLUMNS", "100")

@@ -133,6 +133,22 @@ def test_two_analyses_of_one_seed_are_one_seed(tmp_path: Path) -> None:
     assert (row.seeds, row.verdict) == ([0], "undecided at this scale")
 
 
+def test_an_interval_of_a_share_ends_at_one(tmp_path: Path) -> None:
+    """Seeds at .8, .9 and 1, by Student's t up to 1.15; the effect is the share less .95."""
+    stage = consolidated(tmp_path, 3, USUAL)
+    for seed in range(3):
+        about = {"name": "reached", "domain": "sort", "unit": "item", "of": "", "weights_U": None}
+        made = ReportedAnalysis(name=f"c{seed}", type="capability", models=["tiny", f"s{seed}-sort"], seed=seed)
+        amounts = [1.0] * (8 + seed) + [0.0] * (2 - seed)
+        stage = add_analysis(tmp_path, stage, made, [{**about, "amounts_U": amounts}])
+    row = row_of("no-new-capability", stage, tmp_path)
+    assert row.value is not None
+    assert row.effect is not None
+    assert row.value.high == 1.0
+    assert row.effect.high == pytest.approx(0.05)
+    assert 0.5 < row.value.low == pytest.approx(row.effect.low + 0.95)
+
+
 def shorten(root: Path, name: str) -> None:
     """A model's own training takes a tenth of what it did, and a third of the steps."""
     ledger, provenance = root / f"build/metrics/{name}.json", root / f"build/models/{name}/provenance.json"

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from thicket.statistics.intervals import Interval
+from thicket.statistics.intervals import Interval, mean_interval
 from thicket.statistics.recovery import bootstrap_sums, recovery, sum_interval
 
 SETTINGS = (500, 0.9, 0)
@@ -49,9 +49,11 @@ def test_draws_without_a_gain_do_not_spoil_the_share() -> None:
 
 
 def test_a_sum_of_one_domain_is_its_mean() -> None:
-    interval = sum_interval([[0.0, 1.0, 1.0, 1.0]], *SETTINGS)
-    assert interval.value == 0.75
-    assert interval.low < 0.75 < interval.high
+    """Both stand in tables, and are one number with one interval."""
+    values = np.random.default_rng(0).uniform(size=40)
+    interval = sum_interval([values], *SETTINGS)
+    assert interval == mean_interval(values, *SETTINGS)
+    assert interval.low < interval.value < interval.high
 
 
 def test_what_does_not_fit_is_refused() -> None:

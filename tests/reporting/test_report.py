@@ -11,6 +11,7 @@ from reporting_run import Correct, WriteRun, base, results_of, specialist, stude
 
 from thicket.config.report_files import BUDGET_FILE
 from thicket.config.stages import ReportedModel
+from thicket.reporting import costs, figures, ways
 from thicket.reporting.findings import findings
 from thicket.reporting.markdown import markdown
 from thicket.reporting.page import page
@@ -74,6 +75,49 @@ def test_the_findings_are_computed(run: WriteRun, tmp_path: Path) -> None:
     )
 
 
+def test_what_is_no_gain_is_not_told_as_one(run: WriteRun, tmp_path: Path) -> None:
+    models = [*MODELS[:3], specialist("sort-es", "tiny", "sort", "es")]
+    same = CORRECT["tiny"]
+    correct = {**CORRECT, "reverse-grpo": same, "sort-es": {**same, "sort": [0] * len(same["sort"])}}
+    told = json.loads(build(run, tmp_path, models, correct)["results.json"])["findings"].replace("\xa0", " ")
+    assert told == (
+        "In 1 of 2 domains a specialist of the domain beats its base, the 90 % interval of the paired difference lying "
+        "above 0 (in points of sampled pass@1: sort-grpo +50.0). Not told from 0: reverse-grpo 0.0 [0.0, 0.0]. "
+        "Below 0: sort-es −25.0."
+    )
+
+
+def test_what_the_students_are_stands_below_their_table(run: WriteRun, tmp_path: Path) -> None:
+    more = [student("opd-2", "tiny", ["sort-grpo", "reverse-grpo"]), student("lone", "tiny", ["sort-grpo"])]
+    correct = {**CORRECT, "opd-2": CORRECT["opd"], "lone": CORRECT["opd"]}
+    stage = run([*MODELS, *more], correct, {"mixed": "opd"})
+    methods = {"grpo": "Reinforcement.", "opd": "Distils <b>.", "mixed": "One run."}
+    results = results_of(stage.model_copy(update={"methods": methods}), tmp_path)
+    two = {"opd": "Distils <b>. Teachers: sort-grpo and reverse-grpo."}
+    assert dict(ways.consolidated(results).terms) == two, "both seeds, where the means of them are"
+    assert dict(costs.students(results).terms) == {
+        "soup": "Teachers: sort-grpo and reverse-grpo.",
+        "mixed": "One run. Budget: the cost of opd.",
+        "lone": "Distils <b>. Teachers: sort-grpo.",
+    }
+    assert "<dt>lone</dt><dd>Distils &lt;b&gt;. Teachers: sort-grpo.</dd>" in page(results)
+    assert r"- **lone**: Distils \<b\>. Teachers: sort-grpo." in markdown(results)
+    assert dict(ways.deployed(results).terms) == {"grpo": "Reinforcement."}
+
+
+def test_entropy_and_length_go_below_the_learning_curve(run: WriteRun, tmp_path: Path) -> None:
+    result = results_of(run(MODELS, CORRECT, {"mixed": "opd"}), tmp_path).models["sort-grpo"]
+    plain = figures.curve_panel(result, "a")
+    assert "reward, selection score by step" in plain
+    assert "entropy" not in plain
+    rows = [{"step": step, "reward": 0.5, "entropy": 0.5 / step, "length": 20.0} for step in (1.0, 2.0)]
+    drawn = figures.curve_panel(replace(result, curve=(*rows, {"step": 3.0, "selection": 0.5})), "a")
+    assert "reward, selection score, entropy, length by step" in drawn
+    assert "entropy: 0.5 → 0.25" in drawn
+    assert "length: 20 → 20" in drawn
+    assert "KL" not in drawn
+
+
 def test_a_share_that_means_nothing_is_not_told(run: WriteRun, tmp_path: Path) -> None:
     models = [MODELS[0], MODELS[1], student("opd", "tiny", ["sort-grpo"])]
     correct = {**CORRECT, "sort-grpo": {"sort": [0, 2, 0, 2], "reverse": [1, 1, 1, 1]}}
@@ -93,7 +137,7 @@ def test_numbers_of_the_tables(run: WriteRun, tmp_path: Path) -> None:
     assert r"| soup | +25.0 \[+25.0, +25.0\] ▲ | 0 | — | 2.00 G | 80.0 M |" in text
     lost = r"| sort-grpo | **+50.0** \[+50.0, +50.0\] ▲ | −25.0 \[−25.0, −25.0\] ▼ | +12.5 \[+12.5, +12.5\] ▲ |"
     assert lost in text
-    assert "| mixed | 60 budget 3.00 GFLOP, all of opd | 1.00 k | 2.00 k | 1.00 G | 1 min 1 s | 800 MB |" in text
+    assert "| mixed | 60 budget 3.00 GFLOP, the cost of opd | 1.00 k | 2.00 k | 1.00 G | 1 min 1 s | 800 MB |" in text
 
 
 def test_equal_inputs_give_equal_bytes(run: WriteRun, tmp_path: Path) -> None:

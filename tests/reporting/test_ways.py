@@ -55,6 +55,7 @@ def test_seeds_of_a_way_are_one_row_and_a_sequence_is_another(stage: ReportStage
     assert grpo.of_seeds == pytest.approx((10 / 16, 6 / 16))
     assert grpo.gain.value == pytest.approx(8 / 16)
     assert set(found["grpo",].sampled) == {"sort"}, "its own domain alone"
+    assert found["grpo",].sampled_mean == grpo, "of one domain the mean over domains is its own"
     assert found["sft", "grpo"].flops == pytest.approx(2e9), "with the step before it"
 
 

@@ -78,7 +78,9 @@ def test_what_was_pulled_has_no_times(
     report = stages(root)["report"]
     assert isinstance(report, ReportStage)
     assert {one.times == {} for one in read_inputs(report, root).values()} == {True}
+    capsys.readouterr()
     run(root, "report")
+    assert capsys.readouterr().out.splitlines()[-1] == "report: build/report/index.html"
     written = (root / "build/report/results.md").read_text(encoding="utf-8")
     origins = written.partition("Origin of the models")[2]
     assert f"| {UNKNOWN} | {UNKNOWN} |" in origins

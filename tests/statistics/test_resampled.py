@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from thicket.statistics.resampled import Resampled, along, holm, least, mean, most
+from thicket.statistics.resampled import SHARE, UNBOUNDED, Resampled, along, holm, least, mean, most
 
 
 def figure(value: float, *draws: float) -> Resampled:
@@ -25,6 +25,26 @@ def test_arithmetic_goes_through_the_resamples() -> None:
     ):
         assert made.value == pytest.approx(value)
         np.testing.assert_allclose(made.draws_R, draws)
+
+
+def test_bounds_go_along() -> None:
+    """Of what is made of shares it is known where it ends; of a quotient and a logarithm it is not."""
+    share, other = (Resampled(value, np.array([value]), SHARE) for value in (0.4, 0.7))
+    for made, bounds in (
+        (share - other, (-1, 1)),
+        (mean([share - other, share]), (-0.5, 1)),
+        (share - 0.05, (-0.05, 0.95)),
+        (0.5 - share, (-0.5, 0.5)),
+        (-2 * share, (-2, 0)),
+        (0 * figure(1.0, 1.0), (0, 0)),
+        (least(share, share + 1), (0, 1)),
+        (most(share, share + 1), (1, 2)),
+        (along([share, other], [share, -share], other), (-1, 1)),
+        (share + figure(1.0, 1.0), UNBOUNDED),
+        (share / other, UNBOUNDED),
+        (share.log(), UNBOUNDED),
+    ):
+        assert made.bounds == pytest.approx(bounds)
 
 
 def test_along_straight_lines() -> None:

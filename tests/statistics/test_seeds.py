@@ -1,5 +1,6 @@
 """Means over seeds: their error, degrees of freedom, p-values, and how often noise is taken for an effect."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 from scipy.special import ndtr
 from scipy.stats import ttest_ind
 
-from thicket.statistics.resampled import Resampled, constant
+from thicket.statistics.resampled import SHARE, UNBOUNDED, Resampled, constant
 from thicket.statistics.seeds import Estimate, difference_over_seeds, over_seeds
 
 
@@ -79,6 +80,36 @@ def test_noise_is_seldom_taken_for_an_effect(between: float, within: float, seed
     p = np.array([Estimate(*one, seeds - 1, 0.0).p for one in zip(means, [within**2] * runs, spread, strict=True)])
     assert (p < 0.05).mean() < 0.06
     assert (p < 0.002).mean() < 0.005
+
+
+# -- what is bounded ---------------------------------------------------------------------------------------------------
+
+
+def test_an_interval_ends_where_its_scale_does() -> None:
+    """Two scores of .9 and .99: Student's t reaches from .37 to 1.52. The test is the same with and without bounds."""
+    shares = [Resampled(value, np.full(99, value), SHARE) for value in (0.9, 0.99)]
+    found, free = over_seeds(shares), over_seeds([replace(one, bounds=UNBOUNDED) for one in shares])
+    at, beyond = found.interval(0.95), free.interval(0.95)
+    assert (beyond.low, beyond.high) == pytest.approx((0.3733, 1.5167), abs=1e-3)
+    assert (at.value, at.low, at.high) == (beyond.value, beyond.low, 1.0)
+    assert found.p == free.p
+
+
+def test_a_difference_of_shares_lies_between_minus_one_and_one() -> None:
+    ones, others = ([Resampled(value, np.full(99, value), SHARE) for value in group] for group in ([0.9, 1], [0, 0.2]))
+    for found in (difference_over_seeds(ones, others), over_seeds([a - b for a, b in zip(ones, others, strict=True)])):
+        at = found.interval(0.99)
+        assert (at.low, at.high) == (-1.0, 1.0)
+
+
+@pytest.mark.parametrize(("a", "b", "covered", "length"), [(95, 5, 0.945, 0.17), (9, 1, 0.916, 0.53)])
+def test_how_often_two_seeds_hold_a_share(a: float, b: float, covered: float, length: float) -> None:
+    """What `Estimate.interval` says of seeds that scatter as a beta distribution does."""
+    drawn = np.random.default_rng(0).beta(a, b, (20_000, 2))
+    spread = drawn.var(axis=1, ddof=1) / 2
+    found = [Estimate(m, 0.0, v, 1, 0.0, SHARE).interval(0.95) for m, v in zip(drawn.mean(axis=1), spread, strict=True)]
+    assert np.mean([one.low <= a / (a + b) <= one.high for one in found]) == pytest.approx(covered, abs=0.01)
+    assert np.median([one.high - one.low for one in found]) == pytest.approx(length, abs=0.015)
 
 
 # -- two groups of seeds -----------------------------------------------------------------------------------------------

@@ -140,6 +140,9 @@ def _notes(sides: list[Side], compared: list[Pairs]) -> Iterator[str]:
     """What the intervals count of the seeds."""
     if all(len(side.members) == 1 for side in sides):
         return
+    scores = [score for pairs in compared for pair in pairs.pairs for score in (pair.left, pair.right)]
+    if any(score.low <= 0 < score.value or score.value < 1 <= score.high for score in scores):
+        yield "An interval that comes to 0 or 100 % is cut off there, where scores end."
     for side, pairs in zip(sides[1:], compared, strict=True):
         if pairs.by_seed:
             yield f"{side.label} and {sides[0].label} have the same seeds: their differences are taken seed by seed."

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from thicket.commands.sides import Member, Side
 from thicket.reporting.inputs import PASS_AT_1, Scored, check_comparable, interval_of, read_scores
 from thicket.reporting.results import GREEDY
-from thicket.statistics.intervals import Interval, bootstrap_means, difference_interval
+from thicket.statistics.intervals import Interval, difference_interval
 from thicket.statistics.recovery import bootstrap_sums, sum_interval
-from thicket.statistics.resampled import Resampled
+from thicket.statistics.resampled import SHARE, Resampled
 from thicket.statistics.seeds import difference_over_seeds, over_seeds
 
 MEAN = "mean"
@@ -114,9 +114,7 @@ class _Comparison:
     def _resampled(self, values: Values) -> Resampled:
         """A model's score with its resamples of the items, which are the same for every model."""
         value = float(np.mean([one.mean() for one in values]))
-        if len(values) == 1:
-            return Resampled(value, bootstrap_means(values[0], self.resamples, self.seed))
-        return Resampled(value, bootstrap_sums(_parts(values), self.resamples, self.seed))
+        return Resampled(value, bootstrap_sums(_parts(values), self.resamples, self.seed), SHARE)
 
 
 def _parts(values: Values) -> Values:

@@ -6,6 +6,7 @@ and keeps the line that set each value. A test holds it to what Hydra composes, 
 
 from collections.abc import Iterator
 from copy import deepcopy
+from itertools import takewhile
 from pathlib import Path
 
 from thicket.config.layers import Layered
@@ -47,6 +48,11 @@ class Library:
         if (group, name) not in self._read:
             self._read[group, name] = self._compose(group, name, ())
         return deepcopy(self._read[group, name])
+
+    def about(self, group: str, name: str) -> str:
+        """What an option is, in the words of the comment that its file begins with; empty without one."""
+        lines = (self.root / group / f"{name}.yaml").read_text(encoding="utf-8").splitlines()
+        return " ".join(line.removeprefix("#").strip() for line in takewhile(lambda line: line.startswith("#"), lines))
 
     def _compose(self, group: str, name: str, seen: tuple[str, ...]) -> Layered:
         file = read_yaml(self.root / group / f"{name}.yaml", f"conf/{group}/{name}.yaml")

@@ -5,6 +5,7 @@ remembers where it came from.
 """
 
 import hashlib
+import inspect
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -358,9 +359,15 @@ class Resolver:
             experiment=self.params.experiment,
             domains=self.params.domains,
             models=models,
+            methods={model.method: self._about(model) for model in models if model.kind != "base"},
             claims=claims,
         )
         return Resolved(stage, Layered().note(origins.of_report(self.graph, order)), models=tuple(order))
+
+    def _about(self, model: ReportedModel) -> str:
+        """What the option says that made a model, or else its type."""
+        of_type = inspect.cleandoc(type(self._methods[model.name]).__doc__ or "").split("\n\n")[0]
+        return self.parts.composer.library.about("method", model.method) or " ".join(of_type.split())
 
     def _row(self, name: str) -> ReportedModel:
         node = self.graph.nodes[name]

@@ -198,6 +198,8 @@ class ReportStage(Stage):
     """Domains that all models are scored on: the columns."""
     models: list[ReportedModel]
     """All models: the rows."""
+    methods: dict[str, str] = {}
+    """Option of conf/method that made one of them → what it is, in a sentence."""
     claims: bool = False
     """Whether a page on the claims lies beside it."""
 

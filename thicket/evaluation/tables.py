@@ -43,6 +43,8 @@ def summary(scores: Scores, settings: Evaluation, seed: int, way: Way, flops_a_t
 
 
 def _domain(rows: list[ItemScore], settings: Evaluation, seed: int, flops_a_token: float) -> dict[str, Any]:
+    # In the order in which whoever reads items.csv has them: one mean has one interval then, wherever it is made.
+    rows = sorted(rows, key=lambda row: row.item)
     samples, correct = [row.samples for row in rows], [row.correct for row in rows]
     figures: dict[str, Any] = {}
     for k in settings.ks:

@@ -73,11 +73,15 @@ class Schedule:
 
     def skipped(self) -> list[str]:
         """Stages that can't begin any more, since something that they need failed."""
-        lost = set(self.failed)
+        return [name for name in self.after(self.failed) if name not in self.failed]
+
+    def after(self, names: set[str]) -> list[str]:
+        """Some stages and all that rest on one of them, in the order of the graph."""
+        found = set(names)
         for name in self._order:
-            if self._needs(name) & lost:
-                lost.add(name)
-        return [name for name in self.dag if name in lost - self.failed]
+            if self._needs(name) & found:
+                found.add(name)
+        return [name for name in self.dag if name in found]
 
     def _needs(self, name: str) -> set[str]:
         return {need for need in self.dag[name].needs if need in self.dag}

@@ -4,7 +4,7 @@
 """
 
 import inspect
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, get_args
 
@@ -70,6 +70,10 @@ GROUPS: dict[str, list[type[BaseModel]]] = {
     "trainer": [Trainer],
     "evaluation": [Evaluation],
 }
+METHODS = (
+    "A method is an option of `conf/method`; its `type` says which of these it is. What the report says of an option "
+    "is the comment that its file begins with, or else what its type says of itself."
+)
 SAMPLERS = (
     "A sampler is an option of `conf/sampler`: what writes the responses of rollouts and of evaluations. `sampler: "
     "vllm` in params.yaml chooses it for all stages, `sampler=vllm` on the command line for one."
@@ -137,7 +141,7 @@ def _kind(model: type[BaseModel]) -> str:
 
 def _methods(library: Library) -> str:
     options = {name: library.option("method", name).value for name in library.options("method")}
-    parts = [HEADER, "# Methods", "A method is an option of `conf/method`; its `type` says which of these it is."]
+    parts = [HEADER, "# Methods", METHODS]
     shown = set[str]()
     for title, union in (("Ways to a specialist", SpecialistMethod), ("Ways to a student", StudentMethod)):
         parts.append(f"## {title}")
@@ -224,17 +228,9 @@ def _table_of_options(library: Library) -> str:
         value = library.option("domain", name).value
         source, style = value["source"], value.get("prompt", {}).get("style", "raw")
         task = source.get("task") or source.get("path") or ""
-        said = " ".join(_comment(library.root / "domain" / f"{name}.yaml"))
+        said = library.about("domain", name)
         rows.append(f"| `{name}` | {source['type']} {task} | {value['verifier']['type']} | {style} | {_cell(said)} |")
     return "\n".join(rows)
-
-
-def _comment(path: Path) -> Iterator[str]:
-    """The lines of the comment that a file begins with."""
-    for line in path.read_text(encoding="utf-8").splitlines():
-        if not line.startswith("#"):
-            return
-        yield line.removeprefix("#").strip()
 
 
 def _text(model: type[BaseModel]) -> str:

@@ -58,10 +58,13 @@ def read_lock(root: Path) -> dict[str, Locked]:
     Raises: ValueError where it can't be read.
     """
     path = root / "dvc.lock"
-    if not path.is_file():
-        return {}
+    return recorded(_settled(path)) if path.is_file() else {}
+
+
+def recorded(lock: str) -> dict[str, Locked]:
+    """The same from the text of a dvc.lock that nobody is writing. Raises: ValueError where it can't be read."""
     try:
-        stages = (values_of(_settled(path)) or {}).get("stages", {})
+        stages = (values_of(lock) or {}).get("stages", {})
     except (YAMLError, AttributeError) as error:
         wrong = "dvc.lock can't be read (was DVC killed while it wrote it?): `thicket plan` keeps what is whole of it"
         raise ValueError(wrong) from error

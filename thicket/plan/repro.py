@@ -82,6 +82,7 @@ class Repro:
 
     def run(self) -> int:
         """The command's exit status."""
+        self.view.note("looking at what is done")
         arguments = ["repro", "-s", COMPOSE]
         if self._wait_for(self._begin(COMPOSE, arguments)) != 0:
             return self._ended_early(COMPOSE)
@@ -89,6 +90,9 @@ class Repro:
         if self._wait_for(self._begin("status", ["status", "--json"], out)) != 0:
             return self._ended_early("status")
         self.stale = set(json.loads(out.read_text(encoding="utf-8")))
+        due, total = len(self.schedule.after(self.stale)), len(self.schedule.dag)
+        if due:
+            self.view.tell(f"{total - due} of {total} stages are done; at most {due} to make, {self.jobs} at a time")
         if self.stale and (note := threads_note(self.jobs)):
             self.view.tell(note)
         self._build()
@@ -102,6 +106,7 @@ class Repro:
                     break
                 self.schedule.running.add(name)
                 self._begin(name, ["repro", "-s", *(["--pull"] if self.pull else []), name])
+                self.view.note(f"{name}  begins")
             if not self.at:
                 return
             self._look()
@@ -165,7 +170,8 @@ class Repro:
         unchanged = UNCHANGED in one.log.read_bytes()
         if not unchanged:
             self.changed.add(one.name)
-        self.view.tell(f"{one.name}  {'as it was' if unchanged else 'done'}, {seconds}")
+        ended, total = len(self.schedule.done), len(self.schedule.dag)
+        self.view.tell(f"{one.name}  {'as it was' if unchanged else 'done'}, {seconds}  ({ended} of {total})")
 
     # -- ends ----------------------------------------------------------------------------------------------------------
 

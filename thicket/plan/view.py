@@ -16,6 +16,8 @@ from thicket.plan.dag import Schedule
 
 REFRESH = 0.25
 """Seconds between two pictures on a terminal."""
+SELDOM = 30.0
+"""Between two in a log, which tells beginnings and ends besides."""
 TAIL = 2048
 """Bytes at a log's end in which its last line is looked for."""
 BAR = 40
@@ -27,8 +29,9 @@ class View:
 
     def __init__(self, out: TextIO):
         self.out, self.console = out, Console(file=out)
-        self.began, self.shown = time.monotonic(), 0.0
         terminal = self.console.is_terminal
+        self.began = time.monotonic()
+        self.shown = 0.0 if terminal else self.began
         self.live = Live(console=self.console, auto_refresh=False, transient=True) if terminal else None
 
     def __enter__(self) -> "View":
@@ -48,6 +51,11 @@ class View:
         else:
             print(line, file=self.out, flush=True)
 
+    def note(self, text: str) -> None:
+        """A line for a log: a terminal shows what runs."""
+        if not self.live:
+            self.tell(text)
+
     def flush(self) -> None:
         """So that a fork has nothing to write twice."""
         self.out.flush()
@@ -55,10 +63,14 @@ class View:
     def show(self, running: list[tuple[str, float, Path]], schedule: Schedule) -> None:
         """The picture of a moment: each running stage with its seconds and its log."""
         now = time.monotonic()
-        if self.live is None or now < self.shown + REFRESH:
+        if now < self.shown + (REFRESH if self.live else SELDOM):
             return
         self.shown = now
-        self.live.update(self._picture(running, schedule), refresh=True)
+        if self.live:
+            self.live.update(self._picture(running, schedule), refresh=True)
+        else:
+            for name, seconds, log in running:
+                self.tell(f"{name}  {seconds:.0f} s  {last_line(log)}".rstrip())
 
     def _picture(self, running: list[tuple[str, float, Path]], schedule: Schedule) -> Group:
         total, done = len(schedule.dag), len(schedule.done)

@@ -40,6 +40,7 @@ def compare(stage: ReportStage, inputs: dict[str, Inputs]) -> Results:
         items={domain: len(first.items[domain].ids) for domain in stage.domains},
         settings=settings,
         models={model.name: comparison.result(model) for model in stage.models},
+        methods=stage.methods,
         ways=by_method(inputs, comparison.domains, settings),
         consolidations=by_students(inputs, comparison.domains, settings, comparison.difference, comparison.held),
         maps=ssd_maps(inputs, comparison.domains),

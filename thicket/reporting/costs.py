@@ -2,6 +2,7 @@
 
 from thicket.reporting.results import Cost, ModelResult, Results
 from thicket.reporting.tables import Entry, Row, Table, marked
+from thicket.reporting.terms import budget, terms
 from thicket.reporting.text import (
     NONE,
     PERCENT,
@@ -34,7 +35,9 @@ def students(results: Results) -> Table:
         for result in results.of_kind("student")
     ]
     head = ("mean pass@1, %", "mean gain, points", "specialists' gain recovered, %", "total FLOPs")
-    return Table("Students", head, tuple(rows))
+    told = {name for way in results.consolidations for name in way.models}  # at the table of ways over their seeds
+    named = [(row.name, row.model) for row in rows if row.name not in told]
+    return Table("Students", head, tuple(rows), terms=terms(results, named))
 
 
 def ledger(results: Results) -> Table:
@@ -95,13 +98,9 @@ def origins(results: Results) -> Table:
 
 
 def _spent(cost: Cost) -> tuple[Entry, ...]:
-    what = "all" if cost.budget == "whole" else "the teachers"
-    what = what if cost.budget_share == 1 else f"{cost.budget_share:g} of {what}"
-    budget = (
-        f"budget {si(cost.budget_flops, 'FLOP')}, {what} of {cost.budget_of}" if cost.budget_flops is not None else ""
-    )
+    allowed = f"budget {si(cost.budget_flops, 'FLOP')}, {budget(cost)}" if cost.budget_flops is not None else ""
     return (
-        Entry(str(cost.steps), budget),
+        Entry(str(cost.steps), allowed),
         Entry(si(cost.tokens_generated)),
         Entry(si(cost.tokens_trained)),
         Entry(si(cost.flops)),

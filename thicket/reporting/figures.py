@@ -20,6 +20,10 @@ ROW, HEAD, FOOT = 18.0, 6.0, 22.0
 """Points: the height of a model's row, and the room above and below the rows."""
 LETTER, GAP, PLOT, VALUE = 6.0, 12.0, 270.0, 38.0
 """Points: the width of a letter, of a gap, of the axes, and of the column of values at the right."""
+TRACE_HEIGHT = 0.5
+"""Inches of each of the small ones below a learning curve."""
+TRACES = {"entropy": "entropy", "length": "length", "kl": "KL"}
+"""Column of a curve → what stands over its small picture, which begins at 0."""
 TITLE = 34.0
 """Points: the room of a map's title."""
 LEGEND_COLUMNS, TICKS = 5, 5
@@ -87,8 +91,11 @@ def curve_panel(result: ModelResult, name: str) -> str:
     """Rewards of the rollouts and scores on the selection items, by step; a control's candidates, by temperature."""
     if result.is_control:
         return _candidates_panel(result, name)
-    with drawing(CURVE_WIDTH, CURVE_HEIGHT) as figure:
-        axes = figure.add_axes((0.11, 0.16, 0.86, 0.79))
+    traces = [trace for trace in TRACES if any(trace in row for row in result.curve)]
+    height = CURVE_HEIGHT + TRACE_HEIGHT * len(traces)
+    with drawing(CURVE_WIDTH, height) as figure:
+        room, row = CURVE_HEIGHT / height, TRACE_HEIGHT / height
+        axes = figure.add_axes((0.11, 1 - 0.84 * room, 0.86, 0.79 * room))
         axes.plot(*_series(result, "step", "reward"), color=ROLES["other"], linewidth=0.8)
         kind = role(result, result.model.domain or "")
         marker = MARKERS[kind]
@@ -98,7 +105,21 @@ def curve_panel(result: ModelResult, name: str) -> str:
         axes.set_ylim(top=PERCENT)
         axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]))
         axes.tick_params(length=0)
-        return inline(figure, name, f"Learning curve of {result.model.name}: reward and selection score by step")
+        for place, trace in enumerate(reversed(traces)):
+            below = figure.add_axes((0.11, (place + 0.08) * row, 0.86, 0.5 * row), sharex=axes)
+            _trace(below, result, trace)
+        shown = ", ".join(["reward", "selection score", *traces])
+        return inline(figure, name, f"Learning curve of {result.model.name}: {shown} by step")
+
+
+def _trace(axes: Axes, result: ModelResult, trace: str) -> None:
+    """How a figure goes over the same steps, with its first and its last value."""
+    rows = [row for row in result.curve if "step" in row and trace in row]
+    axes.plot([row["step"] for row in rows], [row[trace] for row in rows], color=ROLES["other"], linewidth=0.8)
+    ends = f"{TRACES[trace]}: {rows[0][trace]:.3g} → {rows[-1][trace]:.3g}"
+    axes.set_title(ends, loc="left", pad=2, fontsize="medium", color=ROLES["muted"])
+    axes.set(ylim=(min(0.0, axes.get_ylim()[0]), None), yticks=[])
+    axes.tick_params(length=0, labelbottom=False)
 
 
 def _candidates_panel(result: ModelResult, name: str) -> str:

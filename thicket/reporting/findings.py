@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from thicket.reporting.results import ModelResult, Results
+from thicket.reporting.tables import DOWN, UP, marked
 from thicket.reporting.text import PERCENT, SPACE, joined, percent, percent_interval, points, points_interval
 from thicket.statistics.intervals import Interval
 
@@ -12,6 +13,8 @@ SHARE_NOTE = (
     "the specialists of the student whose cost it may spend. Of several teachers of a domain the best on the selection "
     "items counts, on which nothing here is measured; all by their mean, where one has no score on them."
 )
+Gained = tuple[ModelResult, Interval]
+"""A model and its gain."""
 MOST = 6
 """Specialists, students, and choices of their teachers, that are told one by one."""
 SEED_NOTE = "An interval speaks of the choice of items, not of the training: another seed makes other models."
@@ -53,27 +56,42 @@ def _specialists(results: Results) -> str:
     if not own:
         return ""
     domains = {result.model.domain for result, _ in own}
-    better = {result.model.domain for result, gain in own if gain.low > 0}
-    return (
+    above, *others = _sides(own)
+    better = {result.model.domain for result, _ in above}
+    listed = f" (in points of sampled pass@1: {_listed(above)})" if above else ""
+    first = (
         f"In {len(better)} of {len(domains)} {'domains' if len(domains) > 1 else 'domain'} a specialist of the domain "
-        f"beats its base, the {_confidence(results)} interval of the paired difference lying above 0 (in points of "
-        f"sampled pass@1: {_listed(own)})."
+        f"beats its base, the {_confidence(results)} interval of the paired difference lying above 0{listed}."
     )
+    rest = [
+        f"{side}: {_listed(gains)}."
+        for side, gains in zip(("Not told from 0", "Below 0"), others, strict=True)
+        if gains
+    ]
+    return " ".join([first, *rest])
 
 
 def _controls(results: Results) -> str:
     own = _gains(result for result in results.of_kind("specialist") if result.is_control)
-    return f"The controls, which are the base asked in another way, gain: {_listed(own)}." if own else ""
+    sides = zip(("above 0", "not told from 0", "below 0"), _sides(own), strict=True)
+    told = "; ".join(f"{side}: {_listed(gains)}" for side, gains in sides if gains)
+    return f"Gains of the controls, which are the base asked in another way, {told}." if told else ""
 
 
-def _gains(shown: Iterable[ModelResult]) -> list[tuple[ModelResult, Interval]]:
+def _gains(shown: Iterable[ModelResult]) -> list[Gained]:
     return [(result, result.gain) for result in shown if result.gain]
 
 
-def _listed(own: list[tuple[ModelResult, Interval]]) -> str:
-    """Each model's gain; of many, the least and the most of each method."""
+def _sides(own: list[Gained]) -> tuple[list[Gained], list[Gained], list[Gained]]:
+    """Gains whose interval lies above 0, holds it, and lies below."""
+    above, below = ([one for one in own if marked(one[1]) == mark] for mark in (UP, DOWN))
+    return above, [one for one in own if not marked(one[1])], below
+
+
+def _listed(own: list[Gained]) -> str:
+    """Each model's gain, with its interval where that holds 0; of many, the least and the most of each method."""
     if len(own) <= MOST:
-        return ", ".join(f"{result.model.name}{SPACE}{points(gain.value)}" for result, gain in own)
+        return ", ".join(f"{result.model.name}{SPACE}{_gain(gain)}" for result, gain in own)
     of_method: dict[str, list[float]] = {}
     for result, gain in own:
         of_method.setdefault(result.model.method, []).append(gain.value)
@@ -81,6 +99,10 @@ def _listed(own: list[tuple[ModelResult, Interval]]) -> str:
         f"{len(gains)} by {method} {points(min(gains))}" + (f" to {points(max(gains))}" if len(gains) > 1 else "")
         for method, gains in of_method.items()
     )
+
+
+def _gain(gain: Interval) -> str:
+    return points(gain.value) if marked(gain) else f"{points(gain.value)}{SPACE}{points_interval(gain)}"
 
 
 def _base(result: ModelResult) -> str:

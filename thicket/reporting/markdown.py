@@ -36,11 +36,13 @@ def markdown(results: Results) -> str:
 
 
 def section(table: Table) -> str:
-    """A heading, a table and its note."""
+    """A heading, a table, its note, and what the names in it are."""
     lines = [_line(["model", *map(escaped, table.head)]), _line(["---", *("---:" for _ in table.head)])]
     for row in table.rows:
         lines.append(_line([escaped(row.name), *map(_text, row.entries)]))
-    return "\n\n".join([f"## {escaped(table.title)}", "\n".join(lines), *([escaped(table.note)] if table.note else [])])
+    terms = [f"- **{escaped(name)}**: {escaped(what)}" for name, what in table.terms]
+    parts = [f"## {escaped(table.title)}", "\n".join(lines), escaped(table.note), "\n".join(terms)]
+    return "\n\n".join(part for part in parts if part)
 
 
 def escaped(text: str) -> str:

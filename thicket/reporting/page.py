@@ -13,6 +13,7 @@ from thicket.reporting.samples import samples
 from thicket.reporting.ssd_map import ssd_map
 from thicket.reporting.style import document
 from thicket.reporting.tables import Entry, Row, Table, brief
+from thicket.reporting.text import PERCENT, SPACE
 
 escaped = html.escape
 HEAT = 0.55
@@ -38,7 +39,9 @@ SECTIONS = {
 }
 CURVES_NOTE = (
     "By step, in %. Dots: sampled pass@1 on the selection items of the model's own domains. Grey: the mean reward of "
-    "the rollouts (100: every response is correct). Triangles: a control's candidates, by temperature."
+    "the rollouts (100: every response is correct). Triangles: a control's candidates, by temperature. Below, from 0 "
+    "on, and with the first and the last value: the policy's entropy and its KL to its teachers or its start (nats a "
+    "token), and the mean length of its responses (tokens)."
 )
 SAMPLES_NOTE = (
     "What a model learned from in steps 1, 2, 4, 8 and so on: of its own responses the first ones to the first prompt "
@@ -66,7 +69,8 @@ def page(results: Results, claims: bool = False) -> str:
 
 
 def _top(results: Results) -> str:
-    legend = " ".join(f'<span><b class="{kind}-ink">{sign}</b> {escaped(text)}</span>' for kind, sign, text in LEGEND)
+    signs = [f'<b class="{kind}-ink">{sign}</b> {escaped(text)}' for kind, sign, text in LEGEND]
+    legend = " ".join(f"<span>{text}</span>" for text in (*signs, "axis: sampled pass@1, %", _brackets(results)))
     panels = [
         _figure(domain, f"{results.items[domain]} items", figures.score_panel(results, domain, f"score-{place}"))
         for place, domain in enumerate(results.domains)
@@ -77,10 +81,14 @@ def _top(results: Results) -> str:
             f'<p class="lead">{escaped(findings(results))}</p>',
             _table(ways.consolidated(results)),
             f'<div class="wide">{"".join(panels)}</div>',
-            f'<p class="legend">{legend} <span>axis: sampled pass@1, %</span></p>',
+            f'<p class="legend">{legend}</p>',
             _table(costs.students(results)),
         ]
     )
+
+
+def _brackets(results: Results) -> str:
+    return f"bars and brackets: {results.settings.confidence * PERCENT:g}{SPACE}% intervals over the items"
 
 
 def _sections(results: Results) -> list[str]:
@@ -153,11 +161,17 @@ def _table(table: Table, anchors: bool = False) -> str:
     head = "".join(f'<th scope="col">{escaped(text)}</th>' for text in ("model", *table.head))
     kinds = [None, *(row.model.kind for row in table.rows)]
     rows = "".join(_row(row, row.model.kind != before, anchors) for row, before in zip(table.rows, kinds, strict=False))
-    note = _note(table.note) if table.note else ""
+    note = (_note(table.note) if table.note else "") + _terms(table)
     return (
         f'<div><h3>{escaped(table.title)}</h3><div class="scroll"><table><thead><tr>{head}</tr></thead>'
         f"<tbody>{rows}</tbody></table></div>{note}</div>"
     )
+
+
+def _terms(table: Table) -> str:
+    """What the names in a table are."""
+    said = "".join(f"<dt>{escaped(name)}</dt><dd>{escaped(what)}</dd>" for name, what in table.terms)
+    return f'<dl class="note">{said}</dl>' if said else ""
 
 
 def _grid(shown: list[Table]) -> str:

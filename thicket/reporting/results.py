@@ -1,5 +1,6 @@
 """The results of an experiment, as numbers: what every form of the report shows."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -167,6 +168,8 @@ class Results:
     """Domain → number of items."""
     settings: Settings
     models: dict[str, ModelResult]
+    methods: Mapping[str, str] = field(default_factory=dict)
+    """Option of conf/method → what it is, in a sentence."""
     ways: tuple[MethodResult, ...] = ()
     """Every way to a specialist, over its seeds."""
     consolidations: tuple[Consolidation, ...] = ()

@@ -26,7 +26,10 @@ h2 { font-size: 1.3rem; margin: 3rem 0 .5rem; padding-top: 1rem; border-top: 1px
 h3 { font-size: 1rem; margin: 1.75rem 0 .4rem; }
 p { margin: .5rem 0; max-width: 75ch; }
 p.lead { font-size: 1.15rem; max-width: 68ch; }
-p.note, nav, .legend { color: var(--muted); font-size: .875rem; }
+dl { margin: .5rem 0; max-width: 75ch; display: grid; gap: .15rem .75rem;
+  grid-template-columns: fit-content(14rem) 1fr; }
+dt { font-weight: 600; } dd { margin: 0; }
+p.note, dl.note, nav, .legend { color: var(--muted); font-size: .875rem; }
 nav { margin-top: 1.5rem; }
 nav a { color: inherit; margin-right: 1rem; white-space: nowrap; }
 .legend span { margin-right: 1.25rem; white-space: nowrap; }

@@ -51,6 +51,8 @@ class Table:
     """Of the columns after the model's."""
     rows: tuple[Row, ...]
     note: str = ""
+    terms: tuple[tuple[str, str], ...] = ()
+    """Names that stand in it, and what each is."""
 
 
 def brief(model: ReportedModel) -> str:

@@ -1,12 +1,14 @@
 """Tables of the ways to a specialist: who wins where, at what price."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import takewhile
 
 from thicket.reporting.consolidation import Consolidation
 from thicket.reporting.methods import Gain, MethodResult
 from thicket.reporting.results import Results
 from thicket.reporting.tables import MEAN, Entry, Row, Table, marked
+from thicket.reporting.terms import terms
 from thicket.reporting.text import NONE, percent, percent_interval, points, points_interval, si, times
 
 SEEDS_NOTE = (
@@ -30,7 +32,8 @@ def sampled(results: Results) -> Table:
 def deployed(results: Results) -> Table:
     """What each method gains where every model answers greedily, or by its vote."""
     title = "Ways to a specialist: one greedy answer or one vote, against the greedy base"
-    return _table(results, title, lambda way: way.greedy, lambda way: way.greedy_mean)
+    table = _table(results, title, lambda way: way.greedy, lambda way: way.greedy_mean)
+    return replace(table, terms=terms(results, [(way.example.method, way.example) for way in results.ways]))
 
 
 def consolidated(results: Results) -> Table:
@@ -49,7 +52,8 @@ def consolidated(results: Results) -> Table:
         )
         for way in results.consolidations
     ]
-    return Table("Ways to one model, means over seeds", head, tuple(rows), CONSOLIDATION_NOTE)
+    named = [(row.name, row.model) for row in rows]
+    return Table("Ways to one model, means over seeds", head, tuple(rows), CONSOLIDATION_NOTE, terms(results, named))
 
 
 def _share(way: Consolidation) -> Entry:

@@ -33,7 +33,9 @@ def device() -> str:
     many = f"{ranks.count()} × " if ranks.count() > 1 else ""
     if torch.cuda.is_available():
         return many + torch.cuda.get_device_name()
-    return f"{many}CPU, {platform.processor() or platform.machine()}, {torch.get_num_threads()} threads"
+    threads = torch.get_num_threads()
+    processor = platform.processor() or platform.machine()
+    return f"{many}CPU, {processor}, {threads} thread{'s' if threads > 1 else ''}"
 
 
 def forget_peak_memory() -> None:

@@ -14,6 +14,7 @@ from typing import Any
 from thicket import ranks
 from thicket.config.named_files import named_files
 from thicket.config.places import ANALYSIS, CURVES, DATA, EVALUATION, LOGS, METRICS, MODELS, REPORT, RESUME, RUNS, TIMES
+from thicket.config.report_files import CLAIMS_FILES, REPORT_FILES
 from thicket.config.stages import (
     AnalyzeStage,
     AnyStage,
@@ -93,6 +94,9 @@ def run_stage(root: Path, stage: AnyStage, targets: Targets) -> None:
         beside = stage.name if isinstance(stage, ReportStage | ClaimsStage) else None
         with whole(targets.artifact, beside=beside) as out, together(stage, follow):
             _work(stage, replace(places, out=out), targets)
+        if isinstance(stage, ReportStage | ClaimsStage):
+            page = (REPORT_FILES if isinstance(stage, ReportStage) else CLAIMS_FILES)[0]
+            print(f"{stage.stage}: {(targets.artifact / page).relative_to(root)}", flush=True)
         shutil.rmtree(resume, ignore_errors=True)
     if place:  # The next stage of all of them may read what the first one has published.
         ranks.wait_for_all(place)

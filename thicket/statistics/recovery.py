@@ -26,12 +26,14 @@ class Recovery:
 
 
 def bootstrap_sums(values_DN: Sequence[ArrayLike], resamples: int, seed: int) -> NDArray[np.float64]:
-    """Σ_d of the domains' means in R resamples of the items, sums_R.
+    """Σ_d of the domains' means in R resamples of the items, sums_R; of one domain, those that it has by itself.
 
     Raises: ValueError without domains, and what `bootstrap_means` raises.
     """
     if not values_DN:
         raise ValueError("a sum over domains needs at least one domain")
+    if len(values_DN) == 1:
+        return bootstrap_means(values_DN[0], resamples, seed)
     sums_R = np.zeros(resamples)
     for place, values_N in enumerate(values_DN):
         stream = int(np.random.SeedSequence([seed, place]).generate_state(1)[0])

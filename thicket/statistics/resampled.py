@@ -9,6 +9,12 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 
+Bounds = tuple[float, float]
+UNBOUNDED: Bounds = (-np.inf, np.inf)
+SHARE: Bounds = (0.0, 1.0)
+CORRELATION: Bounds = (-1.0, 1.0)
+
+
 @dataclass(frozen=True)
 class Resampled:
     """A value, and the same of each resample; arithmetic goes through both, resample by resample.
@@ -18,23 +24,28 @@ class Resampled:
 
     value: float
     draws_R: Floats
+    bounds: Bounds = UNBOUNDED
+    """Between which the truth lies, whatever was measured. Sums keep it: the difference of two shares lies between −1
+    and 1. A quotient has none."""
 
     def __add__(self, other: "Resampled | float") -> "Resampled":
-        return _both(np.add, self, other)
+        low, high = other.bounds if isinstance(other, Resampled) else (other, other)
+        return _both(np.add, self, other, (self.bounds[0] + low, self.bounds[1] + high))
 
     def __sub__(self, other: "Resampled | float") -> "Resampled":
-        return _both(np.subtract, self, other)
+        return self + -other
 
     def __rsub__(self, other: float) -> "Resampled":
-        return _both(np.subtract, other, self)
+        return -self + other
 
-    def __mul__(self, other: "Resampled | float") -> "Resampled":
-        return _both(np.multiply, self, other)
+    def __mul__(self, other: float) -> "Resampled":
+        low, high = sorted(bound * other if other else 0.0 for bound in self.bounds)
+        return _both(np.multiply, self, other, (low, high))
 
     def __truediv__(self, other: "Resampled | float") -> "Resampled":
         """NaN where the divisor is 0."""
         with np.errstate(divide="ignore", invalid="ignore"):
-            made = _both(np.divide, self, other)
+            made = _both(np.divide, self, other, UNBOUNDED)
         return Resampled(_finite(made.value), np.where(np.isfinite(made.draws_R), made.draws_R, np.nan))
 
     __radd__, __rmul__ = __add__, __mul__
@@ -52,7 +63,8 @@ class Resampled:
 def least(*figures: Resampled) -> Resampled:
     """The smallest of some figures, in each resample: above 0 where all of them are."""
     draws_R = np.minimum.reduce([one.draws_R for one in figures])
-    return Resampled(float(np.min([one.value for one in figures])), draws_R)
+    low, high = (min(one.bounds[end] for one in figures) for end in (0, 1))
+    return Resampled(float(np.min([one.value for one in figures])), draws_R, (low, high))
 
 
 def most(*figures: Resampled) -> Resampled:
@@ -68,7 +80,8 @@ def along(xs: Sequence[Resampled], ys: Sequence[Resampled], at: Resampled) -> Re
     x_PR, y_PR = (np.stack([one.draws_R for one in part]) for part in (xs, ys))
     draws = [_interpolated(x_PR[:, place], y_PR[:, place], float(x)) for place, x in enumerate(at.draws_R)]
     x_P, y_P = (np.array([one.value for one in part]) for part in (xs, ys))
-    return Resampled(_interpolated(x_P, y_P, at.value), np.array(draws))
+    bounds = min(one.bounds[0] for one in ys), max(one.bounds[1] for one in ys)
+    return Resampled(_interpolated(x_P, y_P, at.value), np.array(draws), bounds)
 
 
 def _interpolated(x_P: Floats, y_P: Floats, x: float) -> float:
@@ -85,7 +98,8 @@ def mean(figures: Sequence[Resampled]) -> Resampled:
     if not figures:
         raise ValueError("a mean needs at least one figure")
     draws_R = np.mean([one.draws_R for one in figures], axis=0)
-    return Resampled(float(np.mean([one.value for one in figures])), draws_R)
+    low, high = (float(np.mean([one.bounds[end] for one in figures])) for end in (0, 1))
+    return Resampled(float(np.mean([one.value for one in figures])), draws_R, (low, high))
 
 
 def constant(value: float, resamples: int) -> Resampled:
@@ -103,10 +117,10 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return adjusted
 
 
-def _both(make: Callable[..., Floats], one: Resampled | float, other: Resampled | float) -> Resampled:
+def _both(make: Callable[..., Floats], one: Resampled, other: Resampled | float, bounds: Bounds) -> Resampled:
     values = [part.value if isinstance(part, Resampled) else part for part in (one, other)]
     draws = [part.draws_R if isinstance(part, Resampled) else part for part in (one, other)]
-    return Resampled(float(make(*map(np.float64, values))), make(*draws))
+    return Resampled(float(make(*map(np.float64, values))), make(*draws), bounds)
 
 
 def _finite(value: float) -> float:

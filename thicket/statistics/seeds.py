@@ -8,7 +8,7 @@ from scipy.optimize import root_scalar
 from scipy.special import gammaln, ndtr, stdtr, stdtrit
 
 from thicket.statistics.intervals import Interval
-from thicket.statistics.resampled import Resampled
+from thicket.statistics.resampled import UNBOUNDED, Bounds, Resampled, mean
 
 NOTHING = 1e-12
 """Error over size of the values: below it there is rounding and no spread."""
@@ -35,6 +35,8 @@ class Estimate:
     """Of freedom of V_seeds: S − 1; of a difference of two groups, those of Welch."""
     least_p: float
     """Below which resamples tell nothing: 2 / (R + 1)."""
+    bounds: Bounds = UNBOUNDED
+    """Between which the truth lies in any case."""
 
     @property
     def error(self) -> float:
@@ -42,11 +44,19 @@ class Estimate:
         return float(np.sqrt(self.units + self.between))
 
     def interval(self, confidence: float) -> Interval:
-        """Raises: ValueError where the confidence is not between 0 and 1."""
+        """What the test does not reject, of what is possible: it ends where the bounds do.
+
+        That takes away what is impossible and nothing else: it holds the truth as often as Student's t does without
+        bounds. Two seeds of Beta(95, 5): 94.5 % of the time, at a median length of .17; of Beta(9, 1), which scatters
+        by as much as it lies from its end, 92 %. On a logit scale it would be 95 % of both, at lengths of .46 and .99,
+        and the interval of a difference would contradict its p-value.
+        Raises: ValueError where the confidence is not between 0 and 1.
+        """
         if not 0 < confidence < 1:
             raise ValueError(f"a confidence lies between 0 and 1, not {confidence}")
         reach = self._reach(1 - confidence) if self.error else 0.0
-        return Interval(self.value, self.value - reach, self.value + reach)
+        low, high = self.bounds
+        return Interval(self.value, max(self.value - reach, low), min(self.value + reach, high))
 
     @property
     def p(self) -> float:
@@ -92,7 +102,8 @@ def over_seeds(by_seed: Sequence[Resampled]) -> Estimate:
     known_R, seeds = draws_R[np.isfinite(draws_R)], values_S.size
     units = float(known_R.var(ddof=1)) if known_R.size > 1 else 0.0
     between = float(values_S.var(ddof=1)) / seeds if seeds > 1 else 0.0
-    return Estimate(float(values_S.mean()), units, between, seeds - 1, 2 / (draws_R.size + 1))
+    bounds = mean(by_seed).bounds
+    return Estimate(float(values_S.mean()), units, between, seeds - 1, 2 / (draws_R.size + 1), bounds)
 
 
 def difference_over_seeds(ones: Sequence[Resampled], others: Sequence[Resampled]) -> Estimate:
@@ -103,8 +114,7 @@ def difference_over_seeds(ones: Sequence[Resampled], others: Sequence[Resampled]
     Raises: ValueError where a group is empty.
     """
     sides = over_seeds(ones), over_seeds(others)
-    draws_R = np.mean([one.draws_R for one in ones], axis=0) - np.mean([one.draws_R for one in others], axis=0)
-    units = over_seeds([Resampled(sides[0].value - sides[1].value, draws_R)])
+    units = over_seeds([mean(ones) - mean(others)])
     between = sum(side.between for side in sides)
     spread = sum(side.between**2 / side.degrees for side in sides if side.between)
     return replace(units, between=between, degrees=between**2 / spread if spread else 0)

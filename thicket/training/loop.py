@@ -31,8 +31,10 @@ from thicket.training.curves import Row
 from thicket.training.ledger import Ledger
 from thicket.training.optimizer import clip_norm, take_gradients
 
-SHOWN = ("loss", "reward", "kl", "entropy", "length", "useful", "selection")
-"""Columns of the curves that the progress line shows, each with its latest value."""
+SHOWN = {name: name for name in ("loss", "reward", "kl", "entropy", "length", "useful", "selection")}
+"""Column of the curves that the progress line shows, with its latest value → what it says there."""
+BY_REWARD = {**{name: name for name in SHOWN if name != "loss"}, "gradient_norm": "gradient"}
+"""The same where rewards are learnt from: a policy gradient's loss is about 0 by construction, its gradient is not."""
 RECENT = 20
 """Rows in which a value counts as the latest."""
 
@@ -81,7 +83,8 @@ class Steps(pl.LightningModule):
         latest: Row = {}
         for row in self.rows[-RECENT:]:
             latest |= row
-        shown = [f"{name} {latest[name]:.3g}" for name in SHOWN if name in latest]
+        told = BY_REWARD if "reward" in latest else SHOWN
+        shown = [f"{said} {latest[name]:.3g}" for name, said in told.items() if name in latest]
         speed = [f"{self.speed:,.0f} tokens/s"] if self.speed else []
         return "  ".join([f"step {self.step}", *shown, *speed])
 

@@ -22,8 +22,8 @@ def _looks(evidence: Evidence, kind: str, types: tuple[str, ...]) -> Iterator[tu
 
 
 def _over(looks: list[AnalysisResult], name: str, within: set[str] | None = None) -> Resampled | None:
-    """A statistic along the model's own responses: the mean over analyses of their means over domains."""
-    found = [figure for look in looks if (figure := look.statistic(name, of=ALONG, within=within)) is not None]
+    """A share along the model's own responses: the mean over analyses of their means over domains."""
+    found = [figure for look in looks if (figure := look.share(name, of=ALONG, within=within)) is not None]
     return mean(found) if found else None
 
 
@@ -67,7 +67,7 @@ def _candidates(evidence: Evidence) -> Iterator[Measured]:
 def _sweep(look: AnalysisResult, direction: str) -> list[tuple[str, Resampled]]:
     """Thresholds of a direction with their share of swapped tokens, fewest first."""
     marks = [name.split(":")[2] for name in look.names(f"swapped_share:{direction}:") if name.count(":") == 2]
-    shares = [(mark, look.statistic(f"swapped_share:{direction}:{mark}")) for mark in marks]
+    shares = [(mark, look.share(f"swapped_share:{direction}:{mark}")) for mark in marks]
     return sorted(((mark, share) for mark, share in shares if share is not None), key=lambda pair: pair[1].value)
 
 
@@ -83,7 +83,7 @@ def _recovered(looks: list[AnalysisResult], direction: str, way: str = "") -> tu
     for look in looks:
         mark = _within_budget(look, direction)
         gap = look.replicates(f"recovered:{direction}:{mark}{way}:all") if mark else None
-        share = look.statistic(f"swapped_share:{direction}:{mark}{way}") if mark else None
+        share = look.share(f"swapped_share:{direction}:{mark}{way}") if mark else None
         if gap is not None and share is not None:
             gaps.append(gap)
             shares.append(share)
@@ -156,7 +156,7 @@ def _ordered(evidence: Evidence, looks: list[AnalysisResult]) -> tuple[Resampled
 
 def _capability(evidence: Evidence) -> Iterator[Measured]:
     for seed, looks in _looks(evidence, "capability", RL):
-        known = [share for look in looks if (share := look.statistic("reached")) is not None]
+        known = [share for look in looks if (share := look.share("reached")) is not None]
         if known:
             yield Measured(seed, mean(known), None, mean(known) - (1 - RARE))
 

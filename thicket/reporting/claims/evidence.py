@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from thicket.config.stages import ClaimsStage, ReportedAnalysis, ReportedModel, 
 from thicket.reporting.inputs import Inputs, read_inputs
 from thicket.statistics.intervals import bootstrap_means
 from thicket.statistics.ratios import bootstrap_ratios, ratio
-from thicket.statistics.resampled import Resampled, constant, mean
+from thicket.statistics.resampled import SHARE, Resampled, constant, mean
 
 RL = ("grpo", "simplerl", "dapo", "dr_grpo", "gspo", "ppo")
 """Methods that reinforce."""
@@ -56,19 +56,26 @@ class AnalysisResult:
         known = [one for one in found if one is not None]
         return mean(known) if known else None
 
+    def share(
+        self, name: str, domain: str | None = None, of: str = "", within: Collection[str] | None = None
+    ) -> Resampled | None:
+        """A statistic that lies between 0 and 1 whatever is measured: of units, of tokens, of correct responses."""
+        found = self.statistic(name, domain, of, within)
+        return found and replace(found, bounds=SHARE)
+
     def value(self, name: str, domain: str, of: str) -> float | None:
         """A statistic without its resamples. None: it has no value."""
         found = [one for one in self.units if (one["name"], one["domain"], one["of"]) == (name, domain, of)]
         return ratio(found[0]["amounts_U"], found[0]["weights_U"]) if found else None
 
     def half(self, name: str, which: int) -> Resampled | None:
-        """A statistic over every second unit, from the first (0) or the second (1) on: the mean over domains."""
+        """A share over every second unit, from the first (0) or the second (1) on: the mean over domains."""
         found = [
             self._resampled({**one, **{key: one[key] and one[key][which::2] for key in ("amounts_U", "weights_U")}})
             for one in self.units
             if one["name"] == name
         ]
-        known = [one for one in found if one is not None]
+        known = [replace(one, bounds=SHARE) for one in found if one is not None]
         return mean(known) if known else None
 
     def domains(self, name: str, of: str = "") -> list[str]:
@@ -182,7 +189,8 @@ class Evidence:
     def score(self, name: str, domain: str) -> Resampled:
         """Sampled pass@1 on the test items, or of the vote."""
         items = self.inputs[name].items[domain].pass_at_1_N
-        return Resampled(float(items.mean()), bootstrap_means(items, self.stage.resamples, self.streams[domain]))
+        draws_R = bootstrap_means(items, self.stage.resamples, self.streams[domain])
+        return Resampled(float(items.mean()), draws_R, SHARE)
 
     def mean_score(self, name: str, domains: Sequence[str] | None = None) -> Resampled:
         """The mean over domains; None: over all."""

@@ -12,7 +12,7 @@ ABOVE, CORRECTED, EXCESS = "density_gt_0@", "corrected@", "excess@"
 
 def density(look: AnalysisResult) -> Resampled | None:
     """The share of perturbations that improve a domain's score: the mean over σ and domains."""
-    found = [share for name in look.names(ABOVE) if (share := look.statistic(name)) is not None]
+    found = [share for name in look.names(ABOVE) if (share := look.share(name)) is not None]
     return mean(found) if found else None
 
 

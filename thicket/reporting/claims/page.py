@@ -48,7 +48,8 @@ RULE = (
     "seeds. Of a statement of several parts all have to be above 0, and one that is below refutes it; the effect shown "
     "is that of the part that decides. Effects are means over seeds. What they vary by over resampled prompts (or "
     "perturbations) is known from many resamples, what they vary by over seeds from these few alone: Student's t where "
-    "seeds are all that varies. Where nothing varies, nothing is said."
+    "seeds are all that varies. Where nothing varies, nothing is said. An interval ends where what is measured ends, "
+    "that of a score or another share at 0 and 1: such an end is the scale's, not the data's."
 )
 
 

@@ -9,7 +9,7 @@ from thicket.config.stages import ReportedModel
 from thicket.reporting.claims.claim import Claim, Measured
 from thicket.reporting.claims.evidence import RL, AnalysisResult, Evidence
 from thicket.reporting.claims.geometry import at_stages, density
-from thicket.statistics.resampled import Resampled, along, least, mean, most
+from thicket.statistics.resampled import CORRELATION, Resampled, along, least, mean, most
 
 HALF = 0.5
 
@@ -88,7 +88,7 @@ def _predicts(evidence: Evidence) -> Iterator[Measured]:
         for look in (one for one in evidence.of_type("density") if one.seed == seed):
             (base,) = look.made.models
             for model in evidence.select(kind="specialist", method="ssd", seed=seed):
-                shares = [look.statistic(name, model.domain) for name in look.names("density_gt_0@")]
+                shares = [look.share(name, model.domain) for name in look.names("density_gt_0@")]
                 known = [share for share in shares if share is not None]
                 if known and evidence.root_of(model.name) == base:
                     pairs.append((mean(known), evidence.own_gain(model)))
@@ -101,7 +101,7 @@ def _rank_correlation(one: list[Resampled], other: list[Resampled]) -> Resampled
     """Spearman's, of the values and of each resample; ties share their ranks."""
     values = _spearman(np.array([[part.value] for part in one]), np.array([[part.value] for part in other]))
     draws_R = _spearman(np.stack([part.draws_R for part in one]), np.stack([part.draws_R for part in other]))
-    return Resampled(float(values[0]), draws_R)
+    return Resampled(float(values[0]), draws_R, CORRELATION)
 
 
 def _spearman(one_NR: np.ndarray, other_NR: np.ndarray) -> np.ndarray:
@@ -164,11 +164,11 @@ def _way(evidence: Evidence, look: AnalysisResult, types: tuple[str, ...]) -> _W
     """The models of an analysis that are by some types of method; such as have no value are left out."""
     (base, *others), domain = look.made.models, look.result["domains"][0]
     others = sorted(others, key=evidence.own_flops)
-    points = [(look.statistic("score", domain, base), evidence.constant(0.0), evidence.constant(0.0))]
+    points = [(look.share("score", domain, base), evidence.constant(0.0), evidence.constant(0.0))]
     for name in (other for other in others if evidence.models[other].type in types):
         kl, forgotten = look.statistic("kl_model_base", domain, name), look.statistic("forgetting", of=name)
         if kl is not None and forgotten is not None:
-            points.append((look.statistic("score", domain, name), kl, forgotten))
+            points.append((look.share("score", domain, name), kl, forgotten))
     whole = [(score, kl, forgotten) for score, kl, forgotten in points if score is not None]
     return _Way(*([point[place] for point in whole] for place in range(3)))
 
