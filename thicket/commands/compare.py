@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from thicket.commands.models import models_of
+from thicket.commands.models import models_of, outdated_words
 from thicket.commands.scores import Pairs, check_scored, paired
 from thicket.commands.sides import Member, Side, Sides
 from thicket.config.analysis import Divergence
@@ -98,7 +98,8 @@ def _print_json(sides: list[Side], compared: list[Pairs], missing: str, divergen
 
 
 def _as_dict(member: Member) -> dict[str, Any]:
-    return {"model": member.given, "seed": member.seed, "scores": str(member.scores)}
+    told = {"model": member.given, "seed": member.seed, "scores": str(member.scores)}
+    return told | {"scores_outdated": member.outdated}
 
 
 def _print_members(sides: list[Side]) -> None:
@@ -134,6 +135,9 @@ def _print_scores(sides: list[Side], compared: list[Pairs]) -> None:
     )
     for note in _notes(sides, compared):
         print(note)
+    outdated = dict.fromkeys(member.name for side in sides for member in side.members if member.outdated)
+    if outdated:
+        print(outdated_words([*outdated]))
 
 
 def _notes(sides: list[Side], compared: list[Pairs]) -> Iterator[str]:

@@ -6,7 +6,7 @@ from typing import Any
 from rich.text import Text
 from rich.tree import Tree
 
-from thicket.commands.models import models_of
+from thicket.commands.models import models_of, outdated_words, scores_outdated
 from thicket.commands.scores import Pairs, paired
 from thicket.commands.sides import Side, declared_member
 from thicket.commands.status import about, as_dict
@@ -44,6 +44,7 @@ def show(root: Path, model: str, as_json: bool) -> None:
         lineage = {"base": base, "parents": parents_of(resolved), "domains": list(resolved.domains)}
         config = {dotted(path): value for path, value in values(resolved).items()}
         scored = {"scores": facts["scores"], "against_base": against.pairs if against else None}
+        scored["scores_outdated"] = scores_outdated(root, model)
         shown = {"name": model, "about": about(resolved.stage), "state": as_dict(state), "lineage": lineage}
         console.print_json(
             plain({**shown, **scored, **{key: facts[key] for key in ("ledger", "times", "origin")}, "config": config})
@@ -137,6 +138,8 @@ def _print_scores(
     samples = f"{settings['samples']} samples an item at temperature {way['temperature']:g}"
     voters = f"{way['members']} members" if way["members"] else f"{way['votes']}" if way["votes"] > 1 else ""
     print(f"{f'a vote of {voters} for each item' if voters else samples}, {settings['split']} items.")
+    if outdated := [one for one in dict.fromkeys((name, base)) if scores_outdated(root, one)]:
+        print(outdated_words(outdated))
 
 
 def _print_ledger(facts: dict[str, Any]) -> None:

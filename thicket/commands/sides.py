@@ -8,6 +8,7 @@ from glob import has_magic
 from pathlib import Path
 from typing import Any
 
+from thicket.commands.models import scores_outdated
 from thicket.config.layers import Path_
 from thicket.config.overrides import COMMAND_LINE
 from thicket.config.places import EVALUATION
@@ -50,6 +51,8 @@ class Member:
     """Where its scores are, once it is evaluated."""
     stage: str = ""
     """The stage of the pipeline that makes it; empty where none does."""
+    outdated: bool = False
+    """Whether its scores are of a model that lay in its folder before."""
 
 
 @dataclass(frozen=True)
@@ -83,8 +86,9 @@ def _label(text: str, members: Sequence[Member]) -> str:
 
 def declared_member(root: Path, resolved: Resolved) -> Member:
     """A model of the project."""
-    name = resolved.stage.name
-    return Member(name, name, resolved.stage.seed, values(resolved), root / EVALUATION / name, resolved.id)
+    name, scores = resolved.stage.name, root / EVALUATION / resolved.stage.name
+    outdated = scores_outdated(root, name)
+    return Member(name, name, resolved.stage.seed, values(resolved), scores, resolved.id, outdated)
 
 
 class Sides:
