@@ -11,9 +11,9 @@ from thicket.config.places import LOGS, PARAMS, RESUME, RUNS, SCORES
 from thicket.config.problems import ConfigError, Problem, nearest
 from thicket.config.project import Project
 from thicket.plan import console
+from thicket.plan.locks import held, is_locked
 from thicket.plan.pipeline import Planned, pipeline
 from thicket.plan.recorded import CACHE
-from thicket.plan.state import held, is_locked
 from thicket.stages.run import resume_folder
 
 BANKS = RESUME / "analysis"

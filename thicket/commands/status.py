@@ -80,6 +80,7 @@ def as_dict(state: State) -> dict[str, Any]:
         "log": state.log.as_posix() if state.log else None,
         "message": state.record.message if state.record and state.mark == "failed" else None,
         "progress": progress,
+        "recording": state.recording,
     }
 
 
@@ -152,6 +153,8 @@ def _words(state: State) -> Text:
 
 def _progress(state: State) -> str:
     record = state.record
+    if state.recording:
+        return "made, being recorded by DVC"
     if record is None or record.share is None or record.status != "running":
         return "runs"
     left = state.seconds_left
