@@ -11,7 +11,7 @@ from typing import Any
 
 NAMES = ("status", "show", "compare", "chat", "export", "tables", "clean", "completion")
 """The commands; each is a function in the module of its name in `thicket.commands`."""
-KINDS = ("cache", "earlier", "checkpoints", "scores", "runs", "logs")
+KINDS = ("cache", "earlier", "checkpoints", "stopped", "scores", "runs", "logs")
 """What `thicket clean` can free."""
 FORMATS = ("markdown", "csv", "latex")
 SHELLS = ("bash", "zsh", "fish")

@@ -134,6 +134,14 @@ def resume_folder(root: Path, stage: AnyStage) -> Path:
     return root / RESUME / f"{stage.stage}-{stage.name}-{_identity(stage, root)[:16]}"
 
 
+def unfinished(root: Path, resume: Path) -> Path | None:
+    """The folder of the run from the command line that goes on from a folder of checkpoints; None: none does."""
+    kind, _, rest = resume.name.partition("-")
+    name, _, identity = rest.rpartition("-")
+    folder = root / RUNS / kind / f"{name}-{identity[:8]}"
+    return folder if folder.is_dir() and not (folder / kind).is_dir() else None
+
+
 def _identity(stage: Stage, root: Path) -> str:
     """Hash of a stage's config and of what it reads: work on another start must not be gone on with.
 
