@@ -30,7 +30,7 @@ def add(commands: Any) -> None:
         nargs="+",
         metavar="A",
         type=folders_from_here,
-        help="a model's name or folder; several by commas or a pattern ('s?-sort-grpo') are seeds of one; a sweep's "
+        help="a model's name or folder, or REV:NAME, as it was in another commit; several by commas or a pattern ('s?-sort-grpo') are seeds of one; a sweep's "
         "folder is a side for each way in which its runs differ beside the seed; all are held against the first",
     )
     completes(sides, models)

@@ -65,10 +65,15 @@ def read_lock(root: Path) -> dict[str, Locked]:
     if not path.is_file():
         return {}
     try:
-        stages = (values_of(_settled(path)) or {}).get("stages", {})
+        return locked_of(_settled(path))
     except (YAMLError, AttributeError) as error:
         wrong = "dvc.lock can't be read (was DVC killed while it wrote it?): `thicket plan` keeps what is whole of it"
         raise ValueError(wrong) from error
+
+
+def locked_of(text: str) -> dict[str, Locked]:
+    """What a dvc.lock has of every stage. Raises: YAMLError or AttributeError where it is none."""
+    stages = (values_of(text) or {}).get("stages", {})
     return {
         name: Locked(
             cmd=stage.get("cmd", ""),
