@@ -138,7 +138,7 @@ class Sides:
         common = set.intersection(*map(set, groups))
         for overrides, runs in groups.items():
             folders = dict.fromkeys(run.artifact for run in runs if not run.error)
-            members = tuple(self._of_folder(model_folder(self.root, one)) for one in folders)
+            members = tuple(self.of_folder(model_folder(self.root, one)) for one in folders)
             own = " ".join(override for override in overrides if override not in common)
             given = within(self.root, folder)
             if not members:
@@ -155,7 +155,7 @@ class Sides:
                 continue
             if is_folder(text):
                 for folder in expanded(self.root, text):
-                    yield self._of_folder(folder)
+                    yield self.of_folder(folder)
                 continue
             found = [name for name in self.models if fnmatchcase(name, text)] if has_magic(text) else [text]
             if not found or found[0] not in self.models:
@@ -165,7 +165,8 @@ class Sides:
                 )
             yield from (declared_member(self.root, self.models[name]) for name in found)
 
-    def _of_folder(self, folder: str) -> Member:
+    def of_folder(self, folder: str) -> Member:
+        """The model of a folder, be it made yet or not."""
         if (name := declared_name(self.root, folder)) in self.models:
             return declared_member(self.root, self.models[name])
         made = provenance_of(self.root, folder)

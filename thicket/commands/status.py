@@ -13,6 +13,7 @@ from thicket.plan import console
 from thicket.plan.dvcfile import out_of_step
 from thicket.plan.pipeline import pipeline
 from thicket.plan.state import MARKS, Mark, State, states
+from thicket.standing import Record
 
 SIGNS: dict[Mark, tuple[str, str]] = {
     "done": ("✓", "green"),
@@ -152,13 +153,15 @@ def _words(state: State) -> Text:
 
 
 def _progress(state: State) -> str:
-    record = state.record
-    if state.recording:
-        return "made, being recorded by DVC"
+    return "made, being recorded by DVC" if state.recording else progress_words(state.record)
+
+
+def progress_words(record: Record | None, figures: bool = True) -> str:
+    """How far a run is that is on its way, with the figures of its last step or without."""
     if record is None or record.share is None or record.status != "running":
         return "runs"
-    left = state.seconds_left
+    left = record.left
     time_left = (
         "" if left is None else f"  {left:.0f} s left" if left < console.MINUTES else f"  {left / 60:.0f} min left"
     )
-    return f"{record.share:.0%}  {record.figures}{time_left}"
+    return f"{record.share:.0%}{f'  {record.figures}' if figures else ''}{time_left}"

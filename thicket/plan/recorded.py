@@ -116,8 +116,8 @@ def in_the_making(root: Path) -> dict[str, float]:
         writes = json.loads((root / RUNNING).read_text(encoding="utf-8")).get("write", {})
     except (OSError, ValueError):
         return {}
-    own, began = root.resolve(), {by.get("pid", 0): _began(by.get("pid", 0)) for by in writes.values()}
-    found = {Path(path): since for path, by in writes.items() if (since := began[by.get("pid", 0)]) is not None}
+    own, processes = root.resolve(), {by.get("pid", 0): began(by.get("pid", 0)) for by in writes.values()}
+    found = {Path(path): since for path, by in writes.items() if (since := processes[by.get("pid", 0)]) is not None}
     return {path.relative_to(own).as_posix(): since for path, since in found.items() if path.is_relative_to(own)}
 
 
@@ -126,17 +126,18 @@ def at_work(root: Path, held: set[int] | None) -> float | None:
     has."""
     path = root / OWNED
     try:
-        return _began(int(path.read_text(encoding="ascii"))) if is_locked(path, held) else None
+        return began(int(path.read_text(encoding="ascii"))) if is_locked(path, held) else None
     except (OSError, ValueError):
         return None
 
 
-def _began(pid: int) -> float | None:
-    """When a process began; None where there is none of this id."""
+def began(pid: int) -> float | None:
+    """When a process began; None where there is none of this id, or one that has ended and waits for its parent."""
     import psutil
 
     try:
-        return psutil.Process(pid).create_time() if pid > 0 else None
+        process = psutil.Process(pid) if pid > 0 else None
+        return process.create_time() if process and process.status() != psutil.STATUS_ZOMBIE else None
     except psutil.Error:
         return None
 

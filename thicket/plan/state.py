@@ -1,6 +1,5 @@
 """What has been made of each stage: done, stale and why, missing, running, failed or stopped."""
 
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,10 +58,7 @@ class State:
     @property
     def seconds_left(self) -> float | None:
         """Of the part of its work that it is at."""
-        if self.record is None or self.record.seconds_left is None or self.mark != "running":
-            return None
-        # Not more than was left, whatever the clock has done since.
-        return max(0.0, self.record.seconds_left - max(0.0, time.time() - self.record.updated))
+        return self.record.left if self.record and self.mark == "running" else None
 
 
 def states(root: Path, stages: list[Planned]) -> list[State]:

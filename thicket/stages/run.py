@@ -51,7 +51,12 @@ class Targets:
 
     def lock(self, root: Path, stage: AnyStage) -> Path:
         """The file that is locked while the artifact is made."""
-        return root / RESUME / f"{self.artifact.parent.name}-{stage.stage}-{stage.name}.lock"
+        return lock_of(root, self.artifact, f"{stage.stage}-{stage.name}")
+
+
+def lock_of(root: Path, artifact: Path, stage: str) -> Path:
+    """The lock of an artifact by its place and the stage that makes it."""
+    return root / RESUME / f"{artifact.parent.name}-{stage}.lock"
 
 
 def in_pipeline(root: Path, stage: AnyStage) -> Targets:
@@ -63,9 +68,10 @@ def in_pipeline(root: Path, stage: AnyStage) -> Targets:
 
 
 def on_its_own(root: Path, stage: AnyStage) -> Targets:
-    """The places of a run from the command line: a folder for each config and inputs, where an equal run is found."""
+    """The places of a run from the command line: a folder for each config and inputs, where an equal run is found, and
+    where it says how far it is."""
     folder = root / RUNS / stage.stage / f"{stage.name}-{_identity(stage, root)[:8]}"
-    return Targets(folder / stage.stage, folder / "ledger.json", folder / "curves.csv", folder / "times.json")
+    return Targets(folder / stage.stage, folder / "ledger.json", folder / "curves.csv", folder / "times.json", folder)
 
 
 def made_before(stage: AnyStage, targets: Targets) -> bool:
