@@ -7,10 +7,10 @@ from typing import Any
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 from thicket.commands import recipe
+from thicket.commands.about import about
 from thicket.commands.models import scores_outdated
 from thicket.commands.prompt_forms import prompt_forms
 from thicket.commands.show import parents_of, root_of
-from thicket.commands.status import about
 from thicket.config.base import HubBase, PretrainedBase
 from thicket.config.places import EVALUATION, METRICS, MODELS, TIMES
 from thicket.config.resolve import Resolved

@@ -6,12 +6,13 @@ from typing import Any
 from rich.text import Text
 from rich.tree import Tree
 
+from thicket.commands.about import abouts
 from thicket.commands.figures import ORIGIN, print_figures, print_ledger
 from thicket.commands.models import models_of, outdated_words, scores_outdated
 from thicket.commands.scores import Pairs, paired
 from thicket.commands.show_run import show_folder
 from thicket.commands.sides import Side, declared_member
-from thicket.commands.status import about, as_dict
+from thicket.commands.status import as_dict
 from thicket.config.places import EVALUATION, METRICS, MODELS, TIMES
 from thicket.config.problems import dotted
 from thicket.config.project import Project
@@ -43,7 +44,7 @@ def show(root: Path, model: str, as_json: bool) -> None:
     models = models_of(planned.resolved for planned in stages)
     resolved = pick(model, models, "model")
     state = next(state for state in states(root, stages) if state.id == resolved.id)
-    facts = _facts(root, model, resolved, state)
+    facts, told = _facts(root, model, resolved, state), abouts(models.values())
     if as_json:
         base = root_of(model, models)
         against = _pairs(root, models[base], resolved, stages, project) if base != model else None
@@ -51,15 +52,15 @@ def show(root: Path, model: str, as_json: bool) -> None:
         config = {dotted(path): value for path, value in values(resolved).items()}
         scored = {"scores": facts["scores"], "against_base": against.pairs if against else None}
         scored["scores_outdated"] = scores_outdated(root, model)
-        shown = {"name": model, "about": about(resolved.stage), "state": as_dict(state), "lineage": lineage}
+        shown = {"name": model, "about": told[model], "state": as_dict(state), "lineage": lineage}
         console.print_json(
             plain({**shown, **scored, **{key: facts[key] for key in ("ledger", "times", "origin")}, "config": config})
         )
         return
-    print(f"{model}: {resolved.kind}, {about(resolved.stage)}")
+    print(f"{model}: {resolved.kind}, {told[model]}")
     print(f"{state.mark}{': ' + ', '.join(map(str, state.why)) if state.why else ''}  ({state.planned.artifact})")
     print("\nLineage")
-    console.show(_tree(model, models))
+    console.show(_tree(model, models, told))
     _print_scores(root, model, models, facts["scores"], stages, project)
     print_ledger(facts["ledger"], facts["origin"], facts["times"])
     _print_config(resolved)
@@ -102,18 +103,16 @@ def _pairs(root: Path, base: Resolved, model: Resolved, stages: list[Any], proje
         return None
 
 
-def _tree(name: str, models: dict[str, Resolved]) -> Tree:
+def _tree(name: str, models: dict[str, Resolved], told: dict[str, str]) -> Tree:
     """The models that it is made of, below it."""
 
     def fill(branch: Tree, of: str) -> Tree:
         for parent in parents_of(models[of]):
-            line = Text(parent, "bold").append(f"  {about(models[parent].stage)}", "not bold dim")
+            line = Text(parent, "bold").append(f"  {told[parent]}", "not bold dim")
             fill(branch.add(line), parent)
         return branch
 
-    return fill(
-        Tree(Text(name, "bold").append(f"  {about(models[name].stage)}", "not bold dim"), guide_style="dim"), name
-    )
+    return fill(Tree(Text(name, "bold").append(f"  {told[name]}", "not bold dim"), guide_style="dim"), name)
 
 
 def _print_scores(

@@ -7,10 +7,11 @@ from typing import Any
 from pydantic import ValidationError
 from rich.table import Table
 
+from thicket.commands.about import about
 from thicket.commands.figures import ORIGIN, print_figures, print_ledger
 from thicket.commands.models import models_of
 from thicket.commands.sides import Member, Sides
-from thicket.commands.status import SIGNS, about, progress_words
+from thicket.commands.status import SIGNS, progress_words
 from thicket.config.places import RUNS
 from thicket.config.problems import dotted
 from thicket.config.project import Project
