@@ -22,7 +22,7 @@ from thicket.config.yamlfile import YamlFile, read_yaml
 from thicket.plan import ray_jobs
 from thicket.plan.adhoc import stage_from
 from thicket.plan.folders import expanded, is_folder
-from thicket.plan.inputs import not_made, outdated
+from thicket.plan.inputs import not_made, of_earlier_weights, outdated
 from thicket.plan.objective import direction, objectives, value_of, worst
 from thicket.plan.pipeline import resolve
 from thicket.plan.runs import BEGUN, INSIDE, Run, print_table, read_runs, write_run
@@ -109,6 +109,9 @@ def _check_inputs(root: Path, stages: list[Resolved]) -> None:
         raise ConfigError([Problem(COMMAND_LINE, "", "", wrong)])
     for name in dict.fromkeys(name for stage in stages for name in outdated(root, declared, stage)):
         print(f"Note: {name} was made with another config or other code: `dvc repro {name}` makes it anew.", flush=True)
+    heard = stages if ranks.speaks() else []
+    for name in dict.fromkeys(name for stage in heard for name in of_earlier_weights(root, stage)):
+        print(f"Note: {name} scored earlier weights: `dvc repro {name}` scores those of now.", flush=True)
 
 
 def _only_for_sweeps(overrides: list[Override], settings: list[str]) -> list[Problem]:
