@@ -56,8 +56,7 @@ class Revision:
 
     def config(self, model: str) -> dict[str, Any]:
         """What a model was made with."""
-        (config,) = self._making(model).params.values()
-        return config
+        return next(iter(self._making(model).params.values()), {})
 
     def provenance(self, model: str) -> dict[str, Any]:
         """A model's provenance; nothing where the cache has it no more."""

@@ -24,7 +24,7 @@ def is_outdated(scores: Path, folder: Path) -> bool:
     Those of the model are the ones that were noted when it was made. Raises: ValueError where either note is broken.
     """
     scored, made = (_read(path) for path in (scores / MODEL, folder / "provenance.json"))
-    return not scored or not made or scored != identity(folder, made["weights"])
+    return not scored or not made or scored != identity(folder, made.get("weights", ""))
 
 
 def _read(path: Path) -> dict[str, str]:

@@ -100,23 +100,28 @@ def read_sweep(root: Path, folder: Path) -> Sweep:
     objective = None if given["objective"] == "null" else given["objective"]
     asked = [f"objective={objective}"] if objective else []
     command = shlex.join(["thicket", given["stage"], "-m", *texts, *asked, *settings])
-    elsewhere = hydra["launcher"]["_target_"].endswith(OTHER_MACHINES)
-    runs = {int(one.name): _run(root, one, elsewhere) for one in (root / folder).iterdir() if one.name.isdigit()}
+    elsewhere, process = hydra["launcher"]["_target_"].endswith(OTHER_MACHINES), _process(path)
+    planned: dict[int, Run] = {}
     if hydra["sweeper"]["_target_"].endswith("BasicSweeper"):
-        for number, pairs in enumerate(combinations(parse(texts)[0])):
-            waiting = Run([f"{override.key}={value}" for override, value in pairs])
-            runs.setdefault(number, (waiting, Standing("waiting")))
-    return Sweep(folder, command, objective, _process(path), [SweepRun(n, *runs[n]) for n in sorted(runs)])
+        combined = enumerate(combinations(parse(texts)[0]))
+        planned = {number: Run([f"{one.key}={value}" for one, value in pairs]) for number, pairs in combined}
+    folders = {int(one.name): one for one in (root / folder).iterdir() if one.name.isdecimal()}
+    runs = [
+        SweepRun(number, *_run(root, folders[number], planned.get(number, Run([])), elsewhere, process is not None))
+        if number in folders
+        else SweepRun(number, planned[number], Standing("waiting"))
+        for number in sorted({*planned, *folders})
+    ]
+    return Sweep(folder, command, objective, process, runs)
 
 
-def _run(root: Path, folder: Path, elsewhere: bool) -> tuple[Run, Standing]:
-    """Of the folder of a job, which has what it began with, and its result."""
-    found = [Run(**read_json(path)) if path.is_file() else None for path in (folder / BEGUN, folder / RESULT)]
-    begun, ended = found
-    standing = standing_of(root, begun.artifact, elsewhere) if begun and begun.artifact else Standing("stopped")
+def _run(root: Path, folder: Path, planned: Run, elsewhere: bool, going: bool) -> tuple[Run, Standing]:
+    """Of the folder of a job, which has what it began with, and its result; `going`: the sweep's command is there."""
+    begun, ended = (Run(**read_json(path)) if path.is_file() else None for path in (folder / BEGUN, folder / RESULT))
+    standing = standing_of(root, begun.artifact, elsewhere) if begun else Standing("running" if going else "stopped")
     if ended:
         return ended, Standing("failed" if ended.error else "done", standing.record, standing.log)
-    return begun or Run([]), standing
+    return begun or planned, standing
 
 
 def _process(path: Path) -> int | None:
