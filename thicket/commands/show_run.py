@@ -66,7 +66,8 @@ def _show_sweep(sweep: Sweep, as_json: bool) -> None:
     if sweep.process:
         print(f"Its command runs (process {sweep.process}).")
     elif sweep.unfinished:
-        print(f"Its command does not run on this machine; again, it makes what is not done:\n  {sweep.command}")
+        going = "what runs goes on without it; after that" if "running" in sweep.counts else "again"
+        print(f"Its command does not run on this machine; {going}, it makes what is not done:\n  {sweep.command}")
 
 
 def _show_sweeps(sweeps: list[Sweep], as_json: bool) -> None:
