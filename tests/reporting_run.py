@@ -25,6 +25,8 @@ SETTINGS = {
     "confidence": 0.9,
     "split": "test",
 }
+WEIGHTS = "cd" * 32
+"""Their hash, the same for every model."""
 PLAIN = {"members": 0, "votes": 1, "temperature": 1.0, "top_k": 0, "top_p": 1.0, "template": None}
 
 
@@ -109,11 +111,12 @@ def write_run(root: Path, models: list[ReportedModel], correct: Correct, budget_
             },
         )
         write_items(root / f"build/evaluation/{model.name}/items.csv", correct[model.name])
+        _write_json(root / f"build/evaluation/{model.name}/model.json", {"weights": WEIGHTS, "answering": None})
         counts = {"tokens_generated": 1000, "tokens_trained": 2000, "flops": own, "steps": 60}
         _write_json(root / f"build/metrics/{model.name}.json", counts)
         teachers = [{"name": name, "domain": known[name].domain or "sort", "weight": 1.0} for name in model.teachers]
         config = {"teachers": teachers, "budget_of": budget_of.get(model.name)} if model.kind == "student" else {}
-        made = {"seed": 0, "config_hash": "ab" * 32, "weights": "cd" * 32, "cost": costs[model.name], "config": config}
+        made = {"seed": 0, "config_hash": "ab" * 32, "weights": WEIGHTS, "cost": costs[model.name], "config": config}
         _write_json(root / f"build/models/{model.name}/provenance.json", made)
         times = {"wall_seconds": 61.0, "peak_memory_bytes": 800e6, "commit": "c0ffee+", "device": "CPU"}
         times |= {"finished": "2026-01-02T03:04:05+00:00", "phase_seconds": {"updates": 60.0}}

@@ -11,7 +11,7 @@ from typing import Any
 
 NAMES = ("status", "show", "compare", "chat", "export", "tables", "clean", "completion")
 """The commands; each is a function in the module of its name in `thicket.commands`."""
-KINDS = ("cache", "earlier", "checkpoints", "scores", "runs", "logs")
+KINDS = ("cache", "earlier", "checkpoints", "stopped", "scores", "runs", "logs")
 """What `thicket clean` can free."""
 FORMATS = ("markdown", "csv", "latex")
 SHELLS = ("bash", "zsh", "fish")
@@ -21,8 +21,9 @@ def add(commands: Any) -> None:
     """Adds the commands to a parser's."""
     status = commands.add_parser("status", help="the pipeline as a tree: done, stale and why, running, failed")
     _json(status)
-    show = commands.add_parser("show", help="all about a model: lineage, scores, ledger, config")
-    _model(show, "model")
+    show = commands.add_parser("show", help="all about a model: lineage, scores, ledger, config; how far a sweep is")
+    what = "a model that params.yaml declares, or the folder of a run or a sweep (build/runs/…)"
+    completes(show.add_argument("model", metavar="MODEL", type=folder_from_here, help=what), models)
     _json(show)
     compare = commands.add_parser("compare", help="models, or groups of seeds: paired differences, config, divergence")
     sides = compare.add_argument(
@@ -30,8 +31,9 @@ def add(commands: Any) -> None:
         nargs="+",
         metavar="A",
         type=folders_from_here,
-        help="a model's name or folder; several by commas or a pattern ('s?-sort-grpo') are seeds of one; a sweep's "
-        "folder is a side for each way in which its runs differ beside the seed; all are held against the first",
+        help="a model's name or folder, or REV:NAME, as it was in another commit; several by commas or a pattern "
+        "('s?-sort-grpo') are seeds of one; a sweep's folder is a side for each way in which its runs differ beside "
+        "the seed; all are held against the first",
     )
     completes(sides, models)
     _json(compare)

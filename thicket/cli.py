@@ -12,7 +12,7 @@ from thicket import arguments as looking
 STAGES = ("data", "base", "specialist", "student", "evaluate", "report")
 EPILOG = """\
 The pipeline is DVC's: `dvc repro` builds what has changed (`thicket repro`: stages side by side), `dvc metrics diff`
-compares commits.
+and `thicket compare REV:MODEL MODEL` compare commits.
 `thicket STAGE -m key=a,b` sweeps over values; key=value are overrides in Hydra's grammar.
 """
 

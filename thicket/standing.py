@@ -48,6 +48,13 @@ class Record:
     message: str = ""
     """Why it failed."""
 
+    @property
+    def left(self) -> float | None:
+        """Seconds that are left of that part now: not more than were, whatever the clock has done since."""
+        if self.seconds_left is None or self.status != "running":
+            return None
+        return max(0.0, self.seconds_left - max(0.0, time.time() - self.updated))
+
 
 class Standing:
     """A run that others can follow."""

@@ -30,8 +30,9 @@ def project(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path
 def test_what_is_held(project: Path, command: Command) -> None:
     found = json.loads(command("clean", "--json").out)
     assert list(found) == list(KINDS)
-    assert found["checkpoints"] == {"bytes": 2000, "can_free": 1000, "freed": False}
-    assert found["runs"] == {"bytes": 1000, "can_free": 1000, "freed": False}
+    sizes = {"bytes": 2000, "can_free": 1000, "freed": False}
+    assert found["checkpoints"] == {**sizes, "kept_for": ["specialist-sort-grpo"]}
+    assert found["runs"] == {"bytes": 1000, "can_free": 1000, "freed": False, "kept_for": []}
     assert found["scores"]["can_free"] > 0
 
 
@@ -50,6 +51,26 @@ def test_the_rest_goes_by_name(project: Path, command: Command) -> None:
     assert not (project / "build/runs").exists()
     assert not (project / "build/resume/scores").exists()
     assert (project / "build/resume/specialist-gone-0123456789abcdef").is_dir()
+
+
+def test_a_run_that_was_stopped_can_go_on(project: Path, command: Command) -> None:
+    """Of a sweep or by itself: its folder is there, and has no artifact yet."""
+    resume = project / "build/resume/specialist-sort-grpo-0123456789abcdef"
+    done = project / "build/resume/specialist-sort-sft-fedcba9876543210"
+    for folder in (resume, done):
+        folder.mkdir()
+        (folder / "last.ckpt").write_bytes(bytes(1000))
+    (project / "build/runs/specialist/sort-grpo-01234567").mkdir(parents=True)
+    (project / "build/runs/specialist/sort-sft-fedcba98/specialist").mkdir(parents=True)
+    said = command("clean", "--yes")
+    assert said.status == 0
+    kept = (
+        "Kept, as a run that broke off goes on from it: specialist-sort-grpo, build/runs/specialist/sort-grpo-01234567."
+    )
+    assert kept in said.out.splitlines()
+    assert (resume.is_dir(), done.is_dir()) == (True, False)
+    said = command("clean", "stopped", "--yes")
+    assert (said.status, "Kept" in said.out, resume.is_dir()) == (0, False, False)
 
 
 def test_an_unknown_kind(project: Path, command: Command) -> None:

@@ -89,6 +89,23 @@ def test_where_the_base_is_of_the_hub_and_the_data_too(made: Path, tmp_path: Pat
     assert "Not scored: `dvc repro evaluate-sort-grpo` does it." in card.text
 
 
+def test_scores_of_earlier_weights_are_left_out(project: Path, command: Command, tmp_path: Path) -> None:
+    path = project / "build/evaluation/soup/model.json"
+    before = path.read_text()
+    path.write_text(json.dumps({"weights": "ef" * 32, "answering": None}))
+    try:
+        said = command("export", "soup", "--out", str(tmp_path / "out"))
+    finally:
+        path.write_text(before)
+    assert said.status == 0
+    assert "The scores of soup are of earlier weights: `dvc repro evaluate-soup` scores" in said.out
+    card = ModelCard.load(tmp_path / "out/README.md")
+    header: Any = card.data
+    assert header.eval_results is None
+    assert "Not scored with these weights: `dvc repro evaluate-soup` does it." in card.text
+    assert "pass@1" not in card.text
+
+
 def test_what_has_no_weights(project: Path, command: Command) -> None:
     said = command("export", "sort-randopt")
     assert said.status == 1

@@ -87,6 +87,7 @@ def test_show_for_programs(scored: Path, command: Command) -> None:
         "lineage",
         "scores",
         "against_base",
+        "scores_outdated",
         "ledger",
         "times",
         "origin",
@@ -104,6 +105,36 @@ def test_show_for_programs(scored: Path, command: Command) -> None:
 def test_a_vote_and_a_model_without_scores(scored: Path, command: Command) -> None:
     assert "a vote of 4 for each item, test items." in command("show", "soup").out
     assert "None yet: `dvc repro evaluate-mixed` makes them." in command("show", "mixed").out
+
+
+@pytest.fixture
+def outdated(scored: Path) -> Path:
+    """The same, `opd` made anew since, of which there are no scores yet."""
+    path = scored / "build/models/opd/provenance.json"
+    made = json.loads(path.read_text(encoding="utf-8")) | {"weights": "ef" * 32}
+    path.write_text(json.dumps(made), encoding="utf-8")
+    return scored
+
+
+OUTDATED = "The scores of opd are of earlier weights: `dvc repro evaluate-opd` scores what build/models holds now.\n"
+
+
+@pytest.mark.parametrize("arguments", [["show", "opd"], ["compare", "tiny", "opd"]])
+def test_scores_of_earlier_weights(arguments: list[str], outdated: Path, command: Command) -> None:
+    assert OUTDATED in command(*arguments).out
+    said = command(arguments[0], "sort-grpo", *arguments[2:-1], *(["tiny"] if arguments[2:] else []))
+    assert (said.status, "earlier weights" in said.out) == (0, False)
+
+
+def test_scores_of_earlier_weights_for_programs(outdated: Path, command: Command) -> None:
+    assert json.loads(command("show", "opd", "--json").out)["scores_outdated"]
+    sides = json.loads(command("compare", "tiny", "opd", "--json").out)["sides"]
+    assert [side["models"][0]["scores_outdated"] for side in sides] == [False, True]
+    said = command("tables", "scores", "--format", "csv")
+    rows = csv.DictReader(io.StringIO(said.out))
+    assert {row["model"] for row in rows if row["scores_outdated"] == "1"} == {"opd"}
+    assert said.err == OUTDATED
+    assert "| opd (earlier weights) | opd of sort-grpo, reverse-grpo | sort |" in command("tables").out
 
 
 def test_scores_as_csv(scored: Path, command: Command) -> None:

@@ -2,16 +2,19 @@
 
 import json
 import os
+from dataclasses import asdict, replace
 from pathlib import Path
 
+import psutil
 import pytest
 from commands import Command
 
 from thicket.config.project import Project
-from thicket.plan.pipeline import pipeline
+from thicket.plan.pipeline import Planned, pipeline
+from thicket.plan.state import outs_of
 from thicket.stages.publish import locked
 from thicket.stages.run import in_pipeline
-from thicket.standing import Standing
+from thicket.standing import Standing, read_record
 
 
 def state(command: Command, stage: str) -> dict[str, object]:
@@ -89,6 +92,46 @@ def test_a_stage_that_runs_and_one_that_was_killed(sample: Path, command: Comman
     found = state(command, "base-tiny")
     assert (found["state"], found["progress"]) == ("stopped", None)
     assert "broke off at 25%: `dvc repro base-tiny` goes on" in command("status").out
+
+
+def made_and_not_recorded(root: Path) -> Planned:
+    """A base whose run has ended just now, and of which dvc.lock does not know."""
+    planned = next(one for one in pipeline(Project(root)) if one.resolved.id == "base-tiny")
+    for path in map(root.joinpath, outs_of(planned)):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("made", encoding="utf-8")
+    Standing(root / "build/logs", "base-tiny").ends("done")
+    return planned
+
+
+def test_a_stage_that_dvc_is_recording(sample: Path, command: Command) -> None:
+    command("plan")
+    made_and_not_recorded(sample)
+    with locked(sample / ".dvc/tmp/lock", "the repository"):
+        found = state(command, "base-tiny")
+        assert (found["state"], found["recording"], found["progress"]) == ("running", True, None)
+        assert "▶ tiny  pretrain  made, being recorded by DVC" in command("status").out
+        assert "base-tiny: made, being recorded by DVC" in command().out
+    found = state(command, "base-tiny")
+    assert (found["state"], found["recording"]) == ("stale", False)
+
+
+@pytest.mark.parametrize("ended", [0.0, 1.0])
+def test_what_dvc_is_at_counts_from_its_start(sample: Path, command: Command, ended: float) -> None:
+    """One that began after the run ended makes it anew, and does not record it."""
+    command("plan")
+    planned = made_and_not_recorded(sample)
+    record = read_record(sample / "build/logs", "base-tiny")
+    assert record is not None
+    at = psutil.Process().create_time() - 1.0 + 2.0 * ended
+    text = json.dumps(asdict(replace(record, updated=at)))
+    (sample / "build/logs/base-tiny.json").write_text(text, encoding="utf-8")
+    rwlock = sample / ".dvc/tmp/rwlock"
+    rwlock.parent.mkdir(parents=True)
+    by = {"pid": os.getpid(), "cmd": "dvc repro"}
+    rwlock.write_text(json.dumps({"write": {str(sample / out): by for out in outs_of(planned)}}), encoding="utf-8")
+    found = state(command, "base-tiny")
+    assert (found["state"], found["recording"]) == ("running", bool(ended))
 
 
 def test_a_wrong_command_has_a_nearest_match(command: Command) -> None:

@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 from toys import changed, run, stages, toy_project
 
+from thicket.config.answering import Answering
+from thicket.evaluation.scored import is_outdated
+from thicket.models.answering import write_answering
 from thicket.sampling.rollouts import Response
 from thicket.sampling.sampler import TorchSampler
 from thicket.signals import Interrupted
@@ -46,6 +49,20 @@ def test_counts_are_what_the_verifier_says_of_the_responses(project: Path, monke
     assert (found["sort"]["pass@1"], found["sort"]["pass@2"], found["sort"]["greedy"]) == (0.5, 1.0, 1.0)
     assert (found["reverse"]["pass@1"], found["reverse"]["greedy"]) == (0.0, 0.0)
     assert (found["sort"]["length"], found["sort"]["truncated"]) == (3.5, 0.5)
+
+
+def test_which_model_was_scored(project: Path) -> None:
+    run(project, "evaluate-sort-grpo")
+    folder, scores = (project / f"build/{kind}/sort-grpo" for kind in ("models", "evaluation"))
+    assert not is_outdated(scores, folder)
+    assert is_outdated(scores, project / "build/models/tiny")
+    assert is_outdated(scores, project / "build/models/gone")
+    assert is_outdated(project / "build/evaluation/gone", folder)
+    try:
+        write_answering(folder, Answering(votes=2))  # the same weights, which are asked in another way
+        assert is_outdated(scores, folder)
+    finally:
+        (folder / "answering.json").unlink()
 
 
 def test_a_known_model_is_not_decoded_again(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:

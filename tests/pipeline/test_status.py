@@ -96,7 +96,7 @@ def test_versions_without_a_name_are_free_to_go(lab: Lab) -> None:
     assert 0 < before["can_free"] < before["bytes"]
     assert "Freed" in lab.call("thicket", "clean", "--yes")
     after = lab.json("thicket", "clean", "cache", "--json")["cache"]
-    assert after == {"bytes": before["bytes"] - before["can_free"], "can_free": 0, "freed": False}
+    assert after == {"bytes": before["bytes"] - before["can_free"], "can_free": 0, "freed": False, "kept_for": []}
     # The working tree's and HEAD's are there.
     shutil.rmtree(lab.root / "build/models/sort-grpo")
     lab.call("dvc", "checkout", "build/models/sort-grpo")

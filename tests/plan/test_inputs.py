@@ -1,5 +1,6 @@
 """Files that a config names, and what others have made of another config."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +102,22 @@ def test_what_was_made_of_another_config_is_told(toy: Path, command: Command, ra
     assert said.startswith(
         "Note: data-sort was made with another config or other code: `dvc repro data-sort` makes it anew.\n"
     )
+    assert said.count("Note") == 1
+
+
+def test_a_report_with_scores_of_earlier_weights_says_so(
+    toy: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sweep, "not_made", lambda *_: [])
+    models = ("tiny", "sort-grpo", "reverse-grpo", "opd")
+    for name in models:
+        for kind, file in {"evaluation": "model.json", "models": "provenance.json"}.items():
+            path = toy / "build" / kind / name / file
+            path.parent.mkdir(parents=True)
+            weights = "old" if (name, kind) == ("opd", "evaluation") else "new"
+            path.write_text(json.dumps({"weights": weights, "answering": None}), encoding="utf-8")
+    said = command("report").out
+    assert said.startswith("Note: evaluate-opd scored earlier weights: `dvc repro evaluate-opd` scores those of now.\n")
     assert said.count("Note") == 1
 
 

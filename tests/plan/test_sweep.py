@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +15,7 @@ from toys import toy_project
 from thicket import signals
 from thicket.config.policy_gradient import Grpo
 from thicket.config.stages import AnyStage, EvaluateStage, SpecialistStage
-from thicket.plan import sweep
+from thicket.plan import sweep, sweeps
 from thicket.plan.objective import COSTS, SELECTION, direction, worst
 from thicket.plan.runs import Run, best_first
 from thicket.signals import Interrupted
@@ -40,6 +41,7 @@ def stub(root: Path, stage: AnyStage, targets: Targets) -> None:
         targets.artifact.rmdir()
         raise RuntimeError("out of memory")
     if stage.method.steps == STOPS:
+        targets.artifact.rmdir()
         raise Interrupted
     lr = stage.method.optimizer.lr
     figures = {SELECTION: 1 - abs(lr - 0.01), **dict.fromkeys(COSTS, lr), "flops": float(stage.method.steps)}
@@ -85,7 +87,7 @@ def test_hydra_leaves_its_files_in_build_alone(toy: Path, command: Command) -> N
     assert {path.name for path in toy.iterdir()} - before == {"build"}
     (folder,) = (toy / "build/runs/sweeps").iterdir()
     assert {path.name for path in folder.iterdir()} == {"0", "multirun.yaml"}
-    assert [path.name for path in (folder / "0").iterdir()] == ["result.json"]
+    assert sorted(path.name for path in (folder / "0").iterdir()) == ["begun.json", "result.json"]
     assert sys.argv == arguments
 
 
@@ -161,6 +163,26 @@ def test_sigterm_ends_the_sweep(toy: Path, command: Command, monkeypatch: pytest
     said = command("specialist", "-m", "domain=sort", f"method.steps={STOPS},2")
     assert said.status == 143
     assert "run 1" not in said.out
+
+
+def test_what_became_of_its_runs(toy: Path, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One is done, one has failed, one was stopped and the last did not begin: by its folder alone."""
+    monkeypatch.setattr(signals, "_listening", lambda process: set())
+    monkeypatch.setattr(sweeps, "began", lambda _: None)
+    asked = ["specialist", "-m", "domain=sort", f"method.steps=2,{FAILS},{STOPS},3", "method.optimizer.lr=0.01"]
+    assert command(*asked).status == 143
+    (folder,) = (path.relative_to(toy).as_posix() for path in (toy / "build/runs/sweeps").iterdir())
+    found = json.loads(command("show", folder, "--json").out)
+    assert found["counts"] == {"done": 1, "failed": 1, "stopped": 1, "waiting": 1}
+    assert [run["overrides"][1] for run in found["runs"]] == [f"method.steps={n}" for n in (2, FAILS, STOPS, 3)]
+    assert (found["runs"][0]["value"], found["runs"][1]["message"]) == (1.0, "the loss is not a number")
+    assert (found["process"], found["objective"]) == (None, SELECTION)
+    lines = command("show", folder).out.splitlines()
+    assert lines[0] == f"{folder}: 4 runs: 1 done, 1 failed, 1 broke off, 1 not begun"
+    assert lines[-1].strip() == found["command"] == shlex.join(["thicket", *asked, f"objective={SELECTION}"])
+    assert command("show", "build/runs/sweeps").out.startswith(f"{folder}  4 runs: 1 done")
+    monkeypatch.setattr(sweeps, "began", lambda _: 0.0)
+    assert command("show", folder).out.splitlines()[-1].startswith("Its command runs (process ")
 
 
 def test_evaluations_compare_the_mean_over_domains(toy: Path, command: Command) -> None:

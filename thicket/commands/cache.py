@@ -20,9 +20,15 @@ REFS = ("refs/heads", "refs/tags", "refs/exps")
 
 def is_elsewhere(root: Path) -> bool:
     """Whether the project's cache lies in another place, which other projects may share."""
+    return folder(root) != root / CACHE
+
+
+def folder(root: Path) -> Path:
+    """Where the files of the cache lie, by their hashes."""
     read = configparser.ConfigParser(strict=False, interpolation=None)
     read.read([root / ".dvc" / name for name in ("config", "config.local")], encoding="utf-8")
-    return any(read.has_option(section, "dir") for section in read.sections() if section == "cache")
+    own = read.get("cache", "dir", fallback=None)
+    return root / ".dvc" / own / CACHE.relative_to(CACHE.parents[1]) if own else root / CACHE
 
 
 def unused(root: Path, named: bool = False) -> list[Path]:
@@ -34,7 +40,7 @@ def unused(root: Path, named: bool = False) -> list[Path]:
 
 def collect(root: Path, named: bool = False) -> None:
     """Has DVC remove them. Raises: ValueError where it fails."""
-    head = ("--rev", "HEAD") if _git(root, "rev-parse", "--verify", "-q", "HEAD") else ()
+    head = ("--rev", "HEAD") if git(root, "rev-parse", "--verify", "-q", "HEAD") else ()
     command = [sys.executable, "-m", "dvc", "gc", *(KEPT_OF_NAMED if named else KEPT), *head, "--force", "--quiet"]
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
     if done.returncode:
@@ -47,18 +53,18 @@ def _needed(root: Path, named: bool) -> set[str]:
     path = root / "dvc.lock"
     texts = [path.read_text(encoding="utf-8")] if path.is_file() else []
     with_name = ("for-each-ref", "--format=%(objectname)", *REFS)
-    commits = _git(root, *(with_name if named else ("log", "--all", "--format=%H", "--", "dvc.lock"))).split()
+    commits = git(root, *(with_name if named else ("log", "--all", "--format=%H", "--", "dvc.lock"))).split()
     for commit in dict.fromkeys(["HEAD", *commits]):
-        texts.append(_git(root, "show", f"{commit}:./dvc.lock"))
+        texts.append(git(root, "show", f"{commit}:./dvc.lock"))
     found = {hash for text in texts for hash in MD5.findall(text)}
-    for folder in [hash for hash in found if hash.endswith(".dir")]:
-        listed = root / CACHE / folder[:2] / folder[2:]
+    for hash in [hash for hash in found if hash.endswith(".dir")]:
+        listed = root / CACHE / hash[:2] / hash[2:]
         if listed.is_file():
             found |= {entry["md5"] for entry in json.loads(listed.read_text(encoding="utf-8"))}
     return found
 
 
-def _git(root: Path, *arguments: str) -> str:
+def git(root: Path, *arguments: str) -> str:
     """What git prints; nothing where it fails: no repository, no such commit, no such file in it."""
     try:
         done = subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True, check=False)

@@ -7,9 +7,10 @@ from typing import Any
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 from thicket.commands import recipe
+from thicket.commands.about import about
+from thicket.commands.models import scores_outdated
 from thicket.commands.prompt_forms import prompt_forms
 from thicket.commands.show import parents_of, root_of
-from thicket.commands.status import about
 from thicket.config.base import HubBase, PretrainedBase
 from thicket.config.places import EVALUATION, METRICS, MODELS, TIMES
 from thicket.config.resolve import Resolved
@@ -45,7 +46,8 @@ class Card:
         self.license = license or getattr(self.base.base, "license", None)
         self.made = console.read_json(root / MODELS / name / "provenance.json")
         scores, ledger = root / EVALUATION / name / "metrics.json", root / METRICS / f"{name}.json"
-        self.scores = console.read_json(scores) if scores.is_file() else None
+        self.outdated = scores_outdated(root, name)
+        self.scores = console.read_json(scores) if scores.is_file() and not self.outdated else None
         self.ledger = console.read_json(ledger) if ledger.is_file() else {}
         self.times = read_times(root / TIMES / f"{name}.json", root / MODELS / name)
 
@@ -182,7 +184,8 @@ class Card:
 
     def _score_words(self) -> list[str]:
         if not self.scores:
-            return [f"Not scored: `dvc repro evaluate-{self.name}` does it."]
+            why = "Not scored with these weights" if self.outdated else "Not scored"
+            return [f"{why}: `dvc repro evaluate-{self.name}` does it."]
         settings, domains = self.scores["settings"], self.scores["domains"]
         named = (PASS_AT_1, *(f"pass@{k}" for k in settings["ks"] if k > 1), GREEDY)
         figures = [key for key in named if any(key in found for found in domains.values())]

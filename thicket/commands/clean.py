@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from thicket.commands import cache
 from thicket.config.overrides import COMMAND_LINE
@@ -11,15 +12,15 @@ from thicket.config.places import LOGS, PARAMS, RESUME, RUNS, SCORES
 from thicket.config.problems import ConfigError, Problem, nearest
 from thicket.config.project import Project
 from thicket.plan import console
+from thicket.plan.locks import held, is_locked
 from thicket.plan.pipeline import Planned, pipeline
 from thicket.plan.recorded import CACHE
-from thicket.plan.state import held, is_locked
-from thicket.stages.run import resume_folder
+from thicket.stages.run import resume_folder, unfinished
 
 BANKS = RESUME / "analysis"
 CACHED = ("cache", "earlier")
 """Kinds that lie in DVC's cache, which DVC frees."""
-ASKED = ("earlier", "scores", "runs", "logs")
+ASKED = ("earlier", "stopped", "scores", "runs", "logs")
 """Kinds that are freed only by name: somebody may still want them, and for runs there is no other copy."""
 
 
@@ -34,6 +35,8 @@ class Held:
     free: list[Path] = field(default_factory=list)
     """What can go."""
     note: str = ""
+    kept: list[str] = field(default_factory=list)
+    """What goes on from what stays."""
 
     @property
     def free_size(self) -> int:
@@ -62,7 +65,7 @@ def clean(root: Path, kinds: list[str], yes: bool, as_json: bool) -> None:
             shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
     if as_json:
         rows = {one.kind: {"bytes": one.size, "can_free": sizes[one.kind], "freed": one in freed} for one in found}
-        console.print_json(rows)
+        console.print_json({one.kind: {**rows[one.kind], "kept_for": _kept(one, freed)} for one in found})
         return
     going = "could go" if yes else "can go"
     table = console.table("", "", "holds", going, "", right=("holds", going))
@@ -70,6 +73,8 @@ def clean(root: Path, kinds: list[str], yes: bool, as_json: bool) -> None:
         said = "freed" if one in freed else one.note
         table.add_row(one.kind, one.what, _shown(one.size), _shown(sizes[one.kind]), said)
     console.show(table)
+    if kept := [name for one in found for name in _kept(one, freed)]:
+        print(f"Kept, as a run that broke off goes on from it: {', '.join(kept)}.")
     if yes:
         size = sum(sizes[one.kind] for one in freed)
         print(f"Freed {_shown(size)}." if size else "There was nothing to free.")
@@ -96,14 +101,36 @@ def _earlier(root: Path) -> Held:
 
 def _checkpoints(root: Path) -> Held:
     """Resume folders, of which each goes when its stage has succeeded, and what broken-off runs were writing."""
-    folders = [
-        path for path in (root / RESUME).glob("*") if path.is_dir() and path not in (root / BANKS, root / SCORES)
-    ]
+    stopped = _stopped_runs(root)
+    folders = [path for path in _resume_folders(root) if path not in stopped]
     partial = [path for path in (root / "build").glob("*/.*.partial") if path.is_dir()]
-    needed = {resume_folder(root, planned.resolved.stage) for planned in _declared(root)}  # type: ignore[arg-type]
-    free = [path for path in folders if path not in needed] + partial
-    note = "" if len(free) == len(folders) + len(partial) else "the others are of stages that go on from them"
-    return Held("checkpoints", "of runs that broke off", sum(map(_size, [*folders, *partial])), free, note)
+    stages: list[Any] = [planned.resolved.stage for planned in _declared(root)]
+    needed = {resume_folder(root, stage): stage.id for stage in stages}
+    free, kept = [path for path in folders if path not in needed], [needed[one] for one in folders if one in needed]
+    size = sum(map(_size, [*folders, *partial]))
+    return Held("checkpoints", "of the pipeline's stages that broke off", size, free + partial, kept=kept)
+
+
+def _stopped(root: Path) -> Held:
+    """Of runs whose own folder has no artifact yet."""
+    what, folders = "of runs of `thicket STAGE` and sweeps that broke off", _stopped_runs(root)
+    kept = [run.relative_to(root).as_posix() for run in folders.values()]
+    note = "by name: `thicket clean stopped --yes`" if folders else ""
+    return Held("stopped", what, sum(map(_size, folders)), [*folders], note, kept)
+
+
+def _stopped_runs(root: Path) -> dict[Path, Path]:
+    """Checkpoints → the run that goes on from them."""
+    return {path: run for path in _resume_folders(root) if (run := unfinished(root, path))}
+
+
+def _resume_folders(root: Path) -> list[Path]:
+    own = (root / BANKS, root / SCORES)
+    return sorted(path for path in (root / RESUME).glob("*") if path.is_dir() and path not in own)
+
+
+def _kept(one: Held, freed: list[Held]) -> list[str]:
+    return [] if one in freed and one.kind in ASKED else one.kept
 
 
 def _declared(root: Path) -> list[Planned]:
@@ -123,6 +150,7 @@ LOOKS: dict[str, Callable[[Path], Held]] = {
     "cache": _cache,
     "earlier": _earlier,
     "checkpoints": _checkpoints,
+    "stopped": _stopped,
     "scores": _by_name("scores", "of items, by content: what is scored again is looked up", SCORES, BANKS),
     "runs": _by_name("runs", "of `thicket STAGE` and sweeps: results, with no other copy", RUNS),
     "logs": _by_name("logs", "of the stages' last runs", LOGS),

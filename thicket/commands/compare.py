@@ -3,13 +3,14 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
-from thicket.commands.models import models_of
+from thicket.commands.models import models_of, outdated_words
 from thicket.commands.scores import Pairs, check_scored, paired
 from thicket.commands.sides import Member, Side, Sides
 from thicket.config.analysis import Divergence
-from thicket.config.places import ANALYSIS, MODELS, RUNS
+from thicket.config.places import ANALYSIS, EVALUATION, MODELS, RUNS
 from thicket.config.problems import dotted
 from thicket.config.project import Project
 from thicket.config.stages import AnalyzeStage, EvaluateStage
@@ -19,7 +20,7 @@ from thicket.plan.pipeline import resolve
 from thicket.reporting.gains import DOWN, UP
 from thicket.reporting.jsonfile import plain
 from thicket.reporting.tables import marked
-from thicket.reporting.text import percent, percent_interval, points, points_interval
+from thicket.reporting.text import percent, percent_interval, points, points_interval, si
 from thicket.statistics.intervals import Interval
 
 FIGURES = {
@@ -43,9 +44,14 @@ class Measured:
 
 def compare(root: Path, sides: list[str], as_json: bool) -> None:
     """Prints what tells models, or groups of them, from the first one. Raises: ConfigError where there is none such."""
+    with TemporaryDirectory() as scratch:
+        _compare(root, sides, as_json, Path(scratch))
+
+
+def _compare(root: Path, sides: list[str], as_json: bool, scratch: Path) -> None:
     project = Project(root)
     resolved = resolve(project, with_code=False)
-    read = Sides(root, models_of(resolved), resolved).read(sides)
+    read = Sides(root, models_of(resolved), resolved, scratch).read(sides)
     scoring = next(made.stage for made in resolved if isinstance(made.stage, EvaluateStage))
     domains = [domain.name for domain in scoring.domains]
     first, *others = read
@@ -54,7 +60,7 @@ def compare(root: Path, sides: list[str], as_json: bool) -> None:
         seed = project.sound_params()[0].seed
         compared, missing = [paired(first, other, domains, seed) for other in others], ""
     except ValueError as error:
-        compared, missing = [], str(error)
+        compared, missing = [], str(error).replace(f"{scratch}/", "")
     analyses = [made.stage for made in resolved if isinstance(made.stage, AnalyzeStage)]
     divergence = _Divergence(root, analyses, domains[0], read)
     if as_json:
@@ -65,6 +71,7 @@ def compare(root: Path, sides: list[str], as_json: bool) -> None:
         _print_scores(read, compared)
     else:
         print(f"No scores to compare: {missing}")
+    _print_costs(read)
     if len(read) == 2:
         _print_config(first, others[0])
         divergence.print()
@@ -98,7 +105,15 @@ def _print_json(sides: list[Side], compared: list[Pairs], missing: str, divergen
 
 
 def _as_dict(member: Member) -> dict[str, Any]:
-    return {"model": member.given, "seed": member.seed, "scores": str(member.scores)}
+    scores = f"{member.revision}:{EVALUATION}/{member.scores.name}" if member.revision else str(member.scores)
+    return {
+        "model": member.given,
+        "seed": member.seed,
+        "scores": scores,
+        "scores_outdated": member.outdated,
+        "spent": member.provenance.get("spent"),
+        "cost": member.cost,
+    }
 
 
 def _print_members(sides: list[Side]) -> None:
@@ -134,6 +149,11 @@ def _print_scores(sides: list[Side], compared: list[Pairs]) -> None:
     )
     for note in _notes(sides, compared):
         print(note)
+    outdated = {member.given: member for side in sides for member in side.members if member.outdated}.values()
+    if here := [member.name for member in outdated if not member.revision]:
+        print(outdated_words(here))
+    if earlier := [member.name for member in outdated if member.revision]:
+        print(f"The scores of {', '.join(earlier)} are of earlier weights than the commit has.")
 
 
 def _notes(sides: list[Side], compared: list[Pairs]) -> Iterator[str]:
@@ -157,6 +177,24 @@ def _share(interval: Interval) -> str:
 
 def _gap(interval: Interval) -> tuple[str, str]:
     return f"{points(interval.value)} {points_interval(interval)}", marked(interval)
+
+
+def _print_costs(sides: list[Side]) -> None:
+    """What the making of the models took, as far as they say; of several, the mean."""
+    if not any(member.cost is not None for side in sides for member in side.members):
+        return
+    print("\nCost" + (", mean of a side's models" if any(len(side.members) > 1 for side in sides) else ""))
+    table = console.table("", "tokens generated", "trained on", "FLOPs", "with all that it rests on but bases")
+    for side in sides:
+        spent: list[dict[str, float]] = [one.provenance.get("spent", {}) for one in side.members]
+        cells = [_mean([one.get(key) for one in spent]) for key in ("tokens_generated", "tokens_trained", "flops")]
+        table.add_row(side.label, *cells, _mean([one.cost for one in side.members]))
+    console.show(table)
+
+
+def _mean(values: list[float | None]) -> str:
+    known = [value for value in values if value is not None]
+    return si(sum(known) / len(known)) if len(known) == len(values) else NONE
 
 
 def _print_config(left: Side, right: Side) -> None:
@@ -188,7 +226,7 @@ class _Divergence:
         self.measured: list[Measured] = []
         self.command: str | None = None
         members = [member for side in sides for member in side.members]
-        if len(sides) == len(members) == 2:
+        if len(sides) == len(members) == 2 and not any(member.revision for member in members):
             left, right = members
             self.measured = list(_measured(root, left, right, analyses))
             self.command = f"thicket analyze divergence model_a={left.given} model_b={right.given} domain={domain}"

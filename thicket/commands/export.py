@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from thicket.commands import recipe
-from thicket.commands.models import built, models_of
+from thicket.commands.models import built, models_of, outdated_words
 from thicket.config.places import EXPORT
 from thicket.config.problems import ConfigError, Problem
 from thicket.config.project import Project
@@ -23,6 +23,8 @@ CODE: dict[str, Any] = {"code": {}}
 
 def export(root: Path, model: str, out: Path | None, license: str | None) -> None:
     """Writes the folder: weights, tokenizer and configs as they are, the card, of a merge mergekit's file.
+
+    Scores of a model that lay in its folder before are no part of the card.
 
     Raises: ConfigError where there is no such model, where it is not made, or where the folder is there already and is
     no export; ValueError where it has no weights of its own.
@@ -50,13 +52,16 @@ def export(root: Path, model: str, out: Path | None, license: str | None) -> Non
             path.chmod(0o755 if path.is_dir() else 0o644)  # DVC's links are read-only
         if isinstance(chosen.stage, StudentStage) and recipe.is_merged(chosen.stage):
             (partial / recipe.FILE).write_text(recipe.mergekit_file(root, chosen.stage), encoding="utf-8")
-        (partial / "README.md").write_text(Card(root, model, models, data, license).text, encoding="utf-8")
+        card = Card(root, model, models, data, license)
+        (partial / "README.md").write_text(card.text, encoding="utf-8")
     size = sum(path.stat().st_size for path in target.rglob("*") if path.is_file())
     shown = target.relative_to(root) if target.is_relative_to(root) else target
     print(f"{shown}: {size / 2**20:.1f} MiB")
     for path in sorted(target.rglob("*")):
         if path.is_file():
             print(f"  {path.relative_to(target)}")
+    if card.outdated:
+        print(f"{outdated_words([model])} The card is without them.")
     print(f"`hf upload OWNER/{model} {shown}` pushes it.")
 
 

@@ -1,13 +1,14 @@
 """The models that a project declares, by name, and where they lie."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from thicket.config.overrides import COMMAND_LINE
-from thicket.config.places import MODELS
+from thicket.config.places import EVALUATION, MODELS
 from thicket.config.problems import ConfigError, Problem
 from thicket.config.project import Project
 from thicket.config.resolve import Resolved
+from thicket.evaluation.scored import is_outdated
 from thicket.plan.inspect import pick
 from thicket.plan.pipeline import resolve
 
@@ -36,3 +37,15 @@ def built(root: Path, resolved: Resolved) -> Path:
         wrong = f"not made yet: `dvc repro {resolved.id}` makes it"
         raise ConfigError([Problem(COMMAND_LINE, "model", repr(resolved.stage.name), wrong)])
     return folder
+
+
+def scores_outdated(root: Path, name: str) -> bool:
+    """Whether the scores of a model of the project, where there are any, are of one that lay in its folder before."""
+    scores = root / EVALUATION / name
+    return scores.is_dir() and is_outdated(scores, root / MODELS / name)
+
+
+def outdated_words(names: Sequence[str]) -> str:
+    """What is to be said of models whose scores are of the ones that lay in their folders before."""
+    command = f"dvc repro {' '.join(f'evaluate-{name}' for name in names)}"
+    return f"The scores of {', '.join(names)} are of earlier weights: `{command}` scores what {MODELS} holds now."

@@ -69,6 +69,8 @@ def _told(found: list[State]) -> list[str]:
 
 
 def _story(state: State) -> str:
+    if state.recording:
+        return "made, being recorded by DVC"
     if state.mark == "running":
         progress = as_dict(state)["progress"] or {}
         share = progress.get("share")

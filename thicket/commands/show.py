@@ -6,55 +6,63 @@ from typing import Any
 from rich.text import Text
 from rich.tree import Tree
 
-from thicket.commands.models import models_of
+from thicket.commands.about import abouts
+from thicket.commands.figures import ORIGIN, print_figures, print_ledger
+from thicket.commands.models import models_of, outdated_words, scores_outdated
 from thicket.commands.scores import Pairs, paired
+from thicket.commands.show_run import show_folder
 from thicket.commands.sides import Side, declared_member
-from thicket.commands.status import about, as_dict
+from thicket.commands.status import as_dict
 from thicket.config.places import EVALUATION, METRICS, MODELS, TIMES
 from thicket.config.problems import dotted
 from thicket.config.project import Project
 from thicket.config.resolve import Resolved
 from thicket.config.stages import EvaluateStage
 from thicket.plan import console
+from thicket.plan.folders import declared_name, is_folder, within
 from thicket.plan.inspect import DEFAULT, pick, values
 from thicket.plan.pipeline import pipeline
 from thicket.plan.state import State, states
-from thicket.reporting.inputs import PASS_AT_1, interval_of
+from thicket.reporting.inputs import PASS_AT_1
 from thicket.reporting.jsonfile import plain
-from thicket.reporting.results import GREEDY
-from thicket.reporting.tables import marked
-from thicket.reporting.text import duration, percent, percent_interval, points, points_interval, si
-from thicket.times import UNKNOWN, read_times
-
-SHORT = 12
-"""Digits of a hash that are shown."""
+from thicket.times import read_times
 
 
 def show(root: Path, model: str, as_json: bool) -> None:
-    """Prints a model's state, lineage, scores, ledger and config. Raises: ConfigError where there is no such model."""
+    """Prints a model's state, lineage, scores, ledger and config; of a folder, what became of the run or sweep in it.
+
+    Raises: ConfigError where there is no such model, or nothing of this kind in the folder.
+    """
+    if is_folder(model):
+        folder = within(root, root / model)
+        if not (name := declared_name(root, folder)):
+            show_folder(root, folder, as_json)
+            return
+        model = name
     project = Project(root)
     stages = pipeline(project)
     models = models_of(planned.resolved for planned in stages)
     resolved = pick(model, models, "model")
     state = next(state for state in states(root, stages) if state.id == resolved.id)
-    facts = _facts(root, model, resolved, state)
+    facts, told = _facts(root, model, resolved, state), abouts(models.values())
     if as_json:
         base = root_of(model, models)
         against = _pairs(root, models[base], resolved, stages, project) if base != model else None
         lineage = {"base": base, "parents": parents_of(resolved), "domains": list(resolved.domains)}
         config = {dotted(path): value for path, value in values(resolved).items()}
         scored = {"scores": facts["scores"], "against_base": against.pairs if against else None}
-        shown = {"name": model, "about": about(resolved.stage), "state": as_dict(state), "lineage": lineage}
+        scored["scores_outdated"] = scores_outdated(root, model)
+        shown = {"name": model, "about": told[model], "state": as_dict(state), "lineage": lineage}
         console.print_json(
             plain({**shown, **scored, **{key: facts[key] for key in ("ledger", "times", "origin")}, "config": config})
         )
         return
-    print(f"{model}: {resolved.kind}, {about(resolved.stage)}")
+    print(f"{model}: {resolved.kind}, {told[model]}")
     print(f"{state.mark}{': ' + ', '.join(map(str, state.why)) if state.why else ''}  ({state.planned.artifact})")
     print("\nLineage")
-    console.show(_tree(model, models))
+    console.show(_tree(model, models, told))
     _print_scores(root, model, models, facts["scores"], stages, project)
-    _print_ledger(facts)
+    print_ledger(facts["ledger"], facts["origin"], facts["times"])
     _print_config(resolved)
 
 
@@ -80,8 +88,7 @@ def _facts(root: Path, name: str, resolved: Resolved, state: State) -> dict[str,
     }
     found = {key: console.read_json(path) if path.is_file() else None for key, path in paths.items()} | {"times": None}
     if made := found["origin"]:
-        kept = ("seed", "config_hash", "weights", "parents", "data", "spent", "cost", "versions")
-        found["origin"] = {key: made[key] for key in kept if key in made}
+        found["origin"] = {key: made[key] for key in ORIGIN if key in made}
         found["times"] = read_times(root / TIMES / f"{name}.json", root / MODELS / name) or None
     return found
 
@@ -96,18 +103,16 @@ def _pairs(root: Path, base: Resolved, model: Resolved, stages: list[Any], proje
         return None
 
 
-def _tree(name: str, models: dict[str, Resolved]) -> Tree:
+def _tree(name: str, models: dict[str, Resolved], told: dict[str, str]) -> Tree:
     """The models that it is made of, below it."""
 
     def fill(branch: Tree, of: str) -> Tree:
         for parent in parents_of(models[of]):
-            line = Text(parent, "bold").append(f"  {about(models[parent].stage)}", "not bold dim")
+            line = Text(parent, "bold").append(f"  {told[parent]}", "not bold dim")
             fill(branch.add(line), parent)
         return branch
 
-    return fill(
-        Tree(Text(name, "bold").append(f"  {about(models[name].stage)}", "not bold dim"), guide_style="dim"), name
-    )
+    return fill(Tree(Text(name, "bold").append(f"  {told[name]}", "not bold dim"), guide_style="dim"), name)
 
 
 def _print_scores(
@@ -120,55 +125,9 @@ def _print_scores(
     base = root_of(name, models)
     pairs = _pairs(root, models[base], models[name], stages, project) if base != name else None
     gaps = {pair.domain: pair.difference for pair in pairs.pairs if pair.figure == PASS_AT_1} if pairs else {}
-    domains = scores["domains"]
-    names = dict.fromkeys(key for one in domains.values() for key in one if key == GREEDY or key.startswith("pass@"))
-    figures = [key for key in names if not key.endswith(("_low", "_high"))]
-    against = [f"{PASS_AT_1} − {base}'s", ""] if gaps else []
-    table = console.table("domain", *figures, *against, "tokens", "cut off", right=("tokens", "cut off"))
-    for domain, found in domains.items():
-        scored = [
-            f"{percent((one := interval_of(found, key)).value)} {percent_interval(one)}" if key in found else "—"
-            for key in figures
-        ]
-        gap = [f"{points(gaps[domain].value)} {points_interval(gaps[domain])}", marked(gaps[domain])] if gaps else []
-        table.add_row(domain, *scored, *gap, f"{found['length']:.1f}", f"{percent(found['truncated'])} %")
-    console.show(table)
-    way, settings = scores["answering"], scores["settings"]
-    samples = f"{settings['samples']} samples an item at temperature {way['temperature']:g}"
-    voters = f"{way['members']} members" if way["members"] else f"{way['votes']}" if way["votes"] > 1 else ""
-    print(f"{f'a vote of {voters} for each item' if voters else samples}, {settings['split']} items.")
-
-
-def _print_ledger(facts: dict[str, Any]) -> None:
-    ledger, origin = facts["ledger"], facts["origin"]
-    if not ledger or not origin:
-        return
-    print("\nLedger")
-    table = console.table("", "")
-    table.show_header = False
-    rows = {
-        **_machines_rows(facts["times"]),
-        "steps": str(ledger["steps"]),
-        "tokens": f"{si(ledger['tokens_generated'])} generated, {si(ledger['tokens_trained'])} trained on",
-        "FLOPs": f"{si(ledger['flops'])}; {si(sum(origin['cost'].values()))} with all that it rests on but bases",
-        "weights": f"{origin['weights'][:SHORT]}, seed {origin['seed']}, config {origin['config_hash'][:SHORT]}",
-    }
-    for key, value in rows.items():
-        table.add_row(key, value)
-    console.show(table)
-
-
-def _machines_rows(times: dict[str, Any] | None) -> dict[str, str]:
-    """What only the machine knows that made the model."""
-    if not times:
-        return {"made": f"{UNKNOWN}: when, where and how long only that machine can say where it was made"}
-    phases = ", ".join(f"{phase} {duration(seconds)}" for phase, seconds in times["phase_seconds"].items() if seconds)
-    return {
-        "made": f"{times['finished']}, at commit {times['commit'] or '—'}",
-        "on": times["device"],
-        "time": duration(times["wall_seconds"]) + (f" ({phases})" if phases else ""),
-        "memory": si(times["peak_memory_bytes"], "B"),
-    }
+    print_figures(scores, gaps, base)
+    if outdated := [one for one in dict.fromkeys((name, base)) if scores_outdated(root, one)]:
+        print(outdated_words(outdated))
 
 
 def _print_config(resolved: Resolved) -> None:

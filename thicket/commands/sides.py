@@ -1,16 +1,18 @@
 """What `thicket compare` holds against each other: models by name or by folder, one or several on each side."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from functools import cached_property
 from glob import has_magic
 from pathlib import Path
 from typing import Any
 
+from thicket.commands.models import scores_outdated
+from thicket.commands.revisions import Revision, is_of_revision
 from thicket.config.layers import Path_
 from thicket.config.overrides import COMMAND_LINE
-from thicket.config.places import EVALUATION
+from thicket.config.places import EVALUATION, MODELS
 from thicket.config.problems import ConfigError, Problem, nearest, shown
 from thicket.config.resolve import Resolved
 from thicket.plan.folders import (
@@ -50,6 +52,18 @@ class Member:
     """Where its scores are, once it is evaluated."""
     stage: str = ""
     """The stage of the pipeline that makes it; empty where none does."""
+    outdated: bool = False
+    """Whether its scores are of other weights."""
+    revision: str = ""
+    """The commit that has it; empty: it is in the working tree."""
+    provenance: dict[str, Any] = field(default_factory=dict)
+    """How it was made; empty where nobody says."""
+
+    @property
+    def cost(self) -> float | None:
+        """FLOPs of its training and of all that it rests on, bases left out; None where nobody says."""
+        cost = self.provenance.get("cost")
+        return None if cost is None else sum(cost.values())
 
 
 @dataclass(frozen=True)
@@ -83,15 +97,18 @@ def _label(text: str, members: Sequence[Member]) -> str:
 
 def declared_member(root: Path, resolved: Resolved) -> Member:
     """A model of the project."""
-    name = resolved.stage.name
-    return Member(name, name, resolved.stage.seed, values(resolved), root / EVALUATION / name, resolved.id)
+    name, scores = resolved.stage.name, root / EVALUATION / resolved.stage.name
+    outdated, made = scores_outdated(root, name), provenance_of(root, str(MODELS / name))
+    config = values(resolved)
+    return Member(name, name, resolved.stage.seed, config, scores, resolved.id, outdated, provenance=made)
 
 
 class Sides:
     """Reads what the command line names."""
 
-    def __init__(self, root: Path, models: dict[str, Resolved], stages: list[Resolved]):
-        self.root, self.models, self.stages = root, models, stages
+    def __init__(self, root: Path, models: dict[str, Resolved], stages: list[Resolved], scratch: Path):
+        """`scratch`: where files of other commits are laid out."""
+        self.root, self.models, self.stages, self.scratch = root, models, stages, scratch
 
     def read(self, texts: list[str]) -> list[Side]:
         """The sides, of which a sweep's folder makes several. Raises: ConfigError where there are not two."""
@@ -121,7 +138,7 @@ class Sides:
         common = set.intersection(*map(set, groups))
         for overrides, runs in groups.items():
             folders = dict.fromkeys(run.artifact for run in runs if not run.error)
-            members = tuple(self._of_folder(model_folder(self.root, one)) for one in folders)
+            members = tuple(self.of_folder(model_folder(self.root, one)) for one in folders)
             own = " ".join(override for override in overrides if override not in common)
             given = within(self.root, folder)
             if not members:
@@ -131,9 +148,14 @@ class Sides:
 
     def _members(self, texts: Iterable[str]) -> Iterator[Member]:
         for text in texts:
+            if is_of_revision(text):
+                name, _, pattern = text.rpartition(":")
+                revision = Revision(self.root, name)
+                yield from (self._of_revision(revision, model) for model in revision.models(pattern))
+                continue
             if is_folder(text):
                 for folder in expanded(self.root, text):
-                    yield self._of_folder(folder)
+                    yield self.of_folder(folder)
                 continue
             found = [name for name in self.models if fnmatchcase(name, text)] if has_magic(text) else [text]
             if not found or found[0] not in self.models:
@@ -143,11 +165,23 @@ class Sides:
                 )
             yield from (declared_member(self.root, self.models[name]) for name in found)
 
-    def _of_folder(self, folder: str) -> Member:
+    def of_folder(self, folder: str) -> Member:
+        """The model of a folder, be it made yet or not."""
         if (name := declared_name(self.root, folder)) in self.models:
             return declared_member(self.root, self.models[name])
         made = provenance_of(self.root, folder)
         stage: Any = hashed(evaluation_of(self.root, folder, self.stages).stage)
-        config = {key: value for key, value in made.get("config", {}).items() if key != "code"}
-        scores = on_its_own(self.root, stage).artifact
-        return Member(name_of(self.root, folder), folder, made.get("seed"), dict(leaves(config)), scores)
+        config, scores = made.get("config", {}), on_its_own(self.root, stage).artifact
+        name = name_of(self.root, folder)
+        return Member(name, folder, made.get("seed"), _values(config), scores, provenance=made)
+
+    def _of_revision(self, revision: Revision, model: str) -> Member:
+        given, config = f"{revision.name}:{model}", revision.config(model)
+        scores, outdated = revision.scores(model, self.scratch), revision.outdated(model)
+        known = {"revision": revision.name, "provenance": revision.provenance(model)}
+        return Member(given, given, config.get("seed"), _values(config), scores, "", outdated, **known)
+
+
+def _values(config: dict[str, Any]) -> dict[Path_, Any]:
+    """Every value of a config, by its path, its code left out."""
+    return dict(leaves({key: value for key, value in config.items() if key != "code"}))

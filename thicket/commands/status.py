@@ -6,6 +6,7 @@ from typing import Any
 from rich.text import Text
 from rich.tree import Tree
 
+from thicket.commands.about import abouts
 from thicket.config.places import PARAMS
 from thicket.config.project import Project
 from thicket.config.stages import BaseStage, SpecialistStage, StudentStage
@@ -13,6 +14,7 @@ from thicket.plan import console
 from thicket.plan.dvcfile import out_of_step
 from thicket.plan.pipeline import pipeline
 from thicket.plan.state import MARKS, Mark, State, states
+from thicket.standing import Record
 
 SIGNS: dict[Mark, tuple[str, str]] = {
     "done": ("✓", "green"),
@@ -24,6 +26,7 @@ SIGNS: dict[Mark, tuple[str, str]] = {
 }
 """A sign for each state, and its colour on a terminal."""
 GROUPS = {"analyze": "analyses", "report": "report", "claims": "report"}
+MODEL = BaseStage | SpecialistStage | StudentStage
 SHOWN = 2
 """The most reasons that a line gives."""
 
@@ -80,6 +83,7 @@ def as_dict(state: State) -> dict[str, Any]:
         "log": state.log.as_posix() if state.log else None,
         "message": state.record.message if state.record and state.mark == "failed" else None,
         "progress": progress,
+        "recording": state.recording,
     }
 
 
@@ -87,32 +91,23 @@ def tree(experiment: str, found: list[State]) -> Tree:
     """Domains; bases with what starts from them, each model with its scores; analyses; the report."""
     top = Tree(Text(f"{experiment}: {in_words(found)}"), guide_style="dim")
     by_id = {state.id: state for state in found}
+    told = abouts((one.planned.resolved for one in found if isinstance(one.planned.resolved.stage, MODEL)), True)
     branches: dict[str, Tree] = {}
     for state in found:
         stage, kind = state.planned.resolved.stage, state.planned.resolved.kind
         if kind == "data":
             branches.setdefault("domains", top.add("domains") if "domains" not in branches else branches["domains"])
             branches["domains"].add(_line(state, stage.name))
-        elif isinstance(stage, BaseStage | SpecialistStage | StudentStage):
+        elif isinstance(stage, MODEL):
             above = top if isinstance(stage, BaseStage) else branches[f"model {stage.base}"]
             scores = by_id.get(f"evaluate-{stage.name}")
-            branches[f"model {stage.name}"] = above.add(_line(state, stage.name, about(stage), scores))
+            branches[f"model {stage.name}"] = above.add(_line(state, stage.name, told[stage.name], scores))
         elif kind in GROUPS:
             group = GROUPS[kind]
             if group not in branches:
                 branches[group] = top.add(group)
             branches[group].add(_line(state, stage.name))
     return top
-
-
-def about(stage: Any) -> str:
-    """What a model is: `grpo on sort`, `opd of sort-grpo, odd-grpo`."""
-    if isinstance(stage, BaseStage):
-        return stage.base.type
-    if isinstance(stage, SpecialistStage):
-        return f"{stage.method.type} on {stage.domain.name}"
-    of = [teacher.name for teacher in stage.teachers] or [domain.name for domain in stage.domains]
-    return f"{stage.method.type} {'of' if stage.teachers else 'on'} {', '.join(of)}"
 
 
 def _line(state: State, name: str, detail: str = "", scores: State | None = None) -> Text:
@@ -151,11 +146,15 @@ def _words(state: State) -> Text:
 
 
 def _progress(state: State) -> str:
-    record = state.record
+    return "made, being recorded by DVC" if state.recording else progress_words(state.record)
+
+
+def progress_words(record: Record | None, figures: bool = True) -> str:
+    """How far a run is that is on its way, with the figures of its last step or without."""
     if record is None or record.share is None or record.status != "running":
         return "runs"
-    left = state.seconds_left
+    left = record.left
     time_left = (
         "" if left is None else f"  {left:.0f} s left" if left < console.MINUTES else f"  {left / 60:.0f} min left"
     )
-    return f"{record.share:.0%}  {record.figures}{time_left}"
+    return f"{record.share:.0%}{f'  {record.figures}' if figures else ''}{time_left}"

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from thicket.commands.models import declared
-from thicket.commands.status import about
+from thicket.commands.about import abouts
+from thicket.commands.models import declared, outdated_words, scores_outdated
 from thicket.config.overrides import COMMAND_LINE
 from thicket.config.places import EVALUATION, REPORT
 from thicket.config.problems import ConfigError, Problem
@@ -64,25 +64,33 @@ def tables(root: Path, which: str | None, format: str) -> None:
 
 
 def scores(root: Path) -> Table | None:
-    """A row a model and domain that is scored."""
+    """A row a model and domain that is scored; which scores are of an earlier model goes to standard error too."""
     rows, numbers, figures = list[list[str]](), list[list[object]](), dict[str, None]()
-    metrics = {name: root / EVALUATION / name / "metrics.json" for name in declared(root)}
+    models = declared(root)
+    told = abouts(models.values())
+    metrics = {name: root / EVALUATION / name / "metrics.json" for name in models}
     read = {name: console.read_json(path) for name, path in metrics.items() if path.is_file()}
     for one in read.values():
         for k in one["settings"]["ks"]:
             figures[f"pass@{k}"] = None
-    names = [*figures, GREEDY]
-    for name, made in declared(root).items():
+    names, outdated = [*figures, GREEDY], [name for name in read if scores_outdated(root, name)]
+    for name, made in models.items():
         for domain, found in read.get(name, {"domains": {}})["domains"].items():
             cells = [interval_of(found, figure) if figure in found else None for figure in names]
-            rows.append([name, about(made.stage), domain, *map(_scored, cells)])
+            rows.append([_marked(name, name in outdated), told[name], domain, *map(_scored, cells)])
             flat = [found.get(f"{figure}{suffix}", "") for figure in names for suffix in SUFFIXES]
-            numbers.append([name, made.kind, domain, *flat, found["items"]])
+            numbers.append([name, made.kind, domain, *flat, found["items"], int(name in outdated)])
     if not rows:
         return None
     flat_head = [f"{figure}{suffix}" for figure in names for suffix in SUFFIXES]
-    head: list[object] = ["model", "kind", "domain", *flat_head, "items"]
+    if outdated:
+        print(outdated_words(outdated), file=sys.stderr)
+    head: list[object] = ["model", "kind", "domain", *flat_head, "items", "scores_outdated"]
     return Table("Scores, %", ["model", "what it is", "domain", *names], rows, [head, *numbers])
+
+
+def _marked(name: str, outdated: bool) -> str:
+    return f"{name} (earlier weights)" if outdated else name
 
 
 def claims(root: Path) -> Table | None:

@@ -4,10 +4,11 @@ from pathlib import Path
 from typing import Any
 
 from thicket.config.named_files import named_files
-from thicket.config.places import BUILD
+from thicket.config.places import BUILD, EVALUATION, MODELS
 from thicket.config.problems import ConfigError, Problem, dotted
 from thicket.config.resolve import Resolved
 from thicket.config.yamlfile import read_yaml
+from thicket.evaluation.scored import is_outdated
 from thicket.models.files import faults
 from thicket.stages.run import in_pipeline
 
@@ -49,6 +50,12 @@ def outdated(root: Path, stages: list[Resolved], wanted: Resolved) -> list[str]:
     made = read_yaml(lock, lock.name).value["stages"] if lock.is_file() else {}
     now = {stage.id: stage.stage.model_dump(mode="json") for stage in _read_by(wanted, stages) if stage.id in made}
     return [name for name, config in now.items() if config not in made[name].get("params", {}).values()]
+
+
+def of_earlier_weights(root: Path, wanted: Resolved) -> list[str]:
+    """The evaluations that a report reads, and that are of other weights than the models now have."""
+    models = wanted.models if wanted.kind == "report" else ()
+    return [f"evaluate-{name}" for name in models if is_outdated(root / EVALUATION / name, root / MODELS / name)]
 
 
 def not_made(root: Path, stages: list[Resolved], wanted: Resolved) -> list[str]:

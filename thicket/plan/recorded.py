@@ -7,7 +7,6 @@ the lock.
 
 import hashlib
 import json
-import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,14 +16,19 @@ from typing import Any
 from yaml import YAMLError
 
 from thicket.config.yamlfile import values_of
+from thicket.plan.locks import is_locked
 
 HASHED_BYTES = 2**20
 """Artifacts up to this size are always hashed."""
 CACHE = Path(".dvc/cache/files/md5")
 RUNNING = Path(".dvc/tmp/rwlock")
 """Where DVC notes what its processes read and write."""
+OWNED = Path(".dvc/tmp/lock")
+"""What a DVC process locks while it is at the repository itself, which it is not while a stage runs."""
 SETTLED_SECONDS, LONGEST_SECONDS = 0.5, 5.0
 """dvc.lock is taken for whole when nothing was written to it for so long; and how long that is waited for."""
+TICK = 0.05
+"""Seconds between two looks at it."""
 
 
 @dataclass(frozen=True)
@@ -85,15 +89,15 @@ def _settled(path: Path) -> str:
     By a clock that has jumped, or another machine's, it can be hours from now that it was written.
     """
     until = time.monotonic() + LONGEST_SECONDS
-    while time.monotonic() < until:
+    while True:
         written = path.stat().st_mtime
-        left = SETTLED_SECONDS - max(0.0, time.time() - written)
-        if left <= 0:
-            break
-        time.sleep(left)
-        if path.stat().st_mtime == written:
-            break
-    return path.read_text(encoding="utf-8")
+        age = max(0.0, time.time() - written)
+        time.sleep(max(0.0, SETTLED_SECONDS - age))
+        text = path.read_text(encoding="utf-8")
+        whole = text.endswith("\n") or age > LONGEST_SECONDS
+        if (whole and path.stat().st_mtime == written) or time.monotonic() > until:
+            return text
+        time.sleep(TICK)
 
 
 def locked_since(root: Path) -> float:
@@ -104,25 +108,36 @@ def locked_since(root: Path) -> float:
     return written if written <= time.time() else 0.0
 
 
-def in_the_making(root: Path) -> set[str]:
-    """What a DVC process is having made just now."""
+def in_the_making(root: Path) -> dict[str, float]:
+    """What DVC is having made, or records, just now → since when the process is there that does it."""
     try:
         writes = json.loads((root / RUNNING).read_text(encoding="utf-8")).get("write", {})
     except (OSError, ValueError):
-        return set()
-    own = root.resolve()
-    paths = {Path(path) for path, by in writes.items() if _lives(by.get("pid", 0))}
-    return {path.relative_to(own).as_posix() for path in paths if path.is_relative_to(own)}
+        return {}
+    own, processes = root.resolve(), {by.get("pid", 0): began(by.get("pid", 0)) for by in writes.values()}
+    found = {Path(path): since for path, by in writes.items() if (since := processes[by.get("pid", 0)]) is not None}
+    return {path.relative_to(own).as_posix(): since for path, since in found.items() if path.is_relative_to(own)}
 
 
-def _lives(pid: int) -> bool:
+def at_work(root: Path, held: set[int] | None) -> float | None:
+    """Since when the DVC process is there that has the repository to itself, as while it writes dvc.lock; None: none
+    has."""
+    path = root / OWNED
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass
-    return pid > 0
+        return began(int(path.read_text(encoding="ascii"))) if is_locked(path, held) else None
+    except (OSError, ValueError):
+        return None
+
+
+def began(pid: int) -> float | None:
+    """When a process began; None where there is none of this id, or one that has ended and waits for its parent."""
+    import psutil
+
+    try:
+        process = psutil.Process(pid) if pid > 0 else None
+        return process.create_time() if process and process.status() != psutil.STATUS_ZOMBIE else None
+    except psutil.Error:
+        return None
 
 
 def wrong_with(root: Path, entry: Entry, since: float) -> str:

@@ -8,7 +8,10 @@ from thicket.disk import write_whole
 from thicket.plan import console
 from thicket.plan.objective import direction
 
-RESULT = "result.json"
+BEGUN, RESULT = "begun.json", "result.json"
+"""In the folder of a job: the run as it began, with the place of what it is to make, and as it ended."""
+INSIDE = "run."
+"""Goes before a key when Hydra gets it, so that a key (`base`) is never taken for a group of conf/."""
 
 
 @dataclass(frozen=True)
@@ -24,9 +27,9 @@ class Run:
     """Why it failed; empty where it didn't."""
 
 
-def write_run(folder: Path, run: Run) -> None:
-    """Writes a run's result beside Hydra's own files."""
-    write_whole(folder / RESULT, json.dumps(asdict(run), indent=1) + "\n")
+def write_run(folder: Path, run: Run, name: str = RESULT) -> None:
+    """Writes a run's result, or what it began with, beside Hydra's own files."""
+    write_whole(folder / name, json.dumps(asdict(run), indent=1) + "\n")
 
 
 def read_runs(folder: Path) -> list[Run]:

@@ -1,7 +1,5 @@
 """What has been made of each stage: done, stale and why, missing, running, failed or stopped."""
 
-import fcntl
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,15 +9,15 @@ from thicket.config.layers import Path_
 from thicket.config.places import LOGS
 from thicket.config.problems import dotted
 from thicket.plan.inspect import leaves
+from thicket.plan.locks import held, is_locked
 from thicket.plan.pipeline import Planned
-from thicket.plan.recorded import Locked, in_the_making, is_cached, locked_since, read_lock, wrong_with
+from thicket.plan.recorded import Locked, at_work, in_the_making, is_cached, locked_since, read_lock, wrong_with
 from thicket.plan.source import path_of
 from thicket.stages.run import in_pipeline
 from thicket.standing import Record, log_of, read_record
 
 Mark = Literal["done", "stale", "missing", "running", "failed", "stopped"]
 MARKS: tuple[Mark, ...] = ("done", "running", "failed", "stopped", "stale", "missing")
-LOCKS = Path("/proc/locks")
 
 
 @dataclass(frozen=True)
@@ -50,6 +48,8 @@ class State:
     """Of its last run, where that is what counts: it runs, or broke off."""
     log: Path | None
     """Of its last run; None where there was none."""
+    recording: bool = False
+    """Whether its run has ended, and DVC is about to note in dvc.lock what it made; until then it counts as running."""
 
     @property
     def id(self) -> str:
@@ -58,10 +58,7 @@ class State:
     @property
     def seconds_left(self) -> float | None:
         """Of the part of its work that it is at."""
-        if self.record is None or self.record.seconds_left is None or self.mark != "running":
-            return None
-        # Not more than was left, whatever the clock has done since.
-        return max(0.0, self.record.seconds_left - max(0.0, time.time() - self.record.updated))
+        return self.record.left if self.record and self.mark == "running" else None
 
 
 def states(root: Path, stages: list[Planned]) -> list[State]:
@@ -72,9 +69,12 @@ def states(root: Path, stages: list[Planned]) -> list[State]:
 class _Look:
     def __init__(self, root: Path, stages: list[Planned]):
         self.root, self.stages = root, stages
+        # Before dvc.lock, which has what DVC was at by the time that it is at it no more.
+        self.at_work, self.in_the_making = at_work(root, held()), in_the_making(root)
         self.locked, self.since = read_lock(root), locked_since(root)
         self.made_by = {out: one.resolved.id for one in stages for out in outs_of(one)}
-        self.held, self.in_the_making = held(), in_the_making(root)
+        self.held = held()
+        self.in_the_making |= in_the_making(root)
 
     def all(self) -> list[State]:
         found: dict[str, State] = {}
@@ -90,14 +90,32 @@ class _Look:
         why = tuple(self._why(planned, [found[parent] for parent in parents]))
         targets, record = in_pipeline(self.root, stage), read_record(self.root / LOGS, name)
         mark: Mark = "done" if not why else "missing" if self._is_missing(planned) else "stale"
+        runs = is_locked(targets.lock(self.root, stage), self.held)
+        recording = bool(why) and not runs and record is not None and self._is_being_recorded(planned, why, record)
         # DVC removes an artifact some seconds before the stage that makes it anew takes its lock.
-        if is_locked(targets.lock(self.root, stage), self.held) or self.in_the_making.intersection(outs_of(planned)):
+        if runs or recording or (why and self._making(planned)):
             mark = "running"
         elif why and record and record.status != "done" and record.started > self._made_at(planned):
             mark = "failed" if record.status == "failed" else "stopped"
-        log = log_of(self.root / LOGS, name)
+        path = log_of(self.root / LOGS, name)
+        log = path.relative_to(self.root) if path.is_file() else None
         shown = record if mark in ("running", "failed", "stopped") else None
-        return State(planned, mark, why, parents, shown, log.relative_to(self.root) if log.is_file() else None)
+        return State(planned, mark, why, parents, shown, log, recording)
+
+    def _making(self, planned: Planned) -> list[float]:
+        """Since when those DVC processes are there that are having it made."""
+        return [self.in_the_making[out] for out in outs_of(planned) if out in self.in_the_making]
+
+    def _is_being_recorded(self, planned: Planned, why: tuple[Reason, ...], record: Record) -> bool:
+        """Whether its run has ended, under a DVC process that has not noted yet in dvc.lock what it made.
+
+        That hashes and copies it first, and at the very end it says of nothing any more that it is at it.
+        """
+        if record.status != "done" or self._is_missing(planned):
+            return False
+        unknown = record.updated > self.since or any(reason.kind in ("artifact", "record") for reason in why)
+        last = [self.at_work] if unknown and self.at_work is not None else []
+        return any(began < record.updated for began in [*self._making(planned), *last])
 
     def _why(self, planned: Planned, parents: list[State]) -> Iterator[Reason]:
         name = planned.resolved.id
@@ -192,27 +210,3 @@ def _file_of(module: str) -> str:
 
 def _spelt(value: Any) -> str:
     return "—" if value is None else value if isinstance(value, str) else f"{value}"
-
-
-def held() -> set[int] | None:
-    """Inodes of the files that are locked; None where the system does not say."""
-    try:
-        lines = LOCKS.read_text(encoding="ascii").splitlines()
-    except OSError:
-        return None
-    # `1: FLOCK  ADVISORY  WRITE 4711 fe:00:2197839 0 EOF`; not every file system gives `stat` the same device.
-    return {int(line.split()[-3].rpartition(":")[2]) for line in lines if " FLOCK " in line}
-
-
-def is_locked(path: Path, held: set[int] | None) -> bool:
-    """Whether a process holds a lock; looking does not take it, where the system says so."""
-    if not path.is_file():
-        return False
-    if held is not None:
-        return path.stat().st_ino in held
-    with path.open("rb") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-    return False

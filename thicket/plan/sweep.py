@@ -22,10 +22,10 @@ from thicket.config.yamlfile import YamlFile, read_yaml
 from thicket.plan import ray_jobs
 from thicket.plan.adhoc import stage_from
 from thicket.plan.folders import expanded, is_folder
-from thicket.plan.inputs import not_made, outdated
+from thicket.plan.inputs import not_made, of_earlier_weights, outdated
 from thicket.plan.objective import direction, objectives, value_of, worst
 from thicket.plan.pipeline import resolve
-from thicket.plan.runs import Run, print_table, read_runs, write_run
+from thicket.plan.runs import BEGUN, INSIDE, Run, print_table, read_runs, write_run
 from thicket.signals import TERMINATED, Interrupted, children_end_too, exit_at_sigterm
 from thicket.stages.launch import run_one
 from thicket.stages.publish import Busy
@@ -33,8 +33,6 @@ from thicket.stages.run import made_before, on_its_own, run_stage
 
 CONFIG_NAME = "sweep"
 """conf/sweep.yaml. Hydra starts from the one that thicket ships: its configs can name code to run."""
-INSIDE = "run."
-"""Goes before a key when Hydra gets it, so that a key (`base`) is never taken for a group of conf/."""
 OPTUNA = "hydra/sweeper=optuna"
 PLUGINS = {
     OPTUNA: ("sweep", "hydra_optuna_sweeper"),
@@ -111,6 +109,9 @@ def _check_inputs(root: Path, stages: list[Resolved]) -> None:
         raise ConfigError([Problem(COMMAND_LINE, "", "", wrong)])
     for name in dict.fromkeys(name for stage in stages for name in outdated(root, declared, stage)):
         print(f"Note: {name} was made with another config or other code: `dvc repro {name}` makes it anew.", flush=True)
+    heard = stages if ranks.speaks() else []
+    for name in dict.fromkeys(name for stage in heard for name in of_earlier_weights(root, stage)):
+        print(f"Note: {name} scored earlier weights: `dvc repro {name}` scores those of now.", flush=True)
 
 
 def _only_for_sweeps(overrides: list[Override], settings: list[str]) -> list[Problem]:
@@ -179,6 +180,8 @@ def _sweep(root: Path, kind: str, overrides: list[Override], objective: str | No
         if not any(text.startswith(("hydra/sweeper/sampler=grid", "hydra.sweeper.sampler.seed=")) for text in settings):
             arguments.append(f"hydra.sweeper.sampler.seed={project.sound_params()[0].seed}")
     failed = False
+    own = folder.relative_to(root)
+    print(f"The sweep is {own}: `thicket show {own}` says how far its runs are.", flush=True)
     ending = ray_jobs.jobs_end_too(folder) if ray_jobs.SETTINGS.intersection(settings) else children_end_too()
     with _arguments(["thicket", "--multirun", *arguments, *settings]):
         try:
@@ -192,7 +195,7 @@ def _sweep(root: Path, kind: str, overrides: list[Override], objective: str | No
             failed = True
     runs = read_runs(folder)
     print_table(runs, objective)
-    print(f"The sweep is {folder.relative_to(root)}: `thicket compare` and `thicket evaluate -m model=…` take it.")
+    print(f"The sweep is {own}: `thicket compare` and `thicket evaluate -m model=…` take it.")
     return 1 if failed or not runs or any(one.error for one in runs) else 0
 
 
@@ -226,27 +229,31 @@ def _job(config: Any) -> float:
     texts = [text.removeprefix(f"++{INSIDE}") for text in job.overrides.task if text.startswith(f"++{INSIDE}")]
     print(f"run {job.job.num}: {' '.join(texts)}", flush=True)
     finished = Run(texts, error="stopped by SIGTERM")
-    folder = Path(job.sweep.dir) if ray_jobs.runs(job.launcher) else None
+    own, folder = Path(job.runtime.output_dir), Path(job.sweep.dir) if ray_jobs.runs(job.launcher) else None
     try:
         if folder is None:
-            finished = _finished(config, texts)
+            finished = _finished(config, texts, own)
         elif not ray_jobs.is_asked(folder):  # One that waited for a place does not begin.
             with ray_jobs.stops_when_asked(folder):
-                finished = _finished(config, texts)
+                finished = _finished(config, texts, own)
     except Interrupted:
         raise SystemExit(TERMINATED) from None
     if finished.error:
         print(f"Error: {printable(finished.error)}", file=sys.stderr, flush=True)
-    write_run(Path(job.runtime.output_dir), finished)
+    write_run(own, finished)
     return worst(config.objective or "") if finished.value is None else finished.value
 
 
-def _finished(config: Any, texts: list[str]) -> Run:
-    """Makes what a job is to make; an error is its result. Raises: Interrupted."""
+def _finished(config: Any, texts: list[str], own: Path) -> Run:
+    """Makes what a job is to make, and notes in its own folder that it begins; an error is its result.
+
+    Raises: Interrupted.
+    """
     root, objective = Path(config.root), config.objective
     try:
         stage: Any = stage_from(root, str(config.stage), combinations(parse(texts)[0])[0]).stage
         targets = on_its_own(root, stage)
+        write_run(own, Run(texts, artifact=str(targets.artifact.relative_to(root))), BEGUN)
         if not made_before(stage, targets):
             run_stage(root, stage, targets)
         value = value_of(targets, objective) if objective else None

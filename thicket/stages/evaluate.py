@@ -8,6 +8,7 @@ from thicket.config.answering import Answering
 from thicket.config.stages import EvaluateStage
 from thicket.evaluation.cache import ScoreCache
 from thicket.evaluation.evaluator import Evaluator, score
+from thicket.evaluation.scored import MODEL, identity
 from thicket.evaluation.tables import summary, write_items_csv, write_scores_csv
 from thicket.evaluation.way import Way, way_of, weights_folders
 from thicket.models.answering import read_answering
@@ -22,11 +23,14 @@ from thicket.training.ledger import Ledger
 
 
 def evaluate(config: EvaluateStage, places: Places) -> None:
-    """Writes metrics.json, scores.csv and items.csv; scores of equal weights, data and settings come from a cache."""
+    """Writes metrics.json, scores.csv and items.csv; scores of equal weights, data and settings come from a cache.
+
+    Which weights they are of stands in model.json: the model's folder may hold others later on.
+    """
     folder = places.root / config.source if config.source else places.models / config.name
     answering = read_answering(folder) or Answering()
     weights, way = weights_folders(folder, answering, places.models), way_of(answering, config.evaluation)
-    tokenizer = load_tokenizer(weights[0])
+    scored, tokenizer = identity(folder, weights_hash(folder)), load_tokenizer(weights[0])
     environments = [
         load_environment(domain, places.data / domain.name, config.evaluation.split, tokenizer, way.template)
         for domain in config.domains
@@ -45,6 +49,7 @@ def evaluate(config: EvaluateStage, places: Places) -> None:
     scores = {name: rows or [] for name, rows in known.items()}
     metrics = summary(scores, config.evaluation, config.seed, way, _flops_a_token(weights))
     (places.out / "metrics.json").write_text(json.dumps(metrics, indent=1) + "\n", encoding="utf-8")
+    (places.out / MODEL).write_text(json.dumps(scored, indent=1) + "\n", encoding="utf-8")
     write_items_csv(places.out / "items.csv", scores)
     write_scores_csv(places.out / "scores.csv", config.name, metrics)
     for name, figures in metrics["domains"].items():

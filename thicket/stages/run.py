@@ -52,7 +52,12 @@ class Targets:
 
     def lock(self, root: Path, stage: AnyStage) -> Path:
         """The file that is locked while the artifact is made."""
-        return root / RESUME / f"{self.artifact.parent.name}-{stage.stage}-{stage.name}.lock"
+        return lock_of(root, self.artifact, f"{stage.stage}-{stage.name}")
+
+
+def lock_of(root: Path, artifact: Path, stage: str) -> Path:
+    """The lock of an artifact by its place and the stage that makes it."""
+    return root / RESUME / f"{artifact.parent.name}-{stage}.lock"
 
 
 def in_pipeline(root: Path, stage: AnyStage) -> Targets:
@@ -64,9 +69,10 @@ def in_pipeline(root: Path, stage: AnyStage) -> Targets:
 
 
 def on_its_own(root: Path, stage: AnyStage) -> Targets:
-    """The places of a run from the command line: a folder for each config and inputs, where an equal run is found."""
+    """The places of a run from the command line: a folder for each config and inputs, where an equal run is found, and
+    where it says how far it is."""
     folder = root / RUNS / stage.stage / f"{stage.name}-{_identity(stage, root)[:8]}"
-    return Targets(folder / stage.stage, folder / "ledger.json", folder / "curves.csv", folder / "times.json")
+    return Targets(folder / stage.stage, folder / "ledger.json", folder / "curves.csv", folder / "times.json", folder)
 
 
 def made_before(stage: AnyStage, targets: Targets) -> bool:
@@ -136,6 +142,14 @@ def _work(stage: AnyStage, places: Places, targets: Targets) -> None:
 def resume_folder(root: Path, stage: AnyStage) -> Path:
     """Where a run of this config, on these inputs, keeps its checkpoints."""
     return root / RESUME / f"{stage.stage}-{stage.name}-{_identity(stage, root)[:16]}"
+
+
+def unfinished(root: Path, resume: Path) -> Path | None:
+    """The folder of the run from the command line that goes on from a folder of checkpoints; None: none does."""
+    kind, _, rest = resume.name.partition("-")
+    name, _, identity = rest.rpartition("-")
+    folder = root / RUNS / kind / f"{name}-{identity[:8]}"
+    return folder if folder.is_dir() and not (folder / kind).is_dir() else None
 
 
 def _identity(stage: Stage, root: Path) -> str:

@@ -1,0 +1,119 @@
+"""`thicket compare REV:MODEL …`: models of other commits, by what their dvc.lock has and DVC's cache holds."""
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from command_line_scores import ALWAYS, CORRECT, SOMETIMES
+from commands import Command
+from reporting_run import base, write_items, write_run
+
+from thicket.config.yamlfile import to_yaml
+from thicket.plan.recorded import CACHE, hash_of
+
+MADE = {"student-opd": "build/models/opd", "evaluate-opd": "build/evaluation/opd"}
+CONFIG = {"name": "opd", "seed": 3, "method": {"type": "opd", "steps": 5}, "code": {"thicket.a": "0"}}
+
+
+def git(root: Path, *arguments: str) -> None:
+    own = ("-c", "user.name=a", "-c", "user.email=a@b.c")
+    subprocess.run(["git", *own, *arguments], cwd=root, check=True, capture_output=True)
+
+
+def kept(root: Path, path: str) -> dict[str, Any]:
+    """A folder's entry in dvc.lock, its files in the cache."""
+    files = [file for file in (root / path).rglob("*") if file.is_file()]
+    listed = [{"md5": hash_of(file), "relpath": file.relative_to(root / path).as_posix()} for file in files]
+    md5 = hash_of(root / path)
+    for file, one in zip(files, listed, strict=True):
+        copy(file, root / CACHE / one["md5"][:2] / one["md5"][2:])
+    place = root / CACHE / md5[:2] / md5[2:]
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_text(json.dumps(listed), encoding="utf-8")
+    return {"path": path, "md5": md5, "size": 1, "nfiles": len(files)}
+
+
+def copy(file: Path, place: Path) -> None:
+    place.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy(file, place)
+
+
+@pytest.fixture
+def committed(scored: Path) -> Path:
+    """A commit with a student that solves `sort`; in the working tree it doesn't, and its cost is known."""
+    model = scored / MADE["student-opd"] / "provenance.json"
+    spent = {"tokens_generated": 1000, "tokens_trained": 2000, "flops": 1e9}
+    model.write_text(json.dumps(json.loads(model.read_text()) | {"spent": spent}), encoding="utf-8")
+    outs = {stage: kept(scored, path) for stage, path in MADE.items()}
+    params = {"build/config/models/opd.yaml": CONFIG}
+    locked = {
+        "student-opd": {"cmd": "", "params": params, "outs": [outs["student-opd"]]},
+        "evaluate-opd": {"cmd": "", "deps": [outs["student-opd"]], "outs": [outs["evaluate-opd"]]},
+    }
+    (scored / "dvc.lock").write_text(to_yaml({"schema": "2.0", "stages": locked}), encoding="utf-8")
+    git(scored, "init", "-b", "main")
+    git(scored, "add", "dvc.lock")
+    git(scored, "commit", "-m", "made")
+    write_run(scored, [base("tiny")], CORRECT, {})
+    write_items(scored / "build/evaluation/opd/items.csv", {"sort": SOMETIMES, "reverse": SOMETIMES})
+    return scored
+
+
+def test_the_same_model_of_another_commit(committed: Path, command: Command) -> None:
+    said = command("compare", "main:opd", "opd", "--json")
+    assert (said.status, said.err) == (0, "")
+    found = json.loads(said.out)
+    (sort,) = (one for one in found["scores"] if (one["domain"], one["figure"]) == ("sort", "pass@1"))
+    lost = (sum(SOMETIMES) - sum(ALWAYS)) / 4 / len(ALWAYS)
+    assert sort["difference"]["value"] == pytest.approx(lost)
+    (earlier,) = found["sides"][0]["models"]
+    assert earlier["scores"] == "main:build/evaluation/opd"
+    assert (earlier["seed"], earlier["scores_outdated"]) == (3, False)
+    assert {"path": "method.steps", "main:opd": "5", "opd": "60"}.keys() == found["config"][0].keys()
+    assert found["divergence_command"] is None
+    lines = command("compare", "main:opd", "opd").out.splitlines()
+    row = next(line for line in lines if line.startswith("main:opd "))
+    assert row.split() == ["main:opd", "1.00", "k", "2.00", "k", "1.00", "G", "3.00", "G"]
+    assert "code" not in "".join(lines)
+
+
+def test_an_experiment_of_dvcs_by_its_name(committed: Path, command: Command) -> None:
+    git(committed, "update-ref", "refs/exps/ab/cdef/seed-1", "HEAD")
+    assert command("compare", "seed-1:o?d", "opd").status == 0
+
+
+@pytest.mark.parametrize(
+    ("side", "wrong", "close"),
+    [
+        ("nobody:opd", "'nobody': git has no such commit, and DVC no such experiment", ""),
+        ("main:odp", "'main:odp': there is no such model in that commit", "did you mean: opd"),
+    ],
+)
+def test_what_there_is_not(committed: Path, command: Command, side: str, wrong: str, close: str) -> None:
+    said = command("compare", side, "opd")
+    assert (said.status, said.out) == (2, "")
+    assert wrong in said.err
+    assert close in said.err
+
+
+def test_a_commit_without_a_lock_and_a_cache_without_the_files(committed: Path, command: Command) -> None:
+    shutil.rmtree(committed / CACHE)
+    said = command("compare", "main:opd", "opd")
+    assert said.status == 1
+    assert "the evaluation of main:opd is not in DVC's cache: `dvc fetch --all-commits evaluate-opd`" in said.err
+    git(committed, "rm", "--cached", "-q", "dvc.lock")
+    git(committed, "commit", "-m", "none")
+    assert "'main': that commit has no dvc.lock" in command("compare", "main:opd", "opd").err
+
+
+def test_scores_that_the_commit_had_of_earlier_weights(committed: Path, command: Command) -> None:
+    path = committed / "dvc.lock"
+    text = path.read_text(encoding="utf-8")
+    head, scores = text.split("  evaluate-opd:")
+    path.write_text(f"{head}  evaluate-opd:{scores.replace('md5: ', 'md5: 0', 1)}", encoding="utf-8")
+    git(committed, "commit", "-am", "retrained")
+    said = command("compare", "main:opd", "opd")
+    assert "The scores of main:opd are of earlier weights than the commit has." in said.out

@@ -1,0 +1,185 @@
+"""The command show of a folder: a run that thicket started by itself, or how far the runs of a sweep are."""
+
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from rich.table import Table
+
+from thicket.commands.about import about
+from thicket.commands.figures import ORIGIN, print_figures, print_ledger
+from thicket.commands.models import models_of
+from thicket.commands.sides import Member, Sides
+from thicket.commands.status import SIGNS, progress_words
+from thicket.config.places import RUNS
+from thicket.config.problems import dotted
+from thicket.config.project import Project
+from thicket.config.resolve import Resolved
+from thicket.config.stages import STAGE_TYPES
+from thicket.plan import console
+from thicket.plan.folders import MAKERS, model_folder, within
+from thicket.plan.inspect import differences, side_by_side, values
+from thicket.plan.pipeline import resolve
+from thicket.plan.sweeps import SWEEPS, Mark, Standing, Sweep, is_sweep, read_sweep, standing_of
+from thicket.reporting.jsonfile import plain
+from thicket.times import read_times
+
+WORDS: dict[Mark, str] = {"stopped": "broke off", "waiting": "not begun"}
+"""A state's own words, where its name is not enough."""
+
+
+def show_folder(root: Path, folder: str, as_json: bool) -> None:
+    """Prints what became of a run or a sweep. Raises: ConfigError where the folder is neither's, nor a model's."""
+    if is_sweep(root / folder):
+        _show_sweep(read_sweep(root, Path(folder)), as_json)
+    elif Path(folder) == SWEEPS:
+        names = sorted(path.name for path in (root / SWEEPS).glob("*/") if is_sweep(path))
+        _show_sweeps([read_sweep(root, SWEEPS / name) for name in names], as_json)
+    else:
+        _show_run(root, _artifact(root, folder), as_json)
+
+
+# -- a sweep -----------------------------------------------------------------------------------------------------------
+
+
+def _show_sweep(sweep: Sweep, as_json: bool) -> None:
+    if as_json:
+        console.print_json(plain(_sweep_as_dict(sweep)))
+        return
+    print(f"{sweep.folder}: {_counted(sweep)}")
+    table = console.table(
+        "", "overrides", *([sweep.objective] if sweep.objective else []), "", "its folder, or its log"
+    )
+    table.columns[-1].overflow = "fold"
+    first = sweep.runs[0].run.overrides if len(sweep.runs) > 1 else []
+    shared = [text for text in first if all(text in one.run.overrides for one in sweep.runs)]
+    for one in sweep.runs:
+        value = [] if not sweep.objective else ["—" if one.run.value is None else f"{one.run.value:.4g}"]
+        made = one.standing.mark == "done"
+        place = Path(one.run.artifact).parent.as_posix() if made else str(one.standing.log or "")
+        own = " ".join(text for text in one.run.overrides if text not in shared)
+        table.add_row(str(one.number), own, *value, _words(one.standing, one.run.error, figures=False), place)
+    if shared:
+        print(f"All have {' '.join(shared)}.")
+    console.show(table)
+    if sweep.process:
+        print(f"Its command runs (process {sweep.process}).")
+    elif sweep.unfinished:
+        going = "what runs goes on without it; after that" if "running" in sweep.counts else "again"
+        print(f"Its command does not run on this machine; {going}, it makes what is not done:\n  {sweep.command}")
+
+
+def _show_sweeps(sweeps: list[Sweep], as_json: bool) -> None:
+    if as_json:
+        console.print_json(plain([_sweep_as_dict(sweep) for sweep in sweeps]))
+        return
+    table = Table(box=None, pad_edge=False, show_header=False)
+    for sweep in sweeps:
+        table.add_row(str(sweep.folder), _counted(sweep), sweep.command)
+    console.show(table)
+
+
+def _counted(sweep: Sweep) -> str:
+    marks = ", ".join(f"{count} {WORDS.get(mark, mark)}" for mark, count in sweep.counts.items())
+    return f"{len(sweep.runs)} run{'s' if len(sweep.runs) > 1 else ''}: {marks}"
+
+
+def _sweep_as_dict(sweep: Sweep) -> dict[str, Any]:
+    runs = [
+        {"number": one.number, "overrides": one.run.overrides, "value": one.run.value, "artifact": one.run.artifact}
+        | _standing_as_dict(one.standing, one.run.error)
+        for one in sweep.runs
+    ]
+    known = {"sweep": sweep.folder.as_posix(), "command": sweep.command, "process": sweep.process}
+    return {**known, "objective": sweep.objective, "counts": sweep.counts, "runs": runs}
+
+
+# -- a run -------------------------------------------------------------------------------------------------------------
+
+
+def _artifact(root: Path, folder: str) -> str:
+    """What a run makes or has made, by the run's folder or its own. Raises: ConfigError where there is no such run."""
+    path = root / folder
+    if path.parent.parent == root / RUNS and path.parent.name in MAKERS and path.is_dir():
+        return within(root, path / path.parent.name)
+    return model_folder(root, folder)
+
+
+def _show_run(root: Path, artifact: str, as_json: bool) -> None:
+    resolved = resolve(Project(root), with_code=False)
+    models = models_of(resolved)
+    member = Sides(root, models, resolved, Path()).of_folder(artifact)
+    standing, made, ledger = standing_of(root, artifact), member.provenance, (root / artifact).parent / "ledger.json"
+    facts = {
+        "scores": console.read_json(path) if (path := member.scores / "metrics.json").is_file() else None,
+        "ledger": console.read_json(ledger) if made and ledger.is_file() else None,
+        "times": read_times(ledger.with_name("times.json"), root / artifact) if made else None,
+        "origin": {key: made[key] for key in ORIGIN if key in made} or None,
+    }
+    if as_json:
+        config = {dotted(path): value for path, value in member.config.items()}
+        lineage = {"parents": list(made.get("parents", {})), "domains": list(made.get("data", {}))}
+        shown = {"name": member.name, "about": _about(made), "folder": artifact, **_standing_as_dict(standing)}
+        console.print_json(plain({**shown, "lineage": lineage, **facts, "config": config}))
+        return
+    print(f"{member.name}: {_about(made) or 'a run'}")
+    print(f"{_words(standing)}  ({artifact if standing.mark == 'done' else standing.log or artifact})")
+    if standing.mark == "stopped":
+        print("What started it, the same command again, goes on from its last checkpoint.")
+    if standing.mark != "done":
+        return
+    print(f"\nMade of: {', '.join(made.get('parents', {})) or '—'}")
+    print("\nScores, %")
+    if facts["scores"]:
+        print_figures(facts["scores"], {}, "")
+    else:
+        print(f"None yet as params.yaml now says: `thicket evaluate model={artifact}` makes them.")
+    print_ledger(facts["ledger"], facts["origin"], facts["times"])
+    _print_config(member, models)
+
+
+def _about(made: dict[str, Any]) -> str:
+    """What a model is, by its provenance; nothing where that is of another version of thicket."""
+    kind = made.get("stage", "")
+    with suppress(ValidationError, KeyError):
+        return f"{kind}, {about(STAGE_TYPES[kind].model_validate(made['config']))}"
+    return kind
+
+
+def _print_config(member: Member, models: dict[str, Resolved]) -> None:
+    """What tells its config from that of the declared model of its name."""
+    name = member.provenance.get("name", "")
+    if name not in models or not member.config:
+        return
+    print(f"\nConfig, where it is not that of {name} in params.yaml")
+    differing = differences(values(models[name]), member.config)
+    if differing:
+        console.show(side_by_side(name, "this run", differing))
+    else:
+        print("No difference.")
+
+
+# -- how far it is -----------------------------------------------------------------------------------------------------
+
+
+def _words(standing: Standing, error: str = "", figures: bool = True) -> str:
+    record, mark = standing.record, standing.mark
+    sign = SIGNS["missing" if mark == "waiting" else mark][0]
+    if mark == "running":
+        return f"{sign} {progress_words(record, figures)}"
+    if mark == "failed":
+        message = error or (record.message if record else "") or "see its log"
+        return f"{sign} failed: {message.splitlines()[0]}"
+    share = f" at {record.share:.0%}" if mark == "stopped" and record and record.share is not None else ""
+    return f"{sign} {WORDS.get(mark, mark)}{share}"
+
+
+def _standing_as_dict(standing: Standing, error: str = "") -> dict[str, Any]:
+    record, progress = standing.record, None
+    if record and standing.mark == "running":
+        figures = {"share": record.share, "figures": record.figures, "seconds_left": record.left}
+        progress = {"pid": record.pid, "part": record.title, **figures}
+    message = (error or (record.message if record else "")) if standing.mark == "failed" else None
+    log = standing.log.as_posix() if standing.log else None
+    return {"state": standing.mark, "log": log, "message": message, "progress": progress}
