@@ -15,6 +15,7 @@ from thicket.config.problems import dotted
 from thicket.config.project import Project
 from thicket.config.resolve import Resolved
 from thicket.config.stages import EvaluateStage
+from thicket.config.useful import USEFUL
 from thicket.plan import console
 from thicket.plan.inspect import DEFAULT, pick, values
 from thicket.plan.pipeline import pipeline
@@ -51,6 +52,8 @@ def show(root: Path, model: str, as_json: bool) -> None:
         return
     print(f"{model}: {resolved.kind}, {about(resolved.stage)}")
     print(f"{state.mark}{': ' + ', '.join(map(str, state.why)) if state.why else ''}  ({state.planned.artifact})")
+    if state.note:
+        print(f"Note: {state.note}.")
     print("\nLineage")
     console.show(_tree(model, models))
     _print_scores(root, model, models, facts["scores"], stages, project)
@@ -149,6 +152,7 @@ def _print_ledger(facts: dict[str, Any]) -> None:
     rows = {
         **_machines_rows(facts["times"]),
         "steps": str(ledger["steps"]),
+        **_useful_row(ledger.get(USEFUL)),
         "tokens": f"{si(ledger['tokens_generated'])} generated, {si(ledger['tokens_trained'])} trained on",
         "FLOPs": f"{si(ledger['flops'])}; {si(sum(origin['cost'].values()))} with all that it rests on but bases",
         "weights": f"{origin['weights'][:SHORT]}, seed {origin['seed']}, config {origin['config_hash'][:SHORT]}",
@@ -156,6 +160,10 @@ def _print_ledger(facts: dict[str, Any]) -> None:
     for key, value in rows.items():
         table.add_row(key, value)
     console.show(table)
+
+
+def _useful_row(share: float | None) -> dict[str, str]:
+    return {} if share is None else {"useful": f"{percent(share)} % of the groups of rewards differ"}
 
 
 def _machines_rows(times: dict[str, Any] | None) -> dict[str, str]:

@@ -1,8 +1,10 @@
 """What has been made of each stage: done, stale and why, missing, running, failed or stopped."""
 
 import fcntl
+import json
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -10,6 +12,7 @@ from typing import Any, Literal
 from thicket.config.layers import Path_
 from thicket.config.places import LOGS
 from thicket.config.problems import dotted
+from thicket.config.useful import USELESS, was_useless
 from thicket.plan.inspect import leaves
 from thicket.plan.pipeline import Planned
 from thicket.plan.recorded import Locked, in_the_making, is_cached, locked_since, read_lock, wrong_with
@@ -50,6 +53,8 @@ class State:
     """Of its last run, where that is what counts: it runs, or broke off."""
     log: Path | None
     """Of its last run; None where there was none."""
+    note: str = ""
+    """What its making left to be said."""
 
     @property
     def id(self) -> str:
@@ -97,7 +102,15 @@ class _Look:
             mark = "failed" if record.status == "failed" else "stopped"
         log = log_of(self.root / LOGS, name)
         shown = record if mark in ("running", "failed", "stopped") else None
-        return State(planned, mark, why, parents, shown, log.relative_to(self.root) if log.is_file() else None)
+        kept = log.relative_to(self.root) if log.is_file() else None
+        return State(planned, mark, why, parents, shown, kept, self._note(planned))
+
+    def _note(self, planned: Planned) -> str:
+        """Of a model's training that came to nothing."""
+        with suppress(OSError, ValueError):  # It is not there, or broken, which is said where it is needed.
+            ledgers = [json.loads((self.root / path).read_text(encoding="utf-8")) for path in planned.metrics]
+            return USELESS if any(map(was_useless, ledgers)) else ""
+        return ""
 
     def _why(self, planned: Planned, parents: list[State]) -> Iterator[Reason]:
         name = planned.resolved.id

@@ -27,6 +27,7 @@ from thicket.config.stages import (
     StudentStage,
     read_stage,
 )
+from thicket.config.useful import USEFUL, USELESS, mean_useful, was_useless
 from thicket.disk import write_whole
 from thicket.signals import die_with_dvc
 from thicket.stages.outcome import Outcome, Places
@@ -211,11 +212,21 @@ def _make_model(stage: Stage, make: Callable[[Any, Places], Outcome], places: Pl
         "flops": counts["flops"],
         "steps": outcome.steps,
         "selection_pass@1": outcome.selection,
+        USEFUL: mean_useful(outcome.rows),
     }
+    if was_useless(ledger):
+        print(f"Note: {stage.id}: in {outcome.steps} steps {USELESS} ({_earned(outcome)}).", flush=True)
     if outcome.rows:
         write_curves(targets.curves, list(outcome.rows))
     write_whole(targets.metrics, json.dumps(ledger, indent=1) + "\n")
     write_times(targets.times, places.out, times)
+
+
+def _earned(outcome: Outcome) -> str:
+    """What all responses of a training earned, in the mean of a step."""
+    rewards = [row["reward"] for row in outcome.rows if "reward" in row]
+    low, high = min(rewards), max(rewards)
+    return f"reward {low:.3g} throughout" if low == high else f"rewards {low:.3g} to {high:.3g}"
 
 
 def run_file(root: Path, path: Path) -> None:
