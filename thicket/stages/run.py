@@ -13,7 +13,21 @@ from typing import Any
 
 from thicket import ranks
 from thicket.config.named_files import named_files
-from thicket.config.places import ANALYSIS, CURVES, DATA, EVALUATION, LOGS, METRICS, MODELS, REPORT, RESUME, RUNS, TIMES
+from thicket.config.places import (
+    ANALYSIS,
+    CURVES,
+    DATA,
+    EVALUATION,
+    LOGS,
+    METRICS,
+    MODELS,
+    PICTURE,
+    PICTURES,
+    REPORT,
+    RESUME,
+    RUNS,
+    TIMES,
+)
 from thicket.config.stages import (
     AnalyzeStage,
     AnyStage,
@@ -28,7 +42,7 @@ from thicket.config.stages import (
     read_stage,
 )
 from thicket.config.useful import USEFUL, USELESS, mean_useful, was_useless
-from thicket.disk import write_whole
+from thicket.disk import replaced, write_whole
 from thicket.signals import die_with_dvc
 from thicket.stages.outcome import Outcome, Places
 from thicket.stages.publish import config_hash, locked, whole
@@ -49,6 +63,8 @@ class Targets:
     """What the machine says of it; equal runs differ in this alone."""
     logs: Path | None = None
     """Where others see how far it is and what it has printed; None: nowhere."""
+    picture: Path | None = None
+    """An analysis's, beside the artifact's own; None: nowhere."""
 
     def lock(self, root: Path, stage: AnyStage) -> Path:
         """The file that is locked while the artifact is made."""
@@ -60,7 +76,8 @@ def in_pipeline(root: Path, stage: AnyStage) -> Targets:
     places = {"data": DATA / stage.name, "evaluate": EVALUATION / stage.name, "analyze": ANALYSIS / stage.name}
     folder = places.get(stage.stage, REPORT if stage.stage in ("report", "claims") else MODELS / stage.name)
     metrics, times = (root / place / f"{stage.name}.json" for place in (METRICS, TIMES))
-    return Targets(root / folder, metrics, root / CURVES / f"{stage.name}.csv", times, root / LOGS)
+    curves, picture = root / CURVES / f"{stage.name}.csv", root / PICTURES / f"{stage.name}.png"
+    return Targets(root / folder, metrics, curves, times, root / LOGS, picture)
 
 
 def on_its_own(root: Path, stage: AnyStage) -> Targets:
@@ -118,6 +135,9 @@ def _work(stage: AnyStage, places: Places, targets: Targets) -> None:
         from thicket.stages.analyze import analyze
 
         analyze(stage, places)
+        if targets.picture and ranks.first():
+            with replaced(targets.picture) as partial:
+                shutil.copyfile(places.out / PICTURE, partial)
     elif isinstance(stage, ClaimsStage):
         from thicket.reporting.claims.page import build_claims
 
