@@ -187,6 +187,15 @@ def main(argv: list[str] | None = None) -> int:
             raise
         print(f"Error: {error}", file=sys.stderr)
         return 1
+    except Exception as error:
+        from thicket.config.plugins import told
+        from thicket.stages.launch import TRACEBACK
+
+        text = told(error)
+        if text is None or os.environ.get(TRACEBACK):
+            raise
+        print(f"Error: {text}", file=sys.stderr)  # A plug-in's option, as it was read.
+        return 1
 
 
 def _dispatch(arguments: argparse.Namespace, root: Path) -> int:

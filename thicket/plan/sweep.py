@@ -27,8 +27,7 @@ from thicket.plan.objective import direction, objectives, value_of, worst
 from thicket.plan.pipeline import resolve
 from thicket.plan.runs import Run, print_table, read_runs, write_run
 from thicket.signals import TERMINATED, Interrupted, children_end_too, exit_at_sigterm
-from thicket.stages.launch import TRACEBACK, run_one
-from thicket.stages.publish import Busy
+from thicket.stages.launch import TRACEBACK, in_words, run_one
 from thicket.stages.run import made_before, on_its_own, run_stage
 
 FULL_ERROR = "HYDRA_FULL_ERROR"
@@ -240,8 +239,9 @@ def _finished(config: Any, texts: list[str]) -> Run:
         return Run(texts, value, str(targets.artifact.relative_to(root)))
     except Interrupted:
         raise
-    except (ConfigError, ValueError, FileNotFoundError, Busy) as error:
+    except ConfigError as error:
         return Run(texts, error=str(error))
     except Exception as error:
-        traceback.print_exc()
-        return Run(texts, error=f"{type(error).__name__}: {error}")
+        if (text := in_words(error)) is None:
+            traceback.print_exc()
+        return Run(texts, error=text or f"{type(error).__name__}: {error}")
