@@ -159,12 +159,7 @@ def test_a_plug_in_that_is_at_fault_is_named(toys: Toys, points: str, words: str
 @pytest.mark.parametrize(
     ("before", "after", "words"),
     [
-        (
-            "options.py",
-            "class Vowels",
-            "clas Vowels",
-            "can't be loaded: SyntaxError: invalid syntax ({folder}/options.py:",
-        ),
+        ("class Vowels", "clas Vowels", "can't be loaded: SyntaxError: invalid syntax ({folder}/options.py:"),
         ("class Vowels", "{}['a']\nclass Vowels", "can't be loaded: KeyError: 'a' ({folder}/options.py:"),
         ("toy_plugin.vowels", "toy_plugin.vowel", "its CODE names the module toy_plugin.vowel, which is"),
         ("toy_plugin.vowels", "toys.vowels", "its CODE names the module toys.vowels, which is not there"),
