@@ -1,11 +1,14 @@
 """Commands, their output and their exit status."""
 
+import shutil
 from pathlib import Path
 
 import pytest
 from commands import Command
 
+import thicket
 from thicket.arguments import NAMES
+from thicket.warm import OWNER
 
 STAGES = ("data", "base", "specialist", "student", "evaluate", "report")
 
@@ -75,6 +78,24 @@ def test_from_a_folder_below(sample: Path, command: Command, monkeypatch: pytest
     monkeypatch.chdir(sample / "build/config")
     assert command("run", "data/sort.yaml").status == 0
     assert (sample / "build/data/sort/train.jsonl").is_file()
+
+
+def test_a_clone_that_runs_the_code_of_another_says_so_in_a_line(
+    sample: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = sample / "thicket"
+    own.mkdir()
+    assert command("check").err == "", "a folder of this name that is no copy of the code"
+    (own / "cli.py").touch()
+    running = Path(thicket.__file__).parent
+    assert command("check").err.startswith(f"Note: the code that runs is {running}, not this clone's {own}; ")
+    assert command("check").err.count("\n") == 1
+    monkeypatch.setenv(OWNER, "1")
+    assert command("check").err == "", "a stage of `thicket repro`"
+    monkeypatch.delenv(OWNER)
+    shutil.rmtree(own)
+    own.symlink_to(running)
+    assert command("check").err == ""
 
 
 def test_compose(sample: Path, command: Command) -> None:

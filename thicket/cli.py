@@ -130,6 +130,18 @@ def _folders_from_here(override: str) -> str:
     return f"{key}={looking.folders_from_here(value)}" if key == "model" else override
 
 
+def _say_whose_code(root: Path) -> None:
+    """A note where the project's folder has a `thicket/` that is not the one that runs: clones share an environment."""
+    running, own = Path(__file__).resolve().parent, root / "thicket"
+    if not (own / Path(__file__).name).is_file() or own.resolve() == running:
+        return
+    from thicket.warm import OWNER
+
+    if OWNER not in os.environ:  # A stage of `thicket repro`, which has said so.
+        advice = "`pip install -e .` in an environment of its own makes a clone run its own"
+        print(f"Note: the code that runs is {running}, not this clone's {own}; {advice}.", file=sys.stderr)
+
+
 def main(argv: list[str] | None = None) -> int:
     """Entry point: 0 done, 1 the stage failed, 2 the configuration or the command is wrong, 128+n ended by a signal."""
     commands = parser()
@@ -146,6 +158,7 @@ def main(argv: list[str] | None = None) -> int:
     from thicket.config.problems import ConfigError
 
     root = project_root(Path.cwd())
+    _say_whose_code(root)
     if arguments.command == "run":
         arguments.config = [Path(os.path.relpath(config, root)) for config in arguments.config]
     if arguments.command == "analyze":
@@ -173,6 +186,15 @@ def main(argv: list[str] | None = None) -> int:
         if os.environ.get(TRACEBACK):
             raise
         print(f"Error: {error}", file=sys.stderr)
+        return 1
+    except Exception as error:
+        from thicket.config.plugins import told
+        from thicket.stages.launch import TRACEBACK
+
+        text = told(error)
+        if text is None or os.environ.get(TRACEBACK):
+            raise
+        print(f"Error: {text}", file=sys.stderr)  # A plug-in's option, as it was read.
         return 1
 
 

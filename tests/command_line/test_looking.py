@@ -78,6 +78,21 @@ def test_show(scored: Path, command: Command) -> None:
     assert not any(line.startswith("budget_of") for line in lines)  # nobody set it
 
 
+def test_a_training_that_was_never_rewarded_differently_is_told_of(scored: Path, command: Command) -> None:
+    wrong = "the rewards of a group never differed, so nothing was learnt from them"
+    assert wrong not in command("show", "sort-grpo").out
+    ledger = scored / "build/metrics/sort-grpo.json"
+    ledger.write_text(json.dumps({**json.loads(ledger.read_text(encoding="utf-8")), "useful": 0.0}), encoding="utf-8")
+    lines = command("show", "sort-grpo").out.splitlines()
+    assert f"Note: {wrong}." in lines
+    assert any(line.startswith("useful") and "0.0 % of the groups of rewards differ" in line for line in lines)
+    assert command("status").out.count(wrong) == 1
+    notes = {one["stage"]: one["note"] for one in json.loads(command("status", "--json").out)["stages"]}
+    assert {name: note for name, note in notes.items() if note} == {"specialist-sort-grpo": wrong}
+    ledger.write_text("{", encoding="utf-8")
+    assert command("status").status == 0, "what is broken here is of no interest"
+
+
 def test_show_for_programs(scored: Path, command: Command) -> None:
     found: dict[str, Any] = json.loads(command("show", "opd", "--json").out)
     assert list(found) == [

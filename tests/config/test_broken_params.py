@@ -38,9 +38,19 @@ CASES = [
         edited("methods: [grpo]", "methods: [gpro]"),
         """
         params.yaml:8: products[0].methods[0] = 'gpro': there is no such option of conf/method
-            allowed: grpo, grpo-gentle, mixed, opd, soup
+            allowed: grpo, grpo-gentle
             did you mean: grpo
             used by: specialist sort-gpro, specialist reverse-gpro
+        """,
+    ),
+    broken(
+        "typo in a student's method",
+        edited("method: soup", "method: suop"),
+        """
+        params.yaml:14: students.soup.method = 'suop': there is no such option of conf/method
+            allowed: mixed, opd, soup
+            did you mean: soup
+            used by: student soup
         """,
     ),
     broken(
@@ -235,7 +245,7 @@ CASES = [
         edited("    grpo: {", "    grop: {"),
         """
         params.yaml:8: products[0].method = ['grpo']: unknown key
-            allowed: base, domains, effort, methods, prefix, seed
+            allowed: base, domains, effort, methods, prefix, seed, set
             did you mean: methods
         params.yaml:18: values.method.grop = 'grop': there is no such option of conf/method
             allowed: grpo, grpo-gentle, mixed, opd, soup

@@ -62,6 +62,23 @@ def test_prefix_and_seed_of_a_product(tmp_path: Path) -> None:
     assert last.seed == 1 + SEQUENCE_STRIDE, "the second step draws anew"
 
 
+def test_values_for_one_of_a_product(tmp_path: Path) -> None:
+    own = {"s1-sort-sft-grpo": {"method.steps": 40, "domain": {"length_penalty": 0.25}}}
+    made = resolved(tmp_path, **product(["sft", "grpo"], "grpo", prefix="s1", set=own))
+    changed, other = (made[f"specialist-s1-sort-{name}"] for name in ("sft-grpo", "grpo"))
+    assert (changed.stage.method.steps, changed.stage.domain.length_penalty) == (40, 0.25)
+    assert (other.stage.method.steps, other.stage.domain.length_penalty) == (6, 0.5)
+    assert changed.layers.origin(("method", "steps")).startswith("params.yaml:")
+    params = (tmp_path / "params.yaml").read_text(encoding="utf-8").splitlines()
+    assert "method.steps: 40" in params[int(changed.layers.origin(("method", "steps")).partition(":")[2]) - 1]
+
+
+def test_values_for_none_of_a_product_are_a_mistake(tmp_path: Path) -> None:
+    said = wrong(tmp_path, **product("grpo", "sft", set={"sort-gpro": {"method.steps": 40}}))
+    assert "products[0].set.sort-gpro = 'sort-gpro': this product has no specialist of this name" in said
+    assert "allowed: sort-grpo, sort-sft\n    did you mean: sort-grpo" in said
+
+
 def test_what_an_ensemble_answers_with_is_read_by_its_evaluation(tmp_path: Path) -> None:
     made = resolved(tmp_path, **product(["randopt", "best-member"], ["randopt", "distil-ensemble"], "best-prompt"))
     assert made["evaluate-sort-randopt"].models == ("sort-randopt", "tiny")

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from thicket.config.source import DatasetSource, IfevalSource
-from thicket.domains.files import Row, read_rows
+from thicket.domains.files import Row, first_row, read_rows
 from thicket.domains.item import RawItem
 from thicket.domains.registry import raw_items
 
@@ -34,6 +34,18 @@ def write(path: Path) -> None:
 
 def values(rows: list[Row]) -> list[tuple[str, int]]:
     return [(row["q"], int(row["n"])) for row in rows]
+
+
+@pytest.mark.parametrize("suffix", ["json", "jsonl", "csv", "parquet"])
+def test_the_first_row_alone(suffix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / f"rows.{suffix}"
+    write(path)
+    assert first_row(path) == {**ROWS[0], "n": "1" if suffix == "csv" else 1}
+    monkeypatch.setattr("thicket.domains.files.LARGE", 8)
+    assert (first_row(path) is None) == (suffix == "json"), "it would have to be read as a whole"
+    path.write_bytes(b"\x00broken")
+    assert first_row(path) is None
+    assert first_row(tmp_path / "rows.txt") is None
 
 
 @pytest.mark.parametrize("suffix", ["json", "jsonl", "csv", "parquet"])

@@ -55,6 +55,54 @@ def test_files_that_are_not_there(sample: Path, command: Command) -> None:
     assert "Note" not in command("check").out
 
 
+CHOICES = """\
+source:
+  type: dataset
+  data_files: [a.jsonl, b.csv]
+  question: '{quastion.stem} {choices}'
+  answer: '{key}'
+  demonstration: '{wrok}'
+  choices: {text: [one, tow], label: labels}
+  reference: {tests: tset}
+  level: level
+"""
+
+
+def test_columns_that_the_files_lack(sample: Path, command: Command) -> None:
+    domain = sample / "conf/domain/sort.yaml"
+    lines = domain.read_text(encoding="utf-8").splitlines()
+    kept = "\n".join(line for line in lines if not line.startswith("source"))
+    domain.write_text(f"{kept}\n{CHOICES}", encoding="utf-8")
+    columns = ["question", "key", "work", "one", "two", "labels", "test", "level"]
+    (sample / "a.jsonl").write_text(json.dumps(dict.fromkeys(columns, "1")) + "\n{broken", encoding="utf-8")
+    (sample / "b.csv").write_text(",".join([*columns, "wrok"]) + "\n" + "1," * len(columns) + "1\n", encoding="utf-8")
+    said = command("check")
+    assert said.status == 2
+    lines = said.err.splitlines()
+    assert [line.partition(": ")[2] for line in lines if "has no column" in line] == [
+        "domain.source.question = '{quastion.stem} {choices}': a.jsonl has no column 'quastion.stem'",
+        "domain.source.question = '{quastion.stem} {choices}': b.csv has no column 'quastion.stem'",
+        "domain.source.demonstration = '{wrok}': a.jsonl has no column 'wrok'",
+        "domain.source.choices.text[1] = 'tow': a.jsonl has no column 'tow'",
+        "domain.source.choices.text[1] = 'tow': b.csv has no column 'tow'",
+        "domain.source.reference.tests = 'tset': a.jsonl has no column 'tset'",
+        "domain.source.reference.tests = 'tset': b.csv has no column 'tset'",
+    ]
+    assert "    allowed: question, key, work, one, two, labels, test, level" in lines
+    assert [line for line in lines if "did you mean: two" in line]
+
+
+def test_files_without_a_row_that_can_be_read_are_the_data_stages(sample: Path, command: Command) -> None:
+    domain = sample / "conf/domain/sort.yaml"
+    lines = domain.read_text(encoding="utf-8").splitlines()
+    domain.write_text("\n".join(FILES if line.startswith("source") else line for line in lines), encoding="utf-8")
+    (sample / "data").mkdir()
+    for text in ("", "[1, 2]\n", "no JSON", "\xff\x00"):
+        (sample / "data/a.jsonl").write_bytes(text.encode("latin-1"))
+        (sample / "data/b.csv").write_bytes(b"q,a\n")
+        assert command("check").status == 0
+
+
 @pytest.mark.parametrize("settings", [(), ("-m", "method.optimizer.lr=1e-4,1e-3")])
 def test_what_is_not_made_yet_is_named_at_once(toy: Path, command: Command, settings: tuple[str, ...]) -> None:
     asked = ("specialist", "base=tiny", "domain=sort", "method=grpo", *settings)

@@ -137,7 +137,7 @@ def test_its_mistakes_are_found_as_those_of_others(toys: Toys, verifier: str, wo
 @pytest.mark.parametrize(
     ("points", "words"),
     [
-        ("[thicket.verifiers]\nvowels = toy_plugin.nothing:Vowels\n", "can't be loaded (ModuleNotFoundError"),
+        ("[thicket.verifiers]\nvowels = toy_plugin.nothing:Vowels\n", "can't be loaded: ModuleNotFoundError"),
         ("[thicket.verifiers]\nother = toy_plugin.options:Vowels\n", 'its field `type` has to be Literal["other"]'),
         ("[thicket.verifiers]\nvowels = toy_plugin.letters:VOWELS\n", "has to be a class that derives from thicket"),
         ("[thicket.methods]\nvowels = toy_plugin.options:Vowels\n", "thicket.config.policy_gradient.PolicyGradient or"),
@@ -154,6 +154,60 @@ def test_a_plug_in_that_is_at_fault_is_named(toys: Toys, points: str, words: str
     assert "entry point of the package toy-plugin: thicket." in said.err
     assert words in said.err
     assert "Traceback" not in said.err
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "words"),
+    [
+        ("class Vowels", "clas Vowels", "can't be loaded: SyntaxError: invalid syntax ({folder}/options.py:"),
+        ("class Vowels", "{}['a']\nclass Vowels", "can't be loaded: KeyError: 'a' ({folder}/options.py:"),
+        ("toy_plugin.vowels", "toy_plugin.vowel", "its CODE names the module toy_plugin.vowel, which is"),
+        ("toy_plugin.vowels", "toys.vowels", "its CODE names the module toys.vowels, which is not there"),
+    ],
+)
+def test_what_is_wrong_with_its_code_is_found_by_a_check(toys: Toys, before: str, after: str, words: str) -> None:
+    path = toys.package / "options.py"
+    path.write_text(path.read_text(encoding="utf-8").replace(before, after), encoding="utf-8")
+    said = toys.thicket("check")
+    assert said.status == 2
+    assert words.format(folder=toys.package) in said.err
+    assert "Traceback" not in said.err
+
+
+JUDGED = """
+from thicket.domains.item import Item
+from thicket.domains.registry import judge_of
+from thicket.stages.launch import guarded
+from toy_plugin import vowels
+from toy_plugin.options import Vowels
+
+print(guarded(lambda: judge_of(Vowels(type="vowels"))([("a", Item("1", "", "", 1))])))
+print(guarded(lambda: vowels.verify(None, 1, None)))
+guarded(lambda: 1 / 0)
+"""
+
+
+def test_an_error_in_its_code_is_a_line_with_the_codes_place(toys: Toys) -> None:
+    """One of thicket's own keeps its traceback."""
+    (toys.package / "vowels.py").write_text("def verify(config, response, item):\n    return response + 1 + config\n")
+    said = toys.call(JUDGED)
+    lines, place = said.err.splitlines(), f"({toys.package}/vowels.py:2)"
+    wrong = "verifier vowels, item 1, response 'a': TypeError: can only concatenate str"
+    assert lines[0].startswith(f"Error: {wrong}")
+    assert lines[0].endswith(place)
+    assert lines[1] == f"Error: TypeError: unsupported operand type(s) for +: 'int' and 'NoneType' {place}"
+    assert (said.out, lines[2]) == ("1\n1\n", "Traceback (most recent call last):")
+    assert lines[-1] == "ZeroDivisionError: division by zero"
+
+
+def test_an_error_of_its_option_is_too(toys: Toys) -> None:
+    toys.use()
+    path = toys.package / "options.py"
+    code = "    def model_post_init(self, context):\n        return {}['a']\n"
+    path.write_text(path.read_text(encoding="utf-8").replace("    least:", f"{code}    least:"), encoding="utf-8")
+    said = toys.thicket("check")
+    assert (said.status, said.err.count("\n")) == (1, 1)
+    assert said.err.startswith(f"Error: KeyError: 'a' ({path}:")
 
 
 def test_an_edit_of_its_code_touches_what_uses_it(toys: Toys) -> None:

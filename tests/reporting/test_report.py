@@ -118,6 +118,15 @@ def test_entropy_and_length_go_below_the_learning_curve(run: WriteRun, tmp_path:
     assert "KL" not in drawn
 
 
+def test_trainings_that_came_to_nothing_are_told(run: WriteRun, tmp_path: Path) -> None:
+    build(run, tmp_path, MODELS, CORRECT)
+    stage, ledger = run(MODELS, CORRECT, {"mixed": "opd"}), tmp_path / "build/metrics/sort-grpo.json"
+    ledger.write_text(json.dumps({**json.loads(ledger.read_text(encoding="utf-8")), "useful": 0.0}), encoding="utf-8")
+    assert findings(results_of(stage, tmp_path)).endswith(
+        " In the training of sort-grpo the rewards of a group never differed, so nothing was learnt from them."
+    )
+
+
 def test_a_share_that_means_nothing_is_not_told(run: WriteRun, tmp_path: Path) -> None:
     models = [MODELS[0], MODELS[1], student("opd", "tiny", ["sort-grpo"])]
     correct = {**CORRECT, "sort-grpo": {"sort": [0, 2, 0, 2], "reverse": [1, 1, 1, 1]}}

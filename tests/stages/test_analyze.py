@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from commands import Command
 from toys import DECLARED, declare, run, toy_project
 
@@ -33,6 +34,7 @@ def test_its_files(project: Path) -> None:
     folder = project / "build/analysis/look"
     names = {"result.json", "metrics.json", "units.json", "pass_at_k.csv", "picture.png", "picture.svg"}
     assert {path.name for path in folder.iterdir()} == names
+    assert (project / "build/pictures/look.png").read_bytes() == (folder / "picture.png").read_bytes(), "for dvc plots"
     result, units, metrics = (read(folder / f"{name}.json") for name in ("result", "units", "metrics"))
     assert (result["models"], result["domains"], result["seed"]) == (["tiny", "sort-grpo"], ["sort"], 0)
     for one, unit in zip(result["statistics"], units, strict=True):
@@ -68,6 +70,11 @@ def test_the_pipeline_has_it(project: Path) -> None:
     text = dvcfile(project, list(stages.values()))
     for name in ("build/report/claims.json", "build/report/index.html", "build/analysis/look/metrics.json"):
         assert name in text
+    written = yaml.safe_load(text)
+    outs = {out for stage in written["stages"].values() for out in stage["outs"]}
+    pictures = {plot for plot in written["plots"] if isinstance(plot, str)}
+    assert "build/pictures/look.png" in pictures
+    assert pictures <= outs, "dvc plots draws nothing where a picture lies in a folder that was never built"
     assert "build/analysis" not in "".join(path.as_posix() for path in stages["report"].reads)
     assert stages["analyze-twin"].resolved.stage.seed == 7
 

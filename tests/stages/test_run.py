@@ -153,3 +153,21 @@ def test_a_stage_that_has_not_met_the_gpu_does_not_open_it(opened: bool, monkeyp
     monkeypatch.setattr(torch.cuda, "reset_peak_memory_stats", lambda: called.append(True))
     forget_peak_memory()
     assert called == [True] * opened
+
+
+@pytest.mark.parametrize("name", ["base-tiny", "specialist-sort-grpo", "student-opd", "evaluate-tiny"])
+def test_without_a_gpu(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    """Asked for, it is missed in a line; what is set up for one and may do without says so."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    declared = stages(project)[name]
+    stage = changed(declared, "trainer.accelerator", "gpu")
+    assert run_one(project, stage, on_its_own(project, stage)) == FAILED
+    wrong = "trainer.accelerator = gpu, and torch sees no GPU; `auto` takes one if there is one"
+    assert capsys.readouterr().err == f"Error: {wrong}\n"
+    on_cpu = f"Note: {name} runs on the CPU: torch sees no GPU"
+    for accelerator, precision, said in (("auto", "bf16-mixed", 1), ("auto", "32-true", 0), ("cpu", "bf16-mixed", 0)):
+        stage = changed(changed(declared, "trainer.accelerator", accelerator), "trainer.precision", precision)
+        assert run_one(project, stage, on_its_own(project, stage)) == 0
+        assert capsys.readouterr().out.count(on_cpu) == said

@@ -91,17 +91,39 @@ def test_what_judging_takes_is_spent(made: Path, monkeypatch: pytest.MonkeyPatch
     assert spent(1e6) - spent(0.0) == judged * 1e6
 
 
-@pytest.mark.parametrize("name", ["grpo", "dapo", "randopt", "es"])
+@pytest.mark.parametrize("name", ["grpo", "dapo", "ppo", "randopt", "es"])
 def test_training_rewards_grades_and_scores_count_what_is_correct(
-    made: Path, monkeypatch: pytest.MonkeyPatch, name: str
+    made: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str
 ) -> None:
-    """Nothing is correct, and every response earns a quarter."""
+    """Nothing is correct, and every response earns a quarter: which is said, since nothing can be learnt from it."""
     verdicts = lambda answered: [Verdict(False, grade=0.25)] * len(answered)  # noqa: E731
     monkeypatch.setattr(environment, "judge_of", lambda verifier: verdicts)
     run(made, f"specialist-sort-{name}")
     curve = list(csv.DictReader((made / f"build/curves/sort-{name}.csv").read_text().splitlines()))
     assert {float(row["reward"]) for row in curve if row.get("reward")} == {0.25}
-    assert json.loads((made / f"build/metrics/sort-{name}.json").read_text())["selection_pass@1"] == 0.0
+    ledger = json.loads((made / f"build/metrics/sort-{name}.json").read_text())
+    assert (ledger["selection_pass@1"], ledger["useful"]) == (0.0, 0.0)
+    wrong = (
+        f"steps the rewards of a group never differed, so nothing was learnt from them (reward {0.25:g} throughout)."
+    )
+    assert [line for line in capsys.readouterr().out.splitlines() if line.startswith("Note: ")] == [
+        f"Note: specialist-sort-{name}: in {ledger['steps']} {wrong}"
+    ]
+
+
+@pytest.mark.parametrize("name", ["ppo", "es"])
+def test_where_rewards_differ_nothing_is_said(
+    made: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    """Groups of one critic, or one population, differ as wholes: here by the item that is asked."""
+    grades = lambda answered: [Verdict(False, grade=int(item.id, 16) % 2 / 2) for _, item in answered]  # noqa: E731
+    if name == "es":
+        earned = iter(range(10**6))
+        grades = lambda answered: [Verdict(False, grade=next(earned) % 7 / 7) for _ in answered]  # noqa: E731
+    monkeypatch.setattr(environment, "judge_of", lambda verifier: grades)
+    run(made, f"specialist-sort-{name}")
+    assert json.loads((made / f"build/metrics/sort-{name}.json").read_text())["useful"] == 1.0
+    assert "Note: " not in capsys.readouterr().out
 
 
 def test_dapo_learns_from_groups_whose_grades_differ(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:

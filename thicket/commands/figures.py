@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from thicket.config.useful import USEFUL
 from thicket.plan import console
 from thicket.reporting.inputs import PASS_AT_1, interval_of
 from thicket.reporting.results import GREEDY
@@ -48,6 +49,7 @@ def print_ledger(ledger: Any, origin: Any, times: Any) -> None:
     rows = {
         **_machines_rows(times),
         "steps": str(ledger["steps"]),
+        **_useful_row(ledger.get(USEFUL)),
         "tokens": f"{si(ledger['tokens_generated'])} generated, {si(ledger['tokens_trained'])} trained on",
         "FLOPs": f"{si(ledger['flops'])}; {si(sum(origin['cost'].values()))} with all that it rests on but bases",
         "weights": f"{origin['weights'][:SHORT]}, seed {origin['seed']}, config {origin['config_hash'][:SHORT]}",
@@ -55,6 +57,10 @@ def print_ledger(ledger: Any, origin: Any, times: Any) -> None:
     for key, value in rows.items():
         table.add_row(key, value)
     console.show(table)
+
+
+def _useful_row(share: float | None) -> dict[str, str]:
+    return {} if share is None else {"useful": f"{percent(share)} % of the groups of rewards differ"}
 
 
 def _machines_rows(times: dict[str, Any] | None) -> dict[str, str]:

@@ -59,6 +59,8 @@ def show(root: Path, model: str, as_json: bool) -> None:
         return
     print(f"{model}: {resolved.kind}, {told[model]}")
     print(f"{state.mark}{': ' + ', '.join(map(str, state.why)) if state.why else ''}  ({state.planned.artifact})")
+    if state.note:
+        print(f"Note: {state.note}.")
     print("\nLineage")
     console.show(_tree(model, models, told))
     _print_scores(root, model, models, facts["scores"], stages, project)

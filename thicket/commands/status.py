@@ -84,6 +84,7 @@ def as_dict(state: State) -> dict[str, Any]:
         "message": state.record.message if state.record and state.mark == "failed" else None,
         "progress": progress,
         "recording": state.recording,
+        "note": state.note or None,
     }
 
 
@@ -117,6 +118,8 @@ def _line(state: State, name: str, detail: str = "", scores: State | None = None
     if detail:
         line.append(f"  {detail}", "dim")
     line.append_text(_words(state))
+    if state.note:
+        line.append(f"  {state.note}", SIGNS["failed"][1])
     if scores is not None:
         sign, style = SIGNS[scores.mark]
         line.append("  scores ", "dim").append(sign, style)

@@ -63,7 +63,10 @@ class Corpus(Strict):
 
 
 class PretrainedBase(Strict):
-    """A base model pretrained in the pipeline on a generated corpus, with a character tokenizer."""
+    """A base model pretrained in the pipeline on a generated corpus, with a character tokenizer.
+
+    It knows the line break, the space, digits, `+`, `=` and the letters a to z, and no other character.
+    """
 
     type: Literal["pretrain"]
     architecture: Architecture

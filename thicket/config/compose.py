@@ -1,6 +1,6 @@
 """Puts a config together: options of conf/, then params.yaml's `values` for them, then what a model sets for itself."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from thicket.config.layers import Layered, Path_, expanded
@@ -24,10 +24,11 @@ class Composer:
         """The choices of params.yaml that hold for every stage."""
         return {group: (getattr(self.params, group), (group,)) for group in groups}
 
-    def option(self, group: str, choice: Choice, user: str) -> Layered:
-        """An option with params.yaml's values for it. Raises: ConfigError where there is none."""
+    def option(self, group: str, choice: Choice, user: str, among: Callable[[], list[str]] | None = None) -> Layered:
+        """An option with params.yaml's values for it. Raises: ConfigError where there is none, with what is allowed:
+        `among` says it, None: all that there are."""
         name, at = choice
-        problems = self.library.unknown(group, name, self.origin(at), dotted(at), (user,))
+        problems = self.library.unknown(group, name, self.origin(at), dotted(at), (user,), among)
         if problems:
             raise ConfigError(problems)
         layers, values = self.library.option(group, name), self.params.values.get(group, {}).get(name, {})

@@ -37,7 +37,10 @@ def written_out(product: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any
                 places: dict[str, Path_] = {"base": ("base",), "domain": ("domains", d), "method": place}
                 declared = {"base": start, "domain": domain, "method": method}
                 declared |= {key: product.get(key) for key in ("effort", "seed")}
-                yield _product_name(prefix, domain, so_far), declared, places
+                name = _product_name(prefix, domain, so_far)
+                if own := (product.get("set") or {}).get(name):
+                    declared["set"], places["set"] = own, ("set", name)
+                yield name, declared, places
 
 
 def _product_name(prefix: str | None, domain: str, methods: Iterable[str]) -> str:
@@ -100,10 +103,13 @@ class Graph:
 
     def _declare_products(self) -> None:
         for index, product in enumerate(self.params.products):
-            at = ("products", index)
+            at, names = ("products", index), list[str]()
             for name, declared, places in written_out(product.model_dump()):
                 choices = {key: (*at, *place) for key, place in places.items()}
                 self._declare(name, SpecialistNode(**declared), at, choices)
+                names.append(name)
+            for name in product.set.keys() - set(names):
+                self.problem((*at, "set", name), name, "this product has no specialist of this name", names)
 
     def check_names(self) -> None:
         """A product's names are made of its options' names, which need not be fit for a model."""

@@ -4,7 +4,7 @@ Hydra's own composition takes about 100 ms an option, and `thicket check` compos
 and keeps the line that set each value. A test holds it to what Hydra composes, for every option that ships.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from copy import deepcopy
 from itertools import takewhile
 from pathlib import Path
@@ -35,11 +35,19 @@ class Library:
             self._options[group] = sorted(path.relative_to(folder).with_suffix("").as_posix() for path in paths)
         return self._options[group]
 
-    def unknown(self, group: str, name: str, where: str, path: str, users: tuple[str, ...] = ()) -> list[Problem]:
-        """The problem that there is no such option, if so."""
-        known = self.options(group)
-        if name in known:
+    def unknown(
+        self,
+        group: str,
+        name: str,
+        where: str,
+        path: str,
+        users: tuple[str, ...] = (),
+        among: Callable[[], list[str]] | None = None,
+    ) -> list[Problem]:
+        """The problem that there is no such option, if so; `among` says which would be allowed, None: all."""
+        if name in self.options(group):
             return []
+        known = among() if among else self.options(group)
         wrong = f"there is no such option of conf/{group}"
         return [Problem(where, path, shown(name), wrong, ", ".join(known), nearest(name, known), users)]
 

@@ -110,6 +110,8 @@ class Product(Strict):
     methods: Annotated[list[str | Sequence], Field(min_length=1)]
     """Options of conf/method that make specialists, or sequences of them: `[grpo, [sft, grpo]]` gives DOMAIN-grpo,
     DOMAIN-sft and, from that, DOMAIN-sft-grpo."""
+    set: dict[str, Values] = {}
+    """Name of one of them → values for it alone, as a model declares them: `{sort-grpo: {method.steps: 40}}`."""
 
 
 class Params(Strict):

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 from thicket.config.analysis import Analysis
 from thicket.config.base import Base
@@ -14,8 +15,8 @@ from thicket.config.method import SpecialistMethod, StudentMethod
 from thicket.config.params import AnalysisNode, BaseNode, Params, SpecialistNode, StudentNode
 from thicket.config.problems import ConfigError, Problem, dotted, nearest, shown
 from thicket.config.project import Project
+from thicket.config.roles import makers, makes
 from thicket.config.run import Evaluation, Sampler, Trainer
-from thicket.config.schema import tags
 from thicket.config.validate import Model, validate
 
 
@@ -89,7 +90,8 @@ class Parts:
         for name, node in self.graph.nodes.items():
             try:
                 for group, choice in self._choices(name, node).items():
-                    self.composer.option(group, choice, self.user(name))
+                    among = partial(makers, self.composer.library, self.graph.kind(name)) if group == "method" else None
+                    self.composer.option(group, choice, self.user(name), among)
                 if not isinstance(node, BaseNode):
                     self._check_role(name, node)
             except ConfigError as error:
@@ -143,14 +145,10 @@ class Parts:
 
     def _check_role(self, name: str, node: SpecialistNode | StudentNode) -> None:
         """A specialist's method makes specialists, and a student's students. Raises: ConfigError."""
-        library, at = self.composer.library, self.graph.at(name, "method")
-        own, other = tags(SpecialistMethod), tags(StudentMethod)
-        if isinstance(node, StudentNode):
-            own, other = other, own
-        if (kind := library.option("method", node.method).value.get("type")) in other and kind not in own:
-            kinds = {option: library.option("method", option).value.get("type") for option in library.options("method")}
-            known = [option for option, kind in kinds.items() if kind in own]
-            wrong = f"this method doesn't make a {self.graph.kind(name)}"
+        library, kind, at = self.composer.library, self.graph.kind(name), self.graph.at(name, "method")
+        other = "student" if kind == "specialist" else "specialist"
+        if makes(library, node.method, other) and not makes(library, node.method, kind):
+            known, wrong = makers(library, kind), f"this method doesn't make a {kind}"
             where, users = self.graph.layers.origin(at), (self.user(name),)
             close = nearest(node.method, known)
             raise ConfigError([Problem(where, dotted(at), shown(node.method), wrong, ", ".join(known), close, users)])

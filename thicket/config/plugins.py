@@ -8,9 +8,13 @@ variable CODE names: a method's, which loads torch, has to stand in a module of 
 without. Packages are looked through once, when the schema is loaded, and only models of plug-ins are imported.
 """
 
+import os
 from functools import cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
+from importlib.util import find_spec
+from pathlib import Path
+from traceback import walk_tb
 from typing import Annotated, Any, Union, get_args
 
 from pydantic import BaseModel, Field
@@ -48,7 +52,7 @@ def _option(point: EntryPoint, taken: set[str], families: tuple[type[Strict], ..
     try:
         option = point.load()
     except Exception as error:
-        raise _at_fault(point, f"can't be loaded ({type(error).__name__}: {error})") from None
+        raise _at_fault(point, f"can't be loaded: {_words(error)}{_at(error)}") from None
     if not (isinstance(option, type) and issubclass(option, families)):
         named = " or ".join(f"{family.__module__}.{family.__name__}" for family in families)
         raise _at_fault(point, f"has to be a class that derives from {named}")
@@ -57,12 +61,57 @@ def _option(point: EntryPoint, taken: set[str], families: tuple[type[Strict], ..
         raise _at_fault(point, f'its field `type` has to be Literal["{point.name}"], the entry point\'s name')
     if point.name in taken:
         raise _at_fault(point, f"there is a `type` {point.name} already")
+    if not _is_there(code := getattr(option, CODE, option.__module__)):
+        raise _at_fault(point, f"its {CODE} names the module {code}, which is not there")
     return option
+
+
+def _is_there(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:  # Nor the package that it would be in.
+        return False
 
 
 def _at_fault(point: EntryPoint, wrong: str) -> ConfigError:
     of = f" of the package {point.dist.name}" if point.dist else ""
     return ConfigError([Problem(f"entry point{of}", f"{point.group}: {point.name} = {point.value}", "", wrong)])
+
+
+def told(error: BaseException) -> str | None:
+    """An error that a plug-in's code has raised, in a line that ends with the code's file and line; None for others.
+
+    Of an error that was raised over it, which says more, that one's text.
+    """
+    place = _at(error)
+    if not place:
+        return None
+    explained = isinstance(error, ValueError | OSError)
+    return (str(error) if explained else _words(error)) + place
+
+
+def _words(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error.msg if isinstance(error, SyntaxError) else error}"
+
+
+def _at(error: BaseException) -> str:
+    """` (FILE:LINE)` of the last line of a plug-in's that an error, or what it was raised over, has come through."""
+    packages = {point.module.partition(".")[0] for point in _declared()} - {PACKAGE}
+    raised: BaseException | None = error
+    while raised is not None:
+        lines = [
+            (frame.f_code.co_filename, number)
+            for frame, number in walk_tb(raised.__traceback__)
+            if str(frame.f_globals.get("__name__")).partition(".")[0] in packages
+        ]
+        if isinstance(raised, SyntaxError) and raised.filename:  # Its file was read and not run.
+            lines.append((raised.filename, raised.lineno or 1))
+        if lines:
+            file, number = lines[-1]
+            inside = Path(file).is_relative_to(Path.cwd())
+            return f" ({os.path.relpath(file) if inside else file}:{number})"
+        raised = raised.__cause__
+    return ""
 
 
 def is_plugin(option: object) -> bool:

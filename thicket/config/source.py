@@ -1,13 +1,17 @@
 """Where a domain's items come from: each source is `thicket/domains/sources/TYPE.py`."""
 
 import re
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
 from thicket.config.fields import Positive, Strict
+from thicket.config.layers import Path_
 from thicket.config.plugins import SOURCES, with_plugins
 
+PLACEHOLDER = re.compile(r"\{([^{}]+)\}")
+"""A column in a template."""
 TaskName = Literal[
     "sort", "reverse", "add", "count", "odd", "shift", "swap", "double", "unique", "largest", "nines", "mirror"
 ]
@@ -109,6 +113,25 @@ class DatasetSource(Strict):
     level: str | None = None
     """Column that holds the difficulty level: a whole number, on its own or as the only one in a text (`Level 5`). A
     question mark in its place (two rows of MATH) is an unknown level, 0."""
+
+    def columns(self) -> Iterator[tuple[Path_, str]]:
+        """The columns that it reads, each with the place here that names it."""
+        for field in ("question", "answer", "demonstration"):
+            for column in PLACEHOLDER.findall(getattr(self, field) or ""):
+                if field != "question" or column != "choices" or self.choices is None:
+                    yield (field,), column
+        if self.choices is not None:
+            texts = self.choices.text
+            yield from (
+                [(("choices", "text"), texts)]
+                if isinstance(texts, str)
+                else ((("choices", "text", index), text) for index, text in enumerate(texts))
+            )
+            if self.choices.label is not None:
+                yield ("choices", "label"), self.choices.label
+        yield from ((("reference", name), column) for name, column in self.reference.items())
+        if self.level is not None:
+            yield ("level",), self.level
 
     @model_validator(mode="after")
     def _one_place(self) -> "DatasetSource":

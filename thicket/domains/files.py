@@ -5,11 +5,14 @@ import csv
 import json
 import math
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 Reader = Callable[[Path], Iterator[Any]]
+LARGE = 2**24
+"""Bytes of a file that takes longer to read than a check should."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +81,25 @@ def read_rows(data_files: str | list[str]) -> list[Row]:
     """
     names = [data_files] if isinstance(data_files, str) else data_files
     return [row for name in names for row in _read(Path(name))]
+
+
+def first_row(path: Path) -> Any:
+    """The first row of a file, without reading the rest; a large `.json` file, which is read as a whole, is left alone.
+
+    None where there is none, or it can't be read: the stage that needs it says why.
+    """
+    if path.suffix == ".parquet":
+        from pyarrow import parquet
+
+        with suppress(Exception):  # pyarrow raises errors of many kinds over a file that is broken.
+            return next((batch.to_pylist()[0] for batch in parquet.ParquetFile(path).iter_batches(1)), None)
+        return None
+    reader = READERS.get(path.suffix)
+    if reader is None or (path.suffix == ".json" and path.stat().st_size > LARGE):
+        return None
+    with suppress(OSError, ValueError, csv.Error):
+        return next(reader(path), None)
+    return None
 
 
 def _read(path: Path) -> Iterator[Row]:

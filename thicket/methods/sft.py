@@ -9,25 +9,35 @@ from thicket.domains.item import Item
 from thicket.methods.texts import Text
 from thicket.sampling.environment import Environment
 from thicket.sampling.prompts import Tokenizer, chat_text
+from thicket.sampling.unknown import say, unknown_characters
 
 
 def demonstrations(tokenizer: Tokenizer, environment: Environment) -> list[Text]:
-    """The items' demonstrations; left out are items that have none, and those too long for the domain's window.
+    """The items' demonstrations; left out are items that have none, those too long for the domain's window, and those
+    with characters that the tokenizer doesn't know: a model would learn to write the token that stands for them.
 
     Raises: ValueError where a demonstration holds the stop character, or none is left.
     """
-    domain = environment.domain
+    domain, items = environment.domain, environment.items
+    unknown = unknown_characters(tokenizer, (item.demonstration for item in items))
+    given = [
+        (item, prompt) for item, prompt in zip(items, environment.prompts, strict=True) if item.demonstration.strip()
+    ]
     texts = [
         Text(prompt, written(tokenizer, item, domain.stop, domain.name), domain.name, DEMONSTRATION)
-        for item, prompt in zip(environment.items, environment.prompts, strict=True)
-        if item.demonstration.strip()
+        for item, prompt in given
+        if not unknown & set(item.demonstration)
     ]
     fitting = [text for text in texts if len(text.response) <= domain.window.response]
+    which = f", {len(texts)} of them in characters that the model's tokenizer knows" if unknown else ""
+    having = f"of {len(items)} train items, {len(given)} have a demonstration{which}"
     if not fitting:
         raise ValueError(
-            f"domain {domain.name}: there is nothing to imitate: of {len(environment.items)} train items, {len(texts)} "
-            f"have a demonstration, and none fits domain.window.response ({domain.window.response} tokens)"
+            f"domain {domain.name}: there is nothing to imitate: {having}, and none fits domain.window.response "
+            f"({domain.window.response} tokens)"
         )
+    if unknown:
+        say(f"domain {domain.name}: {having}")
     return fitting
 
 

@@ -1,6 +1,8 @@
 """A stage from the command line: the project's declarations, with overrides laid over them."""
 
+from collections.abc import Callable
 from copy import deepcopy
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ from thicket.config.params import Params
 from thicket.config.problems import ConfigError, Problem, nearest, shown
 from thicket.config.project import Project
 from thicket.config.resolve import Resolved
+from thicket.config.roles import makers
 from thicket.plan.folders import declared_name, evaluation_of, is_folder, model_folder
 from thicket.plan.pipeline import resolve, resolve_data
 
@@ -124,13 +127,17 @@ class _Request:
         self._lay_shared()
         return name
 
+    def _among(self, group: str) -> Callable[[], list[str]] | None:
+        """The options of a group that make such a model."""
+        return partial(makers, self.library, self.kind) if group == "method" else None
+
     def _meant(self) -> str:
         """The name that is given; else of the one model that is declared with these options; else made of them."""
         options = {key: self.own[key][0] for key in CHOICES[self.kind] if key in self.own}
         unknown = [
             problem
             for group, option in options.items()
-            for problem in self.library.unknown(group, str(option), *self.place(group))
+            for problem in self.library.unknown(group, str(option), *self.place(group), among=self._among(group))
         ]
         if unknown:
             raise ConfigError(unknown)

@@ -13,7 +13,7 @@ from thicket.plan import console
 from thicket.plan.dvcfile import dvcfile, out_of_step
 from thicket.plan.dvclock import forget_removed, mend_lock, mend_rwlock
 from thicket.plan.estimate import Estimate, Estimator, total
-from thicket.plan.inputs import check_model_folders, missing_files
+from thicket.plan.inputs import check_named, missing_files
 from thicket.plan.pipeline import Planned, pipeline
 from thicket.plan.shapes import saved_shape
 
@@ -53,7 +53,7 @@ def plan(root: Path) -> int:
 def _sound(root: Path) -> list[Planned]:
     """The stages. Raises: ConfigError with all that is wrong with their configs, or else with what these name."""
     stages = pipeline(Project(root), with_code=False)
-    check_model_folders(root, [planned.resolved for planned in stages])
+    check_named(root, [planned.resolved for planned in stages])
     return stages
 
 

@@ -57,7 +57,8 @@ def _stage(planned: Planned) -> dict[str, Any]:
 
 def _plots(stages: list[Planned]) -> list[dict[str, Any] | str]:
     """Learning curves of the policies, the scores of all models, and the analyses' pictures."""
-    curves = [path.as_posix() for p in stages for path in p.plots if not isinstance(p.resolved.stage, BaseStage)]
+    trained = [p for p in stages if p.metrics and not isinstance(p.resolved.stage, BaseStage)]
+    curves = [path.as_posix() for p in trained for path in p.plots]
     scores = [f"{p.artifact.as_posix()}/scores.csv" for p in stages if p.resolved.kind == "evaluate"]
     plots: list[dict[str, Any] | str] = [path.as_posix() for p in stages for path in p.pictures]
     if curves:

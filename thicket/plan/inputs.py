@@ -1,13 +1,18 @@
 """Whether what a stage reads is there, and was made with what the configs now say."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from thicket.config.layers import Path_
 from thicket.config.named_files import named_files
 from thicket.config.places import BUILD, EVALUATION, MODELS
-from thicket.config.problems import ConfigError, Problem, dotted
+from thicket.config.problems import ConfigError, Problem, dotted, nearest, shown
 from thicket.config.resolve import Resolved
+from thicket.config.source import DatasetSource
+from thicket.config.stages import DataStage
 from thicket.config.yamlfile import read_yaml
+from thicket.domains.files import first_row
 from thicket.evaluation.scored import is_outdated
 from thicket.models.files import faults
 from thicket.stages.run import in_pipeline
@@ -27,17 +32,45 @@ def missing_files(root: Path, stages: list[Resolved]) -> dict[Path, tuple[str, s
     return missing
 
 
-def check_model_folders(root: Path, stages: list[Resolved]) -> None:
-    """Raises: ConfigError where a folder that a config names as a model's is there, and can't be loaded as one."""
-    problems = [
-        Problem(made.layers.origin(place), dotted(place), repr(str(path)), fault, users=(_user(made),))
-        for made in stages
-        for place, path in named_files(made.stage)
-        if place[-2:] in MODEL_FOLDERS and (root / path).exists()
-        for fault in faults(root / path)
-    ]
+def check_named(root: Path, stages: list[Resolved]) -> None:
+    """Raises: ConfigError where what a config names is there, and is not what it is to be: a model's folder can't be
+    loaded as one, or a file of rows lacks a column.
+    """
+    problems = [*_model_folders(root, stages), *_columns(root, stages)]
     if problems:
         raise ConfigError(problems)
+
+
+def _model_folders(root: Path, stages: list[Resolved]) -> Iterator[Problem]:
+    for made in stages:
+        for place, path in named_files(made.stage):
+            if place[-2:] in MODEL_FOLDERS and (root / path).exists():
+                for fault in faults(root / path):
+                    where = made.layers.origin(place)
+                    yield Problem(where, dotted(place), repr(str(path)), fault, users=(_user(made),))
+
+
+def _columns(root: Path, stages: list[Resolved]) -> Iterator[Problem]:
+    """Columns that a file's first row lacks: the data stage would stop there."""
+    for made in stages:
+        source = made.stage.domain.source if isinstance(made.stage, DataStage) else None
+        if not isinstance(source, DatasetSource):
+            continue
+        for _, path in named_files(made.stage):
+            row = first_row(root / path) if (root / path).is_file() else None
+            there = list(map(str, row)) if isinstance(row, dict) else []
+            for at, column in source.columns() if there else ():
+                if column not in there and column.partition(".")[0] not in there:
+                    yield _no_column(made, ("domain", "source", *at), path, column, there)
+
+
+def _no_column(made: Resolved, place: Path_, path: Path, column: str, there: list[str]) -> Problem:
+    given: Any = made.stage.model_dump()
+    for part in place:
+        given = given[part]
+    wrong, allowed = f"{path} has no column {column!r}", ", ".join(there)
+    where, close = made.layers.origin(place), nearest(column, there)
+    return Problem(where, dotted(place), shown(given), wrong, allowed, close, users=(_user(made),))
 
 
 def _user(made: Resolved) -> str:

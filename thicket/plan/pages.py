@@ -91,7 +91,7 @@ ANALYSIS_FILES = {
     "metrics.json": "the statistics' values alone, for `dvc metrics`",
     "units.json": "the statistics unit by unit, Σ `amounts_U` / Σ `weights_U`: what intervals and the claims resample",
     "TABLE.csv": "the tables below; an empty field is undefined",
-    "picture.png": "a figure drawn from the tables; `picture.svg` is the same",
+    "picture.png": "a figure of the tables; `picture.svg` the same, `build/pictures/NAME.png` a copy for `dvc plots`",
 }
 CAPITALS = (
     "Below, words in capitals stand for something: `SIGMA` for a σ, `DOMAIN` for a domain. Shares and mean verdicts "

@@ -7,7 +7,17 @@ from typing import TypeVar
 from thicket.config.base import PretrainedBase
 from thicket.config.layers import Path_
 from thicket.config.named_files import named_files
-from thicket.config.places import ANALYSIS, CONFIG, CURVES, DATA, EVALUATION, METRICS, MODELS, REPORT
+from thicket.config.places import (
+    ANALYSIS,
+    CONFIG,
+    CURVES,
+    DATA,
+    EVALUATION,
+    METRICS,
+    MODELS,
+    PICTURES,
+    REPORT,
+)
 from thicket.config.project import Project
 from thicket.config.report_files import claims_files, report_files
 from thicket.config.resolve import Resolved, Resolver
@@ -31,15 +41,15 @@ class Planned:
     artifact: Path
     metrics: tuple[Path, ...] = ()
     plots: tuple[Path, ...] = ()
+    """Learning curves, or an analysis's picture."""
     files: tuple[str, ...] = ()
     """Of the artifact's folder, where another stage's files lie beside them; empty: the folder is the artifact."""
 
     @property
     def pictures(self) -> tuple[Path, ...]:
         """What `dvc plots` shows of it beside curves."""
-        kind = self.resolved.kind
-        names = ["picture.png"] if kind == "analyze" else [name for name in self.files if name.endswith(".png")]
-        return tuple(self.artifact / name for name in names)
+        files = (*self.plots, *(self.artifact / name for name in self.files))
+        return tuple(path for path in files if path.suffix == ".png")
 
 
 def resolve(project: Project, with_code: bool = True) -> list[Resolved]:
@@ -68,7 +78,7 @@ def pipeline(project: Project, with_code: bool = True) -> list[Planned]:
     Without the hashes of the stages' code it is there in half the time: what is no stage's run needs none.
     """
     stages = [_planned(resolved) for resolved in resolve(project, with_code)]
-    curves = {one.resolved.stage.name: one.plots for one in stages if one.plots}
+    curves = {one.resolved.stage.name: one.plots for one in stages if one.metrics}
     return [
         replace(one, reads=(*one.reads, *(path for model in one.resolved.models for path in curves.get(model, ()))))
         if one.resolved.kind in ("claims", "report")
@@ -87,7 +97,8 @@ def _planned(resolved: Resolved) -> Planned:
     if kind == "evaluate":
         return Planned(resolved, CONFIG / "evaluate" / f"{name}.yaml", reads, EVALUATION / name)
     if kind == "analyze":
-        return Planned(resolved, CONFIG / "analyze" / f"{name}.yaml", reads, ANALYSIS / name)
+        picture = PICTURES / f"{name}.png"
+        return Planned(resolved, CONFIG / "analyze" / f"{name}.yaml", reads, ANALYSIS / name, plots=(picture,))
     if isinstance(stage, ReportStage | ClaimsStage):
         scored = tuple(EVALUATION / model for model in resolved.models)
         ledgers = tuple(METRICS / f"{model}.json" for model in resolved.models)

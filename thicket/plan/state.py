@@ -1,6 +1,8 @@
 """What has been made of each stage: done, stale and why, missing, running, failed or stopped."""
 
+import json
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -8,6 +10,7 @@ from typing import Any, Literal
 from thicket.config.layers import Path_
 from thicket.config.places import LOGS
 from thicket.config.problems import dotted
+from thicket.config.useful import USELESS, was_useless
 from thicket.plan.inspect import leaves
 from thicket.plan.locks import held, is_locked
 from thicket.plan.pipeline import Planned
@@ -50,6 +53,8 @@ class State:
     """Of its last run; None where there was none."""
     recording: bool = False
     """Whether its run has ended, and DVC is about to note in dvc.lock what it made; until then it counts as running."""
+    note: str = ""
+    """What its making left to be said."""
 
     @property
     def id(self) -> str:
@@ -100,7 +105,7 @@ class _Look:
         path = log_of(self.root / LOGS, name)
         log = path.relative_to(self.root) if path.is_file() else None
         shown = record if mark in ("running", "failed", "stopped") else None
-        return State(planned, mark, why, parents, shown, log, recording)
+        return State(planned, mark, why, parents, shown, log, recording, self._note(planned))
 
     def _making(self, planned: Planned) -> list[float]:
         """Since when those DVC processes are there that are having it made."""
@@ -116,6 +121,13 @@ class _Look:
         unknown = record.updated > self.since or any(reason.kind in ("artifact", "record") for reason in why)
         last = [self.at_work] if unknown and self.at_work is not None else []
         return any(began < record.updated for began in [*self._making(planned), *last])
+
+    def _note(self, planned: Planned) -> str:
+        """Of a model's training that came to nothing."""
+        with suppress(OSError, ValueError):  # It is not there, or broken, which is said where it is needed.
+            ledgers = [json.loads((self.root / path).read_text(encoding="utf-8")) for path in planned.metrics]
+            return USELESS if any(map(was_useless, ledgers)) else ""
+        return ""
 
     def _why(self, planned: Planned, parents: list[State]) -> Iterator[Reason]:
         name = planned.resolved.id

@@ -8,7 +8,6 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -22,36 +21,16 @@ from thicket.config.yamlfile import YamlFile, read_yaml
 from thicket.plan import ray_jobs
 from thicket.plan.adhoc import stage_from
 from thicket.plan.folders import expanded, is_folder
+from thicket.plan.hydra_settings import CONFIG_NAME, OPTUNA, setting_problems
 from thicket.plan.inputs import not_made, of_earlier_weights, outdated
 from thicket.plan.objective import direction, objectives, value_of, worst
 from thicket.plan.pipeline import resolve
 from thicket.plan.runs import BEGUN, INSIDE, Run, print_table, read_runs, write_run
 from thicket.signals import TERMINATED, Interrupted, children_end_too, exit_at_sigterm
-from thicket.stages.launch import run_one
-from thicket.stages.publish import Busy
+from thicket.stages.launch import TRACEBACK, in_words, run_one
 from thicket.stages.run import made_before, on_its_own, run_stage
 
-CONFIG_NAME = "sweep"
-"""conf/sweep.yaml. Hydra starts from the one that thicket ships: its configs can name code to run."""
-OPTUNA = "hydra/sweeper=optuna"
-PLUGINS = {
-    OPTUNA: ("sweep", "hydra_optuna_sweeper"),
-    "hydra/launcher=joblib": ("sweep", "hydra_joblib_launcher"),
-    **dict.fromkeys(
-        (f"hydra/launcher={name}" for name in ("slurm", "submitit_slurm", "submitit_local")),
-        ("slurm", "hydra_submitit_launcher"),
-    ),
-    **dict.fromkeys(ray_jobs.SETTINGS, ("ray", "hydra_ray_launcher")),
-}
-"""Settings that need a package: the extra of thicket's that has it, and its module."""
-LAUNCHER_FAILED = 1
-"""How Hydra leaves where a launcher lost a job, after it has said which; what other jobs made is there."""
-FIXED = {
-    "hydra.sweep.dir": "the folder is build/runs/sweeps",
-    "hydra.run.dir": "the folder is build/runs/sweeps",
-    "hydra.sweeper.direction": "the objective says which way is better",
-}
-"""Settings of Hydra's that are thicket's, and why."""
+FULL_ERROR = "HYDRA_FULL_ERROR"
 
 
 def run(root: Path, kind: str, texts: list[str], multirun: bool) -> int:
@@ -59,7 +38,7 @@ def run(root: Path, kind: str, texts: list[str], multirun: bool) -> int:
     overrides, settings = parse(_folders_written_out(root, texts) if kind == "evaluate" else texts)
     asked = [override for override in overrides if override.key == "objective"]
     own = [override for override in overrides if override.key != "objective"]
-    problems = _setting_problems(settings) if multirun else _only_for_sweeps([*own, *asked], settings)
+    problems = setting_problems(settings) if multirun else _only_for_sweeps([*own, *asked], settings)
     if OPTUNA not in settings:
         wrong = f"an interval needs an optimiser: add {OPTUNA}"
         problems += [Problem(COMMAND_LINE, o.text, "", wrong) for o in own if o.interval and multirun]
@@ -122,18 +101,6 @@ def _only_for_sweeps(overrides: list[Override], settings: list[str]) -> list[Pro
     return [Problem(COMMAND_LINE, text, "", wrong) for text, wrong in texts.items()]
 
 
-def _setting_problems(settings: list[str]) -> list[Problem]:
-    problems = []
-    for text in settings:
-        setting = text.lstrip("+")
-        if fixed := FIXED.get(setting.partition("=")[0]):
-            problems.append(Problem(COMMAND_LINE, text, "", f"not to be set: {fixed}"))
-        elif setting in PLUGINS and find_spec(f"hydra_plugins.{PLUGINS[setting][1]}") is None:
-            wrong = f"not installed: thicket's extra `{PLUGINS[setting][0]}` has it"
-            problems.append(Problem(COMMAND_LINE, text, "", wrong))
-    return problems
-
-
 def _objective(root: Path, kind: str, asked: list[Override], stages: list[Resolved], settings: list[str]) -> str | None:
     """The figure that is looked at: the one asked for, else the stage's in conf/sweep.yaml. Raises: ConfigError."""
     file = _sweep_file(Project(root))
@@ -179,24 +146,43 @@ def _sweep(root: Path, kind: str, overrides: list[Override], objective: str | No
         arguments.append(f"hydra.sweeper.direction={direction(objective or '')}")
         if not any(text.startswith(("hydra/sweeper/sampler=grid", "hydra.sweeper.sampler.seed=")) for text in settings):
             arguments.append(f"hydra.sweeper.sampler.seed={project.sound_params()[0].seed}")
-    failed = False
+    failed = ""
     own = folder.relative_to(root)
     print(f"The sweep is {own}: `thicket show {own}` says how far its runs are.", flush=True)
     ending = ray_jobs.jobs_end_too(folder) if ray_jobs.SETTINGS.intersection(settings) else children_end_too()
-    with _arguments(["thicket", "--multirun", *arguments, *settings]):
+    with _arguments(["thicket", "--multirun", *arguments, *settings]), _errors_come_through():
         try:
             with ending:
                 hydra.main(str(packaged_conf().resolve()), CONFIG_NAME, version_base="1.3")(_job)()
         except SystemExit as left:
             if left.code == TERMINATED:
                 print("Stopped by SIGTERM. The same command goes on from the last checkpoints.", file=sys.stderr)
-            if left.code != LAUNCHER_FAILED:
+            raise
+        except Exception as error:  # A launcher that can't start, or has lost a job; what other jobs made is there.
+            if os.environ.get(TRACEBACK):
                 raise
-            failed = True
+            failed = " ".join(f"{type(error).__name__}: {error}".split())
     runs = read_runs(folder)
+    if failed:
+        print(f"Error: the sweep {' '.join(settings)}: {printable(failed)}", file=sys.stderr)
+        if not runs:
+            return 1
     print_table(runs, objective)
     print(f"The sweep is {own}: `thicket compare` and `thicket evaluate -m model=…` take it.")
     return 1 if failed or not runs or any(one.error for one in runs) else 0
+
+
+@contextmanager
+def _errors_come_through() -> Iterator[None]:
+    """Hydra tells errors in words of its own, with parts of tracebacks, unless this variable is set."""
+    before = os.environ.get(FULL_ERROR)
+    os.environ[FULL_ERROR] = "1"
+    try:
+        yield
+    finally:
+        os.environ.pop(FULL_ERROR)
+        if before is not None:
+            os.environ[FULL_ERROR] = before
 
 
 def _quoted(text: str) -> str:
@@ -260,8 +246,9 @@ def _finished(config: Any, texts: list[str], own: Path) -> Run:
         return Run(texts, value, str(targets.artifact.relative_to(root)))
     except Interrupted:
         raise
-    except (ConfigError, ValueError, FileNotFoundError, Busy) as error:
+    except ConfigError as error:
         return Run(texts, error=str(error))
     except Exception as error:
-        traceback.print_exc()
-        return Run(texts, error=f"{type(error).__name__}: {error}")
+        if (text := in_words(error)) is None:
+            traceback.print_exc()
+        return Run(texts, error=text or f"{type(error).__name__}: {error}")

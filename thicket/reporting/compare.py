@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from thicket.config.stages import ReportedModel, ReportStage
+from thicket.config.useful import USEFUL
 from thicket.reporting.consolidation import Held, by_students
 from thicket.reporting.inputs import PASS_AT_1, Inputs, interval_of
 from thicket.reporting.methods import by_method, root_of
@@ -155,6 +156,7 @@ class _Comparison:
             budget=kind,
             budget_share=share,
             budget_flops=share * sum(allowed.values()) if budget_of else None,
+            useful=ledger.get(USEFUL),
         )
 
     def _answers(self, name: str, root: str) -> Answers:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from thicket.config.useful import USELESS
 from thicket.reporting.results import ModelResult, Results
 from thicket.reporting.tables import DOWN, UP, marked
 from thicket.reporting.text import PERCENT, SPACE, joined, percent, percent_interval, points, points_interval
@@ -23,7 +24,7 @@ SEED_NOTE = "An interval speaks of the choice of items, not of the training: ano
 def findings(results: Results) -> str:
     """The specialists on their own domains, and what share of their gain each student has; without both, the bases."""
     found = [part for part in (_specialists(results), _controls(results), _students(results)) if part]
-    return " ".join(found or map(_base, results.of_kind("base")))
+    return " ".join([*(found or map(_base, results.of_kind("base"))), *_useless(results)])
 
 
 def how_made(results: Results) -> list[str]:
@@ -69,6 +70,13 @@ def _specialists(results: Results) -> str:
         if gains
     ]
     return " ".join([first, *rest])
+
+
+def _useless(results: Results) -> list[str]:
+    """The trainings that came to nothing, of which no score speaks."""
+    names = [result.model.name for result in results.models.values() if result.cost.useful == 0]
+    more = [f"{len(names) - MOST} more"] if len(names) > MOST else []
+    return [f"In the training of {joined([*names[:MOST], *more])} {USELESS}."] if names else []
 
 
 def _controls(results: Results) -> str:

@@ -80,6 +80,8 @@ class Cost:
     budget_share: float
     """Of that, from 0 to 1."""
     budget_flops: float | None
+    useful: float | None = None
+    """Share of the groups of rewards that differ; None where none were compared."""
 
 
 @dataclass(frozen=True)

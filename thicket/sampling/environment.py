@@ -7,6 +7,7 @@ from thicket.config.domain import ScoredDomain
 from thicket.domains.item import Item, SplitName, read_items
 from thicket.domains.registry import Judge, judge_of
 from thicket.sampling.prompts import Tokenizer, encode_prompts, stop_ids
+from thicket.sampling.unknown import check_known
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,8 @@ def load_environment(
 ) -> Environment:
     """Reads a split that the data stage wrote into the folder `data`; `template` goes around each prompt.
 
-    Raises: ValueError where the split is missing, empty, or a prompt does not fit the domain's window.
+    Raises: ValueError where the split is missing, empty, a prompt does not fit the domain's window, or no answer can be
+    written in the tokenizer's characters.
     """
     path = data / f"{split}.jsonl"
     if not path.is_file():
@@ -37,6 +39,7 @@ def load_environment(
         raise ValueError(f"{path}: no items")
     asked = [framed(item, domain.prefix, template) for item in items]
     prompts = encode_prompts(tokenizer, asked, domain.window.prompt, domain.name)
+    check_known(domain, split, asked, tokenizer)
     return Environment(domain, items, prompts, stop_ids(tokenizer, domain.stop), judge_of(domain.verifier))
 
 

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from thicket.config.plugins import told
 from thicket.config.problems import printable
 from thicket.config.stages import AnyStage
 from thicket.signals import TERMINATED, Interrupted
@@ -42,17 +43,20 @@ def guarded(work: Callable[[], None]) -> int:
         return TERMINATED
     except BrokenPipeError:  # Nobody reads what it prints.
         raise
-    except (ValueError, Busy, OSError) as error:
-        if os.environ.get(TRACEBACK):
+    except Exception as error:
+        text = in_words(error)
+        if text is None or os.environ.get(TRACEBACK):
             raise
-        print(f"Error: {printable(str(error))}", file=sys.stderr)
-        return FAILED
-    except RuntimeError as error:
-        if os.environ.get(TRACEBACK) or type(error).__name__ != OUT_OF_MEMORY:
-            raise
-        print(f"Error: {printable(_first_sentences(str(error)))} {ROOM}", file=sys.stderr)
+        print(f"Error: {printable(text)}", file=sys.stderr)
         return FAILED
     return 0
+
+
+def in_words(error: Exception) -> str | None:
+    """An error in a line for people; None for one of thicket's own mistakes, which its traceback tells best."""
+    if type(error).__name__ == OUT_OF_MEMORY and isinstance(error, RuntimeError):
+        return f"{_first_sentences(str(error))} {ROOM}"
+    return told(error) or (str(error) if isinstance(error, ValueError | Busy | OSError) else None)
 
 
 def _first_sentences(text: str) -> str:

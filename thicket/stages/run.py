@@ -13,7 +13,21 @@ from typing import Any
 
 from thicket import ranks
 from thicket.config.named_files import named_files
-from thicket.config.places import ANALYSIS, CURVES, DATA, EVALUATION, LOGS, METRICS, MODELS, REPORT, RESUME, RUNS, TIMES
+from thicket.config.places import (
+    ANALYSIS,
+    CURVES,
+    DATA,
+    EVALUATION,
+    LOGS,
+    METRICS,
+    MODELS,
+    PICTURE,
+    PICTURES,
+    REPORT,
+    RESUME,
+    RUNS,
+    TIMES,
+)
 from thicket.config.report_files import CLAIMS_FILES, REPORT_FILES
 from thicket.config.stages import (
     AnalyzeStage,
@@ -28,7 +42,8 @@ from thicket.config.stages import (
     StudentStage,
     read_stage,
 )
-from thicket.disk import write_whole
+from thicket.config.useful import USEFUL, USELESS, mean_useful, was_useless
+from thicket.disk import replaced, write_whole
 from thicket.signals import die_with_dvc
 from thicket.stages.outcome import Outcome, Places
 from thicket.stages.publish import config_hash, locked, whole
@@ -49,6 +64,8 @@ class Targets:
     """What the machine says of it; equal runs differ in this alone."""
     logs: Path | None = None
     """Where others see how far it is and what it has printed; None: nowhere."""
+    picture: Path | None = None
+    """An analysis's, beside the artifact's own; None: nowhere."""
 
     def lock(self, root: Path, stage: AnyStage) -> Path:
         """The file that is locked while the artifact is made."""
@@ -65,7 +82,8 @@ def in_pipeline(root: Path, stage: AnyStage) -> Targets:
     places = {"data": DATA / stage.name, "evaluate": EVALUATION / stage.name, "analyze": ANALYSIS / stage.name}
     folder = places.get(stage.stage, REPORT if stage.stage in ("report", "claims") else MODELS / stage.name)
     metrics, times = (root / place / f"{stage.name}.json" for place in (METRICS, TIMES))
-    return Targets(root / folder, metrics, root / CURVES / f"{stage.name}.csv", times, root / LOGS)
+    curves, picture = root / CURVES / f"{stage.name}.csv", root / PICTURES / f"{stage.name}.png"
+    return Targets(root / folder, metrics, curves, times, root / LOGS, picture)
 
 
 def on_its_own(root: Path, stage: AnyStage) -> Targets:
@@ -127,6 +145,9 @@ def _work(stage: AnyStage, places: Places, targets: Targets) -> None:
         from thicket.stages.analyze import analyze
 
         analyze(stage, places)
+        if targets.picture and ranks.first():
+            with replaced(targets.picture) as partial:
+                shutil.copyfile(places.out / PICTURE, partial)
     elif isinstance(stage, ClaimsStage):
         from thicket.reporting.claims.page import build_claims
 
@@ -229,11 +250,21 @@ def _make_model(stage: Stage, make: Callable[[Any, Places], Outcome], places: Pl
         "flops": counts["flops"],
         "steps": outcome.steps,
         "selection_pass@1": outcome.selection,
+        USEFUL: mean_useful(outcome.rows),
     }
+    if was_useless(ledger):
+        print(f"Note: {stage.id}: in {outcome.steps} steps {USELESS} ({_earned(outcome)}).", flush=True)
     if outcome.rows:
         write_curves(targets.curves, list(outcome.rows))
     write_whole(targets.metrics, json.dumps(ledger, indent=1) + "\n")
     write_times(targets.times, places.out, times)
+
+
+def _earned(outcome: Outcome) -> str:
+    """What all responses of a training earned, in the mean of a step."""
+    rewards = [row["reward"] for row in outcome.rows if "reward" in row]
+    low, high = min(rewards), max(rewards)
+    return f"reward {low:.3g} throughout" if low == high else f"rewards {low:.3g} to {high:.3g}"
 
 
 def run_file(root: Path, path: Path) -> None:

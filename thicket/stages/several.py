@@ -27,7 +27,7 @@ from thicket.config.base import PretrainedBase
 from thicket.config.merging import Ensemble
 from thicket.config.run import Trainer
 from thicket.config.search import Member
-from thicket.config.stages import BaseStage, Stage
+from thicket.config.stages import BaseStage, Stage, StudentStage
 from thicket.ranks import Rank
 
 STOPPED = 143
@@ -81,9 +81,11 @@ def started_elsewhere(stage: Stage) -> Rank | None:
 def together(stage: Stage, follow: Follow) -> Iterator[None]:
     """Within the block the stage's own process is the first of as many as the stage has devices.
 
-    `follow` is what the others do; it goes to them as a pickle. Raises: Failed where one of them does.
+    `follow` is what the others do; it goes to them as a pickle. Raises: Failed where one of them does; ValueError where
+    a GPU is asked for and there is none.
     """
     count = devices(stage)
+    _look_for_gpu(stage)
     if count == 1:
         yield
         return
@@ -114,6 +116,20 @@ def follow_elsewhere(stage: Stage, place: Rank, follow: Follow) -> None:
     if devices(stage) > 1:
         with ranks.joined(replace(place, shards=_shards(stage)), _on_gpus(stage, place.beside)):
             _followed(follow)
+
+
+def _look_for_gpu(stage: Stage) -> None:
+    """A note where a stage that is set up for a GPU may run without one. Raises: ValueError where it may not."""
+    trainer = getattr(stage, "trainer", None)
+    merged = isinstance(stage, StudentStage) and not stage.domains
+    if not isinstance(trainer, Trainer) or _takes_one(stage) or merged:
+        return
+    from thicket.sampling.piecewise import device_of
+
+    device = device_of(trainer.accelerator)
+    if device == "cpu" and trainer.accelerator == "auto" and trainer.precision == "bf16-mixed":
+        advice = "with trainer.accelerator = gpu in the place of auto that is an error"
+        print(f"Note: {stage.id} runs on the CPU: torch sees no GPU ({advice}).", flush=True)
 
 
 def _shards(stage: Any) -> bool:

@@ -17,6 +17,7 @@ from transformers import PreTrainedModel
 from thicket import ranks
 from thicket.config.on_policy import OnPolicy
 from thicket.config.shown import Shown
+from thicket.config.useful import USEFUL, differ
 from thicket.domains.verdict import Verdict
 from thicket.methods.method import Method, Rows, micro_batches, shares, stacked
 from thicket.ops import draws
@@ -156,9 +157,17 @@ class PolicyTraining(Steps):
         row: Row = {"length": sum(len(rollout.response.tokens) for rollout in own) / len(own)}
         if self.method.needs_rewards:
             row["reward"] = sum(map(self._reward, own)) / len(own)
+            row[USEFUL] = self._useful(sampled)
         if self.method.rounds > 1:
-            row["useful"] = len(kept) / len(sampled)
+            row[USEFUL] = len(kept) / len(sampled)
         return kept[: wanted * group], sampled, row
+
+    def _useful(self, sampled: list[Rollout]) -> float:
+        """The share of groups whose rewards differ; for single responses, and with a critic, the batch is the group."""
+        rewards = list(map(self._reward, sampled))
+        group = len(rewards) if self.critic is not None or self.config.group == 1 else self.config.group
+        groups = [rewards[part] for part in chunks(len(rewards), group)]
+        return sum(map(differ, groups)) / len(groups)
 
     def _show(self, sampled: list[Rollout], learned: list[Rollout]) -> None:
         """Keeps some of a step's responses for people to read. Of those that were learned from, the divergence from

@@ -12,6 +12,7 @@ from transformers import PreTrainedModel
 
 from thicket import ranks
 from thicket.config.search import Perturbed
+from thicket.config.useful import USEFUL, differ
 from thicket.methods.search import SearchMethod
 from thicket.models.perturb import Neighbourhood
 from thicket.models.stacked import not_stackable, stacked
@@ -70,10 +71,13 @@ class SearchTraining(Steps):
         self.ledger.forward(sum(map(len, asked.prompts)))
         self.ledger.generated(scored.generated)
         self.ledger.flops += scored.judging
-        if (self.step + 1) % self.method.population == 0:
-            self._move_centre([*self.scores, scored.reward][-self.method.population :])
         length = scored.generated / len(asked.items)
-        return {"step": self.step + 1, "flops": self.ledger.flops, "reward": scored.reward, "length": length}
+        row = {"step": self.step + 1, "flops": self.ledger.flops, "reward": scored.reward, "length": length}
+        if (self.step + 1) % self.method.population == 0:
+            population = [*self.scores, scored.reward][-self.method.population :]
+            self._move_centre(population)
+            row[USEFUL] = float(differ(population))
+        return row
 
     def _move_centre(self, scores: Sequence[float]) -> None:
         directions = [self.method.direction(n) for n in range(self.step + 1 - len(scores), self.step + 1)]

@@ -54,8 +54,10 @@ def shown_texts(step: int, texts: Iterable[Text], tokenizer: Tokenizer) -> Itera
 
 
 def readable(tokenizer: Tokenizer, prompt: list[int]) -> str:
-    """A prompt's text, without special tokens."""
-    return cut(tokenizer.decode(prompt, skip_special_tokens=True))
+    """A prompt's text, without special tokens but for what stands for characters that the tokenizer doesn't know."""
+    ends = {tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id}  # One of them may be its `unk` too.
+    left_out = (set(tokenizer.all_special_ids) - {tokenizer.unk_token_id}) | ends
+    return cut(tokenizer.decode([token for token in prompt if token not in left_out]))
 
 
 def cut(text: str) -> str:

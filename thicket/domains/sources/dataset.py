@@ -4,7 +4,7 @@ import random
 import re
 from collections.abc import Iterator
 
-from thicket.config.source import DatasetSource
+from thicket.config.source import PLACEHOLDER, DatasetSource
 from thicket.domains.files import Row, check_encodes, read_rows, text_of
 from thicket.domains.item import RawItem
 from thicket.domains.options import Options, answer_of, lines, read_options
@@ -60,7 +60,7 @@ UNKNOWN = 0
 
 def fill(template: str, row: Row) -> str:
     """The template with each `{column}` replaced by the row's value. Raises: ValueError for a missing column."""
-    return re.sub(r"\{([^{}]+)\}", lambda match: _text(row, match[1]), template)
+    return PLACEHOLDER.sub(lambda match: _text(row, match[1]), template)
 
 
 def _text(row: Row, column: str) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 import matplotlib
 from matplotlib.figure import Figure
 
+from thicket.config.places import PICTURE
 from thicket.reporting.svg import STYLE, inline, save_png
 
 Tables = Mapping[str, list[dict[str, str]]]
@@ -31,5 +32,5 @@ def draw(kind: str, folder: Path) -> None:
     with matplotlib.rc_context(STYLE):
         figure = picture(result, read_tables(folder))
         svg = inline(figure, result["name"], f"{kind} of {', '.join(result['models'])}")
-        save_png(figure, folder / "picture.png")
+        save_png(figure, folder / PICTURE)
     (folder / "picture.svg").write_text(svg + "\n", encoding="utf-8")

@@ -1,0 +1,91 @@
+"""Characters that a tokenizer doesn't know: what is said of them, and when nothing is begun."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+from transformers import PreTrainedTokenizerFast
+
+from thicket.config.domain import ScoredDomain, Window
+from thicket.config.verifier import ChoiceVerifier, ExactVerifier, MathVerifier, NumberVerifier
+from thicket.domains.item import Item, write_items
+from thicket.methods.sft import demonstrations
+from thicket.models.characters import character_tokenizer
+from thicket.sampling.environment import load_environment
+from thicket.sampling.unknown import check_known, unknown_characters
+from thicket.training.shown import readable
+
+TOKENIZER = character_tokenizer()
+EXACT = ExactVerifier(type="exact")
+
+
+def domain(verifier: Any = EXACT) -> ScoredDomain:
+    return ScoredDomain(name="words", verifier=verifier, stop="\n", window=Window(prompt=30, response=9))
+
+
+def items(*pairs: tuple[str, str]) -> list[Item]:
+    return [Item(f"{n:016}", question, answer, 1, demonstration=answer) for n, (question, answer) in enumerate(pairs)]
+
+
+def test_characters_that_are_not_in_the_vocabulary() -> None:
+    assert unknown_characters(TOKENIZER, ["Sort 312?", "sort É"]) == {"S", "?", "É"}
+    assert unknown_characters(TOKENIZER, []) == unknown_characters(TOKENIZER, ["sort 312="]) == set()
+
+
+def test_a_tokenizer_of_bytes_knows_everything() -> None:
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    vocabulary = {text: place for place, text in enumerate([*sorted(alphabet), "<|end|>"])}
+    made = Tokenizer(models.BPE(vocabulary, []))
+    made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)  # type: ignore[assignment]
+    made.decoder = decoders.ByteLevel()  # type: ignore[assignment]
+    of_bytes = PreTrainedTokenizerFast(tokenizer_object=made, unk_token="<|end|>", eos_token="<|end|>")
+    assert unknown_characters(of_bytes, ["Éé 漢字 ?"]) == set()
+    assert readable(of_bytes, of_bytes("Né<|end|>").input_ids) == "Né"
+
+
+def test_one_note_a_split_says_how_many_which_and_the_first(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_items(tmp_path / "train.jsonl", items(("say a", "a"), ("Say b?", "b"), ("say Ä", "Cd"), ("SAY", "e")))
+    load_environment(domain(), tmp_path, "train", TOKENIZER)
+    assert capsys.readouterr().out.splitlines() == [
+        "Note: domain words: train: 3 of 4 prompts hold characters that the model's tokenizer doesn't know, which it "
+        "can't tell apart: '?' 'A' 'S' 'Y' 'Ä'; the first: 'Say b?'",
+        "Note: domain words: train: 1 of 4 answers hold characters that it can't write (1 of them can never be right): "
+        "'C'; the first: 'Cd'",
+    ]
+    write_items(tmp_path / "test.jsonl", items(("say a", "a")))
+    load_environment(domain(), tmp_path, "test", TOKENIZER)
+    assert capsys.readouterr().out == ""
+
+
+def test_where_no_answer_can_be_written_nothing_begins() -> None:
+    with pytest.raises(ValueError, match=r"words: test: no answer can be written .* 'B' 'C'; the first: 'Ba'"):
+        check_known(domain(), "test", items(("say ba", "Ba"), ("say ca", "Ca")), TOKENIZER)
+
+
+@pytest.mark.parametrize(
+    ("verifier", "answer"),
+    [
+        (NumberVerifier(type="number"), "1,200"),  # 1200 is right as well,
+        (ChoiceVerifier(type="choice"), "B"),  # and so is a b by itself;
+        (MathVerifier(type="math"), r"\frac{1}{2}"),  # there may be another way to write it.
+    ],
+)
+def test_an_answer_that_can_be_written_otherwise_may_be_right(
+    verifier: Any, answer: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    check_known(domain(verifier), "test", items(("which", answer)), TOKENIZER)
+    assert "1 of 1 answers hold characters that it can't write: " in capsys.readouterr().out
+
+
+def test_demonstrations_that_can_not_be_written_are_left_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_items(tmp_path / "train.jsonl", items(("say a", "a"), ("say b", "B")))
+    found = demonstrations(TOKENIZER, load_environment(domain(), tmp_path, "train", TOKENIZER))
+    assert [TOKENIZER.decode(text.response) for text in found] == ["a\n"]
+    assert "of 2 train items, 2 have a demonstration, 1 of them in characters that" in capsys.readouterr().out
+
+
+def test_samples_for_people_show_them() -> None:
+    assert readable(TOKENIZER, TOKENIZER("Say it")["input_ids"]) == "<unk>ay it"
