@@ -328,7 +328,9 @@ def test_a_launcher_that_can_not_start_is_told_in_a_line(
     monkeypatch.setattr(Plugins, "instantiate_sweeper", refused)
     monkeypatch.setattr(sweep, "_check_inputs", lambda *_: None)
     said = command("specialist", "-m", "domain=sort", "hydra.job.num=1")
-    assert (said.status, said.out) == (1, "")
+    assert said.status == 1
+    assert said.out.startswith("The sweep is build/runs/sweeps/")
+    assert said.out.count("\n") == 1, "no table of no runs"
     assert said.err == "Error: the sweep hydra.job.num=1: RuntimeError: no queue here\n"
     assert "HYDRA_FULL_ERROR" not in os.environ
 
