@@ -161,10 +161,11 @@ def _sweep(root: Path, kind: str, overrides: list[Override], objective: str | No
         except Exception as error:  # A launcher that can't start, or has lost a job; what other jobs made is there.
             if os.environ.get(TRACEBACK):
                 raise
-            failed = " ".join(f"{type(error).__name__}: {error}".split())
+            failed = f"{type(error).__name__}: {error}".splitlines()[0]  # Some bring the whole log of a job.
     runs = read_runs(folder)
     if failed:
-        print(f"Error: the sweep {' '.join(settings)}: {printable(failed)}", file=sys.stderr)
+        where = f"its logs, if there are any, are in {folder.relative_to(root)}"
+        print(f"Error: the sweep {' '.join(settings)}: {printable(failed)} ({where})", file=sys.stderr)
         if not runs:
             return 1
     print_table(runs, objective)
