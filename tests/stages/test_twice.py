@@ -57,7 +57,7 @@ def test_every_out_but_the_report_is_the_same(made: tuple[Path, Path]) -> None:
     assert list(outs(one)) == list(outs(other))
     hashed = [path for path in outs(one) if (one / path).is_file()]
     assert len({path.parts[1] for path in hashed}) == len(
-        ("data", "models", "metrics", "curves", "evaluation", "analysis", "report")
+        ("data", "models", "metrics", "curves", "evaluation", "analysis", "pictures", "report")
     )
     different = [path for path in map(str, hashed) if (one / path).read_bytes() != (other / path).read_bytes()]
     assert [path for path in different if not path.startswith(SHOWS_TIMES)] == []
