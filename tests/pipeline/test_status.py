@@ -91,6 +91,13 @@ def test_versions_without_a_name_are_free_to_go(lab: Lab) -> None:
     assert found["specialist-sort-grpo"]["state"] == "done"
     assert ("input", "build/models/sort-grpo was made anew") in reasons(found["student-opd"])
     assert own(found) == by_dvc(lab)
+    # Another config's model is not what the cache has.
+    lab.edit(lambda declared: declared["specialists"]["sort-grpo"].update(seed=6))
+    kept = (lab.root / "build/models/sort-grpo").rename(lab.root / "kept")
+    found = stages(lab)["specialist-sort-grpo"]
+    assert ("artifact", "build/models/sort-grpo is missing") in reasons(found)
+    assert "student-opd is stale: input: build/models/sort-grpo was made anew and " in lab.call("thicket")
+    kept.rename(lab.root / "build/models/sort-grpo")
     seeded(6)
     before = lab.json("thicket", "clean", "cache", "--json")["cache"]
     assert 0 < before["can_free"] < before["bytes"]

@@ -212,6 +212,16 @@ def test_model_folders_are_looked_into(
     assert (sample / "dvc.yaml").is_file() == before
 
 
+def test_specialists_that_are_not_scored_on_their_domain(sample: Path, command: Command) -> None:
+    params = sample / "params.yaml"
+    declared = yaml.safe_load(params.read_text(encoding="utf-8"))
+    assert "not scored on its domain" not in command("check").out
+    params.write_text(to_yaml({**declared, "domains": ["sort"]}), encoding="utf-8")
+    said = command("check").out
+    note = "Note: reverse-grpo is not scored on its domain reverse, which `domains` does not list.\n"
+    assert said.count("not scored on its domain") == said.count(note) == 1
+
+
 def test_whole_and_missing_model_folders_pass(sample: Path, command: Command) -> None:
     folder = folder_base(sample, *WHOLE)
     assert command("check").status == 0

@@ -11,7 +11,7 @@ from reporting_run import Correct, WriteRun, base, results_of, specialist, stude
 
 from thicket.config.report_files import BUDGET_FILE
 from thicket.config.stages import ReportedModel
-from thicket.reporting import costs, figures, ways
+from thicket.reporting import costs, figures, tables, ways
 from thicket.reporting.findings import findings
 from thicket.reporting.markdown import markdown
 from thicket.reporting.page import page
@@ -73,6 +73,15 @@ def test_the_findings_are_computed(run: WriteRun, tmp_path: Path) -> None:
         "above 0 (in points of sampled pass@1: sort-grpo +50.0, reverse-grpo +50.0). Of the specialists' gain opd "
         "recovers 75.0 % [75.0, 75.0], soup recovers 50.0 % [50.0, 50.0] and mixed recovers 25.0 % [25.0, 25.0]."
     )
+
+
+def test_levels_have_a_table_where_there_are_several(run: WriteRun, tmp_path: Path) -> None:
+    results = results_of(run(MODELS, CORRECT, {"mixed": "opd"}), tmp_path)
+    assert tables.levels(results) == []
+    cell = results.models["tiny"].cells["sort"]
+    cell.levels["2"] = cell.levels["1"]
+    (table,) = tables.levels(results)
+    assert table.title == "sort: pass@1 by level, %"
 
 
 def test_what_is_no_gain_is_not_told_as_one(run: WriteRun, tmp_path: Path) -> None:
@@ -146,7 +155,7 @@ def test_numbers_of_the_tables(run: WriteRun, tmp_path: Path) -> None:
     assert r"| soup | +25.0 \[+25.0, +25.0\] ▲ | 0 | — | 2.00 G | 80.0 M |" in text
     lost = r"| sort-grpo | **+50.0** \[+50.0, +50.0\] ▲ | −25.0 \[−25.0, −25.0\] ▼ | +12.5 \[+12.5, +12.5\] ▲ |"
     assert lost in text
-    assert "| mixed | 60 budget 3.00 GFLOP, the cost of opd | 1.00 k | 2.00 k | 1.00 G | 1 min 1 s | 800 MB |" in text
+    assert "| mixed | 60, budget 3.00 GFLOP, the cost of opd | 1.00 k | 2.00 k | 1.00 G | 1 min 1 s | 800 MB |" in text
 
 
 def test_equal_inputs_give_equal_bytes(run: WriteRun, tmp_path: Path) -> None:

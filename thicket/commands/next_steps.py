@@ -65,7 +65,12 @@ def _told(found: list[State]) -> list[str]:
     if broken:
         return [f"  {state.id}: {_story(state)}" for state in broken[:SHOWN]]
     changed = [state for state in found if state.mark == "stale" and state.why[0].kind != "parent"]
-    return [f"  {state.id} is stale: {state.why[0]}" for state in changed[:SHOWN]]
+    return [f"  {state.id} is stale: {_first(state)}" for state in changed[:SHOWN]]
+
+
+def _first(state: State) -> str:
+    more = len(state.why) - 1
+    return f"{state.why[0]}{f' and {more} more' if more else ''}"
 
 
 def _story(state: State) -> str:

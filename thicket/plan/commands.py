@@ -7,7 +7,7 @@ from thicket.config.loggers import read_loggers
 from thicket.config.places import CONFIG, MODELS
 from thicket.config.problems import ConfigError, Problem
 from thicket.config.project import Project
-from thicket.config.stages import write_stage
+from thicket.config.stages import EvaluateStage, SpecialistStage, write_stage
 from thicket.disk import explained, take_place, write_whole
 from thicket.plan import console
 from thicket.plan.dvcfile import dvcfile, out_of_step
@@ -30,6 +30,7 @@ def check(root: Path) -> int:
     counts = ", ".join(f"{kinds.count(kind)} {kind}" for kind in dict.fromkeys(kinds))
     print(f"All {len(stages)} stages are sound: {counts}.")
     _note_missing(root, stages)
+    _note_unscored(stages)
     if out_of_step(root, stages):
         print("dvc.yaml is out of step with params.yaml: run `thicket plan`.")
     return 0
@@ -45,6 +46,7 @@ def plan(root: Path) -> int:
     forget_removed(root, ["compose", *(planned.resolved.id for planned in stages)])
     _print_estimates(root, stages)
     _note_missing(root, stages)
+    _note_unscored(stages)
     written = "written" if changed else "as it was"
     print(f"dvc.yaml is {written}: {len(stages)} stages, after compose. `dvc repro` builds them.")
     return 0
@@ -63,6 +65,15 @@ def _note_missing(root: Path, stages: list[Planned]) -> None:
         print(f"Note: {path} is not there, which {stage} reads ({where}).")
     for package in read_loggers(root).missing:
         print(f"Note: {package} is not installed here, which `loggers` names: trainings would not start.")
+
+
+def _note_unscored(stages: list[Planned]) -> None:
+    """Says which specialists no evaluation asks about their own domain."""
+    found = [planned.resolved.stage for planned in stages]
+    scored = {domain.name for stage in found if isinstance(stage, EvaluateStage) for domain in stage.domains}
+    for stage in found:
+        if isinstance(stage, SpecialistStage) and scored and stage.domain.name not in scored:
+            print(f"Note: {stage.name} is not scored on its domain {stage.domain.name}, which `domains` does not list.")
 
 
 def compose(root: Path) -> int:

@@ -141,9 +141,9 @@ class _Look:
                 "record", f"in build/, and dvc.lock knows nothing of it: `dvc commit {name}` takes it as it is"
             )
         else:
-            yield from _changed_values(planned, made)
-            yield from self._changed_inputs(planned, made)
-            yield from self._changed_outputs(planned, made)
+            changed = [*_changed_values(planned, made), *self._changed_inputs(planned, made)]
+            yield from changed
+            yield from self._changed_outputs(planned, made, wanted=not changed)
         for parent in parents:
             if parent.mark != "done":
                 yield Reason("parent", f"{parent.id} is {parent.mark}")
@@ -165,14 +165,15 @@ class _Look:
             if wrong:
                 yield Reason("input", f"{path} {wrong if ' ' in wrong else f'is {wrong}'}")
 
-    def _changed_outputs(self, planned: Planned, made: Locked) -> Iterator[Reason]:
+    def _changed_outputs(self, planned: Planned, made: Locked, wanted: bool) -> Iterator[Reason]:
+        """`wanted`: whether it would be made again as it was, so that the cache's is as good."""
         outs = {path: made.outs.get(path) for path in outs_of(planned)}
         wrong = {path: wrong_with(self.root, entry, self.since) if entry else "missing" for path, entry in outs.items()}
         yield from (
             Reason("artifact", f"{path} is not what the stage made") for path in outs if wrong[path] == "changed"
         )
         if missing := [path for path in outs if wrong[path] == "missing"]:
-            back = any((entry := outs[path]) is not None and is_cached(self.root, entry) for path in missing)
+            back = wanted and any((entry := outs[path]) is not None and is_cached(self.root, entry) for path in missing)
             more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
             hint = ": `dvc checkout` brings them back" if more else ": `dvc checkout` brings it back"
             yield Reason("artifact", f"{missing[0]}{more} {'are' if more else 'is'} missing{hint if back else ''}")

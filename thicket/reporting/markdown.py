@@ -52,6 +52,8 @@ def escaped(text: str) -> str:
 
 def _text(entry: Entry) -> str:
     text = f"**{escaped(entry.text)}**" if entry.own else escaped(entry.text)
+    if entry.detail and not entry.detail.startswith("["):  # Of its own, where a page has a second line.
+        text += ","
     return " ".join(part for part in (text, escaped(entry.detail), entry.mark) if part)
 
 

@@ -96,8 +96,9 @@ def attempts(results: Results) -> list[Table]:
 
 
 def levels(results: Results) -> list[Table]:
-    """Pass@1 by difficulty level, a table a domain."""
-    return [_levels_of(results, domain) for domain in results.domains]
+    """Pass@1 by difficulty level, a table for each domain that has several."""
+    made = [_levels_of(results, domain) for domain in results.domains]
+    return [table for table in made if len(table.head) > 1]
 
 
 def lengths(results: Results) -> Table:
