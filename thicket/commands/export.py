@@ -61,7 +61,7 @@ def export(root: Path, model: str, out: Path | None, license: str | None) -> Non
         if path.is_file():
             print(f"  {path.relative_to(target)}")
     if card.outdated:
-        print(f"{outdated_words([model])} The card is without them.")
+        print(f"{outdated_words(root, [model])} The card is without them.")
     print(f"`hf upload OWNER/{model} {shown}` pushes it.")
 
 
