@@ -114,4 +114,7 @@ def test_commands_that_are_wrong(say: Any) -> None:
 def test_a_wrong_beginning(say: Any) -> None:
     said = say("", "soup", "--domain", "srot")
     assert (said.status, "did you mean: sort" in said.err) == (2, True)
+    said = say("", "soup", "--domain", "odd")
+    assert said.status == 2
+    assert "conf/domain/odd.yaml is there, but not declared: add odd to `domains` in params.yaml" in said.err
     assert say("", "soup", "--temperature", "-1").status == 2

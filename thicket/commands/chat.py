@@ -12,7 +12,7 @@ from thicket.commands.models import built, models_of
 from thicket.config.answering import Answering
 from thicket.config.overrides import COMMAND_LINE
 from thicket.config.places import PARAMS
-from thicket.config.problems import ConfigError, Problem, nearest
+from thicket.config.problems import ConfigError, Problem, nearest, shown
 from thicket.config.project import Project
 from thicket.config.run import Trainer
 from thicket.config.stages import DataStage, EvaluateStage
@@ -54,7 +54,7 @@ def chat(
     else:
         folder = built(root, pick(model, models_of(known), "model"))
     way = read_answering(folder) or Answering()
-    asked = _asked(known, domain) if domain else None
+    asked = _asked(Project(root), known, domain) if domain else None
     scoring: Any = next((made.stage for made in known if isinstance(made.stage, EvaluateStage)), None)
     settings = Settings(
         temperature=temperature if temperature is not None else way.temperature if way.temperature is not None else 1.0,
@@ -81,8 +81,11 @@ class Asked:
     """Longest answer, in tokens."""
 
 
-def _asked(known: list[Any], domain: str) -> Asked:
+def _asked(project: Project, known: list[Any], domain: str) -> Asked:
     data = {made.stage.name: made.stage for made in known if isinstance(made.stage, DataStage)}
+    if known and domain not in data and domain in project.library.options("domain"):
+        wrong = f"conf/domain/{domain}.yaml is there, but not declared: add {domain} to `domains` in {PARAMS}"
+        raise ConfigError([Problem(COMMAND_LINE, "domain", shown(domain), wrong, ", ".join(data))])
     wording = pick(domain, data, "domain").domain.prompt.model_copy(update={"shots": 0})
     scored = next(made.stage for made in known if isinstance(made.stage, EvaluateStage)).domains
     of = {one.name: one for one in scored}.get(domain)
