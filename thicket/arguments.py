@@ -46,7 +46,8 @@ def add(commands: Any) -> None:
     chat.add_argument("--tokens", type=int, metavar="N", help="most tokens of an answer (256, or the domain's)")
     chat.add_argument("--seed", type=int, default=0, metavar="N", help="fixes the answers (0)")
     export = commands.add_parser("export", help="a model as a folder for the Hugging Face hub, with its card")
-    _model(export, "model")
+    what = "a model that params.yaml declares, or its folder"
+    completes(export.add_argument("model", metavar="MODEL", type=folder_from_here, help=what), models)
     export.add_argument("--out", metavar="FOLDER", type=from_here, help="where it goes (build/export/MODEL)")
     export.add_argument("--license", help="of the model, an id of the hub's; its base's where that is known")
     tables = commands.add_parser("tables", help="scores and claims as tables for a text or a spreadsheet")
@@ -83,10 +84,6 @@ def name_or_folder(text: str) -> str | Path:
 
 def _json(command: argparse.ArgumentParser) -> None:
     command.add_argument("--json", action="store_true", help="for programs")
-
-
-def _model(command: argparse.ArgumentParser, name: str, shown: str = "MODEL") -> None:
-    completes(command.add_argument(name, metavar=shown, help="a model that params.yaml declares"), models)
 
 
 def run(arguments: argparse.Namespace, root: Path) -> int:

@@ -1,6 +1,7 @@
 """`thicket chat`: the model's own answers, token by token."""
 
 import io
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -62,13 +63,30 @@ def test_as_a_domain_asks(say: Any, made: Path) -> None:
     assert said.out == tokenizer.decode(written, skip_special_tokens=True).split("\n")[0] + "\n"
 
 
+@pytest.mark.parametrize("ending", ["", "/specialist"])
+def test_a_run_by_its_folder(say: Any, made: Path, ending: str) -> None:
+    run = made / "build/runs/specialist/own-12345678"
+    shutil.copytree(made / "build/models/sort-grpo", run / "specialist")
+    try:
+        said = say("sort 312\n", f"build/runs/specialist/own-12345678{ending}", "--domain", "sort")
+    finally:
+        shutil.rmtree(run)
+    assert (said.status, said.err) == (0, "")
+    assert said.out == say("sort 312\n", "sort-grpo", "--domain", "sort").out
+
+
+def test_a_folder_without_a_model(say: Any) -> None:
+    said = say("", "build/models")
+    assert (said.status, "model = 'build/models': there is no model in this folder" in said.err) == (2, True)
+
+
 def test_the_best_of_a_vote(say: Any, made: Path, tmp_path: Path) -> None:
     assert say("sort 312\n", "sort-randopt", "--domain", "sort").status == 0
     folder = made / "build/models/sort-randopt"
     way = read_answering(folder)
     assert way is not None
     write_member(made / "build/models/tiny", way, 1, tmp_path)
-    talker = Talker(folder, made / "build/models", way, None, Trainer(accelerator="cpu"))
+    talker = Talker(folder, made, way, None, Trainer(accelerator="cpu"))
     best = load_model(tmp_path).state_dict()
     assert all(torch.equal(tensor, best[name]) for name, tensor in talker.model.state_dict().items())
     assert talker.about.startswith("sort-randopt, the best of 2 members: ")
@@ -96,4 +114,7 @@ def test_commands_that_are_wrong(say: Any) -> None:
 def test_a_wrong_beginning(say: Any) -> None:
     said = say("", "soup", "--domain", "srot")
     assert (said.status, "did you mean: sort" in said.err) == (2, True)
+    said = say("", "soup", "--domain", "odd")
+    assert said.status == 2
+    assert "conf/domain/odd.yaml is there, but not declared: add odd to `domains` in params.yaml" in said.err
     assert say("", "soup", "--temperature", "-1").status == 2

@@ -41,12 +41,18 @@ def copy(file: Path, place: Path) -> None:
     shutil.copy(file, place)
 
 
+def note_test(root: Path, verifier: str) -> None:
+    tests = {domain: {"verifier": verifier, "answers": "same"} for domain in ("sort", "reverse")}
+    (root / MADE["evaluate-opd"] / "test.json").write_text(json.dumps(tests), encoding="utf-8")
+
+
 @pytest.fixture
 def committed(scored: Path) -> Path:
     """A commit with a student that solves `sort`; in the working tree it doesn't, and its cost is known."""
     model = scored / MADE["student-opd"] / "provenance.json"
     spent = {"tokens_generated": 1000, "tokens_trained": 2000, "flops": 1e9}
     model.write_text(json.dumps(json.loads(model.read_text()) | {"spent": spent}), encoding="utf-8")
+    note_test(scored, "first")
     outs = {stage: kept(scored, path) for stage, path in MADE.items()}
     params = {"build/config/models/opd.yaml": CONFIG}
     locked = {
@@ -107,6 +113,17 @@ def test_a_commit_without_a_lock_and_a_cache_without_the_files(committed: Path, 
     git(committed, "rm", "--cached", "-q", "dvc.lock")
     git(committed, "commit", "-m", "none")
     assert "'main': that commit has no dvc.lock" in command("compare", "main:opd", "opd").err
+
+
+def test_scores_by_another_test_and_the_commands_that_make_them_of_one(committed: Path, command: Command) -> None:
+    note_test(committed, "second")
+    said = command("compare", "main:opd", "opd")
+    (line,) = (
+        line for line in said.out.splitlines() if line.startswith("No scores to compare: main/opd/test.json and")
+    )
+    assert "scored by tests that differ (sort: verifier; reverse: verifier)" in line
+    assert "`dvc repro evaluate-opd`; `dvc get . build/models/opd --rev main -o build/opd-main && thicket ev" in line
+    assert line.endswith("`, with build/opd-main in place of main:opd")
 
 
 def test_scores_that_the_commit_had_of_earlier_weights(committed: Path, command: Command) -> None:

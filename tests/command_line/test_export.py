@@ -113,6 +113,26 @@ def test_what_has_no_weights(project: Path, command: Command) -> None:
     assert not (project / "build/export").exists()
 
 
+def test_by_its_folder(project: Path, command: Command, tmp_path: Path) -> None:
+    assert command("export", "build/models/soup", "--out", str(tmp_path / "out")).status == 0
+    assert ModelCard.load(tmp_path / "out/README.md").text.strip().startswith("# soup")
+
+
+@pytest.mark.parametrize(
+    "given", ["build/runs/specialist/own-12345678", "build/runs/specialist/own-12345678/specialist"]
+)
+def test_a_run_by_itself_has_to_be_declared(project: Path, command: Command, given: str) -> None:
+    run = project / "build/runs/specialist/own-12345678"
+    shutil.copytree(project / "build/models/sort-grpo", run / "specialist")
+    try:
+        said = command("export", given)
+    finally:
+        shutil.rmtree(run)
+    assert said.status == 2
+    assert "only declared models have a card: declare it in params.yaml" in said.err
+    assert "(`thicket show build/runs/specialist/own-12345678/specialist --json` has its config)" in said.err
+
+
 @pytest.mark.parametrize("there", ["model", "other"])
 def test_another_folder_is_not_written_over(project: Path, command: Command, tmp_path: Path, there: str) -> None:
     out = tmp_path / "there" if there == "other" else project / "build/models/tiny"

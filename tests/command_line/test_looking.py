@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -139,6 +140,20 @@ def test_scores_of_earlier_weights(arguments: list[str], outdated: Path, command
     assert OUTDATED in command(*arguments).out
     said = command(arguments[0], "sort-grpo", *arguments[2:-1], *(["tiny"] if arguments[2:] else []))
     assert (said.status, "earlier weights" in said.out) == (0, False)
+
+
+def test_scores_of_earlier_weights_are_marked_where_they_stand(outdated: Path, command: Command) -> None:
+    assert command("compare", "tiny", "opd").out.splitlines()[0].split("  ")[-2].strip() == "opd (earlier weights)"
+    lines = command("compare", "tiny", "sort-grpo", "opd").out.splitlines()
+    assert all("opd (earlier weights)  " in line for line in lines if line.startswith(" ") and "opd" in line)
+
+
+def test_scores_of_a_model_that_is_gone(outdated: Path, command: Command) -> None:
+    shutil.rmtree(outdated / "build/models/opd")
+    out = command("show", "opd").out
+    assert "are of weights that build/models holds no more: `dvc repro evaluate-opd` makes what is missing and" in out
+    assert "\nScores, % (earlier weights)\n" in out
+    assert "holds now" not in out
 
 
 def test_scores_of_earlier_weights_for_programs(outdated: Path, command: Command) -> None:

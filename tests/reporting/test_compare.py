@@ -7,7 +7,7 @@ import pytest
 from reporting_run import WriteRun, base, results_of, specialist, student
 
 from thicket.reporting.findings import findings
-from thicket.reporting.inputs import read_inputs
+from thicket.reporting.inputs import OtherTest, read_inputs
 
 MODELS = [base("tiny"), specialist("sort-grpo", "tiny", "sort"), student("opd", "tiny", ["sort-grpo"])]
 CORRECT = {
@@ -75,6 +75,22 @@ def test_other_settings_are_refused_with_both_files(run: WriteRun, tmp_path: Pat
         read_inputs(stage, tmp_path)
     assert str(tmp_path / "build/evaluation/tiny/metrics.json") in str(error.value)
     assert str(path) in str(error.value)
+
+
+@pytest.mark.parametrize(("part", "same"), [("answers", False), ("verifier", False), ("answers", True)])
+def test_other_tests_are_refused_with_what_differs(run: WriteRun, tmp_path: Path, part: str, same: bool) -> None:
+    stage = run(MODELS, CORRECT)
+    paths = [tmp_path / f"build/evaluation/{name}/test.json" for name in ("tiny", "opd")]
+    test = {"verifier": "a", "answers": "b"}
+    noted = {"sort": test if same else test | {part: "c"}, "reverse": test}
+    for path, tests in zip(paths, ({"sort": test, "reverse": test}, noted), strict=True):
+        path.write_text(json.dumps(tests), encoding="utf-8")
+    if same:  # `sort-grpo` has noted nothing, and may have been scored by the same one
+        read_inputs(stage, tmp_path)
+        return
+    with pytest.raises(OtherTest, match=rf"tests that differ \(sort: {part}\)") as error:
+        read_inputs(stage, tmp_path)
+    assert all(str(path) in str(error.value) for path in paths)
 
 
 @pytest.mark.parametrize(

@@ -11,12 +11,13 @@ from typing import Any
 from thicket.commands.models import built, models_of
 from thicket.config.answering import Answering
 from thicket.config.overrides import COMMAND_LINE
-from thicket.config.places import MODELS, PARAMS
-from thicket.config.problems import ConfigError, Problem, nearest
+from thicket.config.places import PARAMS
+from thicket.config.problems import ConfigError, Problem, nearest, shown
 from thicket.config.project import Project
 from thicket.config.run import Trainer
 from thicket.config.stages import DataStage, EvaluateStage
 from thicket.models.answering import read_answering
+from thicket.plan.folders import model_folder, within
 from thicket.plan.inspect import pick
 from thicket.plan.pipeline import resolve
 
@@ -48,9 +49,12 @@ def chat(
     if temperature is not None:
         _check_temperature(temperature)
     known = resolve(Project(root), with_code=False) if (root / PARAMS).is_file() else []
-    folder = model if isinstance(model, Path) else built(root, pick(model, models_of(known), "model"))
+    if isinstance(model, Path):
+        folder = root / model_folder(root, within(root, model))
+    else:
+        folder = built(root, pick(model, models_of(known), "model"))
     way = read_answering(folder) or Answering()
-    asked = _asked(known, domain) if domain else None
+    asked = _asked(Project(root), known, domain) if domain else None
     scoring: Any = next((made.stage for made in known if isinstance(made.stage, EvaluateStage)), None)
     settings = Settings(
         temperature=temperature if temperature is not None else way.temperature if way.temperature is not None else 1.0,
@@ -61,7 +65,7 @@ def chat(
     )
     from thicket.commands.talker import Talker
 
-    talker = Talker(folder, root / MODELS, way, asked, scoring.trainer if scoring else Trainer())
+    talker = Talker(folder, root, way, asked, scoring.trainer if scoring else Trainer())
     _Conversation(talker, settings).run(sys.stdin.isatty())
 
 
@@ -77,8 +81,11 @@ class Asked:
     """Longest answer, in tokens."""
 
 
-def _asked(known: list[Any], domain: str) -> Asked:
+def _asked(project: Project, known: list[Any], domain: str) -> Asked:
     data = {made.stage.name: made.stage for made in known if isinstance(made.stage, DataStage)}
+    if known and domain not in data and domain in project.library.options("domain"):
+        wrong = f"conf/domain/{domain}.yaml is there, but not declared: add {domain} to `domains` in {PARAMS}"
+        raise ConfigError([Problem(COMMAND_LINE, "domain", shown(domain), wrong, ", ".join(data))])
     wording = pick(domain, data, "domain").domain.prompt.model_copy(update={"shots": 0})
     scored = next(made.stage for made in known if isinstance(made.stage, EvaluateStage)).domains
     of = {one.name: one for one in scored}.get(domain)

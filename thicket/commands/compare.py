@@ -6,7 +6,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from thicket.commands.models import models_of, outdated_words
+from thicket.commands.models import aged, models_of, outdated_words
 from thicket.commands.scores import Pairs, check_scored, paired
 from thicket.commands.sides import Member, Side, Sides
 from thicket.config.analysis import Divergence
@@ -68,7 +68,7 @@ def _compare(root: Path, sides: list[str], as_json: bool, scratch: Path) -> None
         return
     _print_members(read)
     if compared:
-        _print_scores(read, compared)
+        _print_scores(root, read, compared)
     else:
         print(f"No scores to compare: {missing}")
     _print_costs(read)
@@ -126,20 +126,19 @@ def _print_members(sides: list[Side]) -> None:
             print(f"{side.label}: {', '.join(names)}, seed{'s' if len(names) > 1 else ''} {seeds}{failed}")
 
 
-def _print_scores(sides: list[Side], compared: list[Pairs]) -> None:
+def _print_scores(root: Path, sides: list[Side], compared: list[Pairs]) -> None:
     first, *others = sides
+    left, *rights = (aged(side.label, side.outdated) for side in sides)
     if len(others) == 1:
-        table = console.table(
-            "score, %", "", first.label, others[0].label, f"{others[0].label} − {first.label}, points", ""
-        )
+        table = console.table("score, %", "", left, rights[0], f"{others[0].label} − {first.label}, points", "")
         for pair in compared[0].pairs:
             table.add_row(pair.domain, pair.figure, _share(pair.left), _share(pair.right), *_gap(pair.difference))
     else:
         table = console.table("score, %", "", "", "", f"− {first.label}, points", "")
         for rows in zip(*(pairs.pairs for pairs in compared), strict=True):
-            table.add_row(rows[0].domain, rows[0].figure, first.label, _share(rows[0].left))
-            for side, pair in zip(others, rows, strict=True):
-                table.add_row("", "", side.label, _share(pair.right), *_gap(pair.difference))
+            table.add_row(rows[0].domain, rows[0].figure, left, _share(rows[0].left))
+            for right, pair in zip(rights, rows, strict=True):
+                table.add_row("", "", right, _share(pair.right), *_gap(pair.difference))
     console.show(table)
     settings = compared[0].settings
     what = "items and seeds" if any(len(side.members) > 1 for side in sides) else "items"
@@ -151,7 +150,7 @@ def _print_scores(sides: list[Side], compared: list[Pairs]) -> None:
         print(note)
     outdated = {member.given: member for side in sides for member in side.members if member.outdated}.values()
     if here := [member.name for member in outdated if not member.revision]:
-        print(outdated_words(here))
+        print(outdated_words(root, here))
     if earlier := [member.name for member in outdated if member.revision]:
         print(f"The scores of {', '.join(earlier)} are of earlier weights than the commit has.")
 

@@ -6,13 +6,15 @@ from typing import Any
 
 from thicket.commands import recipe
 from thicket.commands.models import built, models_of, outdated_words
-from thicket.config.places import EXPORT
-from thicket.config.problems import ConfigError, Problem
+from thicket.config.overrides import COMMAND_LINE
+from thicket.config.places import EXPORT, PARAMS
+from thicket.config.problems import ConfigError, Problem, shown
 from thicket.config.project import Project
 from thicket.config.shown import FILE as SAMPLES
 from thicket.config.stages import DataStage, StudentStage
 from thicket.models.answering import check_own_weights
 from thicket.plan import console
+from thicket.plan.folders import declared_name, is_folder, model_folder, within
 from thicket.plan.inspect import pick
 from thicket.plan.pipeline import resolve
 
@@ -26,18 +28,18 @@ def export(root: Path, model: str, out: Path | None, license: str | None) -> Non
 
     Scores of a model that lay in its folder before are no part of the card.
 
-    Raises: ConfigError where there is no such model, where it is not made, or where the folder is there already and is
-    no export; ValueError where it has no weights of its own.
+    Raises: ConfigError where there is no such model, where params.yaml does not declare it, where it is not made, or
+    where the folder is there already and is no export; ValueError where it has no weights of its own.
     """
     from thicket.commands.card import Card
     from thicket.stages.publish import whole
 
     resolved = resolve(Project(root), with_code=False)
-    models = models_of(resolved)
+    models, model = models_of(resolved), _name(root, model)
     chosen = pick(model, models, "model")
     folder, target = built(root, chosen), out or root / EXPORT / model
     if target.exists() and not all((target / name).is_file() for name in OURS):
-        raise ConfigError([Problem("command line", "--out", str(target), "there already, and no export of a model's")])
+        raise ConfigError([Problem(COMMAND_LINE, "--out", str(target), "there already, and no export of a model's")])
     try:
         check_own_weights(folder)
     except ValueError as error:
@@ -55,14 +57,25 @@ def export(root: Path, model: str, out: Path | None, license: str | None) -> Non
         card = Card(root, model, models, data, license)
         (partial / "README.md").write_text(card.text, encoding="utf-8")
     size = sum(path.stat().st_size for path in target.rglob("*") if path.is_file())
-    shown = target.relative_to(root) if target.is_relative_to(root) else target
-    print(f"{shown}: {size / 2**20:.1f} MiB")
+    place = within(root, target)
+    print(f"{place}: {size / 2**20:.1f} MiB")
     for path in sorted(target.rglob("*")):
         if path.is_file():
             print(f"  {path.relative_to(target)}")
     if card.outdated:
-        print(f"{outdated_words([model])} The card is without them.")
-    print(f"`hf upload OWNER/{model} {shown}` pushes it.")
+        print(f"{outdated_words(root, [model])} The card is without them.")
+    print(f"`hf upload OWNER/{model} {place}` pushes it.")
+
+
+def _name(root: Path, model: str) -> str:
+    """The declared model that a name or a folder means. Raises: ConfigError for the folder of another one."""
+    if not is_folder(model):
+        return model
+    folder = model_folder(root, within(root, root / model))
+    if name := declared_name(root, folder):
+        return name
+    wrong = f"only declared models have a card: declare it in {PARAMS} (`thicket show {folder} --json` has its config)"
+    raise ConfigError([Problem(COMMAND_LINE, "model", shown(folder), wrong)])
 
 
 def _instead(stage: object) -> str:

@@ -45,7 +45,20 @@ def scores_outdated(root: Path, name: str) -> bool:
     return scores.is_dir() and is_outdated(scores, root / MODELS / name)
 
 
-def outdated_words(names: Sequence[str]) -> str:
+def aged(label: str, outdated: bool) -> str:
+    """What stands over scores that may be of earlier weights."""
+    return f"{label} (earlier weights)" if outdated else label
+
+
+def outdated_words(root: Path, names: Sequence[str]) -> str:
     """What is to be said of models whose scores are of the ones that lay in their folders before."""
-    command = f"dvc repro {' '.join(f'evaluate-{name}' for name in names)}"
-    return f"The scores of {', '.join(names)} are of earlier weights: `{command}` scores what {MODELS} holds now."
+    gone = [name for name in names if not (root / MODELS / name).is_dir()]
+    kinds = (
+        ([name for name in names if name not in gone], "earlier weights", f"scores what {MODELS} holds now"),
+        (gone, f"weights that {MODELS} holds no more", "makes what is missing and scores it"),
+    )
+    return " ".join(
+        f"The scores of {', '.join(of)} are of {what}: `dvc repro {' '.join(map('evaluate-{}'.format, of))}` {does}."
+        for of, what, does in kinds
+        if of
+    )

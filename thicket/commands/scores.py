@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from thicket.commands.sides import Member, Side
-from thicket.reporting.inputs import PASS_AT_1, Scored, check_comparable, interval_of, read_scores
+from thicket.config.places import MODELS
+from thicket.reporting.inputs import PASS_AT_1, OtherTest, Scored, check_comparable, interval_of, read_scores
 from thicket.reporting.results import GREEDY
 from thicket.statistics.intervals import Interval, difference_interval
 from thicket.statistics.recovery import bootstrap_sums, sum_interval
@@ -51,7 +52,10 @@ def paired(left: Side, right: Side, domains: list[str], seed: int) -> Pairs:
     """
     members = (*left.members, *right.members)
     scored = {member.scores: read_scores(member.scores, domains) for member in members}
-    check_comparable(scored, domains)
+    try:
+        check_comparable(scored, domains)
+    except OtherTest as error:
+        raise ValueError(f"{error}; {_rescoring([one for one in members if one.scores in error.folders])}") from None
     settings = scored[members[0].scores].metrics["settings"]
     comparison = _Comparison(left, right, scored, (settings["resamples"], settings["confidence"], seed))
     pairs: list[Pair] = []
@@ -69,6 +73,19 @@ def check_scored(sides: Sequence[Side]) -> None:
     if missing:
         command = f"thicket evaluate -m model={','.join(missing)}"
         raise ValueError(f"not scored yet as params.yaml now says: `{command}` does it")
+
+
+def _rescoring(members: Sequence[Member]) -> str:
+    """The commands that score models by the tests of now, those of other commits as folders."""
+    here = dict.fromkeys(f"evaluate-{member.name}" for member in members if member.stage)
+    commands = [f"`dvc repro {' '.join(here)}`"] if here else []
+    for member in members:
+        if member.revision:
+            name = member.given.removeprefix(f"{member.revision}:")
+            folder = f"build/{name}-{member.revision.replace('/', '-')}"
+            taken = f"dvc get . {MODELS / name} --rev {member.revision} -o {folder}"
+            commands.append(f"`{taken} && thicket evaluate model={folder}`, with {folder} in place of {member.given}")
+    return f"to score them by those of now: {'; '.join(commands)}"
 
 
 def _is_missing(member: Member) -> bool:

@@ -8,7 +8,7 @@ from rich.tree import Tree
 
 from thicket.commands.about import abouts
 from thicket.commands.figures import ORIGIN, print_figures, print_ledger
-from thicket.commands.models import models_of, outdated_words, scores_outdated
+from thicket.commands.models import aged, models_of, outdated_words, scores_outdated
 from thicket.commands.scores import Pairs, paired
 from thicket.commands.show_run import show_folder
 from thicket.commands.sides import Side, declared_member
@@ -120,7 +120,8 @@ def _tree(name: str, models: dict[str, Resolved], told: dict[str, str]) -> Tree:
 def _print_scores(
     root: Path, name: str, models: dict[str, Resolved], scores: Any, stages: list[Any], project: Project
 ) -> None:
-    print("\nScores, %")
+    outdated = [one for one in dict.fromkeys((name, root_of(name, models))) if scores_outdated(root, one)]
+    print(f"\n{aged('Scores, %', name in outdated)}")
     if not scores:
         print(f"None yet: `dvc repro evaluate-{name}` makes them.")
         return
@@ -128,8 +129,8 @@ def _print_scores(
     pairs = _pairs(root, models[base], models[name], stages, project) if base != name else None
     gaps = {pair.domain: pair.difference for pair in pairs.pairs if pair.figure == PASS_AT_1} if pairs else {}
     print_figures(scores, gaps, base)
-    if outdated := [one for one in dict.fromkeys((name, base)) if scores_outdated(root, one)]:
-        print(outdated_words(outdated))
+    if outdated:
+        print(outdated_words(root, outdated))
 
 
 def _print_config(resolved: Resolved) -> None:

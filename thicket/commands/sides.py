@@ -77,6 +77,11 @@ class Side:
     failed: int = 0
     """Runs of its sweep that made no model."""
 
+    @property
+    def outdated(self) -> bool:
+        """Whether scores of its models are of other weights."""
+        return any(member.outdated for member in self.members)
+
     @cached_property
     def config(self) -> dict[Path_, Any]:
         """The values that all its models have."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from thicket.commands.about import abouts
-from thicket.commands.models import declared, outdated_words, scores_outdated
+from thicket.commands.models import aged, declared, outdated_words, scores_outdated
 from thicket.config.overrides import COMMAND_LINE
 from thicket.config.places import EVALUATION, REPORT
 from thicket.config.problems import ConfigError, Problem
@@ -77,20 +77,16 @@ def scores(root: Path) -> Table | None:
     for name, made in models.items():
         for domain, found in read.get(name, {"domains": {}})["domains"].items():
             cells = [interval_of(found, figure) if figure in found else None for figure in names]
-            rows.append([_marked(name, name in outdated), told[name], domain, *map(_scored, cells)])
+            rows.append([aged(name, name in outdated), told[name], domain, *map(_scored, cells)])
             flat = [found.get(f"{figure}{suffix}", "") for figure in names for suffix in SUFFIXES]
             numbers.append([name, made.kind, domain, *flat, found["items"], int(name in outdated)])
     if not rows:
         return None
     flat_head = [f"{figure}{suffix}" for figure in names for suffix in SUFFIXES]
     if outdated:
-        print(outdated_words(outdated), file=sys.stderr)
+        print(outdated_words(root, outdated), file=sys.stderr)
     head: list[object] = ["model", "kind", "domain", *flat_head, "items", "scores_outdated"]
     return Table("Scores, %", ["model", "what it is", "domain", *names], rows, [head, *numbers])
-
-
-def _marked(name: str, outdated: bool) -> str:
-    return f"{name} (earlier weights)" if outdated else name
 
 
 def claims(root: Path) -> Table | None:

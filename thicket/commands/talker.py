@@ -8,6 +8,7 @@ import torch
 
 from thicket.commands.chat import Asked, Settings, shown_so_far
 from thicket.config.answering import Answering
+from thicket.config.places import MODELS
 from thicket.config.run import Trainer
 from thicket.domains.item import Item, RawItem
 from thicket.evaluation.way import weights_folders
@@ -15,6 +16,7 @@ from thicket.models.folder import load_model, load_tokenizer
 from thicket.models.perturb import Direction, move
 from thicket.models.pooled import Pooled
 from thicket.ops import draws
+from thicket.plan.folders import name_of
 from thicket.sampling.decode import Decoding
 from thicket.sampling.environment import framed
 from thicket.sampling.piecewise import device_of
@@ -26,10 +28,10 @@ from thicket.stages.data import item_of
 class Talker:
     """A model and what was said to it."""
 
-    def __init__(self, folder: Path, models: Path, way: Answering, asked: Asked | None, trainer: Trainer):
+    def __init__(self, folder: Path, root: Path, way: Answering, asked: Asked | None, trainer: Trainer):
         """Raises: ValueError where there is no model, or where those that it answers with are others by now."""
         self.way, self.asked = way, asked
-        weights = weights_folders(folder, way, models)
+        weights = weights_folders(folder, way, root / MODELS)
         self.tokenizer, loaded = load_tokenizer(weights[0]), [load_model(one) for one in weights]
         if way.members:
             best = way.members[0]
@@ -43,7 +45,7 @@ class Talker:
         self.stops = stop_ids(self.tokenizer, self.stop)
         self.chats = asked is None and bool(getattr(self.tokenizer, "chat_template", None))
         self.said: list[dict[str, str]] = []
-        self.name = folder.name
+        self.name = name_of(root, str(folder))
 
     @property
     def about(self) -> str:

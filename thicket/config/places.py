@@ -6,6 +6,8 @@ PARAMS = "params.yaml"
 BUILD = Path("build")
 CONFIG, DATA, MODELS = BUILD / "config", BUILD / "data", BUILD / "models"
 METRICS, CURVES, EVALUATION, REPORT = BUILD / "metrics", BUILD / "curves", BUILD / "evaluation", BUILD / "report"
+TEST = "test.json"
+"""In an evaluation's folder: domain → part of its test → hash."""
 ANALYSIS = BUILD / "analysis"
 PICTURES = BUILD / "pictures"
 """Of analyses, for `dvc plots`, which draws nothing at all where one lies in a folder that is not built."""

@@ -11,8 +11,8 @@ from pathlib import Path
 from thicket.config.stages import EvaluateStage
 from thicket.disk import replaced
 from thicket.evaluation.scores import ItemScore
+from thicket.evaluation.tested import judging_weights
 from thicket.evaluation.way import Way
-from thicket.models.folder import weights_hash
 from thicket.sampling.environment import Environment
 
 
@@ -36,7 +36,7 @@ class ScoreCache:
             self.config.trainer.precision,
             self.config.sampler.model_dump(exclude={"batch", "gpu_memory", "eager"}),
             environment.domain.model_dump(),
-            _judge(environment),
+            judging_weights(environment.domain.verifier),
             environment.prompts,
             [asdict(item) for item in environment.items],
         ]
@@ -55,9 +55,3 @@ class ScoreCache:
         """Keeps the scores of a domain's items."""
         with replaced(self._path(environment), shared=True) as partial:
             partial.write_text(json.dumps([asdict(score) for score in scores]), encoding="utf-8")
-
-
-def _judge(environment: Environment) -> str | None:
-    """Hash of the weights that judge, where a model of its own does."""
-    judge = getattr(environment.domain.verifier, "judge", None)
-    return weights_hash(Path(judge.folder)) if judge and judge.folder else None

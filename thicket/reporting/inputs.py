@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from thicket.config.places import CURVES, EVALUATION, METRICS, MODELS, TIMES
+from thicket.config.places import CURVES, EVALUATION, METRICS, MODELS, TEST, TIMES
 from thicket.config.shown import Shown, read_shown
 from thicket.config.stages import ReportedModel, ReportStage
 from thicket.statistics.intervals import Interval
@@ -41,6 +41,19 @@ class Scored:
     metrics: dict[str, Any]
     items: dict[str, Items]
     """Domain → the model's items."""
+    tests: dict[str, dict[str, str]]
+    """Domain → part of its test → hash; empty where an earlier thicket did not note it."""
+
+
+class OtherTest(ValueError):
+    """Two evaluations are of different tests."""
+
+    def __init__(self, folders: tuple[Path, Path], differing: dict[str, list[str]]):
+        """`differing`: domain → what of its test."""
+        self.folders = folders
+        what = "; ".join(f"{domain}: {', '.join(parts)}" for domain, parts in differing.items())
+        files = " and ".join(str(folder / TEST) for folder in folders)
+        super().__init__(f"{files}: scored by tests that differ ({what}), so that the models can't be compared")
 
 
 @dataclass(frozen=True)
@@ -77,7 +90,8 @@ def read_scores(folder: Path, domains: list[str]) -> Scored:
         for path, known in ((folder / "metrics.json", metrics["domains"]), (folder / "items.csv", items)):
             if domain not in known:
                 raise ValueError(f"{path}: no scores on {domain} (there are: {', '.join(known)})")
-    return Scored(metrics, items)
+    tests = folder / TEST
+    return Scored(metrics, items, _read_json(tests) if tests.is_file() else {})
 
 
 def _read_model(model: ReportedModel, domains: list[str], root: Path) -> Inputs:
@@ -87,6 +101,7 @@ def _read_model(model: ReportedModel, domains: list[str], root: Path) -> Inputs:
         model=model,
         metrics=scored.metrics,
         items=scored.items,
+        tests=scored.tests,
         ledger=_read_json(root / METRICS / f"{model.name}.json"),
         provenance=_read_json(folder / "provenance.json"),
         curve=tuple(_numbers(curve)) if curve.is_file() else (),
@@ -138,7 +153,8 @@ def _numbers(path: Path) -> Iterator[dict[str, float]]:
 
 
 def check_comparable(scored: Mapping[Path, Scored], domains: list[str]) -> None:
-    """Evaluations by their folders. Raises: ValueError where two are not of the same items, scored in the same way."""
+    """Evaluations by their folders. Raises: ValueError where two are not of the same items, scored in the same way;
+    OtherTest where they were not asked or judged alike."""
     (first, one), *others = scored.items()
     for folder, other in others:
         if one.metrics["settings"] != other.metrics["settings"]:
@@ -149,6 +165,18 @@ def check_comparable(scored: Mapping[Path, Scored], domains: list[str]) -> None:
                 files = f"{first / 'items.csv'} and {folder / 'items.csv'}"
                 different = len(set(one.items[domain].ids) ^ set(other.items[domain].ids))
                 raise ValueError(f"{files}: {different} items of {domain} are in one and not in the other")
+        if differing := _differing(one, other, domains):
+            raise OtherTest((first, folder), differing)
+
+
+def _differing(one: Scored, other: Scored, domains: list[str]) -> dict[str, list[str]]:
+    """Domain → the parts of its test that two evaluations have noted differently."""
+    pairs = {domain: (one.tests.get(domain, {}), other.tests.get(domain, {})) for domain in domains}
+    found = {
+        domain: [part for part, known in left.items() if right.get(part, known) != known]
+        for domain, (left, right) in pairs.items()
+    }
+    return {domain: parts for domain, parts in found.items() if parts}
 
 
 def interval_of(figures: dict[str, float], name: str) -> Interval:

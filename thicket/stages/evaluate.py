@@ -5,11 +5,13 @@ from pathlib import Path
 
 from thicket import ranks
 from thicket.config.answering import Answering
+from thicket.config.places import TEST
 from thicket.config.stages import EvaluateStage
 from thicket.evaluation.cache import ScoreCache
 from thicket.evaluation.evaluator import Evaluator, score
 from thicket.evaluation.scored import MODEL, identity
 from thicket.evaluation.tables import summary, write_items_csv, write_scores_csv
+from thicket.evaluation.tested import noted_test
 from thicket.evaluation.way import Way, way_of, weights_folders
 from thicket.models.answering import read_answering
 from thicket.models.folder import active_parameter_count, load_model, load_tokenizer, weights_hash
@@ -25,7 +27,8 @@ from thicket.training.ledger import Ledger
 def evaluate(config: EvaluateStage, places: Places) -> None:
     """Writes metrics.json, scores.csv and items.csv; scores of equal weights, data and settings come from a cache.
 
-    Which weights they are of stands in model.json: the model's folder may hold others later on.
+    Which weights they are of stands in model.json, and on which tests in test.json: the model's folder may hold others
+    later on, and the domains may be judged in another way.
     """
     folder = places.root / config.source if config.source else places.models / config.name
     answering = read_answering(folder) or Answering()
@@ -50,6 +53,8 @@ def evaluate(config: EvaluateStage, places: Places) -> None:
     metrics = summary(scores, config.evaluation, config.seed, way, _flops_a_token(weights))
     (places.out / "metrics.json").write_text(json.dumps(metrics, indent=1) + "\n", encoding="utf-8")
     (places.out / MODEL).write_text(json.dumps(scored, indent=1) + "\n", encoding="utf-8")
+    tests = {environment.domain.name: noted_test(environment, config.code) for environment in environments}
+    (places.out / TEST).write_text(json.dumps(tests, indent=1) + "\n", encoding="utf-8")
     write_items_csv(places.out / "items.csv", scores)
     write_scores_csv(places.out / "scores.csv", config.name, metrics)
     for name, figures in metrics["domains"].items():
