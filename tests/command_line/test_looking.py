@@ -143,16 +143,16 @@ def test_scores_of_earlier_weights(arguments: list[str], outdated: Path, command
 
 
 def test_scores_of_earlier_weights_are_marked_where_they_stand(outdated: Path, command: Command) -> None:
-    assert command("compare", "tiny", "opd").out.splitlines()[0].split("  ")[-2].strip() == "opd (earlier weights)"
+    assert command("compare", "tiny", "opd").out.splitlines()[0].split("  ")[-2].strip() == "opd (weights not here)"
     lines = command("compare", "tiny", "sort-grpo", "opd").out.splitlines()
-    assert all("opd (earlier weights)  " in line for line in lines if line.startswith(" ") and "opd" in line)
+    assert all("opd (weights not here)  " in line for line in lines if line.startswith(" ") and "opd" in line)
 
 
 def test_scores_of_a_model_that_is_gone(outdated: Path, command: Command) -> None:
     shutil.rmtree(outdated / "build/models/opd")
     out = command("show", "opd").out
     assert "are of weights that build/models holds no more: `dvc repro evaluate-opd` makes what is missing and" in out
-    assert "\nScores, % (earlier weights)\n" in out
+    assert "\nScores, % (weights not here)\n" in out
     assert "holds now" not in out
 
 
@@ -164,7 +164,7 @@ def test_scores_of_earlier_weights_for_programs(outdated: Path, command: Command
     rows = csv.DictReader(io.StringIO(said.out))
     assert {row["model"] for row in rows if row["scores_outdated"] == "1"} == {"opd"}
     assert said.err == OUTDATED
-    assert "| opd (earlier weights) | opd of sort-grpo, reverse-grpo | sort |" in command("tables").out
+    assert "| opd (weights not here) | opd of sort-grpo, reverse-grpo | sort |" in command("tables").out
 
 
 def test_scores_as_csv(scored: Path, command: Command) -> None:

@@ -46,8 +46,8 @@ def scores_outdated(root: Path, name: str) -> bool:
 
 
 def aged(label: str, outdated: bool) -> str:
-    """What stands over scores that may be of earlier weights."""
-    return f"{label} (earlier weights)" if outdated else label
+    """What stands over scores that may be of weights that are gone, or never were here."""
+    return f"{label} (weights not here)" if outdated else label
 
 
 def outdated_words(root: Path, names: Sequence[str]) -> str:
