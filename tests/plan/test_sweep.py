@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 import yaml
 from commands import Command
-from toys import toy_project
+from toys import DECLARED, declare, toy_project
 
 from thicket import signals
-from thicket.config.policy_gradient import Grpo
+from thicket.config.policy_gradient import Dapo, Grpo
 from thicket.config.stages import AnyStage, EvaluateStage, SpecialistStage
 from thicket.plan import hydra_settings, sweep, sweeps
 from thicket.plan.objective import COSTS, SELECTION, direction, worst
@@ -35,7 +35,7 @@ def stub(root: Path, stage: AnyStage, targets: Targets) -> None:
         (targets.artifact / "metrics.json").write_text(json.dumps({"domains": scores}))
         return
     assert isinstance(stage, SpecialistStage)
-    assert isinstance(stage.method, Grpo)
+    assert isinstance(stage.method, Grpo | Dapo)
     if stage.method.steps == FAILS:
         targets.artifact.rmdir()
         raise ValueError("the loss is not a number")
@@ -138,6 +138,19 @@ def test_an_equal_run_is_found_again(toy: Path, command: Command, monkeypatch: p
     first = command("specialist", "-m", "domain=sort", "method.steps=2,3")
     monkeypatch.delattr(sweep, "run_stage")
     assert rows(command("specialist", "-m", "domain=sort", "method.steps=2,3").out) == rows(first.out)
+
+
+def test_what_a_declared_model_brings_along_is_told(toy: Path, command: Command) -> None:
+    """The run of a method takes what is set for the one declared model of it: the other methods' do not."""
+    own = {"base": "tiny", "domain": "sort", "method": "grpo", "set": {"method.optimizer.lr": 6e-4, "method.kl": 0.1}}
+    declare(toy, DECLARED | {"specialists": {"mine": own}, "students": {}})
+    line = next(n for n, text in enumerate((toy / "params.yaml").read_text().splitlines(), 1) if "lr: 0.0006" in text)
+    told = f"from params.yaml:{line}, method.kl=0.1 from params.yaml:{line + 1} (mine).\n"
+    said = command("specialist", "-m", "base=tiny", "domain=sort", "method=grpo,dapo", "method.steps=2,3")
+    assert (said.status, said.out.count("Note: ")) == (0, 1)
+    assert said.out.startswith(f"Note: grpo on sort takes method.optimizer.lr=0.0006 {told}The sweep is ")
+    said = command("specialist", "-m", "domain=sort", "method.optimizer.lr=1e-4,2e-4", "method.kl=0")
+    assert "Note: " not in said.out, "all is said on the command line"
 
 
 def test_less_of_a_cost_is_better(toy: Path, command: Command) -> None:

@@ -19,7 +19,7 @@ from thicket.config.project import Project, packaged_conf
 from thicket.config.resolve import Resolved
 from thicket.config.yamlfile import YamlFile, read_yaml
 from thicket.plan import ray_jobs
-from thicket.plan.adhoc import stage_from
+from thicket.plan.adhoc import inherited, stage_from
 from thicket.plan.folders import expanded, is_folder
 from thicket.plan.hydra_settings import CONFIG_NAME, OPTUNA, setting_problems
 from thicket.plan.inputs import not_made, of_earlier_weights, outdated
@@ -44,7 +44,8 @@ def run(root: Path, kind: str, texts: list[str], multirun: bool) -> int:
         problems += [Problem(COMMAND_LINE, o.text, "", wrong) for o in own if o.interval and multirun]
     problems += [Problem(COMMAND_LINE, o.text, "", "a sweep has one objective") for o in asked if o.swept]
     stages: list[Resolved] = []
-    for pairs in combinations(own):
+    combined = combinations(own)
+    for pairs in combined:
         try:
             stages.append(stage_from(root, kind, pairs))
         except ConfigError as error:
@@ -52,6 +53,11 @@ def run(root: Path, kind: str, texts: list[str], multirun: bool) -> int:
     if problems:
         raise ConfigError(merged(problems))
     _check_inputs(root, stages)
+    if ranks.speaks():
+        project = Project(root)
+        told = (inherited(project, pairs, made) for pairs, made in zip(combined, stages, strict=True))
+        for text in dict.fromkeys(filter(None, told)):
+            print(f"Note: {text}.", flush=True)
     if multirun:
         return _sweep(root, kind, own, _objective(root, kind, asked, stages, settings), settings)
     stage: Any = stages[0].stage
