@@ -6,6 +6,7 @@ import re
 import shlex
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -197,6 +198,24 @@ def test_what_became_of_its_runs(toy: Path, command: Command, monkeypatch: pytes
     assert command("show", "build/runs/sweeps").out.startswith(f"{folder}  4 runs: 1 done")
     monkeypatch.setattr(sweeps, "began", lambda _: 0.0)
     assert command("show", folder).out.splitlines()[-1].startswith("Its command runs (process ")
+
+
+def test_a_sweep_that_another_has_finished(toy: Path, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first was stopped at its second run; the same command, given again, has made all but the one that fails."""
+    monkeypatch.setattr(signals, "_listening", lambda process: set())
+    monkeypatch.setattr(sweeps, "began", lambda _: None)
+    monkeypatch.setattr(sys.modules[__name__], "STOPS", 3)
+    asked = ["specialist", "-m", "domain=sort", f"method.steps=2,3,4,{FAILS}", "method.optimizer.lr=0.01"]
+    assert command(*asked).status == 143
+    (folder,) = (path.relative_to(toy).as_posix() for path in (toy / "build/runs/sweeps").iterdir())
+    assert json.loads(command("show", folder, "--json").out)["counts"] == {"done": 1, "stopped": 1, "waiting": 2}
+    monkeypatch.setattr(sys.modules[__name__], "STOPS", 9)
+    time.sleep(1)  # Sweeps of one process are told apart by their seconds.
+    assert command(*asked).status == 1
+    found = json.loads(command("show", folder, "--json").out)
+    assert [run["state"] for run in found["runs"]][:3] == ["done", "done", "done"]
+    assert [run["value"] for run in found["runs"]] == [1.0, 1.0, 1.0, None]
+    assert len(sweeps.ended_runs(toy, toy / folder)) == 3
 
 
 def test_evaluations_compare_the_mean_over_domains(toy: Path, command: Command) -> None:

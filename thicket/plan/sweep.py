@@ -20,12 +20,13 @@ from thicket.config.resolve import Resolved
 from thicket.config.yamlfile import YamlFile, read_yaml
 from thicket.plan import ray_jobs
 from thicket.plan.adhoc import inherited, stage_from
-from thicket.plan.folders import expanded, is_folder
+from thicket.plan.folders import is_folder
 from thicket.plan.hydra_settings import CONFIG_NAME, OPTUNA, setting_problems
 from thicket.plan.inputs import not_made, of_earlier_weights, outdated
 from thicket.plan.objective import direction, objectives, value_of, worst
 from thicket.plan.pipeline import resolve
 from thicket.plan.runs import BEGUN, INSIDE, Run, print_table, read_runs, write_run
+from thicket.plan.sweeps import model_folders
 from thicket.signals import TERMINATED, Interrupted, children_end_too, exit_at_sigterm
 from thicket.stages.launch import TRACEBACK, in_words, run_one
 from thicket.stages.run import made_before, on_its_own, run_stage
@@ -75,7 +76,7 @@ def _folders_written_out(root: Path, texts: list[str]) -> list[str]:
     for text in texts:
         key, _, value = text.partition("=")
         if key == "model" and is_folder(value):
-            parts = [expanded(root, part) if is_folder(part) else [part] for part in value.split(",")]
+            parts = [model_folders(root, part) if is_folder(part) else [part] for part in value.split(",")]
             text = f"model={','.join(_plain_or_quoted(name) for names in parts for name in names)}"
         written.append(text)
     return written
