@@ -223,6 +223,20 @@ def test_evaluations_compare_the_mean_over_domains(toy: Path, command: Command) 
     assert [row[1:3] for row in rows(said.out)] == [["model=tiny", "0.125"], ["model=opd", "0.125"]]
 
 
+@pytest.mark.parametrize(
+    ("asked", "takes"),
+    [
+        (["evaluate", "-m", "model=tiny,opd"], False),
+        (["specialist", "-m", "domain=sort", f"method.steps=2,{FAILS}"], True),
+        (["specialist", "-m", "domain=sort", f"method.steps={FAILS}"], False),
+    ],
+)
+def test_commands_that_take_a_sweep_are_named_where_there_are_models(
+    toy: Path, command: Command, asked: list[str], takes: bool
+) -> None:
+    assert ("`thicket compare` and `thicket evaluate -m model=…` take it" in command(*asked).out) == takes
+
+
 def test_all_is_checked_before_anything_runs(toy: Path, command: Command) -> None:
     said = command("specialist", "-m", "domain=sort", "method.optimizer.lr=1e-4,0,-1")
     assert (said.status, said.out) == (2, "")

@@ -20,7 +20,7 @@ from thicket.config.resolve import Resolved
 from thicket.config.yamlfile import YamlFile, read_yaml
 from thicket.plan import ray_jobs
 from thicket.plan.adhoc import inherited, stage_from
-from thicket.plan.folders import is_folder
+from thicket.plan.folders import MAKERS, is_folder
 from thicket.plan.hydra_settings import CONFIG_NAME, OPTUNA, setting_problems
 from thicket.plan.inputs import not_made, of_earlier_weights, outdated
 from thicket.plan.objective import direction, objectives, value_of, worst
@@ -176,7 +176,8 @@ def _sweep(root: Path, kind: str, overrides: list[Override], objective: str | No
         if not runs:
             return 1
     print_table(runs, objective)
-    print(f"The sweep is {own}: `thicket compare` and `thicket evaluate -m model=…` take it.")
+    if kind in MAKERS and not all(one.error for one in runs):
+        print(f"The sweep is {own}: `thicket compare` and `thicket evaluate -m model=…` take it.")
     return 1 if failed or not runs or any(one.error for one in runs) else 0
 
 
