@@ -22,7 +22,7 @@ from thicket.plan import ray_jobs
 from thicket.plan.adhoc import inherited, stage_from
 from thicket.plan.folders import MAKERS, is_folder
 from thicket.plan.hydra_settings import CONFIG_NAME, OPTUNA, setting_problems
-from thicket.plan.inputs import not_made, of_earlier_weights, outdated
+from thicket.plan.inputs import not_declared, not_made, of_earlier_weights, outdated
 from thicket.plan.objective import direction, objectives, value_of, worst
 from thicket.plan.pipeline import resolve
 from thicket.plan.runs import BEGUN, INSIDE, Run, print_table, read_runs, write_run
@@ -89,14 +89,22 @@ def _plain_or_quoted(text: str) -> str:
 def _check_inputs(root: Path, stages: list[Resolved]) -> None:
     """A run on its own takes what is in build/, which an edited config or other code may have left behind: then it says
     so. Raises: ConfigError where it is not there."""
-    declared = resolve(Project(root)) if ranks.speaks() else []
+    if not ranks.speaks():
+        return
+    project = Project(root)
+    declared, problems = resolve(project), []
+    if unknown := list(dict.fromkeys(name for stage in stages for name in not_declared(root, declared, stage))):
+        named, data = ", ".join(unknown), " ".join(f"data-{name}" for name in unknown)
+        wrong = f"the data of {named} is not made: add {named} to it and run `thicket plan`, then `dvc repro {data}`"
+        problems.append(Problem(project.params_layers.origin(("domains",)), "domains", "", wrong))
     if missing := list(dict.fromkeys(name for stage in stages for name in not_made(root, declared, stage))):
         wrong = f"it reads what is not made yet: `dvc repro {' '.join(missing)}` makes it"
-        raise ConfigError([Problem(COMMAND_LINE, "", "", wrong)])
+        problems.append(Problem(COMMAND_LINE, "", "", wrong))
+    if problems:
+        raise ConfigError(problems)
     for name in dict.fromkeys(name for stage in stages for name in outdated(root, declared, stage)):
         print(f"Note: {name} was made with another config or other code: `dvc repro {name}` makes it anew.", flush=True)
-    heard = stages if ranks.speaks() else []
-    for name in dict.fromkeys(name for stage in heard for name in of_earlier_weights(root, stage)):
+    for name in dict.fromkeys(name for stage in stages for name in of_earlier_weights(root, stage)):
         print(f"Note: {name} scored earlier weights: `dvc repro {name}` scores those of now.", flush=True)
 
 
