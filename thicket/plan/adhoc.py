@@ -142,10 +142,9 @@ class _Request:
         for key in KEYS[self.kind]:
             if key in self.own:
                 self._set((*at, key), *self.own[key])
-        for key, value, origin in self.values:
-            if key.partition(".")[0] in CHOICES[self.kind]:
-                self._lay((*at, "set"), key, value, origin)
-        self._lay_shared()
+        self._choose_shared()
+        for key, value, origin in self.values:  # The model's own go over the project's, those of groups it shares too.
+            self._lay((*at, "set"), key, value, origin)
         return name
 
     def _among(self, group: str) -> Callable[[], list[str]] | None:
@@ -203,19 +202,19 @@ class _Request:
                 group, _, rest = key.partition(".")
                 if group == "domain":
                     self._lay(("values", group, name), rest, value, origin)
-        self._lay_shared()
-        return name
-
-    def _lay_shared(self) -> None:
-        """The project's sampler, trainer and evaluation, and values over them."""
-        for group in self.shared:
-            if group in self.own:
-                self._set((group,), *self.own[group])
+        self._choose_shared()
         for key, value, origin in self.values:
             group, _, rest = key.partition(".")
             if group in self.shared:
                 option = self.layers.value.get(group, Params.model_fields[group].default)
                 self._lay(("values", group, option), rest, value, origin)
+        return name
+
+    def _choose_shared(self) -> None:
+        """The project's sampler, trainer and evaluation."""
+        for group in self.shared:
+            if group in self.own:
+                self._set((group,), *self.own[group])
 
     def _lay(self, at: Path_, key: str, value: Any, origin: str) -> None:
         """Lays a value with a dotted key over the values that stand at a place, however they are spelt."""
