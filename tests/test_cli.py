@@ -34,7 +34,7 @@ def test_help_of_each_command(name: str, command: Command) -> None:
     ("arguments", "wrong"),
     [
         (["chekc"], "invalid choice: 'chekc'"),
-        (["experiment"], "the following arguments are required: ACTION"),
+        (["config"], "the following arguments are required: {show,diff,schema,pages}"),
         (["config", "shwo"], "invalid choice: 'shwo'"),
         (["run"], "the following arguments are required: config"),
         (["check", "--all"], "unrecognized arguments: --all"),

@@ -65,13 +65,13 @@ def parser() -> argparse.ArgumentParser:
     )
     repro.add_argument("--pull", action="store_true", help="take what is missing from the DVC remote")
     experiment = commands.add_parser("experiment", help="list the experiments, or make one the project's")
-    kinds = experiment.add_subparsers(dest="action", metavar="ACTION", required=True)
-    kinds.add_parser("list", help="the experiments of conf/experiment")
+    kinds = experiment.add_subparsers(dest="action", metavar="ACTION")
+    kinds.add_parser("list", help="the experiments of conf/experiment (default)")
     use = kinds.add_parser("use", help="write params.yaml and dvc.yaml from an experiment")
     looking.completes(use.add_argument("name"), looking.experiments)
     use.add_argument("--force", action="store_true", help="overwrite a params.yaml that was edited by hand")
     config = commands.add_parser("config", help="look at configs")
-    kinds = config.add_subparsers(dest="action", metavar="ACTION", required=True)
+    kinds = config.add_subparsers(dest="action", metavar="{show,diff,schema,pages}", required=True)
     show = kinds.add_parser("show", help="a stage's resolved config, with the origin of each value")
     stage = show.add_argument(
         "stage", nargs="?", help="as in dvc.yaml: specialist-sort-grpo; without it, the stages are listed"
@@ -84,7 +84,7 @@ def parser() -> argparse.ArgumentParser:
     schema.add_argument("kind", nargs="?", default="params", help="params (default), or a group of conf/")
     kinds.add_parser("pages", help="write docs/methods.md and docs/domains.md from the docstrings")
     model = commands.add_parser("model", help="work on a model that the pipeline has made")
-    kinds = model.add_subparsers(dest="action", metavar="ACTION", required=True)
+    kinds = model.add_subparsers(dest="action", metavar="{materialize}", required=True)
     materialize = kinds.add_parser("materialize", help="write the members of an ensemble as models of their own")
     materialize.add_argument(
         "name", type=looking.name_or_folder, help="the ensemble: its name in params.yaml, or its folder (build/runs/…)"
@@ -213,9 +213,9 @@ def _dispatch(arguments: argparse.Namespace, root: Path) -> int:
     if command == "experiment":
         from thicket.plan import experiments
 
-        if arguments.action == "list":
-            return experiments.show_list(root)
-        return experiments.use(root, arguments.name, arguments.force)
+        if arguments.action == "use":
+            return experiments.use(root, arguments.name, arguments.force)
+        return experiments.show_list(root)
     if command == "config":
         from thicket.plan import inspect
 

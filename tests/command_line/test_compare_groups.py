@@ -26,6 +26,15 @@ RUNS = {
 }
 """Method and seed → correct samples of each item."""
 SWEEP = "build/runs/sweeps/2026-01-02_03-04-05-6"
+ASKED = ["+stage=specialist", "+objective=null", "++run.domain=sort", "++run.method=grpo,dapo", "++run.seed=0,1,2"]
+MULTIRUN = {
+    "hydra": {
+        "overrides": {"task": ASKED, "hydra": []},
+        "launcher": {"_target_": "BasicLauncher"},
+        "sweeper": {"_target_": "BasicSweeper"},
+    }
+}
+"""What Hydra writes of a sweep, as far as thicket reads it."""
 
 
 def folder_of(method: str, seed: int) -> str:
@@ -46,7 +55,7 @@ def swept(scored: Path, command: Command) -> Path:
         overrides = ["domain=sort", f"method={method}", f"seed={seed}"]
         result = {"overrides": overrides, "value": 0.5, "artifact": folder_of(method, seed), "error": ""}
         (run / "result.json").write_text(json.dumps(result), encoding="utf-8")
-    (scored / SWEEP / "multirun.yaml").write_text("", encoding="utf-8")
+    (scored / SWEEP / "multirun.yaml").write_text(json.dumps(MULTIRUN), encoding="utf-8")
     found = compared(command, SWEEP)
     for model in (model for side in found["sides"] for model in side["models"]):
         method, seed = Path(model["model"]).parent.name.split("-")[1:]
@@ -135,6 +144,15 @@ def test_what_is_not_scored_names_the_command(swept: Path, command: Command) -> 
     said = command("compare", "tiny", SWEEP)
     assert said.status == 0
     assert f"not scored yet as params.yaml now says: `thicket evaluate -m model={SWEEP}` does it" in said.out
+
+
+def test_a_sweep_of_which_nothing_is_done(swept: Path, command: Command) -> None:
+    for result in swept.glob(f"{SWEEP}/*/result.json"):
+        result.unlink()
+    for words in (["compare", SWEEP], ["evaluate", "-m", f"model={SWEEP}"]):
+        said = command(*words)
+        assert said.status == 2
+        assert "none of this sweep's runs is done: `thicket show " in said.err
 
 
 def test_a_run_that_failed_is_told(swept: Path, command: Command) -> None:

@@ -83,10 +83,11 @@ def test_a_new_model(planned: dict[str, Resolved], sample: Path) -> None:
 def test_values_lie_over_those_of_the_file_however_they_are_spelt(sample: Path) -> None:
     params = sample / "params.yaml"
     text = params.read_text(encoding="utf-8")
-    spelt = "sort-long: {base: tiny, domain: sort, method: grpo, set: {method: {optimizer.lr: 5}, method.steps: 7}}"
+    values = "{method: {optimizer.lr: 5}, method.steps: 7, sampler.batch: 4}"
+    spelt = f"sort-long: {{base: tiny, domain: sort, method: grpo, set: {values}}}"
     params.write_text(text.replace("students:", f"specialists:\n  {spelt}\nstudents:"), encoding="utf-8")
-    stage: Any = asked(sample, "specialist", "name=sort-long", "method.optimizer.lr=3").stage
-    assert (stage.method.optimizer.lr, stage.method.steps) == (3, 7)
+    stage: Any = asked(sample, "specialist", "name=sort-long", "method.optimizer.lr=3", "sampler.batch=8").stage
+    assert (stage.method.optimizer.lr, stage.method.steps, stage.sampler.batch) == (3, 7, 8)
 
 
 def test_origins(sample: Path) -> None:

@@ -12,8 +12,9 @@ from thicket.plan.pipeline import pipeline
 SHIPPED = Path(__file__).parents[2]
 
 
-def test_list(sample: Path, command: Command) -> None:
-    said = command("experiment", "list")
+@pytest.mark.parametrize("action", [(), ("list",)])
+def test_list(sample: Path, command: Command, action: tuple[str, ...]) -> None:
+    said = command("experiment", *action)
     assert (said.status, said.err) == (0, "")
     assert [line.split(maxsplit=1) for line in said.out.splitlines()] == [
         ["small", "The same without students."],

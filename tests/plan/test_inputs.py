@@ -113,6 +113,18 @@ def test_what_is_not_made_yet_is_named_at_once(toy: Path, command: Command, sett
     assert refused.err.count("`dvc repro base-tiny`") == 1
 
 
+def test_data_that_no_stage_makes_is_to_be_declared(toy: Path, command: Command) -> None:
+    asked = ("specialist", "-m", "base=tiny", "domain=sort,odd", "method=grpo")
+    said = command(*asked)
+    wrong = "domains: the data of odd is not made: add odd to it and run `thicket plan`, then `dvc repro data-odd`\n"
+    assert said.status == 2
+    assert said.err.splitlines(keepends=True)[1].startswith("params.yaml:")
+    assert said.err.splitlines(keepends=True)[1].endswith(wrong)
+    assert "`dvc repro data-sort base-tiny` makes it" in said.err
+    declare(toy, DECLARED | {"domains": ["sort", "reverse", "odd"]})
+    assert "`dvc repro data-sort base-tiny data-odd` makes it" in command(*asked).err
+
+
 def test_a_report_reads_scores_too(toy: Path, command: Command) -> None:
     asked = command("report").err
     assert "`dvc repro base-tiny " in asked

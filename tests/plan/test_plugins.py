@@ -174,6 +174,18 @@ def test_what_is_wrong_with_its_code_is_found_by_a_check(toys: Toys, before: str
     assert "Traceback" not in said.err
 
 
+@pytest.mark.parametrize("file", ["vowels.py", "letters.py"])
+def test_code_that_is_no_python_is_found_by_a_check(toys: Toys, file: str) -> None:
+    """Also where the option's own module only imports it; neither is loaded."""
+    toys.use()
+    path = toys.package / file
+    path.write_text("\ndef verify(:\n", encoding="utf-8")
+    for command in ("check", "status"):
+        said = toys.thicket(command)
+        assert said.status == 2
+        assert said.err == f"{path}:2: SyntaxError: invalid syntax\n\n1 problem in the configuration.\n"
+
+
 JUDGED = """
 from thicket.domains.item import Item
 from thicket.domains.registry import judge_of

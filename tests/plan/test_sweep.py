@@ -6,16 +6,17 @@ import re
 import shlex
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from commands import Command
-from toys import toy_project
+from toys import DECLARED, declare, toy_project
 
 from thicket import signals
-from thicket.config.policy_gradient import Grpo
+from thicket.config.policy_gradient import Dapo, Grpo
 from thicket.config.stages import AnyStage, EvaluateStage, SpecialistStage
 from thicket.plan import hydra_settings, sweep, sweeps
 from thicket.plan.objective import COSTS, SELECTION, direction, worst
@@ -35,7 +36,7 @@ def stub(root: Path, stage: AnyStage, targets: Targets) -> None:
         (targets.artifact / "metrics.json").write_text(json.dumps({"domains": scores}))
         return
     assert isinstance(stage, SpecialistStage)
-    assert isinstance(stage.method, Grpo)
+    assert isinstance(stage.method, Grpo | Dapo)
     if stage.method.steps == FAILS:
         targets.artifact.rmdir()
         raise ValueError("the loss is not a number")
@@ -140,6 +141,19 @@ def test_an_equal_run_is_found_again(toy: Path, command: Command, monkeypatch: p
     assert rows(command("specialist", "-m", "domain=sort", "method.steps=2,3").out) == rows(first.out)
 
 
+def test_what_a_declared_model_brings_along_is_told(toy: Path, command: Command) -> None:
+    """The run of a method takes what is set for the one declared model of it: the other methods' do not."""
+    own = {"base": "tiny", "domain": "sort", "method": "grpo", "set": {"method.optimizer.lr": 6e-4, "method.kl": 0.1}}
+    declare(toy, DECLARED | {"specialists": {"mine": own}, "students": {}})
+    line = next(n for n, text in enumerate((toy / "params.yaml").read_text().splitlines(), 1) if "lr: 0.0006" in text)
+    told = f"from params.yaml:{line}, method.kl=0.1 from params.yaml:{line + 1} (mine).\n"
+    said = command("specialist", "-m", "base=tiny", "domain=sort", "method=grpo,dapo", "method.steps=2,3")
+    assert (said.status, said.out.count("Note: ")) == (0, 1)
+    assert said.out.startswith(f"Note: grpo on sort takes method.optimizer.lr=0.0006 {told}The sweep is ")
+    said = command("specialist", "-m", "domain=sort", "method.optimizer.lr=1e-4,2e-4", "method.kl=0")
+    assert "Note: " not in said.out, "all is said on the command line"
+
+
 def test_less_of_a_cost_is_better(toy: Path, command: Command) -> None:
     said = command("specialist", "-m", "domain=sort", "method.steps=5,2,3", "objective=flops")
     assert [row[1:3] for row in rows(said.out)] == [[f"method.steps={n}", str(n)] for n in (2, 3, 5)]
@@ -186,9 +200,41 @@ def test_what_became_of_its_runs(toy: Path, command: Command, monkeypatch: pytes
     assert command("show", folder).out.splitlines()[-1].startswith("Its command runs (process ")
 
 
+def test_a_sweep_that_another_has_finished(toy: Path, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first was stopped at its second run; the same command, given again, has made all but the one that fails."""
+    monkeypatch.setattr(signals, "_listening", lambda process: set())
+    monkeypatch.setattr(sweeps, "began", lambda _: None)
+    monkeypatch.setattr(sys.modules[__name__], "STOPS", 3)
+    asked = ["specialist", "-m", "domain=sort", f"method.steps=2,3,4,{FAILS}", "method.optimizer.lr=0.01"]
+    assert command(*asked).status == 143
+    (folder,) = (path.relative_to(toy).as_posix() for path in (toy / "build/runs/sweeps").iterdir())
+    assert json.loads(command("show", folder, "--json").out)["counts"] == {"done": 1, "stopped": 1, "waiting": 2}
+    monkeypatch.setattr(sys.modules[__name__], "STOPS", 9)
+    time.sleep(1)  # Sweeps of one process are told apart by their seconds.
+    assert command(*asked).status == 1
+    found = json.loads(command("show", folder, "--json").out)
+    assert [run["state"] for run in found["runs"]][:3] == ["done", "done", "done"]
+    assert [run["value"] for run in found["runs"]] == [1.0, 1.0, 1.0, None]
+    assert len(sweeps.ended_runs(toy, toy / folder)) == 3
+
+
 def test_evaluations_compare_the_mean_over_domains(toy: Path, command: Command) -> None:
     said = command("evaluate", "-m", "model=tiny,opd")
     assert [row[1:3] for row in rows(said.out)] == [["model=tiny", "0.125"], ["model=opd", "0.125"]]
+
+
+@pytest.mark.parametrize(
+    ("asked", "takes"),
+    [
+        (["evaluate", "-m", "model=tiny,opd"], False),
+        (["specialist", "-m", "domain=sort", f"method.steps=2,{FAILS}"], True),
+        (["specialist", "-m", "domain=sort", f"method.steps={FAILS}"], False),
+    ],
+)
+def test_commands_that_take_a_sweep_are_named_where_there_are_models(
+    toy: Path, command: Command, asked: list[str], takes: bool
+) -> None:
+    assert ("`thicket compare` and `thicket evaluate -m model=…` take it" in command(*asked).out) == takes
 
 
 def test_all_is_checked_before_anything_runs(toy: Path, command: Command) -> None:

@@ -47,7 +47,7 @@ def _where(root: Path) -> tuple[list[str], list[Step]]:
 
 
 def _from_nothing(root: Path) -> Iterator[Step]:
-    yield "thicket experiment list", "what conf/experiment has"
+    yield "thicket experiment", "what conf/experiment has"
     yield "thicket experiment use tiny", "writes params.yaml and dvc.yaml: runs on a laptop's CPU"
     if not (root / ".dvc").is_dir():
         yield _repository(root), "DVC builds the pipeline in a git repository"

@@ -18,17 +18,16 @@ from thicket.config.resolve import Resolved
 from thicket.plan.folders import (
     declared_name,
     evaluation_of,
-    expanded,
     is_folder,
     model_folder,
     name_of,
     provenance_of,
-    sweep_runs,
     within,
 )
 from thicket.plan.inspect import leaves, values
 from thicket.plan.pipeline import hashed
 from thicket.plan.runs import Run
+from thicket.plan.sweeps import ended_runs, model_folders
 from thicket.stages.run import on_its_own
 
 SEED = "seed="
@@ -129,16 +128,16 @@ class Sides:
     def _read(self, text: str) -> Iterator[Side]:
         text = ",".join(within(self.root, Path(part)) if is_folder(part) else part for part in text.split(","))
         sweep = self.root / text if is_folder(text) else None
-        if sweep and sweep_runs(sweep):
-            yield from self._of_sweep(sweep)
+        if sweep and (runs := ended_runs(self.root, sweep)):
+            yield from self._of_sweep(sweep, runs)
             return
         members = tuple({member.scores: member for member in self._members(text.split(","))}.values())
         yield Side(_label(text, members), members, text)
 
-    def _of_sweep(self, folder: Path) -> Iterator[Side]:
+    def _of_sweep(self, folder: Path, ended: list[Run]) -> Iterator[Side]:
         """One for each way in which its runs differ, the seed aside; runs that failed are not among its models."""
         groups: dict[tuple[str, ...], list[Run]] = {}
-        for run in sweep_runs(folder):
+        for run in ended:
             groups.setdefault(tuple(o for o in run.overrides if not o.startswith(SEED)), []).append(run)
         common = set.intersection(*map(set, groups))
         for overrides, runs in groups.items():
@@ -159,7 +158,7 @@ class Sides:
                 yield from (self._of_revision(revision, model) for model in revision.models(pattern))
                 continue
             if is_folder(text):
-                for folder in expanded(self.root, text):
+                for folder in model_folders(self.root, text):
                     yield self.of_folder(folder)
                 continue
             found = [name for name in self.models if fnmatchcase(name, text)] if has_magic(text) else [text]

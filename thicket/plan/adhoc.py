@@ -10,7 +10,7 @@ from thicket.config.graph import written_out
 from thicket.config.layers import Path_, at_path, expanded
 from thicket.config.overrides import COMMAND_LINE, Override
 from thicket.config.params import Params
-from thicket.config.problems import ConfigError, Problem, nearest, shown
+from thicket.config.problems import ConfigError, Problem, dotted, nearest, shown
 from thicket.config.project import Project
 from thicket.config.resolve import Resolved
 from thicket.config.roles import makers
@@ -64,6 +64,27 @@ def stage_from(root: Path, kind: str, pairs: Pairs) -> Resolved:
         wrong = "there is none of this name"
         raise ConfigError([Problem(where, path, shown(name), wrong, ", ".join(known), nearest(name, known))])
     return stages[wanted]
+
+
+def inherited(project: Project, pairs: Pairs, made: Resolved) -> str:
+    """What a command line's stage takes from the `set` of the declared model that it is, for people; else nothing."""
+    if made.kind not in GROUPS:
+        return ""
+    layers = _Request(project, made.kind, pairs).layers
+    at = (GROUPS[made.kind], made.stage.name)
+    node = at_path(layers.value, at) or {}
+    declared = expanded(node.get("set") or {}, (*at, "set"), layers.origin)
+    taken: dict[str, list[str]] = {}
+    for path, origin in declared.origins.items():
+        value = at_path(declared.value, path)
+        if not isinstance(value, dict) and made.layers.origin(path) == origin:
+            taken.setdefault(origin, []).append(f"{dotted(path)}={shown(value)}")
+    if not taken:
+        return ""
+    chosen = {key: node[key] for key in CHOICES[made.kind]}
+    chosen |= {override.key: value for override, value in pairs if override.key in chosen}
+    values = ", ".join(f"{', '.join(texts)} from {origin}" for origin, texts in taken.items())
+    return f"{' on '.join(map(str, reversed(chosen.values())))} takes {values} ({made.stage.name})"
 
 
 class _Request:
@@ -121,10 +142,9 @@ class _Request:
         for key in KEYS[self.kind]:
             if key in self.own:
                 self._set((*at, key), *self.own[key])
-        for key, value, origin in self.values:
-            if key.partition(".")[0] in CHOICES[self.kind]:
-                self._lay((*at, "set"), key, value, origin)
-        self._lay_shared()
+        self._choose_shared()
+        for key, value, origin in self.values:  # The model's own go over the project's, those of groups it shares too.
+            self._lay((*at, "set"), key, value, origin)
         return name
 
     def _among(self, group: str) -> Callable[[], list[str]] | None:
@@ -182,19 +202,19 @@ class _Request:
                 group, _, rest = key.partition(".")
                 if group == "domain":
                     self._lay(("values", group, name), rest, value, origin)
-        self._lay_shared()
-        return name
-
-    def _lay_shared(self) -> None:
-        """The project's sampler, trainer and evaluation, and values over them."""
-        for group in self.shared:
-            if group in self.own:
-                self._set((group,), *self.own[group])
+        self._choose_shared()
         for key, value, origin in self.values:
             group, _, rest = key.partition(".")
             if group in self.shared:
                 option = self.layers.value.get(group, Params.model_fields[group].default)
                 self._lay(("values", group, option), rest, value, origin)
+        return name
+
+    def _choose_shared(self) -> None:
+        """The project's sampler, trainer and evaluation."""
+        for group in self.shared:
+            if group in self.own:
+                self._set((group,), *self.own[group])
 
     def _lay(self, at: Path_, key: str, value: Any, origin: str) -> None:
         """Lays a value with a dotted key over the values that stand at a place, however they are spelt."""

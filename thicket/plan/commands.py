@@ -10,6 +10,7 @@ from thicket.config.project import Project
 from thicket.config.stages import EvaluateStage, SpecialistStage, write_stage
 from thicket.disk import explained, take_place, write_whole
 from thicket.plan import console
+from thicket.plan.code import brought_along, code_of
 from thicket.plan.dvcfile import dvcfile, out_of_step
 from thicket.plan.dvclock import forget_removed, mend_lock, mend_rwlock
 from thicket.plan.estimate import Estimate, Estimator, total
@@ -53,9 +54,14 @@ def plan(root: Path) -> int:
 
 
 def _sound(root: Path) -> list[Planned]:
-    """The stages. Raises: ConfigError with all that is wrong with their configs, or else with what these name."""
+    """The stages. Raises: ConfigError with all that is wrong with their configs, or else with what these name, or else
+    with a plug-in's code.
+    """
     stages = pipeline(Project(root), with_code=False)
     check_named(root, [planned.resolved for planned in stages])
+    for stage in (planned.resolved.stage for planned in stages):
+        if brought_along(stage):  # thicket's own is sound.
+            code_of(stage)
     return stages
 
 

@@ -1,8 +1,7 @@
-"""Models by their folders: of a run by itself, of the runs of a sweep, or any folder that holds one."""
+"""Models by their folders: of a run by itself, or any folder that holds one."""
 
 import re
 from dataclasses import replace
-from glob import has_magic
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,6 @@ from thicket.config.problems import ConfigError, Problem, nearest, shown
 from thicket.config.resolve import Resolved
 from thicket.config.stages import EvaluateStage
 from thicket.plan.console import read_json
-from thicket.plan.runs import Run, read_runs
 
 MAKERS = ("base", "specialist", "student")
 """The stages that make models: a run keeps its own in a folder of this name."""
@@ -27,36 +25,9 @@ def is_folder(text: str) -> bool:
     return "/" in text
 
 
-def expanded(root: Path, text: str) -> list[str]:
-    """Folders that a path or a pattern of paths means, relative to the project: those of a sweep's runs for a sweep.
-
-    Raises: ConfigError where it is no folder with a model, or a sweep without one.
-    """
-    paths = sorted(_matching(root, text)) if has_magic(text) else [root / text]
-    sweeps = {path: made_in(path) for path in paths}
-    folders = [folder for path in paths for folder in (sweeps[path] or [within(root, path)])]
-    if not folders:
-        raise ConfigError([Problem(COMMAND_LINE, "model", shown(text), "no folder of this pattern", HELD)])
-    return list(dict.fromkeys(model_folder(root, folder) for folder in folders))
-
-
-def made_in(folder: Path) -> list[str]:
-    """What the runs of a sweep have made; nothing for a folder that is no sweep's."""
-    return [run.artifact for run in sweep_runs(folder) if run.artifact]
-
-
-def sweep_runs(folder: Path) -> list[Run]:
-    """The runs of a sweep; none for a folder that is no sweep's."""
-    return read_runs(folder) if (folder / "multirun.yaml").is_file() else []
-
-
 def within(root: Path, path: Path) -> str:
     """A path relative to the project where it lies in it."""
     return str(path.relative_to(root)) if path.is_relative_to(root) else str(path)
-
-
-def _matching(root: Path, text: str) -> list[Path]:
-    return [path for path in (Path("/") if text.startswith("/") else root).glob(text.lstrip("/")) if path.is_dir()]
 
 
 def model_folder(root: Path, text: str) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 from thicket.config.layers import Path_
 from thicket.config.named_files import named_files
-from thicket.config.places import BUILD, EVALUATION, MODELS
+from thicket.config.places import BUILD, DATA, EVALUATION, MODELS
 from thicket.config.problems import ConfigError, Problem, dotted, nearest, shown
 from thicket.config.resolve import Resolved
 from thicket.config.source import DatasetSource
@@ -95,6 +95,12 @@ def not_made(root: Path, stages: list[Resolved], wanted: Resolved) -> list[str]:
     """The stages whose artifacts a stage reads, and that are not there yet."""
     found: list[tuple[str, Any]] = [(made.id, made.stage) for made in _read_by(wanted, stages)]
     return [name for name, stage in found if not in_pipeline(root, stage).artifact.exists()]
+
+
+def not_declared(root: Path, stages: list[Resolved], wanted: Resolved) -> list[str]:
+    """The domains that a stage reads, whose data is not there, and which no stage of the pipeline makes."""
+    makes = {made.id for made in stages}
+    return [name for name in wanted.domains if f"data-{name}" not in makes and not (root / DATA / name).exists()]
 
 
 def _read_by(wanted: Resolved, stages: list[Resolved]) -> list[Resolved]:

@@ -4,6 +4,7 @@ import ast
 import hashlib
 import importlib.util
 import io
+import os
 import tokenize
 from collections.abc import Iterable, Iterator
 from functools import cache
@@ -131,7 +132,13 @@ def _docstrings(nodes: list[ast.AST]) -> Iterator[tuple[int, int, int, int]]:
 
 @cache
 def _tree(name: str) -> ast.Module:
-    return ast.parse(_text(name))
+    """Raises: ConfigError where it is no Python."""
+    try:
+        return ast.parse(_text(name))
+    except SyntaxError as error:
+        path = path_of(name)
+        file = os.path.relpath(path) if path.is_relative_to(Path.cwd()) else path
+        raise ConfigError([Problem(f"{file}:{error.lineno or 1}", "", "", f"SyntaxError: {error.msg}")]) from None
 
 
 @cache

@@ -19,13 +19,14 @@ from thicket.config.project import Project, packaged_conf
 from thicket.config.resolve import Resolved
 from thicket.config.yamlfile import YamlFile, read_yaml
 from thicket.plan import ray_jobs
-from thicket.plan.adhoc import stage_from
-from thicket.plan.folders import expanded, is_folder
+from thicket.plan.adhoc import inherited, stage_from
+from thicket.plan.folders import MAKERS, is_folder
 from thicket.plan.hydra_settings import CONFIG_NAME, OPTUNA, setting_problems
-from thicket.plan.inputs import not_made, of_earlier_weights, outdated
+from thicket.plan.inputs import not_declared, not_made, of_earlier_weights, outdated
 from thicket.plan.objective import direction, objectives, value_of, worst
 from thicket.plan.pipeline import resolve
 from thicket.plan.runs import BEGUN, INSIDE, Run, print_table, read_runs, write_run
+from thicket.plan.sweeps import model_folders
 from thicket.signals import TERMINATED, Interrupted, children_end_too, exit_at_sigterm
 from thicket.stages.launch import TRACEBACK, in_words, run_one
 from thicket.stages.run import made_before, on_its_own, run_stage
@@ -44,7 +45,8 @@ def run(root: Path, kind: str, texts: list[str], multirun: bool) -> int:
         problems += [Problem(COMMAND_LINE, o.text, "", wrong) for o in own if o.interval and multirun]
     problems += [Problem(COMMAND_LINE, o.text, "", "a sweep has one objective") for o in asked if o.swept]
     stages: list[Resolved] = []
-    for pairs in combinations(own):
+    combined = combinations(own)
+    for pairs in combined:
         try:
             stages.append(stage_from(root, kind, pairs))
         except ConfigError as error:
@@ -52,6 +54,11 @@ def run(root: Path, kind: str, texts: list[str], multirun: bool) -> int:
     if problems:
         raise ConfigError(merged(problems))
     _check_inputs(root, stages)
+    if ranks.speaks():
+        project = Project(root)
+        told = (inherited(project, pairs, made) for pairs, made in zip(combined, stages, strict=True))
+        for text in dict.fromkeys(filter(None, told)):
+            print(f"Note: {text}.", flush=True)
     if multirun:
         return _sweep(root, kind, own, _objective(root, kind, asked, stages, settings), settings)
     stage: Any = stages[0].stage
@@ -69,7 +76,7 @@ def _folders_written_out(root: Path, texts: list[str]) -> list[str]:
     for text in texts:
         key, _, value = text.partition("=")
         if key == "model" and is_folder(value):
-            parts = [expanded(root, part) if is_folder(part) else [part] for part in value.split(",")]
+            parts = [model_folders(root, part) if is_folder(part) else [part] for part in value.split(",")]
             text = f"model={','.join(_plain_or_quoted(name) for names in parts for name in names)}"
         written.append(text)
     return written
@@ -82,14 +89,22 @@ def _plain_or_quoted(text: str) -> str:
 def _check_inputs(root: Path, stages: list[Resolved]) -> None:
     """A run on its own takes what is in build/, which an edited config or other code may have left behind: then it says
     so. Raises: ConfigError where it is not there."""
-    declared = resolve(Project(root)) if ranks.speaks() else []
+    if not ranks.speaks():
+        return
+    project = Project(root)
+    declared, problems = resolve(project), []
+    if unknown := list(dict.fromkeys(name for stage in stages for name in not_declared(root, declared, stage))):
+        named, data = ", ".join(unknown), " ".join(f"data-{name}" for name in unknown)
+        wrong = f"the data of {named} is not made: add {named} to it and run `thicket plan`, then `dvc repro {data}`"
+        problems.append(Problem(project.params_layers.origin(("domains",)), "domains", "", wrong))
     if missing := list(dict.fromkeys(name for stage in stages for name in not_made(root, declared, stage))):
         wrong = f"it reads what is not made yet: `dvc repro {' '.join(missing)}` makes it"
-        raise ConfigError([Problem(COMMAND_LINE, "", "", wrong)])
+        problems.append(Problem(COMMAND_LINE, "", "", wrong))
+    if problems:
+        raise ConfigError(problems)
     for name in dict.fromkeys(name for stage in stages for name in outdated(root, declared, stage)):
         print(f"Note: {name} was made with another config or other code: `dvc repro {name}` makes it anew.", flush=True)
-    heard = stages if ranks.speaks() else []
-    for name in dict.fromkeys(name for stage in heard for name in of_earlier_weights(root, stage)):
+    for name in dict.fromkeys(name for stage in stages for name in of_earlier_weights(root, stage)):
         print(f"Note: {name} scored earlier weights: `dvc repro {name}` scores those of now.", flush=True)
 
 
@@ -169,7 +184,8 @@ def _sweep(root: Path, kind: str, overrides: list[Override], objective: str | No
         if not runs:
             return 1
     print_table(runs, objective)
-    print(f"The sweep is {own}: `thicket compare` and `thicket evaluate -m model=…` take it.")
+    if kind in MAKERS and not all(one.error for one in runs):
+        print(f"The sweep is {own}: `thicket compare` and `thicket evaluate -m model=…` take it.")
     return 1 if failed or not runs or any(one.error for one in runs) else 0
 
 

@@ -1,18 +1,24 @@
 """What has become of a sweep's runs, for whoever looks at its folder: while it runs, or after its command is gone."""
 
 import shlex
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from glob import has_magic
 from pathlib import Path
 from typing import Any, Literal
 
-from thicket.config.overrides import combinations, parse
+from thicket.config.overrides import COMMAND_LINE, combinations, parse
 from thicket.config.places import RUNS
+from thicket.config.problems import ConfigError, Problem, shown
 from thicket.config.yamlfile import values_of
+from thicket.plan.adhoc import Pairs, stage_from
 from thicket.plan.console import read_json
+from thicket.plan.folders import HELD, model_folder, within
 from thicket.plan.locks import held, is_locked
+from thicket.plan.objective import value_of
 from thicket.plan.recorded import began
 from thicket.plan.runs import BEGUN, INSIDE, RESULT, Run
-from thicket.stages.run import lock_of
+from thicket.stages.run import in_folder, lock_of, on_its_own
 from thicket.standing import Record, log_of, read_record
 
 SWEEPS = RUNS / "sweeps"
@@ -101,27 +107,64 @@ def read_sweep(root: Path, folder: Path) -> Sweep:
     asked = [f"objective={objective}"] if objective else []
     command = shlex.join(["thicket", given["stage"], "-m", *texts, *asked, *settings])
     elsewhere, process = hydra["launcher"]["_target_"].endswith(OTHER_MACHINES), _process(path)
-    planned: dict[int, Run] = {}
+    read = _Reader(root, given["stage"], objective, elsewhere, going=process is not None)
+    planned: dict[int, Pairs] = {}
     if hydra["sweeper"]["_target_"].endswith("BasicSweeper"):
-        combined = enumerate(combinations(parse(texts)[0]))
-        planned = {number: Run([f"{one.key}={value}" for one, value in pairs]) for number, pairs in combined}
+        planned = dict(enumerate(combinations(parse(texts)[0])))
     folders = {int(one.name): one for one in (root / folder).iterdir() if one.name.isdecimal()}
     runs = [
-        SweepRun(number, *_run(root, folders[number], planned.get(number, Run([])), elsewhere, process is not None))
+        SweepRun(number, *read.begun(folders[number], planned.get(number, [])))
         if number in folders
-        else SweepRun(number, planned[number], Standing("waiting"))
+        else SweepRun(number, *read.not_begun(planned[number]))
         for number in sorted({*planned, *folders})
     ]
     return Sweep(folder, command, objective, process, runs)
 
 
-def _run(root: Path, folder: Path, planned: Run, elsewhere: bool, going: bool) -> tuple[Run, Standing]:
-    """Of the folder of a job, which has what it began with, and its result; `going`: the sweep's command is there."""
-    begun, ended = (Run(**read_json(path)) if path.is_file() else None for path in (folder / BEGUN, folder / RESULT))
-    standing = standing_of(root, begun.artifact, elsewhere) if begun else Standing("running" if going else "stopped")
-    if ended:
-        return ended, Standing("failed" if ended.error else "done", standing.record, standing.log)
-    return begun or planned, standing
+@dataclass(frozen=True)
+class _Reader:
+    """Reads what became of a sweep's runs."""
+
+    root: Path
+    kind: str
+    """The stage."""
+    objective: str | None
+    elsewhere: bool
+    going: bool
+    """The sweep's command is there."""
+
+    def begun(self, folder: Path, pairs: Pairs) -> tuple[Run, Standing]:
+        """Of the folder of a job, which has what it began with, and its result."""
+        paths = folder / BEGUN, folder / RESULT
+        begun, ended = (Run(**read_json(path)) if path.is_file() else None for path in paths)
+        found = self._found(begun) if begun else None
+        if ended and not (found and ended.error and found[1].mark == "done"):  # Another has made what failed here.
+            standing = found[1] if found else Standing("stopped")
+            return ended, replace(standing, mark="failed" if ended.error else "done")
+        return found or (_run(pairs), Standing("running" if self.going else "stopped"))
+
+    def not_begun(self, pairs: Pairs) -> tuple[Run, Standing]:
+        """Of an equal run, which the same command has made if it was given again; as long as it runs, it finds it."""
+        with suppress(ConfigError):
+            artifact = None if self.going else on_its_own(self.root, self._stage(pairs)).artifact
+            if artifact and artifact.parent.is_dir():
+                return self._found(replace(_run(pairs), artifact=within(self.root, artifact)))
+        return _run(pairs), Standing("waiting")
+
+    def _stage(self, pairs: Pairs) -> Any:
+        return stage_from(self.root, self.kind, pairs).stage
+
+    def _found(self, run: Run) -> tuple[Run, Standing]:
+        standing = standing_of(self.root, run.artifact, self.elsewhere)
+        if self.objective and standing.mark == "done":
+            with suppress(ValueError, OSError):  # Another machine has measured it, or its figures are gone.
+                targets = in_folder((self.root / run.artifact).parent, self.kind)
+                return replace(run, value=value_of(targets, self.objective)), standing
+        return run, standing
+
+
+def _run(pairs: Pairs) -> Run:
+    return Run([f"{override.key}={value}" for override, value in pairs])
 
 
 def _process(path: Path) -> int | None:
@@ -130,3 +173,38 @@ def _process(path: Path) -> int | None:
     pid = int(number) if number.isdecimal() else 0
     since: Any = began(pid)
     return pid if since is not None and since <= path.stat().st_mtime else None
+
+
+# -- what its runs have made -------------------------------------------------------------------------------------------
+
+
+def ended_runs(root: Path, folder: Path) -> list[Run]:
+    """The runs of a sweep that are done or have failed; none for a folder that is no sweep's.
+
+    Raises: ConfigError where none of a sweep's has ended.
+    """
+    if not is_sweep(folder):
+        return []
+    own = within(root, folder)
+    ended = [one.run for one in read_sweep(root, Path(own)).runs if one.standing.mark == "done" or one.run.error]
+    if not ended:
+        wrong = f"none of this sweep's runs is done: `thicket show {own}` says how far they are"
+        raise ConfigError([Problem(COMMAND_LINE, "model", shown(own), wrong)])
+    return ended
+
+
+def model_folders(root: Path, text: str) -> list[str]:
+    """Folders that a path or a pattern of paths means, relative to the project: those of a sweep's runs for a sweep.
+
+    Raises: ConfigError where it is no folder with a model, or a sweep without one.
+    """
+    paths = sorted(_matching(root, text)) if has_magic(text) else [root / text]
+    made = {path: [run.artifact for run in ended_runs(root, path) if not run.error] for path in paths}
+    folders = [folder for path in paths for folder in (made[path] or [within(root, path)])]
+    if not folders:
+        raise ConfigError([Problem(COMMAND_LINE, "model", shown(text), "no folder of this pattern", HELD)])
+    return list(dict.fromkeys(model_folder(root, folder) for folder in folders))
+
+
+def _matching(root: Path, text: str) -> list[Path]:
+    return [path for path in (Path("/") if text.startswith("/") else root).glob(text.lstrip("/")) if path.is_dir()]

@@ -89,8 +89,12 @@ def in_pipeline(root: Path, stage: AnyStage) -> Targets:
 def on_its_own(root: Path, stage: AnyStage) -> Targets:
     """The places of a run from the command line: a folder for each config and inputs, where an equal run is found, and
     where it says how far it is."""
-    folder = root / RUNS / stage.stage / f"{stage.name}-{_identity(stage, root)[:8]}"
-    return Targets(folder / stage.stage, folder / "ledger.json", folder / "curves.csv", folder / "times.json", folder)
+    return in_folder(root / RUNS / stage.stage / f"{stage.name}-{_identity(stage, root)[:8]}", stage.stage)
+
+
+def in_folder(folder: Path, kind: str) -> Targets:
+    """The places of a run of a kind of stage in a folder of its own."""
+    return Targets(folder / kind, folder / "ledger.json", folder / "curves.csv", folder / "times.json", folder)
 
 
 def made_before(stage: AnyStage, targets: Targets) -> bool:
