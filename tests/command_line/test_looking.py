@@ -9,9 +9,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 from command_line_scores import CORRECT
 from commands import Command
 
+from thicket.config.yamlfile import to_yaml
 from thicket.statistics.intervals import difference_interval
 
 
@@ -165,6 +167,30 @@ def test_scores_of_earlier_weights_for_programs(outdated: Path, command: Command
     assert {row["model"] for row in rows if row["scores_outdated"] == "1"} == {"opd"}
     assert said.err == OUTDATED
     assert "| opd (weights not here) | opd of sort-grpo, reverse-grpo | sort |" in command("tables").out
+
+
+def test_why_a_model_is_not_held_against_its_base(scored: Path, command: Command) -> None:
+    assert "Not held against" not in command("show", "opd").out
+    for name, hash in (("tiny", "a"), ("opd", "b")):
+        test = {domain: {"verifier": hash} for domain in ("sort", "reverse")}
+        (scored / f"build/evaluation/{name}/test.json").write_text(json.dumps(test), encoding="utf-8")
+    out = command("show", "opd").out
+    assert "Not held against tiny: " in out
+    assert "verifier" in out
+    assert "pass@1 − tiny's" not in out
+    assert json.loads(command("show", "opd", "--json").out)["against_base"] is None
+
+
+def test_claims_of_earlier_scores(scored: Path, command: Command) -> None:
+    params = scored / "params.yaml"
+    look = {"analysis": "capability", "models": ["tiny"], "domains": ["sort"]}
+    declared = yaml.safe_load(params.read_text(encoding="utf-8"))
+    params.write_text(to_yaml({**declared, "analyses": {"look": look}}), encoding="utf-8")
+    (scored / "build/report").mkdir(parents=True)
+    (scored / "build/report/claims.json").write_text(json.dumps({"claims": {}}), encoding="utf-8")
+    said = command("tables", "claims", "--format", "csv")
+    assert said.err.startswith("The claims are not those of now (")
+    assert said.err.endswith("): `dvc repro claims` judges anew.\n")
 
 
 def test_scores_as_csv(scored: Path, command: Command) -> None:

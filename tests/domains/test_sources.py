@@ -73,6 +73,12 @@ def test_a_missing_column_names_those_that_there_are(rows: Path) -> None:
         next(dataset(rows, question="{Bodi}"))
 
 
+def test_a_question_asks_for_a_column() -> None:
+    """Without braces it would be the same text in every row."""
+    with pytest.raises(ValidationError, match=r"`question` \('q'\) names no column in braces, as \{question\}"):
+        DatasetSource.model_validate({"type": "dataset", "data_files": "a.json", "question": "q", "answer": "{a}"})
+
+
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"nowhere\.jsonl"):
         next(dataset(tmp_path / "nowhere.jsonl"))

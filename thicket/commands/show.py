@@ -47,10 +47,10 @@ def show(root: Path, model: str, as_json: bool) -> None:
     facts, told = _facts(root, model, resolved, state), abouts(models.values())
     if as_json:
         base = root_of(model, models)
-        against = _pairs(root, models[base], resolved, stages, project) if base != model else None
+        against = _pairs(root, models[base], resolved, stages, project) if base != model else ""
         lineage = {"base": base, "parents": parents_of(resolved), "domains": list(resolved.domains)}
         config = {dotted(path): value for path, value in values(resolved).items()}
-        scored = {"scores": facts["scores"], "against_base": against.pairs if against else None}
+        scored = {"scores": facts["scores"], "against_base": None if isinstance(against, str) else against.pairs}
         scored["scores_outdated"] = scores_outdated(root, model)
         shown = {"name": model, "about": told[model], "state": as_dict(state), "lineage": lineage}
         console.print_json(
@@ -95,14 +95,15 @@ def _facts(root: Path, name: str, resolved: Resolved, state: State) -> dict[str,
     return found
 
 
-def _pairs(root: Path, base: Resolved, model: Resolved, stages: list[Any], project: Project) -> Pairs | None:
+def _pairs(root: Path, base: Resolved, model: Resolved, stages: list[Any], project: Project) -> Pairs | str:
+    """The scores beside the base's; why they can't be compared, where they can't."""
     scoring = next(one.resolved.stage for one in stages if isinstance(one.resolved.stage, EvaluateStage))
     domains = [domain.name for domain in scoring.domains]
     try:
         sides = [Side(made.stage.name, (declared_member(root, made),)) for made in (base, model)]
         return paired(sides[0], sides[1], domains, project.sound_params()[0].seed)
-    except ValueError:
-        return None
+    except ValueError as error:
+        return str(error)
 
 
 def _tree(name: str, models: dict[str, Resolved], told: dict[str, str]) -> Tree:
@@ -126,9 +127,11 @@ def _print_scores(
         print(f"None yet: `dvc repro evaluate-{name}` makes them.")
         return
     base = root_of(name, models)
-    pairs = _pairs(root, models[base], models[name], stages, project) if base != name else None
-    gaps = {pair.domain: pair.difference for pair in pairs.pairs if pair.figure == PASS_AT_1} if pairs else {}
-    print_figures(scores, gaps, base)
+    pairs = _pairs(root, models[base], models[name], stages, project) if base != name else ""
+    known = [] if isinstance(pairs, str) else [pair for pair in pairs.pairs if pair.figure == PASS_AT_1]
+    print_figures(scores, {pair.domain: pair.difference for pair in known}, base)
+    if isinstance(pairs, str) and pairs:
+        print(f"Not held against {base}: {pairs}.")
     if outdated:
         print(outdated_words(root, outdated))
 

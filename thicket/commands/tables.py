@@ -12,7 +12,10 @@ from thicket.commands.models import aged, declared, outdated_words, scores_outda
 from thicket.config.overrides import COMMAND_LINE
 from thicket.config.places import EVALUATION, REPORT
 from thicket.config.problems import ConfigError, Problem
+from thicket.config.project import Project
 from thicket.plan import console
+from thicket.plan.pipeline import pipeline
+from thicket.plan.state import states
 from thicket.reporting.claims.page import shown
 from thicket.reporting.inputs import interval_of
 from thicket.reporting.markdown import escaped
@@ -90,10 +93,13 @@ def scores(root: Path) -> Table | None:
 
 
 def claims(root: Path) -> Table | None:
-    """A row a statement of the table of claims."""
+    """A row a statement of the table of claims; where they are older than what they rest on, standard error says so."""
     path = root / REPORT / "claims.json"
     if not path.is_file():
         return None
+    for state in states(root, pipeline(Project(root))):
+        if state.planned.resolved.kind == "claims" and state.mark != "done":
+            print(f"The claims are not those of now ({state.why[0]}): `dvc repro claims` judges anew.", file=sys.stderr)
     rows, numbers = list[list[str]](), list[list[object]]()
     for name, row in console.read_json(path)["claims"].items():
         found = [Interval(**row[key]) if row[key] else None for key in ("value", "control", "effect")]

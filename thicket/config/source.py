@@ -149,6 +149,14 @@ class DatasetSource(Strict):
         return self
 
     @model_validator(mode="after")
+    def _question_asks(self) -> "DatasetSource":
+        if not PLACEHOLDER.search(self.question):
+            raise ValueError(
+                f"`question` ({self.question!r}) names no column in braces, as {{question}}: all rows ask alike"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _choices_are_asked(self) -> "DatasetSource":
         if (self.choices is None) == ("{choices}" in self.question):
             raise ValueError("`choices` and the place {choices} in `question`, where the options go, belong together")
