@@ -183,7 +183,7 @@ def test_why_a_model_is_not_held_against_its_base(scored: Path, command: Command
 
 def test_claims_of_earlier_scores(scored: Path, command: Command) -> None:
     params = scored / "params.yaml"
-    look = {"analysis": "capability", "models": ["tiny"], "domains": ["sort"]}
+    look = {"analysis": "capability", "models": ["tiny", "opd"], "domains": ["sort"]}
     declared = yaml.safe_load(params.read_text(encoding="utf-8"))
     params.write_text(to_yaml({**declared, "analyses": {"look": look}}), encoding="utf-8")
     (scored / "build/report").mkdir(parents=True)
