@@ -92,3 +92,15 @@ def test_what_is_neither(scored: Path, command: Command, folder: str) -> None:
 
 def test_a_declared_models_own_folder(scored: Path, command: Command) -> None:
     assert command("show", "build/models/opd").out == command("show", "opd").out
+
+
+@pytest.mark.parametrize("text", ["", "hydra:\n  overrides: {task: [a]}\n", "hydra: [\n", "null"])
+def test_a_sweep_that_was_killed_as_it_began(scored: Path, command: Command, text: str) -> None:
+    folder = scored / "build/runs/sweeps/2026-11-01_10-00-00-77"
+    folder.mkdir(parents=True)
+    (folder / "multirun.yaml").write_text(text, encoding="utf-8")
+    said = command("show", "build/runs/sweeps/2026-11-01_10-00-00-77")
+    assert said.status == 1
+    assert said.err.startswith("Error: ")
+    assert "multirun.yaml: not what Hydra writes as a sweep begins; was it killed while it did?" in said.err
+    assert said.err.count("\n") == 1

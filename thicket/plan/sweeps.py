@@ -7,6 +7,8 @@ from glob import has_magic
 from pathlib import Path
 from typing import Any, Literal
 
+from yaml import YAMLError
+
 from thicket.config.overrides import COMMAND_LINE, combinations, parse
 from thicket.config.places import RUNS
 from thicket.config.problems import ConfigError, Problem, shown
@@ -99,17 +101,20 @@ def standing_of(root: Path, artifact: str, elsewhere: bool = False) -> Standing:
 def read_sweep(root: Path, folder: Path) -> Sweep:
     """The sweep of a folder. Raises: ValueError or ConfigError where a file of it is broken."""
     path = root / folder / MULTIRUN
-    hydra = values_of(path.read_text(encoding="utf-8"))["hydra"]
-    given = dict(text.lstrip("+").split("=", 1) for text in hydra["overrides"]["task"])
+    try:
+        hydra = values_of(path.read_text(encoding="utf-8"))["hydra"]
+        given = dict(text.lstrip("+").split("=", 1) for text in hydra["overrides"]["task"])
+        kind, objective = given["stage"], None if given["objective"] == "null" else given["objective"]
+        settings = [text for text in hydra["overrides"]["hydra"] if not text.startswith(FIXED)]
+        launcher, sweeper = (hydra[name]["_target_"] for name in ("launcher", "sweeper"))
+    except (YAMLError, KeyError, TypeError, AttributeError, ValueError) as error:
+        raise ValueError(f"{path}: not what Hydra writes as a sweep begins; was it killed while it did?") from error
     texts = [f"{key.removeprefix(INSIDE)}={value}" for key, value in given.items() if key.startswith(INSIDE)]
-    settings = [text for text in hydra["overrides"]["hydra"] if not text.startswith(FIXED)]
-    objective = None if given["objective"] == "null" else given["objective"]
     asked = [f"objective={objective}"] if objective else []
-    command = shlex.join(["thicket", given["stage"], "-m", *texts, *asked, *settings])
-    elsewhere, process = hydra["launcher"]["_target_"].endswith(OTHER_MACHINES), _process(path)
-    read = _Reader(root, given["stage"], objective, elsewhere, going=process is not None)
+    command, process = shlex.join(["thicket", kind, "-m", *texts, *asked, *settings]), _process(path)
+    read = _Reader(root, kind, objective, launcher.endswith(OTHER_MACHINES), going=process is not None)
     planned: dict[int, Pairs] = {}
-    if hydra["sweeper"]["_target_"].endswith("BasicSweeper"):
+    if sweeper.endswith("BasicSweeper"):
         planned = dict(enumerate(combinations(parse(texts)[0])))
     folders = {int(one.name): one for one in (root / folder).iterdir() if one.name.isdecimal()}
     runs = [
