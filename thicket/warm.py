@@ -178,6 +178,8 @@ def _stage(connection: socket.socket) -> int:
         config = _take_over(connection)
     except ConnectionError:
         return 1  # Who asked is gone.
+    if select.select([connection], [], [], 0)[0]:  # It was ended while the libraries were loaded: nothing is begun.
+        return 128 + (_received(connection) or signal.SIGTERM)
     told = threading.Event()
     threading.Thread(target=_listen, args=[connection, told], daemon=True).start()
     try:
