@@ -21,7 +21,7 @@ from thicket.plan import console
 from thicket.plan.folders import MAKERS, model_folder, within
 from thicket.plan.inspect import differences, side_by_side, values
 from thicket.plan.pipeline import resolve
-from thicket.plan.sweeps import SWEEPS, Mark, Standing, Sweep, is_sweep, read_sweep, standing_of
+from thicket.plan.sweeps import SWEEPS, Mark, RunState, Sweep, is_sweep, read_sweep, run_state
 from thicket.reporting.jsonfile import plain
 from thicket.times import read_times
 
@@ -56,10 +56,10 @@ def _show_sweep(sweep: Sweep, as_json: bool) -> None:
     shared = [text for text in first if all(text in one.run.overrides for one in sweep.runs)]
     for one in sweep.runs:
         value = [] if not sweep.objective else ["—" if one.run.value is None else f"{one.run.value:.4g}"]
-        made = one.standing.mark == "done"
-        place = Path(one.run.artifact).parent.as_posix() if made else str(one.standing.log or "")
+        made = one.state.mark == "done"
+        place = Path(one.run.artifact).parent.as_posix() if made else str(one.state.log or "")
         own = " ".join(text for text in one.run.overrides if text not in shared)
-        table.add_row(str(one.number), own, *value, _words(one.standing, one.run.error, figures=False), place)
+        table.add_row(str(one.number), own, *value, _words(one.state, one.run.error, figures=False), place)
     if shared:
         print(f"All have {' '.join(shared)}.")
     console.show(table)
@@ -88,7 +88,7 @@ def _counted(sweep: Sweep) -> str:
 def _sweep_as_dict(sweep: Sweep) -> dict[str, Any]:
     runs = [
         {"number": one.number, "overrides": one.run.overrides, "value": one.run.value, "artifact": one.run.artifact}
-        | _standing_as_dict(one.standing, one.run.error)
+        | _state_as_dict(one.state, one.run.error)
         for one in sweep.runs
     ]
     known = {"sweep": sweep.folder.as_posix(), "command": sweep.command, "process": sweep.process}
@@ -110,7 +110,7 @@ def _show_run(root: Path, artifact: str, as_json: bool) -> None:
     resolved = resolve(Project(root), with_code=False)
     models = models_of(resolved)
     member = Sides(root, models, resolved, Path()).of_folder(artifact)
-    standing, made, ledger = standing_of(root, artifact), member.provenance, (root / artifact).parent / "ledger.json"
+    state, made, ledger = run_state(root, artifact), member.provenance, (root / artifact).parent / "ledger.json"
     facts = {
         "scores": console.read_json(path) if (path := member.scores / "metrics.json").is_file() else None,
         "ledger": console.read_json(ledger) if made and ledger.is_file() else None,
@@ -120,14 +120,14 @@ def _show_run(root: Path, artifact: str, as_json: bool) -> None:
     if as_json:
         config = {dotted(path): value for path, value in member.config.items()}
         lineage = {"parents": list(made.get("parents", {})), "domains": list(made.get("data", {}))}
-        shown = {"name": member.name, "about": _about(made), "folder": artifact, **_standing_as_dict(standing)}
+        shown = {"name": member.name, "about": _about(made), "folder": artifact, **_state_as_dict(state)}
         console.print_json(plain({**shown, "lineage": lineage, **facts, "config": config}))
         return
     print(f"{member.name}: {_about(made) or 'a run'}")
-    print(f"{_words(standing)}  ({artifact if standing.mark == 'done' else standing.log or artifact})")
-    if standing.mark == "stopped":
+    print(f"{_words(state)}  ({artifact if state.mark == 'done' else state.log or artifact})")
+    if state.mark == "stopped":
         print("What started it, the same command again, goes on from its last checkpoint.")
-    if standing.mark != "done":
+    if state.mark != "done":
         return
     print(f"\nMade of: {', '.join(made.get('parents', {})) or '—'}")
     print("\nScores, %")
@@ -163,8 +163,8 @@ def _print_config(member: Member, models: dict[str, Resolved]) -> None:
 # -- how far it is -----------------------------------------------------------------------------------------------------
 
 
-def _words(standing: Standing, error: str = "", figures: bool = True) -> str:
-    record, mark = standing.record, standing.mark
+def _words(state: RunState, error: str = "", figures: bool = True) -> str:
+    record, mark = state.record, state.mark
     sign = SIGNS["missing" if mark == "waiting" else mark][0]
     if mark == "running":
         return f"{sign} {progress_words(record, figures)}"
@@ -175,11 +175,11 @@ def _words(standing: Standing, error: str = "", figures: bool = True) -> str:
     return f"{sign} {WORDS.get(mark, mark)}{share}"
 
 
-def _standing_as_dict(standing: Standing, error: str = "") -> dict[str, Any]:
-    record, progress = standing.record, None
-    if record and standing.mark == "running":
+def _state_as_dict(state: RunState, error: str = "") -> dict[str, Any]:
+    record, progress = state.record, None
+    if record and state.mark == "running":
         figures = {"share": record.share, "figures": record.figures, "seconds_left": record.left}
         progress = {"pid": record.pid, "part": record.title, **figures}
-    message = (error or (record.message if record else "")) if standing.mark == "failed" else None
-    log = standing.log.as_posix() if standing.log else None
-    return {"state": standing.mark, "log": log, "message": message, "progress": progress}
+    message = (error or (record.message if record else "")) if state.mark == "failed" else None
+    log = state.log.as_posix() if state.log else None
+    return {"state": state.mark, "log": log, "message": message, "progress": progress}

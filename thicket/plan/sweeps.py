@@ -35,7 +35,7 @@ Mark = Literal["done", "running", "failed", "stopped", "waiting"]
 
 
 @dataclass(frozen=True)
-class Standing:
+class RunState:
     """How far a run is that thicket started by itself, or how it ended."""
 
     mark: Mark
@@ -50,7 +50,7 @@ class SweepRun:
 
     number: int
     run: Run
-    standing: Standing
+    state: RunState
 
 
 @dataclass(frozen=True)
@@ -68,12 +68,12 @@ class Sweep:
 
     @property
     def unfinished(self) -> bool:
-        return any(one.standing.mark != "done" for one in self.runs)
+        return any(one.state.mark != "done" for one in self.runs)
 
     @property
     def counts(self) -> dict[Mark, int]:
         """Mark → its runs, without marks that none has."""
-        marks: list[Mark] = [one.standing.mark for one in self.runs]
+        marks: list[Mark] = [one.state.mark for one in self.runs]
         return {mark: marks.count(mark) for mark in dict.fromkeys(marks)}
 
 
@@ -82,7 +82,7 @@ def is_sweep(folder: Path) -> bool:
     return (folder / MULTIRUN).is_file()
 
 
-def standing_of(root: Path, artifact: str, elsewhere: bool = False) -> Standing:
+def run_state(root: Path, artifact: str, elsewhere: bool = False) -> RunState:
     """Of the run that makes an artifact in build/runs.
 
     `elsewhere`: it may run on a machine whose locks don't show here; then its own word counts.
@@ -92,10 +92,10 @@ def standing_of(root: Path, artifact: str, elsewhere: bool = False) -> Standing:
     record, log = read_record(path.parent, stage), log_of(path.parent, stage)
     known = record, log.relative_to(root) if log.is_file() else None
     if path.is_dir():
-        return Standing("done", *known)
+        return RunState("done", *known)
     if is_locked(lock_of(root, path, stage), held()) or (elsewhere and record and record.status == "running"):
-        return Standing("running", *known)
-    return Standing("failed" if record and record.status == "failed" else "stopped", *known)
+        return RunState("running", *known)
+    return RunState("failed" if record and record.status == "failed" else "stopped", *known)
 
 
 def read_sweep(root: Path, folder: Path) -> Sweep:
@@ -138,34 +138,34 @@ class _Reader:
     going: bool
     """The sweep's command is there."""
 
-    def begun(self, folder: Path, pairs: Pairs) -> tuple[Run, Standing]:
+    def begun(self, folder: Path, pairs: Pairs) -> tuple[Run, RunState]:
         """Of the folder of a job, which has what it began with, and its result."""
         paths = folder / BEGUN, folder / RESULT
         begun, ended = (Run(**read_json(path)) if path.is_file() else None for path in paths)
         found = self._found(begun) if begun else None
         if ended and not (found and ended.error and found[1].mark == "done"):  # Another has made what failed here.
-            standing = found[1] if found else Standing("stopped")
-            return ended, replace(standing, mark="failed" if ended.error else "done")
-        return found or (_run(pairs), Standing("running" if self.going else "stopped"))
+            state = found[1] if found else RunState("stopped")
+            return ended, replace(state, mark="failed" if ended.error else "done")
+        return found or (_run(pairs), RunState("running" if self.going else "stopped"))
 
-    def not_begun(self, pairs: Pairs) -> tuple[Run, Standing]:
+    def not_begun(self, pairs: Pairs) -> tuple[Run, RunState]:
         """Of an equal run, which the same command has made if it was given again; as long as it runs, it finds it."""
         with suppress(ConfigError):
             artifact = None if self.going else on_its_own(self.root, self._stage(pairs)).artifact
             if artifact and artifact.parent.is_dir():
                 return self._found(replace(_run(pairs), artifact=within(self.root, artifact)))
-        return _run(pairs), Standing("waiting")
+        return _run(pairs), RunState("waiting")
 
     def _stage(self, pairs: Pairs) -> Any:
         return stage_from(self.root, self.kind, pairs).stage
 
-    def _found(self, run: Run) -> tuple[Run, Standing]:
-        standing = standing_of(self.root, run.artifact, self.elsewhere)
-        if self.objective and standing.mark == "done":
+    def _found(self, run: Run) -> tuple[Run, RunState]:
+        state = run_state(self.root, run.artifact, self.elsewhere)
+        if self.objective and state.mark == "done":
             with suppress(ValueError, OSError):  # Another machine has measured it, or its figures are gone.
                 targets = in_folder((self.root / run.artifact).parent, self.kind)
-                return replace(run, value=value_of(targets, self.objective)), standing
-        return run, standing
+                return replace(run, value=value_of(targets, self.objective)), state
+        return run, state
 
 
 def _run(pairs: Pairs) -> Run:
@@ -191,7 +191,7 @@ def ended_runs(root: Path, folder: Path) -> list[Run]:
     if not is_sweep(folder):
         return []
     own = within(root, folder)
-    ended = [one.run for one in read_sweep(root, Path(own)).runs if one.standing.mark == "done" or one.run.error]
+    ended = [one.run for one in read_sweep(root, Path(own)).runs if one.state.mark == "done" or one.run.error]
     if not ended:
         wrong = f"none of this sweep's runs is done: `thicket show {own}` says how far they are"
         raise ConfigError([Problem(COMMAND_LINE, "model", shown(own), wrong)])
