@@ -37,24 +37,27 @@ RUN = Path("run")
 
 
 def worker() -> None:
-    """Runs the stage of each line `config<TAB>log` that comes in, and answers with its status."""
+    """Runs the stage of each line `config<TAB>log` that comes in; answers `status<TAB>peak GPU memory in bytes`."""
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     import lightning.pytorch  # noqa: F401
     import torch
     import transformers  # noqa: F401
 
     from thicket.stages.launch import run_config
+    from thicket.stages.machine import forget_peak_memory
 
     for line in sys.stdin:
         config, log = line.rstrip("\n").split("\t")
         with open(log, "a", encoding="utf-8") as out:
             os.dup2(out.fileno(), 1)
             os.dup2(out.fileno(), 2)
+        forget_peak_memory()
         status = run_config(Path.cwd(), Path(config))
+        peak = torch.cuda.max_memory_allocated() if torch.cuda.is_initialized() else 0
         sys.stdout.flush()
         gc.collect()
         torch.cuda.empty_cache()  # what this process keeps is not there for those beside it
-        answers.write(f"{status}\n")
+        answers.write(f"{status}\t{peak}\n")
 
 
 def origins(dag: dict[str, Node]) -> dict[str, str]:
@@ -158,7 +161,7 @@ class Run:
         one.stdin.write(f"{self.schedule.dag[name].config}\t{RUN / 'logs' / name}.log\n")
 
     def _ended(self, one: Any) -> None:
-        answer = one.stdout.readline().strip()
+        answer, _, peak = one.stdout.readline().strip().partition("\t")
         _, name, began = self.busy.pop(one.pid, (one, "", 0.0))
         if answer:
             self.idle.append(one)
@@ -171,7 +174,8 @@ class Run:
         self.aside = ""
         if answer == "0":
             self.schedule.done.add(name)
-            self.done[name] = {"seconds": round(self.seconds - began, 1), "origin": self.origins[name]}
+            facts = {"seconds": round(self.seconds - began, 1), "peak_gpu_bytes": int(peak)}
+            self.done[name] = {**facts, "origin": self.origins[name]}
             partial = self.state.with_suffix(".partial")
             partial.write_text(json.dumps(self.done, indent=1) + "\n", encoding="utf-8")
             os.replace(partial, self.state)
@@ -180,7 +184,9 @@ class Run:
             self.aside = name
             if self.tries[name] >= self.options.tries:
                 self.schedule.failed.add(name)
-        self._tell(f"{name}  {self.seconds - began:.1f} s" + ("" if answer == "0" else f"  status {answer or 'none'}"))
+        held = f"  {int(peak) / 2**30:.1f} GiB" if int(peak or 0) else ""
+        failed = "" if answer == "0" else f"  status {answer or 'none'}"
+        self._tell(f"{name}  {self.seconds - began:.1f} s{held}{failed}")
 
     def _tell(self, text: str) -> None:
         print(f"{self.seconds:8.1f}  {text}", flush=True)
