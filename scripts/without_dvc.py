@@ -4,12 +4,12 @@
                                   [--tries 1]
 
 `thicket compose` has to have written the resolved configs. Stages run in the order of the DAG, those with the longest
-way to its end first; a failed one may have further tries (it found no room on a GPU beside the others, say), and stops
-what needs it and nothing else. Each process keeps its libraries loaded and runs one stage after another; they are dealt
-to the GPUs. At the limit stages get SIGTERM and keep what they have; the next call goes on with what run/state.json
-does not name, or names with another config of the stage or of what it rests on. What is left out by --skip counts as
-done where its outputs are there. What else was made before, DVC's work say, is not known here and is made anew. Logs
-are in run/logs.
+way to its end first; a failed one may have further tries, each beside one stage less (it found no room on a GPU beside
+the others, say), and stops what needs it and nothing else. Each process keeps its libraries loaded and runs one stage
+after another; they are dealt to the GPUs. At the limit stages get SIGTERM and keep what they have; the next call goes
+on with what run/state.json does not name, or names with another config of the stage or of what it rests on. What is
+left out by --skip counts as done where its outputs are there. What else was made before, DVC's work say, is not known
+here and is made anew. Logs are in run/logs.
 """
 
 import argparse
@@ -94,8 +94,7 @@ class Run:
         self.gpu: dict[int, int] = {}  # of each process
         self.idle: list[Any] = [self._process(number % options.gpus) for number in range(options.jobs)]
         self.busy: dict[int, tuple[Any, str, float]] = {}
-        self.tries: Counter[str] = Counter()
-        self.aside = ""  # what has just failed, until another stage has ended
+        self.tries: Counter[str] = Counter()  # that failed, of stages that shall have another
 
     def _process(self, gpu: int) -> Any:
         command = [sys.executable, __file__, "--worker"]
@@ -118,11 +117,11 @@ class Run:
 
     def ready(self) -> list[str]:
         """Stages that can begin, the most urgent first."""
+        if self.busy and len(self.busy) >= self.options.jobs - self.tries.total():
+            return []
         chosen, taken = set(self.chosen), {self._shares(name) for name in self.schedule.running} - {None}
-        if self.busy and self.aside:
-            chosen.discard(self.aside)
         found = [name for name in self.schedule.ready() if name in chosen and self._shares(name) not in taken]
-        return sorted(found, key=lambda name: not re.search(self.options.first, name))
+        return sorted(found, key=lambda name: (name not in self.tries, not re.search(self.options.first, name)))
 
     def _shares(self, name: str) -> tuple[str, ...] | None:
         """What a stage shares with those that it may not run beside: the groups of the expression."""
@@ -171,9 +170,9 @@ class Run:
                 sys.exit(f"A process ended before it ran a stage: {RUN / 'logs' / 'processes.log'} says why.")
             self.idle.append(self._process(self.gpu[one.pid]))
         self.schedule.running.discard(name)
-        self.aside = ""
         if answer == "0":
             self.schedule.done.add(name)
+            del self.tries[name]
             facts = {"seconds": round(self.seconds - began, 1), "peak_gpu_bytes": int(peak)}
             self.done[name] = {**facts, "origin": self.origins[name]}
             partial = self.state.with_suffix(".partial")
@@ -181,9 +180,9 @@ class Run:
             os.replace(partial, self.state)
         elif self.seconds <= self.options.limit:
             self.tries[name] += 1
-            self.aside = name
             if self.tries[name] >= self.options.tries:
                 self.schedule.failed.add(name)
+                del self.tries[name]
         held = f"  {int(peak) / 2**30:.1f} GiB" if int(peak or 0) else ""
         failed = "" if answer == "0" else f"  status {answer or 'none'}"
         self._tell(f"{name}  {self.seconds - began:.1f} s{held}{failed}")

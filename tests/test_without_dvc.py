@@ -6,7 +6,9 @@ import os
 import re
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 from thicket_loaded import run_by_forks
@@ -37,23 +39,39 @@ def test_a_stage_that_fails_stops_what_needs_it_alone(tmp_path: Path) -> None:
     assert (root / "run/logs/base-tiny.log").read_text(encoding="utf-8").count("a value is missing") == 2
 
 
-def test_stages_with_like_groups_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+def run_of(names: list[str], monkeypatch: pytest.MonkeyPatch, **options: object) -> Any:
+    """A run of stages that need nothing, none of which has begun."""
     monkeypatch.syspath_prepend(str(SCRIPT.parent))
     from without_dvc import Run  # pyright: ignore[reportMissingImports]
 
-    names = ["analyze-s0-density", "analyze-s0-overlap", "analyze-s1-density", "evaluate-s0-opd"]
     run = object.__new__(Run)
-    run.options = argparse.Namespace(skip="^$", first="", apart=r"(s\d)-(?:density|overlap)")
-    run.schedule = Schedule({name: Node("", frozenset()) for name in names}, running={names[0]})
-    run.busy, run.aside = {}, ""
+    run.options = argparse.Namespace(**{"skip": "^$", "first": "", "apart": "^$", "jobs": 4, **options})
+    run.schedule = Schedule({name: Node("", frozenset()) for name in names})
+    run.busy, run.tries = {}, Counter()
+    return run
+
+
+def test_stages_with_like_groups_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = ["analyze-s0-density", "analyze-s0-overlap", "analyze-s1-density", "evaluate-s0-opd"]
+    run = run_of(names, monkeypatch, apart=r"(s\d)-(?:density|overlap)")
+    run.schedule.running.add(names[0])
     assert run.ready() == names[2:]
     run.options.apart = "density|overlap"
     assert run.ready() == names[3:]
-    run.schedule.running.clear()
-    run.aside = names[0]
-    assert run.ready() == names, "nothing else runs: there is no better time for another try"
-    run.busy = {1: (None, names[3], 0.0)}
-    assert run.ready() == names[1:]
+
+
+def test_what_failed_has_its_next_try_first_and_beside_one_stage_less(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = run_of(["a", "b", "c", "d"], monkeypatch, jobs=3)
+    run.tries["c"] = 1
+    assert run.ready() == ["c", "a", "b", "d"]
+    run.busy = {1: (None, "a", 0.0), 2: (None, "b", 0.0)}
+    assert run.ready() == [], "three less one run"
+    del run.busy[2]
+    assert run.ready()[0] == "c"
+    run.tries["c"] = 2
+    assert run.ready() == [], "it runs alone"
+    run.tries["c"], run.busy = 5, {}
+    assert run.ready()[0] == "c", "nothing else runs: there is no better time for another try"
 
 
 @pytest.mark.slow
