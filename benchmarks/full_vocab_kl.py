@@ -1,10 +1,11 @@
 """The exact full-vocabulary reverse KL, forward and backward, beside its four bare matrix products and two peers.
 
-    python benchmarks/full_vocab_kl.py [--widths 896 2048 4096 --teachers 1 2 3 --results FILE]
+    python benchmarks/full_vocab_kl.py --device cpu|cuda [--widths 896 2048 4096 --teachers 1 2 3 --results FILE]
 
-Wants a GPU; the peers are liger-kernel and trl, where they are installed. For each hidden width: milliseconds (median,
-range) and the ratio to the products, memory beyond inputs and the head's gradient, and the relative error of the
-divergences and of both gradients to float64; of several teachers what each further one takes of its product.
+The peers are liger-kernel and trl, where they are installed. For each hidden width: milliseconds (median, range) and
+the ratio to the products, on a GPU memory beyond inputs and the head's gradient, and the relative error of the
+divergences and of both gradients to float64; of several teachers what each further one takes of its product. In
+bfloat16 on a GPU, on a CPU in float32, as trainings are there.
 """
 
 import argparse
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from common import about, save
+from common import about, save, timed
 from torch import Tensor
 
 from thicket.ops.chunked import chunked_loss
@@ -23,27 +24,35 @@ from thicket.ops.chunks import Fused, Setting, Teaching
 from thicket.ops.distillation import reverse_kl
 from thicket.ops.head import Head
 
+SHAPES: dict[str, tuple[int, int, list[int]]] = {
+    "cpu": (512, 49_152, [576]),
+    "cuda": (8192, 151_936, [896, 2048, 4096]),
+}
+"""Tokens, vocabulary and hidden widths where nothing else is asked for: SmolLM2-135M's, and those of Qwen's models."""
 GIB = 2**30
 Found = tuple[Tensor | None, ...]
 """Divergence of each token (None: it is not told), and the gradients on hidden states and head."""
 Run = Callable[[], Found]
 Figures = dict[str, Any]
 PRODUCTS, OURS = "bare products", "thicket, kernel"
+WARM = 2
+"""Calls before the first that counts."""
 
 
 class Case:
     """Random hidden states and heads whose logits have the spread of a language model's."""
 
-    def __init__(self, tokens: int, vocabulary: int, width: int, teachers: int):
-        generator = torch.Generator("cuda").manual_seed(0)
+    def __init__(self, kind: str, tokens: int, vocabulary: int, width: int, teachers: int):
+        generator = torch.Generator(kind).manual_seed(0)
+        self.kind, self.dtype = kind, torch.bfloat16 if kind == "cuda" else torch.float32
 
         def random(*shape: int, scale: float = 1.0) -> Tensor:
-            return (torch.randn(shape, generator=generator, device="cuda") * scale).bfloat16()
+            return (torch.randn(shape, generator=generator, device=kind) * scale).to(self.dtype)
 
         self.hidden = random(tokens, width).requires_grad_()
         self.weight = random(vocabulary, width, scale=3.0 / width**0.5).requires_grad_()
         near = self.hidden.detach().float()
-        self.teachers = [(near + 0.3 * random(tokens, width).float()).bfloat16() for _ in range(teachers)]
+        self.teachers = [(near + 0.3 * random(tokens, width).float()).to(self.dtype) for _ in range(teachers)]
         self.heads = [self.weight.detach() + random(vocabulary, width, scale=0.3 / width**0.5) for _ in range(teachers)]
         self.tokens, self.vocabulary = tokens, vocabulary
 
@@ -65,8 +74,8 @@ def thicket(case: Case, fused: bool, chunk_bytes: int) -> Run:
         )
     ]
     setting = Setting(reverse_kl, Fused("reverse_kl") if fused else None, case.vocabulary, chunk_bytes)
-    tokens = torch.zeros(case.tokens, dtype=torch.long, device="cuda")
-    weights = torch.full((case.tokens,), 1 / case.tokens, device="cuda")
+    tokens = torch.zeros(case.tokens, dtype=torch.long, device=case.kind)
+    weights = torch.full((case.tokens,), 1 / case.tokens, device=case.kind)
 
     def run() -> Found:
         loss, divergence, _ = chunked_loss(case.hidden, Head(case.weight), taught, tokens, weights, setting)
@@ -76,7 +85,7 @@ def thicket(case: Case, fused: bool, chunk_bytes: int) -> Run:
 
 
 def products(case: Case) -> Run:
-    logits = torch.empty((case.tokens, case.vocabulary), dtype=torch.bfloat16, device="cuda")
+    logits = torch.empty((case.tokens, case.vocabulary), dtype=case.dtype, device=case.kind)
     hidden, weight = case.hidden.detach(), case.weight.detach()
 
     def run() -> Found:
@@ -90,7 +99,7 @@ def products(case: Case) -> Run:
 
 def product(case: Case) -> Run:
     """Of one teacher."""
-    logits = torch.empty((case.tokens, case.vocabulary), dtype=torch.bfloat16, device="cuda")
+    logits = torch.empty((case.tokens, case.vocabulary), dtype=case.dtype, device=case.kind)
 
     def run() -> Found:
         torch.mm(case.teachers[0], case.heads[0].t(), out=logits)
@@ -103,7 +112,7 @@ def liger(case: Case) -> Run:
     from liger_kernel.chunked_loss.jsd_loss import LigerFusedLinearJSDLoss  # pyright: ignore[reportMissingImports]
 
     loss_of = LigerFusedLinearJSDLoss(weight_hard_loss=0.0, weight_soft_loss=1.0, beta=1.0)
-    labels = torch.zeros(case.tokens, dtype=torch.long, device="cuda")
+    labels = torch.zeros(case.tokens, dtype=torch.long, device=case.kind)
 
     def run() -> Found:
         loss = loss_of(case.hidden, case.weight, case.teachers[0], case.heads[0], labels)
@@ -144,33 +153,39 @@ def exact(case: Case, rows: int = 512) -> tuple[Tensor, Tensor, Tensor]:
     return torch.cat(divergences), hidden_gradient, weight_gradient
 
 
-def timed(run: Run, repeats: int, warm: int = 2) -> list[float]:
-    """Milliseconds of each call."""
-    for _ in range(warm):
-        run()
-    times = []
-    for _ in range(repeats):
-        start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
-        start.record()
-        run()
-        end.record()
-        torch.cuda.synchronize()
-        times.append(start.elapsed_time(end))
-    return times
+def milliseconds(kind: str, run: Run) -> float:
+    """Of one call; a GPU's by its own clock, without the time that Python takes ahead of it."""
+    if kind == "cpu":
+        return 1e3 * timed(kind, run)
+    start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+    start.record()
+    run()
+    end.record()
+    torch.cuda.synchronize()
+    return start.elapsed_time(end)
+
+
+def extra_bytes(case: Case, run: Run) -> int:
+    """What a call holds of a GPU's memory at the most, beyond its inputs and the head's gradient."""
+    torch.cuda.empty_cache()
+    torch.cuda.reset_peak_memory_stats()
+    before = torch.cuda.memory_allocated()
+    run()
+    return torch.cuda.max_memory_allocated() - before - case.weight.numel() * case.weight.element_size()
 
 
 def measure(name: str, run: Run, case: Case, floor: float, truth: tuple[Tensor, ...] | None, repeats: int) -> Figures:
     """Times, memory and errors, which are printed too."""
-    times = timed(run, repeats)
+    for _ in range(WARM):
+        run()
+    times = [milliseconds(case.kind, run) for _ in range(repeats)]
     median = statistics.median(times)
-    torch.cuda.empty_cache()
-    torch.cuda.reset_peak_memory_stats()
-    before = torch.cuda.memory_allocated()
-    found = run()
-    extra = torch.cuda.max_memory_allocated() - before - case.weight.numel() * case.weight.element_size()
-    figures: Figures = {"way": name, "ms": times, "ratio": median / (floor or median), "GiB": extra / GIB}
+    figures: Figures = {"way": name, "ms": times, "ratio": median / (floor or median)}
     line = f"  {name:24} {median:7.1f} ms ({min(times):.1f}–{max(times):.1f})  {figures['ratio']:5.2f} ×"
-    line += f"  {extra / GIB:6.2f} GiB"
+    if case.kind == "cuda":
+        figures["GiB"] = extra_bytes(case, run) / GIB
+        line += f"  {figures['GiB']:6.2f} GiB"
+    found = run()
     if truth:
         errors = [
             None if one is None else float((one.detach().double() - other).norm() / other.norm())
@@ -184,10 +199,12 @@ def measure(name: str, run: Run, case: Case, floor: float, truth: tuple[Tensor, 
 
 def further(case: Case, counts: list[int], memory: int, rounds: int) -> list[Figures]:
     """What teachers beyond the first number take, each as a share of its one product; they and the product in turns."""
-    runs: list[Run] = [product(case)] + [thicket(case.of(count), True, memory - case.sums()) for count in counts]
-    for run in runs * 2:
+    runs: list[Run] = [product(case)] + [
+        thicket(case.of(count), case.kind == "cuda", memory - case.sums()) for count in counts
+    ]
+    for run in runs * WARM:
         run()
-    one, first, *more = zip(*([timed(run, 1, warm=0)[0] for run in runs] for _ in range(rounds)), strict=True)
+    one, first, *more = zip(*([milliseconds(case.kind, run) for run in runs] for _ in range(rounds)), strict=True)
     made: list[Figures] = []
     for count, times in zip(counts[1:], more, strict=True):
         shares = [
@@ -213,32 +230,33 @@ def interval_of_median(values: list[float]) -> tuple[float, float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--tokens", type=int, default=8192)
-    parser.add_argument("--vocabulary", type=int, default=151_936)
-    parser.add_argument("--widths", type=int, nargs="+", default=[896, 2048, 4096])
+    parser.add_argument("--device", choices=SHAPES, required=True)
+    parser.add_argument("--tokens", type=int)
+    parser.add_argument("--vocabulary", type=int)
+    parser.add_argument("--widths", type=int, nargs="+")
     parser.add_argument("--teachers", type=int, nargs="+", default=[1], help="how many, the fewest first")
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--rounds", type=int, default=60, help="for what a further teacher takes")
     parser.add_argument("--memory-mib", type=int, default=1544, help="beyond the head's gradient, at most")
     parser.add_argument("--results", type=Path, help="a JSON file for the same figures")
     arguments = parser.parse_args()
-    memory = arguments.memory_mib * 2**20
+    kind, memory = arguments.device, arguments.memory_mib * 2**20
+    tokens, vocabulary, widths = SHAPES[kind]
+    tokens, vocabulary = arguments.tokens or tokens, arguments.vocabulary or vocabulary
     ways: dict[str, Callable[[Case], Run]] = {
-        OURS: lambda case: thicket(case, True, memory - case.sums()),
+        **({OURS: lambda case: thicket(case, True, memory - case.sums())} if kind == "cuda" else {}),
         "thicket, plain torch": lambda case: thicket(case, False, memory // 4),
         "liger-kernel": liger,
         "trl": trl,
     }
     made: list[Figures] = []
-    found = {**about(), "tokens": arguments.tokens, "vocabulary": arguments.vocabulary, "cases": made}
-    print(
-        "median, range; ratio to the products; memory beyond the head's gradient; error of D, of dh, of dW to float64"
-    )
-    for width in arguments.widths:
+    found = {**about(), "tokens": tokens, "vocabulary": vocabulary, "cases": made}
+    held = "memory beyond the head's gradient; " if kind == "cuda" else ""
+    print(f"median, range; ratio to the products; {held}error of D, of dh, of dW to float64")
+    for width in arguments.widths or widths:
         for teachers in arguments.teachers:
-            case = Case(arguments.tokens, arguments.vocabulary, width, teachers)
+            case = Case(kind, tokens, vocabulary, width, teachers)
             truth = exact(case)
-            torch.cuda.empty_cache()
             print(f"width {width}, teachers {teachers}")
             measured = [measure(PRODUCTS, products(case), case, 0.0, None, arguments.repeats)]
             floor = statistics.median(measured[0]["ms"])
@@ -254,7 +272,7 @@ def main() -> None:
             save(arguments.results, found)
             del case, truth
         if len(arguments.teachers) > 1:
-            case = Case(arguments.tokens, arguments.vocabulary, width, max(arguments.teachers))
+            case = Case(kind, tokens, vocabulary, width, max(arguments.teachers))
             made.append({"width": width, "further": further(case, arguments.teachers, memory, arguments.rounds)})
             save(arguments.results, found)
             del case
