@@ -176,8 +176,8 @@ def _by_torch(work: _Chunk, setting: Setting) -> tuple[Tensor, Tensor]:
     words, teachers = setting.words, zip(work.teachers, work.raw_KNV, strict=True)
     log_q_KNV = torch.stack([head.logits(raw_NV[:, :words]).log_softmax(dim=-1) for head, raw_NV in teachers])
     with torch.enable_grad():
-        leaf_NV = work.raw_NV.detach().requires_grad_()
-        log_p_NV = work.head.logits(leaf_NV[:, :words]).log_softmax(dim=-1)
+        leaf_NV = work.raw_NV[:, :words].detach().requires_grad_()
+        log_p_NV = work.head.logits(leaf_NV).log_softmax(dim=-1)
         divergence_N = work.total * setting.loss(log_p_NV, log_q_KNV, work.shares_K, work.tokens_N)
         loss_N = divergence_N
         if work.bonus_N is not None:
@@ -185,7 +185,8 @@ def _by_torch(work: _Chunk, setting: Setting) -> tuple[Tensor, Tensor]:
         weighted = (loss_N * work.weights_N).sum()
     (gradient_NV,) = torch.autograd.grad(weighted, leaf_NV)
     entropy_N = entropy(log_p_NV.detach())
-    work.gradient_NV.copy_(gradient_NV)
+    work.gradient_NV[:, :words].copy_(gradient_NV)
+    work.gradient_NV[:, words:] = 0
     return divergence_N.detach(), entropy_N
 
 

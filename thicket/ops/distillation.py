@@ -18,7 +18,7 @@ def reverse_kl(log_p_NV: Tensor, log_q_KNV: Tensor, shares_K: Tensor, tokens_N: 
 
     Σ_k w_k KL(p ‖ q_k) = Σ_v p (log p − Σ_k w_k log q_k). Gradient on the logits: p ⊙ (log p − Σ w log q − loss).
     """
-    pooled_NV = torch.einsum("k,knv->nv", shares_K, log_q_KNV)
+    pooled_NV = torch.einsum("k,knv->nv", shares_K, log_q_KNV) if len(shares_K) > 1 else log_q_KNV[0]
     return (log_p_NV.exp() * (log_p_NV - pooled_NV)).sum(dim=-1)
 
 

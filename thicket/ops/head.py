@@ -34,7 +34,7 @@ class Head:
 
     def logits(self, raw_NV: Tensor) -> Tensor:
         """What the model makes of `raw`."""
-        scaled_NV = raw_NV * self.scale
+        scaled_NV = raw_NV if self.scale == 1 else raw_NV * self.scale
         return scaled_NV if self.cap is None else (scaled_NV / self.cap).tanh() * self.cap
 
 
