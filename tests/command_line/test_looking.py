@@ -96,6 +96,22 @@ def test_a_training_that_was_never_rewarded_differently_is_told_of(scored: Path,
     assert command("status").status == 0, "what is broken here is of no interest"
 
 
+def test_answers_that_can_never_be_right_are_told_of(scored: Path, command: Command) -> None:
+    lost = {"never_right": {"sort": {"items": 3, "of": 12}}}
+    for path in [*scored.glob("build/evaluation/*/metrics.json"), scored / "build/metrics/sort-grpo.json"]:
+        path.write_text(json.dumps({**json.loads(path.read_text(encoding="utf-8")), **lost}), encoding="utf-8")
+    wrong = "of sort can never be right: the model's tokenizer can't write them"
+    lines = [line.rstrip() for line in command("show", "sort-grpo").out.splitlines()]
+    assert f"3 of 12 test answers {wrong}." in lines
+    assert f"out of reach  3 of 12 train answers {wrong}" in lines
+    (noted,) = [line for line in command("status").out.splitlines() if wrong in line]
+    assert " tiny " in noted, "what goes for all that starts from a base stands there"
+    notes = {one["stage"]: one["note"] for one in json.loads(command("status", "--json").out)["stages"]}
+    assert {name for name, note in notes.items() if note} == {f"evaluate-{name}" for name in CORRECT}
+    (scored / "build/evaluation/tiny/metrics.json").unlink()
+    assert command("status").out.count(wrong) == len(CORRECT) - 1, "each says it that stands under none that does"
+
+
 def test_show_for_programs(scored: Path, command: Command) -> None:
     found: dict[str, Any] = json.loads(command("show", "opd", "--json").out)
     assert list(found) == [

@@ -1,5 +1,6 @@
 """Characters that a tokenizer doesn't know: what is said of them, and when nothing is begun."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,11 +9,12 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
 from thicket.config.domain import ScoredDomain, Window
+from thicket.config.never_right import NeverRight, as_noted, in_words, noted_in
 from thicket.config.verifier import ChoiceVerifier, ExactVerifier, MathVerifier, NumberVerifier
 from thicket.domains.item import Item, write_items
 from thicket.methods.sft import demonstrations
 from thicket.models.characters import character_tokenizer
-from thicket.sampling.environment import load_environment
+from thicket.sampling.environment import load_environment, never_right
 from thicket.sampling.unknown import check_known, unknown_characters
 from thicket.training.shown import readable
 
@@ -56,6 +58,24 @@ def test_one_note_a_split_says_how_many_which_and_the_first(tmp_path: Path, caps
     write_items(tmp_path / "test.jsonl", items(("say a", "a")))
     load_environment(domain(), tmp_path, "test", TOKENIZER)
     assert capsys.readouterr().out == ""
+
+
+def test_how_many_items_can_never_be_right(tmp_path: Path) -> None:
+    pairs = ("say a", "a"), ("say b", "Bc"), ("say c", "c"), ("say d", "D")
+    write_items(tmp_path / "train.jsonl", items(*pairs))
+    asked = load_environment(domain(), tmp_path, "train", TOKENIZER)
+    assert never_right([asked]) == {"words": NeverRight(items=2, of=4)}
+    assert never_right([replace(asked, items=asked.items[:3])]) == {"words": NeverRight(items=1, of=3)}
+    assert never_right([replace(asked, items=asked.items[:1])]) == {}
+
+
+def test_what_is_noted_of_them_can_be_read_again() -> None:
+    counts = {"words": NeverRight(items=2, of=4), "more": NeverRight(items=1, of=3)}
+    assert noted_in({"steps": 1, **as_noted(counts)}) == counts
+    assert as_noted({}) == noted_in({"steps": 1}) == {}
+    told = "2 of 4 test answers of words, 1 of 3 test answers of more can never be right: "
+    assert in_words(counts, "test") == told + "the model's tokenizer can't write them"
+    assert in_words({}, "test") == ""
 
 
 def test_where_no_answer_can_be_written_nothing_begins() -> None:

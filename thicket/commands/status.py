@@ -102,7 +102,8 @@ def tree(experiment: str, found: list[State]) -> Tree:
         elif isinstance(stage, MODEL):
             above = top if isinstance(stage, BaseStage) else branches[f"model {stage.base}"]
             scores = by_id.get(f"evaluate-{stage.name}")
-            branches[f"model {stage.name}"] = above.add(_line(state, stage.name, told[stage.name], scores))
+            base = None if isinstance(stage, BaseStage) else by_id.get(f"evaluate-{stage.base}")
+            branches[f"model {stage.name}"] = above.add(_line(state, stage.name, told[stage.name], scores, base))
         elif kind in GROUPS:
             group = GROUPS[kind]
             if group not in branches:
@@ -111,7 +112,10 @@ def tree(experiment: str, found: list[State]) -> Tree:
     return top
 
 
-def _line(state: State, name: str, detail: str = "", scores: State | None = None) -> Text:
+def _line(
+    state: State, name: str, detail: str = "", scores: State | None = None, base_scores: State | None = None
+) -> Text:
+    """`scores`: of a model; `base_scores`: of the one above it, whose note goes for both where it is the same."""
     line = Text()
     sign, style = SIGNS[state.mark]
     line.append(f"{sign} ", style).append(name, "bold" if detail else "")
@@ -127,6 +131,8 @@ def _line(state: State, name: str, detail: str = "", scores: State | None = None
         own = [reason for reason in scores.why if reason.what != f"{state.id} is {state.mark}"]
         if scores.mark in ("running", "failed", "stopped") or (scores.mark != "done" and own and state.mark == "done"):
             line.append_text(_words(scores))
+        if scores.note and (base_scores is None or scores.note != base_scores.note):
+            line.append(f"  {scores.note}", SIGNS["stale"][1])
     return line
 
 

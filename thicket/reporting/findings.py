@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from thicket.config.never_right import NeverRight, in_words
 from thicket.config.useful import USELESS
 from thicket.reporting.results import ModelResult, Results
 from thicket.reporting.tables import DOWN, UP, marked
@@ -24,7 +25,7 @@ SEED_NOTE = "An interval speaks of the choice of items, not of the training: ano
 def findings(results: Results) -> str:
     """The specialists on their own domains, and what share of their gain each student has; without both, the bases."""
     found = [part for part in (_specialists(results), _controls(results), _students(results)) if part]
-    return " ".join([*(found or map(_base, results.of_kind("base"))), *_useless(results)])
+    return " ".join([*(found or map(_base, results.of_kind("base"))), *_useless(results), *_never_right(results)])
 
 
 def how_made(results: Results) -> list[str]:
@@ -75,8 +76,20 @@ def _specialists(results: Results) -> str:
 def _useless(results: Results) -> list[str]:
     """The trainings that came to nothing, of which no score speaks."""
     names = [result.model.name for result in results.models.values() if result.cost.useful == 0]
-    more = [f"{len(names) - MOST} more"] if len(names) > MOST else []
-    return [f"In the training of {joined([*names[:MOST], *more])} {USELESS}."] if names else []
+    return [f"In the training of {_some(names)} {USELESS}."] if names else []
+
+
+def _never_right(results: Results) -> list[str]:
+    """What no model of a tokenizer could score."""
+    of_base = {result.root: tuple(result.never_right.items()) for result in results.models.values()}
+    alike: dict[tuple[tuple[str, NeverRight], ...], list[str]] = {}
+    for base, counts in of_base.items():
+        alike.setdefault(counts, []).append(base)
+    told = [
+        in_words(dict(counts), results.settings.split, f"the tokenizer of {_some(bases)}")
+        for counts, bases in alike.items()
+    ]
+    return [f"{words}." for words in told if words]
 
 
 def _controls(results: Results) -> str:
@@ -84,6 +97,12 @@ def _controls(results: Results) -> str:
     sides = zip(("above 0", "not told from 0", "below 0"), _sides(own), strict=True)
     told = "; ".join(f"{side}: {_listed(gains)}" for side, gains in sides if gains)
     return f"Gains of the controls, which are the base asked in another way, {told}." if told else ""
+
+
+def _some(names: list[str]) -> str:
+    """The first of them, and how many more there are."""
+    more = [f"{len(names) - MOST} more"] if len(names) > MOST else []
+    return joined([*names[:MOST], *more])
 
 
 def _gains(shown: Iterable[ModelResult]) -> list[Gained]:

@@ -1,9 +1,11 @@
 """A domain as a model meets it: tokenised prompts, what stops a response, and the verifier that judges it."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from thicket.config.domain import ScoredDomain
+from thicket.config.never_right import Counts, NeverRight
 from thicket.domains.item import Item, SplitName, read_items
 from thicket.domains.registry import Judge, judge_of
 from thicket.sampling.prompts import Tokenizer, encode_prompts, stop_ids
@@ -21,6 +23,8 @@ class Environment:
     stop_ids: list[int]
     judge: Judge
     """Responses, each with its item → verdicts."""
+    unwritable: frozenset[str] = frozenset()
+    """Ids of items whose answers hold characters that the tokenizer can't write, and can never be right."""
 
 
 def load_environment(
@@ -39,8 +43,17 @@ def load_environment(
         raise ValueError(f"{path}: no items")
     asked = [framed(item, domain.prefix, template) for item in items]
     prompts = encode_prompts(tokenizer, asked, domain.window.prompt, domain.name)
-    check_known(domain, split, asked, tokenizer)
-    return Environment(domain, items, prompts, stop_ids(tokenizer, domain.stop), judge_of(domain.verifier))
+    unwritable = check_known(domain, split, asked, tokenizer)
+    return Environment(domain, items, prompts, stop_ids(tokenizer, domain.stop), judge_of(domain.verifier), unwritable)
+
+
+def never_right(environments: Iterable[Environment]) -> Counts:
+    """How many of the items of each can never be right, by domain."""
+    found = {
+        one.domain.name: NeverRight(items=sum(item.id in one.unwritable for item in one.items), of=len(one.items))
+        for one in environments
+    }
+    return {domain: count for domain, count in found.items() if count.items}
 
 
 def framed(item: Item, prefix: str, template: str | None) -> Item:

@@ -23,9 +23,10 @@ def unknown_characters(tokenizer: Tokenizer, texts: Iterable[str]) -> set[str]:
     return {character for character, ids in zip(found, encoded, strict=True) if unknown in ids}
 
 
-def check_known(domain: ScoredDomain, split: SplitName, items: list[Item], tokenizer: Tokenizer) -> None:
+def check_known(domain: ScoredDomain, split: SplitName, items: list[Item], tokenizer: Tokenizer) -> frozenset[str]:
     """Says how many prompts and answers of a split hold characters that the tokenizer doesn't know.
 
+    Returns: the ids of the items whose answers can never be right.
     Raises: ValueError where no answer of the split can be written: nothing would ever be rewarded.
     """
     named = f"domain {domain.name}: {split}: "
@@ -33,7 +34,7 @@ def check_known(domain: ScoredDomain, split: SplitName, items: list[Item], token
     answers = [item.answer for item in items]
     unknown = unknown_characters(tokenizer, [*prompts, *answers])
     if not unknown:
-        return
+        return frozenset()
     unread = [prompt for prompt in prompts if unknown & set(prompt)]
     if unread:
         wrong = f"{len(unread)} of {len(items)} prompts hold characters that the model's tokenizer doesn't know"
@@ -47,6 +48,7 @@ def check_known(domain: ScoredDomain, split: SplitName, items: list[Item], token
         wrong = f"{len(unwritten)} of {len(items)} answers hold characters that it can't write"
         lost = f" ({len(never)} of them can never be right)" if never else ""
         say(f"{named}{wrong}{lost}: {_examples(unknown, [one.answer for one in unwritten])}")
+    return frozenset(item.id for item in never)
 
 
 def _never_right(domain: ScoredDomain, items: list[Item], unknown: set[str]) -> list[Item]:
