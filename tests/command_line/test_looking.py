@@ -121,6 +121,7 @@ def test_show_for_programs(scored: Path, command: Command) -> None:
         "lineage",
         "scores",
         "against_base",
+        "against_base_missing",
         "scores_outdated",
         "ledger",
         "times",
@@ -191,10 +192,16 @@ def test_why_a_model_is_not_held_against_its_base(scored: Path, command: Command
         test = {domain: {"verifier": hash} for domain in ("sort", "reverse")}
         (scored / f"build/evaluation/{name}/test.json").write_text(json.dumps(test), encoding="utf-8")
     out = command("show", "opd").out
-    assert "Not held against tiny: " in out
-    assert "verifier" in out
+    wrong = (
+        "build/evaluation/tiny/test.json and build/evaluation/opd/test.json: scored by tests that differ (sort: "
+        "verifier; reverse: verifier), so that the models can't be compared; to score them by those of now: "
+        "`dvc repro evaluate-tiny evaluate-opd`"
+    )
+    assert f"\nNot held against tiny: {wrong}.\n" in out
     assert "pass@1 − tiny's" not in out
-    assert json.loads(command("show", "opd", "--json").out)["against_base"] is None
+    assert f"No scores to compare: {wrong}\n" in command("compare", "tiny", "opd").out
+    found = json.loads(command("show", "opd", "--json").out)
+    assert (found["against_base"], found["against_base_missing"]) == (None, wrong)
 
 
 def test_claims_of_earlier_scores(scored: Path, command: Command) -> None:

@@ -60,7 +60,7 @@ def _compare(root: Path, sides: list[str], as_json: bool, scratch: Path) -> None
         seed = project.sound_params()[0].seed
         compared, missing = [paired(first, other, domains, seed) for other in others], ""
     except ValueError as error:
-        compared, missing = [], str(error).replace(f"{scratch}/", "")
+        compared, missing = [], str(error).replace(f"{scratch}/", "").replace(f"{root}/", "")
     analyses = [made.stage for made in resolved if isinstance(made.stage, AnalyzeStage)]
     divergence = _Divergence(root, analyses, domains[0], read)
     if as_json:

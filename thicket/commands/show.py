@@ -9,7 +9,7 @@ from rich.tree import Tree
 from thicket.commands.about import abouts
 from thicket.commands.figures import ORIGIN, print_figures, print_ledger
 from thicket.commands.models import aged, models_of, outdated_words, scores_outdated
-from thicket.commands.scores import Pairs, paired
+from thicket.commands.scores import Pair, paired
 from thicket.commands.show_run import show_folder
 from thicket.commands.sides import Side, declared_member
 from thicket.commands.status import as_dict
@@ -45,12 +45,12 @@ def show(root: Path, model: str, as_json: bool) -> None:
     resolved = pick(model, models, "model")
     state = next(state for state in states(root, stages) if state.id == resolved.id)
     facts, told = _facts(root, model, resolved, state), abouts(models.values())
+    base = root_of(model, models)
+    pairs, unpaired = _against(root, models[base], resolved, stages, project) if base != model else ([], "")
     if as_json:
-        base = root_of(model, models)
-        against = _pairs(root, models[base], resolved, stages, project) if base != model else ""
         lineage = {"base": base, "parents": parents_of(resolved), "domains": list(resolved.domains)}
         config = {dotted(path): value for path, value in values(resolved).items()}
-        scored = {"scores": facts["scores"], "against_base": None if isinstance(against, str) else against.pairs}
+        scored = {"scores": facts["scores"], "against_base": pairs or None, "against_base_missing": unpaired or None}
         scored["scores_outdated"] = scores_outdated(root, model)
         shown = {"name": model, "about": told[model], "state": as_dict(state), "lineage": lineage}
         console.print_json(
@@ -63,7 +63,7 @@ def show(root: Path, model: str, as_json: bool) -> None:
         print(f"Note: {state.note}.")
     print("\nLineage")
     console.show(_tree(model, models, told))
-    _print_scores(root, model, models, facts["scores"], stages, project)
+    _print_scores(root, model, base, facts["scores"], pairs, unpaired)
     print_ledger(facts["ledger"], facts["origin"], facts["times"])
     _print_config(resolved)
 
@@ -95,15 +95,17 @@ def _facts(root: Path, name: str, resolved: Resolved, state: State) -> dict[str,
     return found
 
 
-def _pairs(root: Path, base: Resolved, model: Resolved, stages: list[Any], project: Project) -> Pairs | str:
-    """The scores beside the base's; why they can't be compared, where they can't."""
+def _against(
+    root: Path, base: Resolved, model: Resolved, stages: list[Any], project: Project
+) -> tuple[list[Pair], str]:
+    """The scores beside the base's; or none, and why they can't be compared."""
     scoring = next(one.resolved.stage for one in stages if isinstance(one.resolved.stage, EvaluateStage))
     domains = [domain.name for domain in scoring.domains]
     try:
         sides = [Side(made.stage.name, (declared_member(root, made),)) for made in (base, model)]
-        return paired(sides[0], sides[1], domains, project.sound_params()[0].seed)
+        return paired(sides[0], sides[1], domains, project.sound_params()[0].seed).pairs, ""
     except ValueError as error:
-        return str(error)
+        return [], str(error).replace(f"{root}/", "")
 
 
 def _tree(name: str, models: dict[str, Resolved], told: dict[str, str]) -> Tree:
@@ -118,20 +120,15 @@ def _tree(name: str, models: dict[str, Resolved], told: dict[str, str]) -> Tree:
     return fill(Tree(Text(name, "bold").append(f"  {told[name]}", "not bold dim"), guide_style="dim"), name)
 
 
-def _print_scores(
-    root: Path, name: str, models: dict[str, Resolved], scores: Any, stages: list[Any], project: Project
-) -> None:
-    outdated = [one for one in dict.fromkeys((name, root_of(name, models))) if scores_outdated(root, one)]
+def _print_scores(root: Path, name: str, base: str, scores: Any, pairs: list[Pair], unpaired: str) -> None:
+    outdated = [one for one in dict.fromkeys((name, base)) if scores_outdated(root, one)]
     print(f"\n{aged('Scores, %', name in outdated)}")
     if not scores:
         print(f"None yet: `dvc repro evaluate-{name}` makes them.")
         return
-    base = root_of(name, models)
-    pairs = _pairs(root, models[base], models[name], stages, project) if base != name else ""
-    known = [] if isinstance(pairs, str) else [pair for pair in pairs.pairs if pair.figure == PASS_AT_1]
-    print_figures(scores, {pair.domain: pair.difference for pair in known}, base)
-    if isinstance(pairs, str) and pairs:
-        print(f"Not held against {base}: {pairs}.")
+    print_figures(scores, {pair.domain: pair.difference for pair in pairs if pair.figure == PASS_AT_1}, base)
+    if unpaired:
+        print(f"Not held against {base}: {unpaired}.")
     if outdated:
         print(outdated_words(root, outdated))
 
