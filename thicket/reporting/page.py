@@ -158,7 +158,7 @@ def _table(table: Table, anchors: bool = False) -> str:
     """A table with its title and note; nothing where it has no rows. `anchors`: links to a model lead to its row."""
     if not table.rows:
         return ""
-    head = "".join(f'<th scope="col">{escaped(text)}</th>' for text in ("model", *table.head))
+    head = "".join(f'<th scope="col">{escaped(text)}</th>' for text in (table.first, *table.head))
     kinds = [None, *(row.model.kind for row in table.rows)]
     rows = "".join(_row(row, row.model.kind != before, anchors) for row, before in zip(table.rows, kinds, strict=False))
     note = (_note(table.note) if table.note else "") + _terms(table)
