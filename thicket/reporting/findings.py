@@ -76,7 +76,7 @@ def _specialists(results: Results) -> str:
 def _useless(results: Results) -> list[str]:
     """The trainings that came to nothing, of which no score speaks."""
     names = [result.model.name for result in results.models.values() if result.cost.useful == 0]
-    return [f"In the training of {_some(names)} {USELESS}."] if names else []
+    return [f"In the training of {joined(names, MOST)} {USELESS}."] if names else []
 
 
 def _never_right(results: Results) -> list[str]:
@@ -86,7 +86,7 @@ def _never_right(results: Results) -> list[str]:
     for base, counts in of_base.items():
         alike.setdefault(counts, []).append(base)
     told = [
-        in_words(dict(counts), results.settings.split, f"the tokenizer of {_some(bases)}")
+        in_words(dict(counts), results.settings.split, f"the tokenizer of {joined(bases, MOST)}")
         for counts, bases in alike.items()
     ]
     return [f"{words}." for words in told if words]
@@ -97,12 +97,6 @@ def _controls(results: Results) -> str:
     sides = zip(("above 0", "not told from 0", "below 0"), _sides(own), strict=True)
     told = "; ".join(f"{side}: {_listed(gains)}" for side, gains in sides if gains)
     return f"Gains of the controls, which are the base asked in another way, {told}." if told else ""
-
-
-def _some(names: list[str]) -> str:
-    """The first of them, and how many more there are."""
-    more = [f"{len(names) - MOST} more"] if len(names) > MOST else []
-    return joined([*names[:MOST], *more])
 
 
 def _gains(shown: Iterable[ModelResult]) -> list[Gained]:
