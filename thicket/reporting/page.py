@@ -96,8 +96,8 @@ def _sections(results: Results) -> list[str]:
         "scores": _table(tables.scores(results), anchors=True),
         "ways": _table(ways.deployed(results)) + _table(ways.sampled(results)) + _maps(results),
         "gains": _table(gains.differences(results)) + _table(gains.greedy_differences(results)),
-        "attempts": _grid(tables.attempts(results)),
-        "levels": _grid([*tables.levels(results), tables.lengths(results)]),
+        "attempts": _side_by_side(tables.attempts(results)),
+        "levels": _side_by_side([*tables.levels(results), tables.lengths(results)]),
         "learning": _learning(results),
         "samples": _samples(results),
         "cost": _table(costs.prices(results)) + _table(inference.answers(results)) + _table(costs.ledger(results)),
@@ -174,8 +174,9 @@ def _terms(table: Table) -> str:
     return f'<dl class="note">{said}</dl>' if said else ""
 
 
-def _grid(shown: list[Table]) -> str:
-    return f'<div class="wide">{"".join(map(_table, shown))}</div>'
+def _side_by_side(shown: list[Table]) -> str:
+    """Tables beside each other, as far as they fit."""
+    return f'<div class="tables">{"".join(map(_table, shown))}</div>'
 
 
 def _row(row: Row, first_of_kind: bool, anchored: bool) -> str:
