@@ -51,7 +51,6 @@ def _show_sweep(sweep: Sweep, as_json: bool) -> None:
     table = console.table(
         "", "overrides", *([sweep.objective] if sweep.objective else []), "", "its folder, or its log"
     )
-    table.columns[-1].overflow = "fold"
     first = sweep.runs[0].run.overrides if len(sweep.runs) > 1 else []
     shared = [text for text in first if all(text in one.run.overrides for one in sweep.runs)]
     for one in sweep.runs:
