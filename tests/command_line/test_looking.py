@@ -13,6 +13,7 @@ import yaml
 from command_line_scores import CORRECT
 from commands import Command
 
+from thicket.commands import tables
 from thicket.config.yamlfile import to_yaml
 from thicket.statistics.intervals import difference_interval
 
@@ -205,15 +206,20 @@ def test_why_a_model_is_not_held_against_its_base(scored: Path, command: Command
 
 
 def test_claims_of_earlier_scores(scored: Path, command: Command) -> None:
+    claimed(scored)
+    said = command("tables", "claims")
+    assert said.err == "The claims are not those of now: params.yaml declares no analyses to judge them by.\n"
     params = scored / "params.yaml"
     look = {"analysis": "capability", "models": ["tiny", "opd"], "domains": ["sort"]}
     declared = yaml.safe_load(params.read_text(encoding="utf-8"))
     params.write_text(to_yaml({**declared, "analyses": {"look": look}}), encoding="utf-8")
-    (scored / "build/report").mkdir(parents=True)
-    (scored / "build/report/claims.json").write_text(json.dumps({"claims": {}}), encoding="utf-8")
     said = command("tables", "claims", "--format", "csv")
-    assert said.err.startswith("The claims are not those of now (")
-    assert said.err.endswith("): `dvc repro claims` judges anew.\n")
+    assert said.err.startswith("The claims are not those of now: ")
+    assert said.err.endswith(" (`dvc repro claims` judges anew).\n")
+    (shown,) = csv.DictReader(io.StringIO(said.out))
+    assert (shown["verdict"], shown["outdated"]) == ("supported", "1")
+    for form in ("markdown", "latex"):
+        assert "supported (not of now) " in command("tables", "claims", "--format", form).out
 
 
 def test_scores_as_csv(scored: Path, command: Command) -> None:
@@ -225,7 +231,8 @@ def test_scores_as_csv(scored: Path, command: Command) -> None:
     assert soup["greedy"] == ""
 
 
-def test_claims_in_every_form(scored: Path, command: Command) -> None:
+def claimed(root: Path) -> None:
+    """Writes a table of one claim, as the stage would."""
     row = {
         "statement": "δ_i is above 50 % & more",
         "value": {"value": 0.5, "low": 0.25, "high": 0.75},
@@ -235,11 +242,17 @@ def test_claims_in_every_form(scored: Path, command: Command) -> None:
         "verdict": "supported",
         "seeds": [0, 1, 2],
     }
-    path = scored / "build/report/claims.json"
+    path = root / "build/report/claims.json"
     path.parent.mkdir(parents=True)
     path.write_text(json.dumps({"claims": {"grows": row}}), encoding="utf-8")
+
+
+def test_claims_in_every_form(scored: Path, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    claimed(scored)
+    monkeypatch.setattr(tables, "_why_outdated", lambda _: "")
     (shown,) = csv.DictReader(io.StringIO(command("tables", "claims", "--format", "csv").out))
     assert (shown["claim"], shown["measured_high"], shown["effect"], shown["p_holm"]) == ("grows", "0.75", "", "0.01")
+    assert shown["outdated"] == "0"
     latex = command("tables", "claims", "--format", "latex").out
     assert r"$\delta$\_i is above 50 \% \& more & 0.5 [0.25, 0.75] & --- & --- & 0.01 & supported \\" in latex
     text = command("tables").out
