@@ -61,10 +61,10 @@ td.own { font-weight: 700; box-shadow: inset 0 0 0 2px var(--specialist); }
 td.gain { background: rgb(var(--gain) / var(--heat)); } td.loss { background: rgb(var(--loss) / var(--heat)); }
 td.gain small, td.loss small { color: var(--ink); opacity: .8; }
 tr:target th, tr:target td { background-color: var(--soft); }
-@media (max-width: 700px) { th, td { padding: .3rem .4rem; } main { padding: 1.25rem 1rem; }
-  .legend span { white-space: normal; } }
+@media (max-width: 700px) { th, td { padding: .3rem .4rem; } tbody th { white-space: normal; }
+  main { padding: 1.25rem 1rem; } .legend span { white-space: normal; } }
 table.claims td { white-space: normal; min-width: 5.5rem; }
-table.claims th[scope=row] { font-weight: 400; white-space: normal; min-width: 20rem; max-width: 28rem; }
+table.claims th[scope=row] { font-weight: 400; white-space: normal; min-width: min(20rem, 45vw); max-width: 28rem; }
 summary { cursor: pointer; }
 details { margin: .5rem 0; } summary small { color: var(--muted); }
 thead th button { all: unset; cursor: pointer; }
