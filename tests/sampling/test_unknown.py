@@ -14,7 +14,7 @@ from thicket.config.verifier import ChoiceVerifier, ExactVerifier, MathVerifier,
 from thicket.domains.item import Item, write_items
 from thicket.methods.sft import demonstrations
 from thicket.models.characters import character_tokenizer
-from thicket.sampling.environment import load_environment, never_right
+from thicket.sampling.environment import count_never_right, load_environment
 from thicket.sampling.unknown import check_known, unknown_characters
 from thicket.training.shown import readable
 
@@ -64,9 +64,9 @@ def test_how_many_items_can_never_be_right(tmp_path: Path) -> None:
     pairs = ("say a", "a"), ("say b", "Bc"), ("say c", "c"), ("say d", "D")
     write_items(tmp_path / "train.jsonl", items(*pairs))
     asked = load_environment(domain(), tmp_path, "train", TOKENIZER)
-    assert never_right([asked]) == {"words": NeverRight(items=2, of=4)}
-    assert never_right([replace(asked, items=asked.items[:3])]) == {"words": NeverRight(items=1, of=3)}
-    assert never_right([replace(asked, items=asked.items[:1])]) == {}
+    assert count_never_right([asked]) == {"words": NeverRight(items=2, of=4)}
+    assert count_never_right([replace(asked, items=asked.items[:3])]) == {"words": NeverRight(items=1, of=3)}
+    assert count_never_right([replace(asked, items=asked.items[:1])]) == {}
 
 
 def test_what_is_noted_of_them_can_be_read_again() -> None:

@@ -23,8 +23,8 @@ class Environment:
     stop_ids: list[int]
     judge: Judge
     """Responses, each with its item → verdicts."""
-    unwritable: frozenset[str] = frozenset()
-    """Ids of items whose answers hold characters that the tokenizer can't write, and can never be right."""
+    never_right: frozenset[str] = frozenset()
+    """Ids of items whose answers can never be right, since the tokenizer can't write them."""
 
 
 def load_environment(
@@ -43,14 +43,14 @@ def load_environment(
         raise ValueError(f"{path}: no items")
     asked = [framed(item, domain.prefix, template) for item in items]
     prompts = encode_prompts(tokenizer, asked, domain.window.prompt, domain.name)
-    unwritable = check_known(domain, split, asked, tokenizer)
-    return Environment(domain, items, prompts, stop_ids(tokenizer, domain.stop), judge_of(domain.verifier), unwritable)
+    never_right = check_known(domain, split, asked, tokenizer)
+    return Environment(domain, items, prompts, stop_ids(tokenizer, domain.stop), judge_of(domain.verifier), never_right)
 
 
-def never_right(environments: Iterable[Environment]) -> Counts:
+def count_never_right(environments: Iterable[Environment]) -> Counts:
     """How many of the items of each can never be right, by domain."""
     found = {
-        one.domain.name: NeverRight(items=sum(item.id in one.unwritable for item in one.items), of=len(one.items))
+        one.domain.name: NeverRight(items=sum(item.id in one.never_right for item in one.items), of=len(one.items))
         for one in environments
     }
     return {domain: count for domain, count in found.items() if count.items}

@@ -18,7 +18,7 @@ from thicket.models.answering import read_answering, write_answering
 from thicket.models.folder import load_model, load_tokenizer, save_model
 from thicket.models.lora import ADAPTER, adapt, merged, save_adapter
 from thicket.progress import Teller
-from thicket.sampling.environment import Environment, load_environment, never_right
+from thicket.sampling.environment import Environment, count_never_right, load_environment
 from thicket.sampling.judging import with_judge
 from thicket.sampling.prompts import Tokenizer
 from thicket.sampling.rollout_log import RolloutLog
@@ -46,12 +46,12 @@ def imitate(config: SpecialistStage, method: Imitated, places: Places) -> Outcom
     needed = ("demonstrations",) if isinstance(method, Sft) else ("JUDGED", "kept")
     code: Any = with_parts(code_of("thicket.methods", method), method, *needed)
     if isinstance(method, Sft):
-        gathered = Gathered(code.demonstrations(tokenizer, train), Ledger(), 0.0, never_right([train]))
+        gathered = Gathered(code.demonstrations(tokenizer, train), Ledger(), 0.0, count_never_right([train]))
     else:
         asked = with_judge(train, model, tokenizer, sampler)
         drawn = sampled(config, method, code.JUDGED, Author(model, tokenizer, start), asked, places.resume / "samples")
         texts = kept(method, code.kept, train, drawn, config.base)
-        gathered = Gathered(texts, drawn.ledger, drawn.seconds, never_right([train]))
+        gathered = Gathered(texts, drawn.ledger, drawn.seconds, count_never_right([train]))
     count = len(gathered.texts)
     print(f"specialist {config.name}: {count} texts to imitate, of {len(train.items)} train items", flush=True)
     outcome = train_on(gathered, config, method, model, tokenizer, [selection], places, (config.base,), weights.name)
