@@ -97,7 +97,7 @@ def test_scores_that_can_not_reach_100_say_so(project: Path, command: Command, t
         command("export", "soup", "--out", str(tmp_path / "out"))
     finally:
         path.write_text(before)
-    told = "2 of 6 test answers of sort can never be right: the model's tokenizer can't write them."
+    told = "2 of 6 test answers of sort can never be right: they hold characters that no response of the model can."
     assert told in ModelCard.load(tmp_path / "out/README.md").text
 
 

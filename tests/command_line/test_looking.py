@@ -101,7 +101,7 @@ def test_answers_that_can_never_be_right_are_told_of(scored: Path, command: Comm
     lost = {"never_right": {"sort": {"items": 3, "of": 12}}}
     for path in [*scored.glob("build/evaluation/*/metrics.json"), scored / "build/metrics/sort-grpo.json"]:
         path.write_text(json.dumps({**json.loads(path.read_text(encoding="utf-8")), **lost}), encoding="utf-8")
-    wrong = "of sort can never be right: the model's tokenizer can't write them"
+    wrong = "of sort can never be right: they hold characters that no response of the model can"
     lines = [line.rstrip() for line in command("show", "sort-grpo").out.splitlines()]
     assert f"3 of 12 test answers {wrong}." in lines
     assert f"out of reach  3 of 12 train answers {wrong}" in lines

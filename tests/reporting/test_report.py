@@ -144,7 +144,9 @@ def test_items_that_no_model_of_a_tokenizer_can_get_right_are_told_once(run: Wri
         path = tmp_path / f"build/evaluation/{model.name}/metrics.json"
         lost = {"never_right": {"sort": {"items": 1, "of": 4}}}
         path.write_text(json.dumps({**json.loads(path.read_text(encoding="utf-8")), **lost}), encoding="utf-8")
-    told = " 1 of 4 test answers of sort can never be right: the tokenizer of tiny and other can't write them."
+    told = (
+        " 1 of 4 test answers of sort can never be right: they hold characters that no response of tiny and other can."
+    )
     results = results_of(stage, tmp_path)
     assert findings(results).endswith(told)
     assert findings(results).count("never be right") == 1

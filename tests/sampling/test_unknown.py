@@ -52,8 +52,8 @@ def test_one_note_a_split_says_how_many_which_and_the_first(tmp_path: Path, caps
     assert capsys.readouterr().out.splitlines() == [
         "Note: domain words: train: 3 of 4 prompts hold characters that the model's tokenizer doesn't know, which it "
         "can't tell apart: '?' 'A' 'S' 'Y' 'Ä'; the first: 'Say b?'",
-        "Note: domain words: train: 1 of 4 answers hold characters that it can't write (1 of them can never be right): "
-        "'C'; the first: 'Cd'",
+        "Note: domain words: train: 1 of 4 answers hold characters that no response can (the stop character, or "
+        "what the model's tokenizer doesn't know), 1 of them can never be right: 'C'; the first: 'Cd'",
     ]
     write_items(tmp_path / "test.jsonl", items(("say a", "a")))
     load_environment(domain(), tmp_path, "test", TOKENIZER)
@@ -74,12 +74,22 @@ def test_what_is_noted_of_them_can_be_read_again() -> None:
     assert noted_in({"steps": 1, **as_noted(counts)}) == counts
     assert as_noted({}) == noted_in({"steps": 1}) == {}
     told = "2 of 4 test answers of words, 1 of 3 test answers of more can never be right: "
-    assert in_words(counts, "test") == told + "the model's tokenizer can't write them"
+    assert in_words(counts, "test") == told + "they hold characters that no response of the model can"
     assert in_words({}, "test") == ""
 
 
+def test_an_answer_that_its_stop_character_would_cut_off_can_never_be_right(capsys: pytest.CaptureFixture[str]) -> None:
+    pairs = ("say a", "a"), ("say b", "b\nc")
+    assert check_known(domain(), "test", items(*pairs), TOKENIZER) == {items(*pairs)[1].id}
+    assert r"1 of them can never be right: '\n'; the first: 'b\nc'" in capsys.readouterr().out
+    with pytest.raises(ValueError, match=r"words: test: no response can be right, .*: '\\n'; the first: 'b\\nc'"):
+        check_known(domain(), "test", items(*pairs[1:]), TOKENIZER)
+    free = domain().model_copy(update={"stop": None})
+    assert check_known(free, "test", items(*pairs), TOKENIZER) == set()
+
+
 def test_where_no_answer_can_be_written_nothing_begins() -> None:
-    with pytest.raises(ValueError, match=r"words: test: no answer can be written .* 'B' 'C'; the first: 'Ba'"):
+    with pytest.raises(ValueError, match=r"words: test: no response can be right, .* 'B' 'C'; the first: 'Ba'"):
         check_known(domain(), "test", items(("say ba", "Ba"), ("say ca", "Ca")), TOKENIZER)
 
 
@@ -95,7 +105,7 @@ def test_an_answer_that_can_be_written_otherwise_may_be_right(
     verifier: Any, answer: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     check_known(domain(verifier), "test", items(("which", answer)), TOKENIZER)
-    assert "1 of 1 answers hold characters that it can't write: " in capsys.readouterr().out
+    assert "1 of 1 answers hold characters that no response can " in capsys.readouterr().out
 
 
 def test_demonstrations_that_can_not_be_written_are_left_out(

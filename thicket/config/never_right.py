@@ -1,4 +1,4 @@
-"""Answers that no response of a model can match, since its tokenizer lacks their characters."""
+"""Answers that no response of a model can match, since they hold characters that none can."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -31,7 +31,8 @@ def noted_in(figures: Mapping[str, Any]) -> Counts:
     return {domain: NeverRight(**count) for domain, count in figures.get(NEVER_RIGHT, {}).items()}
 
 
-def in_words(counts: Counts, split: str, tokenizer: str = "the model's tokenizer") -> str:
-    """`12 of 40 test answers of own can never be right: the model's tokenizer can't write them`; empty: none."""
+def in_words(counts: Counts, split: str, whose: str = "the model") -> str:
+    """`12 of 40 test answers of own can never be right: they hold characters that no response of the model can`; empty
+    where there are none."""
     told = ", ".join(f"{count.items} of {count.of} {split} answers of {domain}" for domain, count in counts.items())
-    return told and f"{told} can never be right: {tokenizer} can't write them"
+    return told and f"{told} can never be right: they hold characters that no response of {whose} can"

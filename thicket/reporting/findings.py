@@ -85,10 +85,7 @@ def _never_right(results: Results) -> list[str]:
     alike: dict[tuple[tuple[str, NeverRight], ...], list[str]] = {}
     for base, counts in of_base.items():
         alike.setdefault(counts, []).append(base)
-    told = [
-        in_words(dict(counts), results.settings.split, f"the tokenizer of {joined(bases, MOST)}")
-        for counts, bases in alike.items()
-    ]
+    told = [in_words(dict(counts), results.settings.split, joined(bases, MOST)) for counts, bases in alike.items()]
     return [f"{words}." for words in told if words]
 
 

@@ -24,7 +24,7 @@ class Environment:
     judge: Judge
     """Responses, each with its item → verdicts."""
     never_right: frozenset[str] = frozenset()
-    """Ids of items whose answers can never be right, since the tokenizer can't write them."""
+    """Ids of items whose answers can never be right, since they hold characters that no response can."""
 
 
 def load_environment(
@@ -33,7 +33,7 @@ def load_environment(
     """Reads a split that the data stage wrote into the folder `data`; `template` goes around each prompt.
 
     Raises: ValueError where the split is missing, empty, a prompt does not fit the domain's window, or no answer can be
-    written in the tokenizer's characters.
+    a response's.
     """
     path = data / f"{split}.jsonl"
     if not path.is_file():
