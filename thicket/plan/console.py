@@ -43,7 +43,9 @@ def show(made: RenderableType) -> None:
     console = Console(width=None if sys.stdout.isatty() else WIDTH, highlight=False)
     with console.capture() as captured:
         for number, piece in enumerate(_pieces(made, console) if isinstance(made, Table) else [made]):
-            console.print(*[""] * bool(number), piece, sep="\n")
+            if number:
+                console.print()
+            console.print(piece)
     print("\n".join(line.rstrip() for line in captured.get().splitlines()))
 
 
@@ -58,12 +60,12 @@ def _pieces(made: Table, console: Console) -> list[Table]:
             groups.append([])
         groups[-1].append(place)
     first, *others = groups
-    chosen = [[*first]]
+    chosen: list[list[int]] = []
     for group in others:
-        if _total(widths[place].maximum for place in chosen[-1] + group) > console.width:
+        if not chosen or _total(widths[place].maximum for place in chosen[-1] + group) > console.width:
             chosen.append([*first])
         chosen[-1] += group
-    return [_fitted(_with(made, places), console) for places in chosen if len(places) > len(first) or not others]
+    return [_fitted(_with(made, places), console) for places in chosen] or [made]
 
 
 def _widths(made: Table, console: Console) -> list[Measurement]:
@@ -74,6 +76,7 @@ def _widths(made: Table, console: Console) -> list[Measurement]:
 
 
 def _total(widths: Iterable[int]) -> int:
+    """Of a line."""
     found = list(widths)
     return sum(found) + GAP * (len(found) - 1)
 
