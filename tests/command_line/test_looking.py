@@ -109,6 +109,10 @@ def test_answers_that_can_never_be_right_are_told_of(scored: Path, command: Comm
     assert " tiny " in noted, "what goes for all that starts from a base stands there"
     notes = {one["stage"]: one["note"] for one in json.loads(command("status", "--json").out)["stages"]}
     assert {name for name, note in notes.items() if note} == {f"evaluate-{name}" for name in CORRECT}
+    alike = (
+        "3 of 12 test answers of sort can never be right: they hold characters that no response of tiny and opd can."
+    )
+    assert alike in command("compare", "tiny", "opd").out.splitlines()
     (scored / "build/evaluation/tiny/metrics.json").unlink()
     assert command("status").out.count(wrong) == len(CORRECT) - 1, "each says it that stands under none that does"
 

@@ -18,6 +18,7 @@ from thicket.config.stages import AnalyzeStage, EvaluateStage
 from thicket.plan import console
 from thicket.plan.inspect import NONE, differences, side_by_side
 from thicket.plan.pipeline import resolve
+from thicket.reporting.findings import out_of_reach
 from thicket.reporting.gains import DOWN, UP
 from thicket.reporting.jsonfile import plain
 from thicket.reporting.tables import marked
@@ -161,7 +162,9 @@ def _print_scores(root: Path, sides: list[Side], compared: list[Pairs]) -> None:
 
 
 def _notes(sides: list[Side], compared: list[Pairs]) -> Iterator[str]:
-    """What the intervals count of the seeds."""
+    """What is out of a side's reach, and what the intervals count of the seeds."""
+    never_right = {label: counts for pairs in compared for label, counts in pairs.never_right.items()}
+    yield from out_of_reach(never_right, compared[0].settings["split"])
     if all(len(side.members) == 1 for side in sides):
         return
     scores = [score for pairs in compared for pair in pairs.pairs for score in (pair.left, pair.right)]

@@ -1,8 +1,8 @@
 """What the experiment found, in sentences made from the numbers."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
-from thicket.config.never_right import NeverRight, in_words
+from thicket.config.never_right import Counts, NeverRight, in_words
 from thicket.config.useful import USELESS
 from thicket.reporting.results import ModelResult, Results
 from thicket.reporting.tables import DOWN, UP, marked
@@ -25,7 +25,9 @@ SEED_NOTE = "An interval speaks of the choice of items, not of the training: ano
 def findings(results: Results) -> str:
     """The specialists on their own domains, and what share of their gain each student has; without both, the bases."""
     found = [part for part in (_specialists(results), _controls(results), _students(results)) if part]
-    return " ".join([*(found or map(_base, results.of_kind("base"))), *_useless(results), *_never_right(results)])
+    never_right = {result.root: result.never_right for result in results.models.values()}  # of a base's tokenizer
+    notes = [*_useless(results), *out_of_reach(never_right, results.settings.split)]
+    return " ".join([*(found or map(_base, results.of_kind("base"))), *notes])
 
 
 def how_made(results: Results) -> list[str]:
@@ -79,13 +81,12 @@ def _useless(results: Results) -> list[str]:
     return [f"In the training of {joined(names, MOST)} {USELESS}."] if names else []
 
 
-def _never_right(results: Results) -> list[str]:
-    """What no model of a tokenizer could score."""
-    of_base = {result.root: tuple(result.never_right.items()) for result in results.models.values()}
+def out_of_reach(counts: Mapping[str, Counts], split: str) -> list[str]:
+    """What some models could never score, by their names: a sentence for all of which the same goes."""
     alike: dict[tuple[tuple[str, NeverRight], ...], list[str]] = {}
-    for base, counts in of_base.items():
-        alike.setdefault(counts, []).append(base)
-    told = [in_words(dict(counts), results.settings.split, joined(bases, MOST)) for counts, bases in alike.items()]
+    for name, found in counts.items():
+        alike.setdefault(tuple(found.items()), []).append(name)
+    told = [in_words(dict(found), split, joined(names, MOST)) for found, names in alike.items()]
     return [f"{words}." for words in told if words]
 
 
