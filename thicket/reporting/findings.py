@@ -25,7 +25,9 @@ SEED_NOTE = "An interval speaks of the choice of items, not of the training: ano
 def findings(results: Results) -> str:
     """The specialists on their own domains, and what share of their gain each student has; without both, the bases."""
     found = [part for part in (_specialists(results), _controls(results), _students(results)) if part]
-    never_right = {result.root: result.never_right for result in results.models.values()}  # of a base's tokenizer
+    never_right = {
+        result.root: result.never_right for result in results.models.values()
+    }  # By base, whose tokenizer they share.
     notes = [*_useless(results), *out_of_reach(never_right, results.settings.split)]
     return " ".join([*(found or map(_base, results.of_kind("base"))), *notes])
 

@@ -32,7 +32,7 @@ def check_known(domain: ScoredDomain, split: SplitName, items: list[Item], token
     the stop character, which no response can hold.
 
     Returns: the ids of the items whose answers can never be right.
-    Raises: ValueError where that are all of the split: nothing would ever be rewarded.
+    Raises: ValueError where those are all of the split: nothing would ever be rewarded.
     """
     named = f"domain {domain.name}: {split}: "
     prompts = [_prompt(item) for item in items]
