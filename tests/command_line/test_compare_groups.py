@@ -219,3 +219,30 @@ def test_a_sweep_of_folders(made: Path, command: Command, monkeypatch: pytest.Mo
     said = command("evaluate", "-m", "model=build/runs/student/soup-*")
     assert (said.status, said.err) == (0, "")
     assert "model=build/runs/student/soup-2/student" in said.out
+
+
+def test_values_that_only_one_side_has_are_named(swept: Path, command: Command) -> None:
+    path = swept / folder_of("dapo", 0) / "provenance.json"
+    made = json.loads(path.read_text(encoding="utf-8"))
+    made["config"] |= {"teachers": [{"name": "a", "weight": 1.0}, {"name": "b", "weight": 2.0}]}
+    made["config"]["method"] |= {"rounds": 4, **{f"value_{n}": n for n in range(12)}}
+    path.write_text(json.dumps(made), encoding="utf-8")
+    said = command("compare", folder_of("dapo", 0), folder_of("grpo", 0)).out
+    named = ", ".join(f"method.value_{n}" for n in range(10))
+    assert f"\nOnly sort-dapo-0 has method.rounds, {named} and 3 more.\n`--json` lists their values.\n" in said
+    assert "Only sort-grpo-0" not in said
+    del made["config"]["method"]
+    path.write_text(json.dumps(made), encoding="utf-8")
+    said = command("compare", folder_of("dapo", 0), folder_of("grpo", 0)).out
+    assert "Only sort-dapo-0 has teachers.\nOnly sort-grpo-0 has method.\n" in said, "parts, not all that is in them"
+
+
+def test_a_value_on_which_a_side_does_not_agree(swept: Path, command: Command) -> None:
+    said = command("compare", f"{folder_of('dapo', 0)},{folder_of('dapo', 1)}", folder_of("dapo", 0)).out
+    assert [line.split() for line in said.splitlines() if line.startswith("seed ")] == [["seed", "several", "0"]]
+    assert "Only " not in said
+
+
+def test_what_lists_the_values_of_declared_models(scored: Path, command: Command) -> None:
+    said = command("compare", "tiny", "opd").out
+    assert "\n`thicket config diff base-tiny student-opd` lists their values.\n" in said

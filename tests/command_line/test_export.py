@@ -89,6 +89,18 @@ def test_where_the_base_is_of_the_hub_and_the_data_too(made: Path, tmp_path: Pat
     assert "Not scored: `dvc repro evaluate-sort-grpo` does it." in card.text
 
 
+def test_scores_that_can_not_reach_100_say_so(project: Path, command: Command, tmp_path: Path) -> None:
+    path = project / "build/evaluation/soup/metrics.json"
+    before = path.read_text()
+    path.write_text(json.dumps({**json.loads(before), "never_right": {"sort": {"items": 2, "of": 6}}}))
+    try:
+        command("export", "soup", "--out", str(tmp_path / "out"))
+    finally:
+        path.write_text(before)
+    told = "2 of 6 test answers of sort can never be right: they hold characters that no response of the model can."
+    assert told in ModelCard.load(tmp_path / "out/README.md").text
+
+
 def test_scores_of_earlier_weights_are_left_out(project: Path, command: Command, tmp_path: Path) -> None:
     path = project / "build/evaluation/soup/model.json"
     before = path.read_text()

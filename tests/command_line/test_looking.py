@@ -13,6 +13,7 @@ import yaml
 from command_line_scores import CORRECT
 from commands import Command
 
+from thicket.commands import tables
 from thicket.config.yamlfile import to_yaml
 from thicket.statistics.intervals import difference_interval
 
@@ -96,6 +97,26 @@ def test_a_training_that_was_never_rewarded_differently_is_told_of(scored: Path,
     assert command("status").status == 0, "what is broken here is of no interest"
 
 
+def test_answers_that_can_never_be_right_are_told_of(scored: Path, command: Command) -> None:
+    lost = {"never_right": {"sort": {"items": 3, "of": 12}}}
+    for path in [*scored.glob("build/evaluation/*/metrics.json"), scored / "build/metrics/sort-grpo.json"]:
+        path.write_text(json.dumps({**json.loads(path.read_text(encoding="utf-8")), **lost}), encoding="utf-8")
+    wrong = "of sort can never be right: they hold characters that no response of the model can"
+    lines = [line.rstrip() for line in command("show", "sort-grpo").out.splitlines()]
+    assert f"3 of 12 test answers {wrong}." in lines
+    assert f"out of reach  3 of 12 train answers {wrong}" in lines
+    (noted,) = [line for line in command("status").out.splitlines() if wrong in line]
+    assert " tiny " in noted, "what goes for all that starts from a base stands there"
+    notes = {one["stage"]: one["note"] for one in json.loads(command("status", "--json").out)["stages"]}
+    assert {name for name, note in notes.items() if note} == {f"evaluate-{name}" for name in CORRECT}
+    alike = (
+        "3 of 12 test answers of sort can never be right: they hold characters that no response of tiny and opd can."
+    )
+    assert alike in command("compare", "tiny", "opd").out.splitlines()
+    (scored / "build/evaluation/tiny/metrics.json").unlink()
+    assert command("status").out.count(wrong) == len(CORRECT) - 1, "each says it that stands under none that does"
+
+
 def test_show_for_programs(scored: Path, command: Command) -> None:
     found: dict[str, Any] = json.loads(command("show", "opd", "--json").out)
     assert list(found) == [
@@ -105,6 +126,7 @@ def test_show_for_programs(scored: Path, command: Command) -> None:
         "lineage",
         "scores",
         "against_base",
+        "against_base_missing",
         "scores_outdated",
         "ledger",
         "times",
@@ -175,22 +197,33 @@ def test_why_a_model_is_not_held_against_its_base(scored: Path, command: Command
         test = {domain: {"verifier": hash} for domain in ("sort", "reverse")}
         (scored / f"build/evaluation/{name}/test.json").write_text(json.dumps(test), encoding="utf-8")
     out = command("show", "opd").out
-    assert "Not held against tiny: " in out
-    assert "verifier" in out
+    wrong = (
+        "build/evaluation/tiny/test.json and build/evaluation/opd/test.json: scored by tests that differ (sort: "
+        "verifier; reverse: verifier), so that the models can't be compared; to score them by those of now: "
+        "`dvc repro evaluate-tiny evaluate-opd`"
+    )
+    assert f"\nNot held against tiny: {wrong}.\n" in out
     assert "pass@1 − tiny's" not in out
-    assert json.loads(command("show", "opd", "--json").out)["against_base"] is None
+    assert f"No scores to compare: {wrong}\n" in command("compare", "tiny", "opd").out
+    found = json.loads(command("show", "opd", "--json").out)
+    assert (found["against_base"], found["against_base_missing"]) == (None, wrong)
 
 
 def test_claims_of_earlier_scores(scored: Path, command: Command) -> None:
+    claimed(scored)
+    said = command("tables", "claims")
+    assert said.err == "The claims are not those of now: params.yaml declares no analyses to judge them by.\n"
     params = scored / "params.yaml"
     look = {"analysis": "capability", "models": ["tiny", "opd"], "domains": ["sort"]}
     declared = yaml.safe_load(params.read_text(encoding="utf-8"))
     params.write_text(to_yaml({**declared, "analyses": {"look": look}}), encoding="utf-8")
-    (scored / "build/report").mkdir(parents=True)
-    (scored / "build/report/claims.json").write_text(json.dumps({"claims": {}}), encoding="utf-8")
     said = command("tables", "claims", "--format", "csv")
-    assert said.err.startswith("The claims are not those of now (")
-    assert said.err.endswith("): `dvc repro claims` judges anew.\n")
+    assert said.err.startswith("The claims are not those of now: ")
+    assert said.err.endswith(" (`dvc repro claims` judges anew).\n")
+    (shown,) = csv.DictReader(io.StringIO(said.out))
+    assert (shown["verdict"], shown["outdated"]) == ("supported", "1")
+    for form in ("markdown", "latex"):
+        assert "supported (not of now) " in command("tables", "claims", "--format", form).out
 
 
 def test_scores_as_csv(scored: Path, command: Command) -> None:
@@ -202,7 +235,8 @@ def test_scores_as_csv(scored: Path, command: Command) -> None:
     assert soup["greedy"] == ""
 
 
-def test_claims_in_every_form(scored: Path, command: Command) -> None:
+def claimed(root: Path) -> None:
+    """Writes a table of one claim, as the stage would."""
     row = {
         "statement": "δ_i is above 50 % & more",
         "value": {"value": 0.5, "low": 0.25, "high": 0.75},
@@ -212,11 +246,17 @@ def test_claims_in_every_form(scored: Path, command: Command) -> None:
         "verdict": "supported",
         "seeds": [0, 1, 2],
     }
-    path = scored / "build/report/claims.json"
+    path = root / "build/report/claims.json"
     path.parent.mkdir(parents=True)
     path.write_text(json.dumps({"claims": {"grows": row}}), encoding="utf-8")
+
+
+def test_claims_in_every_form(scored: Path, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    claimed(scored)
+    monkeypatch.setattr(tables, "_why_outdated", lambda _: "")
     (shown,) = csv.DictReader(io.StringIO(command("tables", "claims", "--format", "csv").out))
     assert (shown["claim"], shown["measured_high"], shown["effect"], shown["p_holm"]) == ("grows", "0.75", "", "0.01")
+    assert shown["outdated"] == "0"
     latex = command("tables", "claims", "--format", "latex").out
     assert r"$\delta$\_i is above 50 \% \& more & 0.5 [0.25, 0.75] & --- & --- & 0.01 & supported \\" in latex
     text = command("tables").out

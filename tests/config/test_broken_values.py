@@ -69,6 +69,11 @@ CASES = [
         meant="optimizer.lr",
     ),
     fault(
+        "a corpus without its questions",
+        (BASE, 'template: "{question}="', 'template: "question="'),
+        "7: base.corpus.template = 'question=': `template` needs {question}, the place where the question goes",
+    ),
+    fault(
         "typo in one of a few words",
         (GRPO, "publish: best", "publish: bset"),
         "6: method.publish = 'bset': not one of the options",

@@ -131,6 +131,12 @@ def test_a_day_is_written_in_one_way() -> None:
         LivecodebenchSource(type="livecodebench", data_files="x", since="1 August 2024")
 
 
+@pytest.mark.parametrize("field", ["whole", "starter"])
+def test_a_problem_is_asked(field: str) -> None:
+    with pytest.raises(ValueError, match=rf"`{field}` needs \{{question\}}, the place where the problem's text goes"):
+        LivecodebenchSource.model_validate({"type": "livecodebench", "data_files": "x", field: "Solve {code}"})
+
+
 CONF = Path(__file__).parents[2] / "conf" / "domain"
 ROWS = {
     "mbpp": {

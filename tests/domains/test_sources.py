@@ -79,6 +79,23 @@ def test_a_question_asks_for_a_column() -> None:
         DatasetSource.model_validate({"type": "dataset", "data_files": "a.json", "question": "q", "answer": "{a}"})
 
 
+@pytest.mark.parametrize("name", ["rows.jsonl", "rows.csv"])
+def test_of_many_bad_rows_the_first_is_named_and_all_are_counted(tmp_path: Path, name: str) -> None:
+    """The first of the file, in whatever order its rows are drawn."""
+    answers = ["4", "", " ", "4", None, ""]
+    rows = [{"Body": f"b{n}", "Question": "q", "Answer": answer} for n, answer in enumerate(answers)]
+    text = "".join(json.dumps(row) + "\n" for row in rows)
+    if name.endswith("csv"):
+        text = "Body,Question,Answer\n" + "".join(f"{row['Body']},q,{row['Answer'] or ''}\n" for row in rows)
+    path = tmp_path / name
+    path.write_text(text)
+    with pytest.raises(ValueError, match=r"row 2: the answer is empty \(the first of 4 bad rows, of 6\)$"):
+        list(dataset(path))
+    path.write_text(text.replace("4", "").replace("null", '""'))
+    with pytest.raises(ValueError, match=r"row 1: the answer is empty \(the first of 6 bad rows, of 6\)$"):
+        list(dataset(path))
+
+
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"nowhere\.jsonl"):
         next(dataset(tmp_path / "nowhere.jsonl"))

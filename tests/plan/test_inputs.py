@@ -55,6 +55,27 @@ def test_files_that_are_not_there(sample: Path, command: Command) -> None:
     assert "Note" not in command("check").out
 
 
+@pytest.mark.parametrize("field", ["answer", "demonstration"])
+def test_a_template_that_says_the_same_of_every_row_is_noted(sample: Path, command: Command, field: str) -> None:
+    domain = sample / "conf/domain/sort.yaml"
+    lines = domain.read_text(encoding="utf-8").splitlines()
+    source = "source: {type: dataset, data_files: a.csv, question: '{q}', answer: '{a}', demonstration: '{a}'}"
+    (sample / "a.csv").write_text("q,a\nx,y\n", encoding="utf-8")
+
+    def declared(text: str) -> str:
+        domain.write_text("\n".join(text if line.startswith("source") else line for line in lines), encoding="utf-8")
+        said = command("check")
+        assert said.status == 0
+        return said.out
+
+    assert "Note" not in declared(source)
+    noted = (
+        f"Note: domain sort: all rows have the same {field}, 'a', which names no column in braces "
+        "(conf/domain/sort.yaml:2).\n"
+    )
+    assert declared(source.replace(f"{field}: '{{a}}'", f"{field}: 'a'")).count(noted) == 1
+
+
 CHOICES = """\
 source:
   type: dataset

@@ -78,6 +78,27 @@ def test_it_is_shown_without_a_complaint_or_a_request(chromium: Browser, page: P
 
 
 @needs_browser
+@pytest.mark.parametrize(("domains", "beside"), [(2, True), (6, False), (20, False)])
+def test_tables_stand_side_by_side_only_where_none_is_cut_off(
+    chromium: Browser, tmp_path: Path, domains: int, beside: bool
+) -> None:
+    """One that is wider than the page scrolls within its box, whose edge shows that it goes on."""
+    models = [base("tiny"), specialist("grpo", "tiny", "domain-0")]
+    correct = {model.name: {f"domain-{n}": [1, 2, 3, 4] for n in range(domains)} for model in models}
+    build_report(write_run(tmp_path, models, correct, {}), tmp_path, tmp_path)
+    chromium.open(tmp_path / "index.html", 1200)
+    greedy, attempts = chromium.value(
+        "[...document.querySelectorAll('#attempts .scroll')].map((box) => ({cut: box.scrollWidth > box.clientWidth, "
+        "top: box.offsetTop, whole: box.clientWidth === box.closest('section').clientWidth}))"
+    )
+    assert (greedy["top"] == attempts["top"]) == beside
+    assert [one["cut"] for one in (greedy, attempts)] == [domains > 10] * 2
+    assert all(one["whole"] for one in (greedy, attempts) if one["cut"])
+    style = "getComputedStyle(document.querySelector('.scroll')).backgroundAttachment"
+    assert chromium.value(style) == "local, scroll"
+
+
+@needs_browser
 def test_a_click_sorts_by_number_and_another_turns_it(chromium: Browser, page: Path) -> None:
     chromium.open(page)
     before = column(chromium, SCORES, 0)

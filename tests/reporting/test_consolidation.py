@@ -45,7 +45,7 @@ def test_students_of_several_seeds_are_one_row(run: WriteRun, tmp_path: Path) ->
     assert opd.flops == pytest.approx(3e9)
     assert soup.flops == pytest.approx(2e9)
     table = ways.consolidated(results)
-    assert [row.name for row in table.rows] == ["opd", "soup"]
+    assert (table.first, [row.name for row in table.rows]) == ("students", ["opd", "soup"])
     assert [entry.text for entry in table.rows[1].entries] == ["+50.0", "+25.0", "+37.5", "37.5", "2.00\u00a0G"]
 
 

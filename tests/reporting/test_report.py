@@ -136,6 +136,22 @@ def test_trainings_that_came_to_nothing_are_told(run: WriteRun, tmp_path: Path) 
     )
 
 
+def test_items_that_no_model_of_a_tokenizer_can_get_right_are_told_once(run: WriteRun, tmp_path: Path) -> None:
+    models = [*MODELS, base("other")]
+    stage = run(models, {**CORRECT, "other": CORRECT["tiny"]}, {"mixed": "opd"})
+    assert "never be right" not in findings(results_of(stage, tmp_path))
+    for model in models:
+        path = tmp_path / f"build/evaluation/{model.name}/metrics.json"
+        lost = {"never_right": {"sort": {"items": 1, "of": 4}}}
+        path.write_text(json.dumps({**json.loads(path.read_text(encoding="utf-8")), **lost}), encoding="utf-8")
+    told = (
+        " 1 of 4 test answers of sort can never be right: they hold characters that no response of tiny and other can."
+    )
+    results = results_of(stage, tmp_path)
+    assert findings(results).endswith(told)
+    assert findings(results).count("never be right") == 1
+
+
 def test_a_share_that_means_nothing_is_not_told(run: WriteRun, tmp_path: Path) -> None:
     models = [MODELS[0], MODELS[1], student("opd", "tiny", ["sort-grpo"])]
     correct = {**CORRECT, "sort-grpo": {"sort": [0, 2, 0, 2], "reverse": [1, 1, 1, 1]}}

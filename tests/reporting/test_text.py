@@ -63,4 +63,5 @@ def test_durations(seconds: float, text: str) -> None:
 def test_lists_of_words() -> None:
     assert joined(["a"]) == "a"
     assert joined(["a", "b"]) == "a and b"
-    assert joined(["a", "b", "c"]) == "a, b and c"
+    assert joined(["a", "b", "c"]) == joined(["a", "b", "c"], 3) == "a, b and c"
+    assert joined(["a", "b", "c", "d"], 3) == "a, b and 2 more"

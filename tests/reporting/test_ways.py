@@ -116,6 +116,10 @@ def test_both_tables_are_in_the_report(stage: ReportStage, tmp_path: Path) -> No
     build_report(stage, tmp_path, tmp_path / "out")
     text = (tmp_path / "out/results.md").read_text(encoding="utf-8")
     assert "| sft → grpo |" in text
+    heads = [line.split(" | ")[0] for line in text.splitlines() if line.endswith("| seeds | FLOPs |")]
+    assert heads == ["| method", "| method"], "what a row stands for is no model"
+    page = (tmp_path / "out/index.html").read_text(encoding="utf-8")
+    assert page.count('<tr><th scope="col">method</th>') == len(heads)
     table = ways.deployed(results_of(stage, tmp_path))
     assert [row.name for row in table.rows] == ["grpo", "sft", "sft → grpo", "randopt"]
     seeds = table.rows[0].entries[table.head.index("seeds")]

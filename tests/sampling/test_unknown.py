@@ -1,5 +1,6 @@
 """Characters that a tokenizer doesn't know: what is said of them, and when nothing is begun."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,11 +9,12 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
 from thicket.config.domain import ScoredDomain, Window
+from thicket.config.never_right import NeverRight, as_noted, in_words, noted_in
 from thicket.config.verifier import ChoiceVerifier, ExactVerifier, MathVerifier, NumberVerifier
 from thicket.domains.item import Item, write_items
 from thicket.methods.sft import demonstrations
 from thicket.models.characters import character_tokenizer
-from thicket.sampling.environment import load_environment
+from thicket.sampling.environment import count_never_right, load_environment
 from thicket.sampling.unknown import check_known, unknown_characters
 from thicket.training.shown import readable
 
@@ -50,16 +52,44 @@ def test_one_note_a_split_says_how_many_which_and_the_first(tmp_path: Path, caps
     assert capsys.readouterr().out.splitlines() == [
         "Note: domain words: train: 3 of 4 prompts hold characters that the model's tokenizer doesn't know, which it "
         "can't tell apart: '?' 'A' 'S' 'Y' 'Ä'; the first: 'Say b?'",
-        "Note: domain words: train: 1 of 4 answers hold characters that it can't write (1 of them can never be right): "
-        "'C'; the first: 'Cd'",
+        "Note: domain words: train: 1 of 4 answers hold characters that no response can (the stop character, or "
+        "what the model's tokenizer doesn't know), 1 of them can never be right: 'C'; the first: 'Cd'",
     ]
     write_items(tmp_path / "test.jsonl", items(("say a", "a")))
     load_environment(domain(), tmp_path, "test", TOKENIZER)
     assert capsys.readouterr().out == ""
 
 
+def test_how_many_items_can_never_be_right(tmp_path: Path) -> None:
+    pairs = ("say a", "a"), ("say b", "Bc"), ("say c", "c"), ("say d", "D")
+    write_items(tmp_path / "train.jsonl", items(*pairs))
+    asked = load_environment(domain(), tmp_path, "train", TOKENIZER)
+    assert count_never_right([asked]) == {"words": NeverRight(items=2, of=4)}
+    assert count_never_right([replace(asked, items=asked.items[:3])]) == {"words": NeverRight(items=1, of=3)}
+    assert count_never_right([replace(asked, items=asked.items[:1])]) == {}
+
+
+def test_what_is_noted_of_them_can_be_read_again() -> None:
+    counts = {"words": NeverRight(items=2, of=4), "more": NeverRight(items=1, of=3)}
+    assert noted_in({"steps": 1, **as_noted(counts)}) == counts
+    assert as_noted({}) == noted_in({"steps": 1}) == {}
+    told = "2 of 4 test answers of words, 1 of 3 test answers of more can never be right: "
+    assert in_words(counts, "test") == told + "they hold characters that no response of the model can"
+    assert in_words({}, "test") == ""
+
+
+def test_an_answer_that_its_stop_character_would_cut_off_can_never_be_right(capsys: pytest.CaptureFixture[str]) -> None:
+    pairs = ("say a", "a"), ("say b", "b\nc")
+    assert check_known(domain(), "test", items(*pairs), TOKENIZER) == {items(*pairs)[1].id}
+    assert r"1 of them can never be right: '\n'; the first: 'b\nc'" in capsys.readouterr().out
+    with pytest.raises(ValueError, match=r"words: test: no response can be right, .*: '\\n'; the first: 'b\\nc'"):
+        check_known(domain(), "test", items(*pairs[1:]), TOKENIZER)
+    free = domain().model_copy(update={"stop": None})
+    assert check_known(free, "test", items(*pairs), TOKENIZER) == set()
+
+
 def test_where_no_answer_can_be_written_nothing_begins() -> None:
-    with pytest.raises(ValueError, match=r"words: test: no answer can be written .* 'B' 'C'; the first: 'Ba'"):
+    with pytest.raises(ValueError, match=r"words: test: no response can be right, .* 'B' 'C'; the first: 'Ba'"):
         check_known(domain(), "test", items(("say ba", "Ba"), ("say ca", "Ca")), TOKENIZER)
 
 
@@ -75,7 +105,7 @@ def test_an_answer_that_can_be_written_otherwise_may_be_right(
     verifier: Any, answer: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     check_known(domain(verifier), "test", items(("which", answer)), TOKENIZER)
-    assert "1 of 1 answers hold characters that it can't write: " in capsys.readouterr().out
+    assert "1 of 1 answers hold characters that no response can " in capsys.readouterr().out
 
 
 def test_demonstrations_that_can_not_be_written_are_left_out(

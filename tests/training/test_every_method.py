@@ -111,6 +111,23 @@ def test_training_rewards_grades_and_scores_count_what_is_correct(
     ]
 
 
+@pytest.mark.parametrize("name", ["grpo", "es", "sft", "sft-rft"])
+def test_how_much_of_what_it_trains_on_is_out_of_reach(made: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """And of what it is scored on; what asks just some of the items counts those."""
+    some = lambda domain, split, items, tokenizer: frozenset(item.id for item in items[1:4])  # noqa: E731
+    monkeypatch.setattr(environment, "check_known", some)
+    run(made, f"specialist-sort-{name}", f"evaluate-sort-{name}")
+    ledger = json.loads((made / f"build/metrics/sort-{name}.json").read_text())
+    asked = ONLY["items"] if name == "es" else DOMAIN["splits.train"]
+    assert ledger["never_right"] == {"sort": {"items": 3, "of": asked}}
+    scores = json.loads((made / f"build/evaluation/sort-{name}/metrics.json").read_text())
+    assert scores["never_right"] == {"sort": {"items": 3, "of": DOMAIN["splits.test"]}}
+    monkeypatch.undo()
+    run(made, f"specialist-sort-{name}", f"evaluate-sort-{name}")
+    assert "never_right" not in (made / f"build/metrics/sort-{name}.json").read_text()
+    assert "never_right" not in (made / f"build/evaluation/sort-{name}/metrics.json").read_text()
+
+
 @pytest.mark.parametrize("name", ["ppo", "es"])
 def test_where_rewards_differ_nothing_is_said(
     made: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str

@@ -12,6 +12,7 @@ from thicket.commands.models import scores_outdated
 from thicket.commands.prompt_forms import prompt_forms
 from thicket.commands.show import parents_of, root_of
 from thicket.config.base import HubBase, PretrainedBase
+from thicket.config.never_right import in_words, noted_in
 from thicket.config.places import EVALUATION, METRICS, MODELS, TIMES
 from thicket.config.resolve import Resolved
 from thicket.config.source import DatasetSource
@@ -195,7 +196,9 @@ class Card:
             lines.append(f"| {domain} | {' | '.join(cells)} | {found['items']} |")
         samples = f"{settings['samples']} samples an item at temperature {settings['temperature']:g}"
         told = f"{samples} on {settings['split']} items"
-        return ["\n".join(lines), f"{told}; {settings['confidence'] * 100:g} % intervals over items (bootstrap)."]
+        lost = in_words(noted_in(self.scores), settings["split"])
+        intervals = f"{settings['confidence'] * 100:g} % intervals over items (bootstrap)."
+        return ["\n".join(lines), f"{told}; {intervals}", *([f"{lost}."] if lost else [])]
 
     def _use(self) -> str:
         return USE.format(self.name)

@@ -10,6 +10,7 @@ from thicket.commands.models import aged, models_of, outdated_words
 from thicket.commands.scores import Pairs, check_scored, paired
 from thicket.commands.sides import Member, Side, Sides
 from thicket.config.analysis import Divergence
+from thicket.config.layers import Path_
 from thicket.config.places import ANALYSIS, EVALUATION, MODELS, RUNS
 from thicket.config.problems import dotted
 from thicket.config.project import Project
@@ -17,10 +18,11 @@ from thicket.config.stages import AnalyzeStage, EvaluateStage
 from thicket.plan import console
 from thicket.plan.inspect import NONE, differences, side_by_side
 from thicket.plan.pipeline import resolve
+from thicket.reporting.findings import out_of_reach
 from thicket.reporting.gains import DOWN, UP
 from thicket.reporting.jsonfile import plain
 from thicket.reporting.tables import marked
-from thicket.reporting.text import percent, percent_interval, points, points_interval, si
+from thicket.reporting.text import joined, percent, percent_interval, points, points_interval, si
 from thicket.statistics.intervals import Interval
 
 FIGURES = {
@@ -30,6 +32,10 @@ FIGURES = {
     "kl_other_base": "mean KL({1} ‖ {0}), nats",
 }
 """Statistics of an analysis of divergence, and what they are."""
+NAMED = 12
+"""The most values of one side alone that are named."""
+SEVERAL = "several"
+"""Stands for a value on which the models of a side don't agree."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +66,7 @@ def _compare(root: Path, sides: list[str], as_json: bool, scratch: Path) -> None
         seed = project.sound_params()[0].seed
         compared, missing = [paired(first, other, domains, seed) for other in others], ""
     except ValueError as error:
-        compared, missing = [], str(error).replace(f"{scratch}/", "")
+        compared, missing = [], str(error).replace(f"{scratch}/", "").replace(f"{root}/", "")
     analyses = [made.stage for made in resolved if isinstance(made.stage, AnalyzeStage)]
     divergence = _Divergence(root, analyses, domains[0], read)
     if as_json:
@@ -156,7 +162,9 @@ def _print_scores(root: Path, sides: list[Side], compared: list[Pairs]) -> None:
 
 
 def _notes(sides: list[Side], compared: list[Pairs]) -> Iterator[str]:
-    """What the intervals count of the seeds."""
+    """What is out of a side's reach, and what the intervals count of the seeds."""
+    never_right = {label: counts for pairs in compared for label, counts in pairs.never_right.items()}
+    yield from out_of_reach(never_right, compared[0].settings["split"])
     if all(len(side.members) == 1 for side in sides):
         return
     scores = [score for pairs in compared for pair in pairs.pairs for score in (pair.left, pair.right)]
@@ -197,25 +205,46 @@ def _mean(values: list[float | None]) -> str:
 
 
 def _print_config(left: Side, right: Side) -> None:
-    """What both have, with other values; what only one has is of its kind, and much. Of several, what they agree on."""
+    """What both have, with other values; of what only one has, which is of its kind and much, the names alone."""
     print("\nConfig")
     if not (left.config and right.config):
         print("Not known: a folder without provenance.json.")
         return
-    differing = differences(left.config, right.config)
-    shared = [one for one in differing if NONE not in one[1:] and one[0] != ("name",)]
+    differing = [
+        (path, _or_several(left, path, one), _or_several(right, path, other))
+        for path, one, other in differences(left.config, right.config)
+        if path != ("name",)
+    ]
+    shared = [one for one in differing if NONE not in one[1:]]
     if shared:
         console.show(side_by_side(left.label, right.label, shared))
-    if alone := sum(NONE in one[1:] for one in differing):
-        print(f"{alone} {'more ' if shared else ''}values that only one of the two has{_listed_by(left, right)}.")
+    alone = {side.label: _alone(side, other) for side, other in ((left, right), (right, left))}
+    for label, names in alone.items():
+        if names:
+            print(f"Only {label} has {joined(names, NAMED)}.")
+    if any(alone.values()):
+        print(f"{_lister(left, right)} lists their values.")
     elif not shared:
         print("No difference.")
 
 
-def _listed_by(left: Side, right: Side) -> str:
-    """The command that lists them all, which takes stages of the pipeline."""
+def _or_several(side: Side, path: Path_, value: str) -> str:
+    """A side's value, where its models agree on one."""
+    return SEVERAL if value == NONE and any(path in member.config for member in side.members) else value
+
+
+def _alone(side: Side, other: Side) -> list[str]:
+    """The values that a side has and another lacks; a part of the config that is not there at all is named as one."""
+    known = {path[:length] for one in other.members for path in one.config for length in range(1, len(path) + 1)}
+    parts = ([path[:length] for length in range(1, len(path) + 1)] for path in side.config)
+    absent = [next((part for part in of_path if part not in known), None) for of_path in parts]
+    return [dotted(part) for part in dict.fromkeys(absent) if part]
+
+
+def _lister(left: Side, right: Side) -> str:
+    """What lists all values: a command that takes stages of the pipeline, or the form for programs."""
     stages = [member.stage for side in (left, right) for member in side.members]
-    return f": `thicket config diff {' '.join(stages)}` lists them" if len(stages) == 2 and all(stages) else ""
+    return f"`thicket config diff {' '.join(stages)}`" if len(stages) == 2 and all(stages) else "`--json`"
 
 
 class _Divergence:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from thicket.config.never_right import in_words, noted_in
 from thicket.config.useful import USEFUL
 from thicket.plan import console
 from thicket.reporting.inputs import PASS_AT_1, interval_of
@@ -37,6 +38,8 @@ def print_figures(scores: Any, gaps: Mapping[str, Interval], base: str) -> None:
     samples = f"{settings['samples']} samples an item at temperature {way['temperature']:g}"
     voters = f"{way['members']} members" if way["members"] else f"{way['votes']}" if way["votes"] > 1 else ""
     print(f"{f'a vote of {voters} for each item' if voters else samples}, {settings['split']} items.")
+    if lost := in_words(noted_in(scores), settings["split"]):
+        print(f"{lost}.")
 
 
 def print_ledger(ledger: Any, origin: Any, times: Any) -> None:
@@ -49,18 +52,20 @@ def print_ledger(ledger: Any, origin: Any, times: Any) -> None:
     rows = {
         **_machines_rows(times),
         "steps": str(ledger["steps"]),
-        **_useful_row(ledger.get(USEFUL)),
+        "useful": _useful(ledger.get(USEFUL)),
+        "out of reach": in_words(noted_in(ledger), "train"),
         "tokens": f"{si(ledger['tokens_generated'])} generated, {si(ledger['tokens_trained'])} trained on",
         "FLOPs": f"{si(ledger['flops'])}; {si(sum(origin['cost'].values()))} with all that it rests on but bases",
         "weights": f"{origin['weights'][:SHORT]}, seed {origin['seed']}, config {origin['config_hash'][:SHORT]}",
     }
     for key, value in rows.items():
-        table.add_row(key, value)
+        if value:
+            table.add_row(key, value)
     console.show(table)
 
 
-def _useful_row(share: float | None) -> dict[str, str]:
-    return {} if share is None else {"useful": f"{percent(share)} % of the groups of rewards differ"}
+def _useful(share: float | None) -> str:
+    return "" if share is None else f"{percent(share)} % of the groups of rewards differ"
 
 
 def _machines_rows(times: dict[str, Any] | None) -> dict[str, str]:

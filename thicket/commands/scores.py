@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from thicket.commands.sides import Member, Side
+from thicket.config.never_right import Counts, noted_in
 from thicket.config.places import MODELS
 from thicket.reporting.inputs import PASS_AT_1, OtherTest, Scored, check_comparable, interval_of, read_scores
 from thicket.reporting.results import GREEDY
@@ -41,6 +42,8 @@ class Pairs:
     pairs: list[Pair]
     by_seed: bool
     """Whether the two sides have the same seeds, which are paired."""
+    never_right: dict[str, Counts]
+    """Of each side, by its label."""
 
 
 def paired(left: Side, right: Side, domains: list[str], seed: int) -> Pairs:
@@ -64,7 +67,9 @@ def paired(left: Side, right: Side, domains: list[str], seed: int) -> Pairs:
         pairs += [comparison.pair(domain, figure, [domain]) for domain in known]
         if len(known) > 1 and len(known) == len(domains):
             pairs.append(comparison.pair(MEAN, figure, known))
-    return Pairs(settings, pairs, comparison.by_seed)
+    # The models of a side differ in their seeds, and not in what they can write.
+    never_right = {side.label: noted_in(scored[side.members[0].scores].metrics) for side in (left, right)}
+    return Pairs(settings, pairs, comparison.by_seed, never_right)
 
 
 def check_scored(sides: Sequence[Side]) -> None:

@@ -1,5 +1,6 @@
 """The command show: all about a model."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ from rich.tree import Tree
 from thicket.commands.about import abouts
 from thicket.commands.figures import ORIGIN, print_figures, print_ledger
 from thicket.commands.models import aged, models_of, outdated_words, scores_outdated
-from thicket.commands.scores import Pairs, paired
+from thicket.commands.scores import Pair, paired
 from thicket.commands.show_run import show_folder
 from thicket.commands.sides import Side, declared_member
 from thicket.commands.status import as_dict
@@ -28,6 +29,28 @@ from thicket.reporting.jsonfile import plain
 from thicket.times import read_times
 
 
+@dataclass(frozen=True)
+class _Shown:
+    """A model of the project, and what is known of it."""
+
+    resolved: Resolved
+    models: dict[str, Resolved]
+    """All that the project declares."""
+    base: str
+    """The base that it goes back to."""
+    state: State
+    facts: dict[str, Any]
+    """What its files say: `scores`, `ledger`, `times` and `origin`."""
+    pairs: list[Pair]
+    """Its scores beside the base's."""
+    unpaired: str
+    """Why there are none; empty for a base, too."""
+
+    @property
+    def name(self) -> str:
+        return self.resolved.stage.name
+
+
 def show(root: Path, model: str, as_json: bool) -> None:
     """Prints a model's state, lineage, scores, ledger and config; of a folder, what became of the run or sweep in it.
 
@@ -39,33 +62,53 @@ def show(root: Path, model: str, as_json: bool) -> None:
             show_folder(root, folder, as_json)
             return
         model = name
+    shown = _known(root, model)
+    if as_json:
+        console.print_json(plain(_as_dict(root, shown)))
+    else:
+        _print(root, shown)
+
+
+def _known(root: Path, name: str) -> _Shown:
     project = Project(root)
     stages = pipeline(project)
     models = models_of(planned.resolved for planned in stages)
-    resolved = pick(model, models, "model")
+    resolved = pick(name, models, "model")
     state = next(state for state in states(root, stages) if state.id == resolved.id)
-    facts, told = _facts(root, model, resolved, state), abouts(models.values())
-    if as_json:
-        base = root_of(model, models)
-        against = _pairs(root, models[base], resolved, stages, project) if base != model else ""
-        lineage = {"base": base, "parents": parents_of(resolved), "domains": list(resolved.domains)}
-        config = {dotted(path): value for path, value in values(resolved).items()}
-        scored = {"scores": facts["scores"], "against_base": None if isinstance(against, str) else against.pairs}
-        scored["scores_outdated"] = scores_outdated(root, model)
-        shown = {"name": model, "about": told[model], "state": as_dict(state), "lineage": lineage}
-        console.print_json(
-            plain({**shown, **scored, **{key: facts[key] for key in ("ledger", "times", "origin")}, "config": config})
-        )
-        return
-    print(f"{model}: {resolved.kind}, {told[model]}")
+    base = root_of(name, models)
+    pairs, unpaired = _against(root, models[base], resolved, stages, project) if base != name else ([], "")
+    return _Shown(resolved, models, base, state, _facts(root, name), pairs, unpaired)
+
+
+def _as_dict(root: Path, shown: _Shown) -> dict[str, Any]:
+    resolved, facts = shown.resolved, shown.facts
+    return {
+        "name": shown.name,
+        "about": abouts(shown.models.values())[shown.name],
+        "state": as_dict(shown.state),
+        "lineage": {"base": shown.base, "parents": parents_of(resolved), "domains": list(resolved.domains)},
+        "scores": facts["scores"],
+        "against_base": shown.pairs or None,
+        "against_base_missing": shown.unpaired or None,
+        "scores_outdated": scores_outdated(root, shown.name),
+        "ledger": facts["ledger"],
+        "times": facts["times"],
+        "origin": facts["origin"],
+        "config": {dotted(path): value for path, value in values(resolved).items()},
+    }
+
+
+def _print(root: Path, shown: _Shown) -> None:
+    state, told = shown.state, abouts(shown.models.values())
+    print(f"{shown.name}: {shown.resolved.kind}, {told[shown.name]}")
     print(f"{state.mark}{': ' + ', '.join(map(str, state.why)) if state.why else ''}  ({state.planned.artifact})")
     if state.note:
         print(f"Note: {state.note}.")
     print("\nLineage")
-    console.show(_tree(model, models, told))
-    _print_scores(root, model, models, facts["scores"], stages, project)
-    print_ledger(facts["ledger"], facts["origin"], facts["times"])
-    _print_config(resolved)
+    console.show(_tree(shown.name, shown.models, told))
+    _print_scores(root, shown)
+    print_ledger(shown.facts["ledger"], shown.facts["origin"], shown.facts["times"])
+    _print_config(shown.resolved)
 
 
 def parents_of(resolved: Resolved) -> list[str]:
@@ -81,7 +124,7 @@ def root_of(name: str, models: dict[str, Resolved]) -> str:
     return root_of(base, models) if isinstance(base, str) else name
 
 
-def _facts(root: Path, name: str, resolved: Resolved, state: State) -> dict[str, Any]:
+def _facts(root: Path, name: str) -> dict[str, Any]:
     """What its files say; None where they are not there."""
     paths = {
         "scores": root / EVALUATION / name / "metrics.json",
@@ -95,15 +138,17 @@ def _facts(root: Path, name: str, resolved: Resolved, state: State) -> dict[str,
     return found
 
 
-def _pairs(root: Path, base: Resolved, model: Resolved, stages: list[Any], project: Project) -> Pairs | str:
-    """The scores beside the base's; why they can't be compared, where they can't."""
+def _against(
+    root: Path, base: Resolved, model: Resolved, stages: list[Any], project: Project
+) -> tuple[list[Pair], str]:
+    """The scores beside the base's; or none, and why they can't be compared."""
     scoring = next(one.resolved.stage for one in stages if isinstance(one.resolved.stage, EvaluateStage))
     domains = [domain.name for domain in scoring.domains]
     try:
         sides = [Side(made.stage.name, (declared_member(root, made),)) for made in (base, model)]
-        return paired(sides[0], sides[1], domains, project.sound_params()[0].seed)
+        return paired(sides[0], sides[1], domains, project.sound_params()[0].seed).pairs, ""
     except ValueError as error:
-        return str(error)
+        return [], str(error).replace(f"{root}/", "")
 
 
 def _tree(name: str, models: dict[str, Resolved], told: dict[str, str]) -> Tree:
@@ -118,20 +163,16 @@ def _tree(name: str, models: dict[str, Resolved], told: dict[str, str]) -> Tree:
     return fill(Tree(Text(name, "bold").append(f"  {told[name]}", "not bold dim"), guide_style="dim"), name)
 
 
-def _print_scores(
-    root: Path, name: str, models: dict[str, Resolved], scores: Any, stages: list[Any], project: Project
-) -> None:
-    outdated = [one for one in dict.fromkeys((name, root_of(name, models))) if scores_outdated(root, one)]
+def _print_scores(root: Path, shown: _Shown) -> None:
+    name, base, scores = shown.name, shown.base, shown.facts["scores"]
+    outdated = [one for one in dict.fromkeys((name, base)) if scores_outdated(root, one)]
     print(f"\n{aged('Scores, %', name in outdated)}")
     if not scores:
         print(f"None yet: `dvc repro evaluate-{name}` makes them.")
         return
-    base = root_of(name, models)
-    pairs = _pairs(root, models[base], models[name], stages, project) if base != name else ""
-    known = [] if isinstance(pairs, str) else [pair for pair in pairs.pairs if pair.figure == PASS_AT_1]
-    print_figures(scores, {pair.domain: pair.difference for pair in known}, base)
-    if isinstance(pairs, str) and pairs:
-        print(f"Not held against {base}: {pairs}.")
+    print_figures(scores, {pair.domain: pair.difference for pair in shown.pairs if pair.figure == PASS_AT_1}, base)
+    if shown.unpaired:
+        print(f"Not held against {base}: {shown.unpaired}.")
     if outdated:
         print(outdated_words(root, outdated))
 

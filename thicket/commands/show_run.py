@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
-from rich.table import Table
 
 from thicket.commands.about import about
 from thicket.commands.figures import ORIGIN, print_figures, print_ledger
@@ -51,7 +50,6 @@ def _show_sweep(sweep: Sweep, as_json: bool) -> None:
     table = console.table(
         "", "overrides", *([sweep.objective] if sweep.objective else []), "", "its folder, or its log"
     )
-    table.columns[-1].overflow = "fold"
     first = sweep.runs[0].run.overrides if len(sweep.runs) > 1 else []
     shared = [text for text in first if all(text in one.run.overrides for one in sweep.runs)]
     for one in sweep.runs:
@@ -74,7 +72,8 @@ def _show_sweeps(sweeps: list[Sweep], as_json: bool) -> None:
     if as_json:
         console.print_json(plain([_sweep_as_dict(sweep) for sweep in sweeps]))
         return
-    table = Table(box=None, pad_edge=False, show_header=False)
+    table = console.table("", "", "")
+    table.show_header = False
     for sweep in sweeps:
         table.add_row(str(sweep.folder), _counted(sweep), sweep.command)
     console.show(table)

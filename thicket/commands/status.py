@@ -93,7 +93,7 @@ def tree(experiment: str, found: list[State]) -> Tree:
     top = Tree(Text(f"{experiment}: {in_words(found)}"), guide_style="dim")
     by_id = {state.id: state for state in found}
     told = abouts((one.planned.resolved for one in found if isinstance(one.planned.resolved.stage, MODEL)), True)
-    branches: dict[str, Tree] = {}
+    branches, noted = dict[str, Tree](), dict[str, str]()
     for state in found:
         stage, kind = state.planned.resolved.stage, state.planned.resolved.kind
         if kind == "data":
@@ -102,7 +102,9 @@ def tree(experiment: str, found: list[State]) -> Tree:
         elif isinstance(stage, MODEL):
             above = top if isinstance(stage, BaseStage) else branches[f"model {stage.base}"]
             scores = by_id.get(f"evaluate-{stage.name}")
-            branches[f"model {stage.name}"] = above.add(_line(state, stage.name, told[stage.name], scores))
+            noted[stage.name] = scores.note if scores else ""
+            known = "" if isinstance(stage, BaseStage) else noted[stage.base]
+            branches[f"model {stage.name}"] = above.add(_line(state, stage.name, told[stage.name], scores, known))
         elif kind in GROUPS:
             group = GROUPS[kind]
             if group not in branches:
@@ -111,7 +113,8 @@ def tree(experiment: str, found: list[State]) -> Tree:
     return top
 
 
-def _line(state: State, name: str, detail: str = "", scores: State | None = None) -> Text:
+def _line(state: State, name: str, detail: str = "", scores: State | None = None, known: str = "") -> Text:
+    """`scores`: of a model; `known`: the note on those of the model above, which is not said twice."""
     line = Text()
     sign, style = SIGNS[state.mark]
     line.append(f"{sign} ", style).append(name, "bold" if detail else "")
@@ -127,6 +130,8 @@ def _line(state: State, name: str, detail: str = "", scores: State | None = None
         own = [reason for reason in scores.why if reason.what != f"{state.id} is {state.mark}"]
         if scores.mark in ("running", "failed", "stopped") or (scores.mark != "done" and own and state.mark == "done"):
             line.append_text(_words(scores))
+        if scores.note not in ("", known):
+            line.append(f"  {scores.note}", SIGNS["stale"][1])
     return line
 
 

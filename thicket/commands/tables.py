@@ -10,7 +10,7 @@ from pathlib import Path
 from thicket.commands.about import abouts
 from thicket.commands.models import aged, declared, outdated_words, scores_outdated
 from thicket.config.overrides import COMMAND_LINE
-from thicket.config.places import EVALUATION, REPORT
+from thicket.config.places import EVALUATION, PARAMS, REPORT
 from thicket.config.problems import ConfigError, Problem
 from thicket.config.project import Project
 from thicket.plan import console
@@ -93,25 +93,35 @@ def scores(root: Path) -> Table | None:
 
 
 def claims(root: Path) -> Table | None:
-    """A row a statement of the table of claims; where they are older than what they rest on, standard error says so."""
+    """A row a statement of the table of claims; whether what they rest on is newer goes to standard error too."""
     path = root / REPORT / "claims.json"
     if not path.is_file():
         return None
-    for state in states(root, pipeline(Project(root))):
-        if state.planned.resolved.kind == "claims" and state.mark != "done":
-            print(f"The claims are not those of now ({state.why[0]}): `dvc repro claims` judges anew.", file=sys.stderr)
+    outdated = _why_outdated(root)
+    if outdated:
+        print(f"The claims are not those of now: {outdated}.", file=sys.stderr)
     rows, numbers = list[list[str]](), list[list[object]]()
     for name, row in console.read_json(path)["claims"].items():
         found = [Interval(**row[key]) if row[key] else None for key in ("value", "control", "effect")]
         p = row["adjusted"]
-        rows.append([row["statement"], *map(shown, found), "—" if p is None else f"{p:.2g}", row["verdict"]])
+        verdict = f"{row['verdict']} (not of now)" if outdated else row["verdict"]
+        rows.append([row["statement"], *map(shown, found), "—" if p is None else f"{p:.2g}", verdict])
         flat = [bound for one in found for bound in ((one.value, one.low, one.high) if one else ("", "", ""))]
-        numbers.append([name, row["statement"], *flat, "" if p is None else p, row["verdict"], len(row["seeds"])])
+        judged = ["" if p is None else p, row["verdict"], len(row["seeds"]), int(bool(outdated))]
+        numbers.append([name, row["statement"], *flat, *judged])
     flat_head = [f"{key}{suffix}" for key in ("measured", "control", "effect") for suffix in SUFFIXES]
-    head: list[object] = ["claim", "statement", *flat_head, "p_holm", "verdict", "seeds"]
+    head: list[object] = ["claim", "statement", *flat_head, "p_holm", "verdict", "seeds", "outdated"]
     return Table(
         "Claims", ["statement", "measured", "control", "effect", "p (Holm)", "verdict"], rows, [head, *numbers]
     )
+
+
+def _why_outdated(root: Path) -> str:
+    """Why the claims are not those of now, and what judges anew; empty where they are."""
+    for state in states(root, pipeline(Project(root))):
+        if state.planned.resolved.kind == "claims":
+            return f"{state.why[0]} (`dvc repro claims` judges anew)" if state.why else ""
+    return f"{PARAMS} declares no analyses to judge them by"
 
 
 TABLES: dict[str, Callable[[Path], Table | None]] = {"scores": scores, "claims": claims}

@@ -61,6 +61,12 @@ class Corpus(Strict):
     train_share: Share = Splits().train_share
     """Only questions in the train split of this share are written about, so that no test item is in the corpus."""
 
+    @model_validator(mode="after")
+    def _questions_are_written(self) -> "Corpus":
+        if "{question}" not in self.template:
+            raise ValueError("`template` needs {question}, the place where the question goes")
+        return self
+
 
 class PretrainedBase(Strict):
     """A base model pretrained in the pipeline on a generated corpus, with a character tokenizer.

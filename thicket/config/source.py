@@ -133,6 +133,11 @@ class DatasetSource(Strict):
         if self.level is not None:
             yield ("level",), self.level
 
+    def without_columns(self) -> list[str]:
+        """The fields that say the same of every row: an answer or a demonstration, since questions may not."""
+        texts = {field: getattr(self, field) for field in ("answer", "demonstration")}
+        return [field for field, text in texts.items() if text is not None and not PLACEHOLDER.search(text)]
+
     @model_validator(mode="after")
     def _one_place(self) -> "DatasetSource":
         if (self.path is None) == (self.data_files is None):
@@ -217,6 +222,13 @@ class LivecodebenchSource(Strict):
     """What is asked where a whole program is tested; `{question}` is the problem's text."""
     starter: str = "{question}\n\nComplete this code:\n```python\n{code}\n```"
     """What is asked where a method is tested; `{code}` is the code to complete."""
+
+    @model_validator(mode="after")
+    def _problem_is_asked(self) -> "LivecodebenchSource":
+        for field in ("whole", "starter"):
+            if "{question}" not in getattr(self, field):
+                raise ValueError(f"`{field}` needs {{question}}, the place where the problem's text goes")
+        return self
 
 
 Own = ProceduralSource | CountdownSource | ReasoningGymSource | DatasetSource | IfevalSource | LivecodebenchSource

@@ -7,7 +7,8 @@ from thicket.config.loggers import read_loggers
 from thicket.config.places import CONFIG, MODELS
 from thicket.config.problems import ConfigError, Problem
 from thicket.config.project import Project
-from thicket.config.stages import EvaluateStage, SpecialistStage, write_stage
+from thicket.config.source import DatasetSource
+from thicket.config.stages import DataStage, EvaluateStage, SpecialistStage, write_stage
 from thicket.disk import explained, take_place, write_whole
 from thicket.plan import console
 from thicket.plan.code import brought_along, code_of
@@ -30,8 +31,7 @@ def check(root: Path) -> int:
     kinds = [planned.resolved.kind for planned in stages]
     counts = ", ".join(f"{kinds.count(kind)} {kind}" for kind in dict.fromkeys(kinds))
     print(f"All {len(stages)} stages are sound: {counts}.")
-    _note_missing(root, stages)
-    _note_unscored(stages)
+    _note_all(root, stages)
     if out_of_step(root, stages):
         print("dvc.yaml is out of step with params.yaml: run `thicket plan`.")
     return 0
@@ -46,8 +46,7 @@ def plan(root: Path) -> int:
     mend_rwlock(root)
     forget_removed(root, ["compose", *(planned.resolved.id for planned in stages)])
     _print_estimates(root, stages)
-    _note_missing(root, stages)
-    _note_unscored(stages)
+    _note_all(root, stages)
     written = "written" if changed else "as it was"
     print(f"dvc.yaml is {written}: {len(stages)} stages, after compose. `dvc repro` builds them.")
     return 0
@@ -65,6 +64,13 @@ def _sound(root: Path) -> list[Planned]:
     return stages
 
 
+def _note_all(root: Path, stages: list[Planned]) -> None:
+    """Says what is allowed, and most likely not meant."""
+    _note_missing(root, stages)
+    _note_unscored(stages)
+    _note_alike(stages)
+
+
 def _note_missing(root: Path, stages: list[Planned]) -> None:
     """Says which files have still to come: a project may be checked before its data is there."""
     for path, (stage, where) in missing_files(root, [planned.resolved for planned in stages]).items():
@@ -80,6 +86,18 @@ def _note_unscored(stages: list[Planned]) -> None:
     for stage in found:
         if isinstance(stage, SpecialistStage) and scored and stage.domain.name not in scored:
             print(f"Note: {stage.name} is not scored on its domain {stage.domain.name}, which `domains` does not list.")
+
+
+def _note_alike(stages: list[Planned]) -> None:
+    """Says which templates give every row one text: a model may be to learn to refuse, or braces were forgotten."""
+    for made in (planned.resolved for planned in stages):
+        source = made.stage.domain.source if isinstance(made.stage, DataStage) else None
+        for field in source.without_columns() if isinstance(source, DatasetSource) else ():
+            text, where = getattr(source, field), made.layers.origin(("domain", "source", field))
+            print(
+                f"Note: domain {made.stage.name}: all rows have the same {field}, {text!r}, which names no column in "
+                f"braces ({where})."
+            )
 
 
 def compose(root: Path) -> int:

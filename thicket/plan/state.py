@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from thicket.config.layers import Path_
+from thicket.config.never_right import in_words, noted_in
 from thicket.config.places import LOGS
 from thicket.config.problems import dotted
+from thicket.config.stages import EvaluateStage
 from thicket.config.useful import USELESS, was_useless
 from thicket.plan.inspect import leaves
 from thicket.plan.locks import held, is_locked
@@ -54,7 +56,7 @@ class State:
     recording: bool = False
     """Whether its run has ended, and DVC is about to note in dvc.lock what it made; until then it counts as running."""
     note: str = ""
-    """What its making left to be said."""
+    """What its making left to be said: of a training that came to nothing, of scores that can't reach 100 %."""
 
     @property
     def id(self) -> str:
@@ -123,11 +125,16 @@ class _Look:
         return any(began < record.updated for began in [*self._making(planned), *last])
 
     def _note(self, planned: Planned) -> str:
-        """Of a model's training that came to nothing."""
+        """By a model's ledger, or an evaluation's metrics."""
+        stage = planned.resolved.stage
         with suppress(OSError, ValueError):  # It is not there, or broken, which is said where it is needed.
-            ledgers = [json.loads((self.root / path).read_text(encoding="utf-8")) for path in planned.metrics]
-            return USELESS if any(map(was_useless, ledgers)) else ""
+            if isinstance(stage, EvaluateStage):
+                return in_words(noted_in(self._read(planned.artifact / "metrics.json")), stage.evaluation.split)
+            return USELESS if any(was_useless(self._read(path)) for path in planned.metrics) else ""
         return ""
+
+    def _read(self, path: Path) -> Any:
+        return json.loads((self.root / path).read_text(encoding="utf-8"))
 
     def _why(self, planned: Planned, parents: list[State]) -> Iterator[Reason]:
         name = planned.resolved.id

@@ -5,6 +5,7 @@ from dataclasses import fields
 import numpy as np
 from numpy.typing import NDArray
 
+from thicket.config.never_right import noted_in
 from thicket.config.stages import ReportedModel, ReportStage
 from thicket.config.useful import USEFUL
 from thicket.reporting.consolidation import Held, by_students
@@ -69,6 +70,7 @@ class _Comparison:
             origin=self._origin(name),
             curve=self.inputs[name].curve,
             shown=self.inputs[name].shown,
+            never_right=noted_in(self.inputs[name].metrics),
         )
 
     def _values(self, name: str, domain: str) -> NDArray[np.float64]:

@@ -1,7 +1,8 @@
 """What the experiment found, in sentences made from the numbers."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
+from thicket.config.never_right import Counts, NeverRight, in_words
 from thicket.config.useful import USELESS
 from thicket.reporting.results import ModelResult, Results
 from thicket.reporting.tables import DOWN, UP, marked
@@ -24,7 +25,11 @@ SEED_NOTE = "An interval speaks of the choice of items, not of the training: ano
 def findings(results: Results) -> str:
     """The specialists on their own domains, and what share of their gain each student has; without both, the bases."""
     found = [part for part in (_specialists(results), _controls(results), _students(results)) if part]
-    return " ".join([*(found or map(_base, results.of_kind("base"))), *_useless(results)])
+    never_right = {
+        result.root: result.never_right for result in results.models.values()
+    }  # By base, whose tokenizer they share.
+    notes = [*_useless(results), *out_of_reach(never_right, results.settings.split)]
+    return " ".join([*(found or map(_base, results.of_kind("base"))), *notes])
 
 
 def how_made(results: Results) -> list[str]:
@@ -75,8 +80,16 @@ def _specialists(results: Results) -> str:
 def _useless(results: Results) -> list[str]:
     """The trainings that came to nothing, of which no score speaks."""
     names = [result.model.name for result in results.models.values() if result.cost.useful == 0]
-    more = [f"{len(names) - MOST} more"] if len(names) > MOST else []
-    return [f"In the training of {joined([*names[:MOST], *more])} {USELESS}."] if names else []
+    return [f"In the training of {joined(names, MOST)} {USELESS}."] if names else []
+
+
+def out_of_reach(counts: Mapping[str, Counts], split: str) -> list[str]:
+    """What some models could never score, by their names: a sentence for all of which the same goes."""
+    alike: dict[tuple[tuple[str, NeverRight], ...], list[str]] = {}
+    for name, found in counts.items():
+        alike.setdefault(tuple(found.items()), []).append(name)
+    told = [in_words(dict(found), split, joined(names, MOST)) for found, names in alike.items()]
+    return [f"{words}." for words in told if words]
 
 
 def _controls(results: Results) -> str:

@@ -37,7 +37,7 @@ def markdown(results: Results) -> str:
 
 def section(table: Table) -> str:
     """A heading, a table, its note, and what the names in it are."""
-    lines = [_line(["model", *map(escaped, table.head)]), _line(["---", *("---:" for _ in table.head)])]
+    lines = [_line([*map(escaped, (table.first, *table.head))]), _line(["---", *("---:" for _ in table.head)])]
     for row in table.rows:
         lines.append(_line([escaped(row.name), *map(_text, row.entries)]))
     terms = [f"- **{escaped(name)}**: {escaped(what)}" for name, what in table.terms]

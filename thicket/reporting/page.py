@@ -96,8 +96,8 @@ def _sections(results: Results) -> list[str]:
         "scores": _table(tables.scores(results), anchors=True),
         "ways": _table(ways.deployed(results)) + _table(ways.sampled(results)) + _maps(results),
         "gains": _table(gains.differences(results)) + _table(gains.greedy_differences(results)),
-        "attempts": _grid(tables.attempts(results)),
-        "levels": _grid([*tables.levels(results), tables.lengths(results)]),
+        "attempts": _side_by_side(tables.attempts(results)),
+        "levels": _side_by_side([*tables.levels(results), tables.lengths(results)]),
         "learning": _learning(results),
         "samples": _samples(results),
         "cost": _table(costs.prices(results)) + _table(inference.answers(results)) + _table(costs.ledger(results)),
@@ -158,7 +158,7 @@ def _table(table: Table, anchors: bool = False) -> str:
     """A table with its title and note; nothing where it has no rows. `anchors`: links to a model lead to its row."""
     if not table.rows:
         return ""
-    head = "".join(f'<th scope="col">{escaped(text)}</th>' for text in ("model", *table.head))
+    head = "".join(f'<th scope="col">{escaped(text)}</th>' for text in (table.first, *table.head))
     kinds = [None, *(row.model.kind for row in table.rows)]
     rows = "".join(_row(row, row.model.kind != before, anchors) for row, before in zip(table.rows, kinds, strict=False))
     note = (_note(table.note) if table.note else "") + _terms(table)
@@ -174,8 +174,9 @@ def _terms(table: Table) -> str:
     return f'<dl class="note">{said}</dl>' if said else ""
 
 
-def _grid(shown: list[Table]) -> str:
-    return f'<div class="wide">{"".join(map(_table, shown))}</div>'
+def _side_by_side(shown: list[Table]) -> str:
+    """Tables beside each other, as far as they fit."""
+    return f'<div class="tables">{"".join(map(_table, shown))}</div>'
 
 
 def _row(row: Row, first_of_kind: bool, anchored: bool) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from thicket.config.never_right import Counts
 from thicket.config.shown import Shown
 from thicket.config.stages import ReportedModel
 from thicket.reporting.consolidation import Consolidation
@@ -146,6 +147,8 @@ class ModelResult:
     curve: Curve
     shown: tuple[Shown, ...] = ()
     """Samples of its training."""
+    never_right: Counts = field(default_factory=dict)
+    """Of the items that it is scored on."""
 
     @property
     def is_control(self) -> bool:

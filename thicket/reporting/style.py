@@ -6,13 +6,13 @@ from thicket.reporting.interaction import policy, script
 
 STYLE = """
 :root { color-scheme: light dark;
-  --page: #ffffff; --ink: #1b1f24; --muted: #5d6670; --line: #dde1e6; --soft: #f5f7f9;
+  --page: #ffffff; --ink: #1b1f24; --muted: #5d6670; --line: #dde1e6; --soft: #f5f7f9; --edge: #b0b8c0;
   --specialist: #0b7d6d; --control: #8f5f0a; --student: #3f51c7; --other: #7f8a95;
   --gain: 11 125 109; --loss: 201 80 30;
   --series-1: #3f51c7; --series-2: #b9591a; --series-3: #96358a; --series-4: #1c7a48;
   --series-5: #b02a3c; --series-6: #78701c; }
 @media (prefers-color-scheme: dark) { :root {
-  --page: #14171b; --ink: #e4e8ec; --muted: #9aa4ae; --line: #343a41; --soft: #1c2025;
+  --page: #14171b; --ink: #e4e8ec; --muted: #9aa4ae; --line: #343a41; --soft: #1c2025; --edge: #606a74;
   --specialist: #3cc4b0; --control: #e0b060; --student: #93a1ff; --other: #87919b;
   --gain: 46 176 156; --loss: 226 108 58;
   --series-1: #93a1ff; --series-2: #f0a060; --series-3: #e08ad5; --series-4: #64c890;
@@ -44,7 +44,12 @@ figure { margin: 0; }
 figcaption { font-weight: 600; margin: .5rem 0 .15rem; }
 figcaption small { color: var(--muted); font-weight: 400; }
 svg { max-width: 100%; height: auto; display: block; }
-.scroll { overflow-x: auto; }
+.tables { display: flex; flex-wrap: wrap; gap: 1rem 2rem; }
+.tables > div { max-width: 100%; }
+/* A shadow at the right edge, which the first layer covers where the content ends: some systems show no scroll bars. */
+.scroll { overflow-x: auto; background:
+  linear-gradient(to left, var(--page) 40%, transparent) right / 3rem 100% no-repeat local,
+  linear-gradient(to left, var(--edge), transparent) right / .75rem 100% no-repeat; }
 table { border-collapse: collapse; font-size: .875rem; font-variant-numeric: tabular-nums; }
 th, td { padding: .3rem .7rem; text-align: right; vertical-align: top; white-space: nowrap; }
 th, td { border-bottom: 1px solid var(--line); }
@@ -56,10 +61,10 @@ td.own { font-weight: 700; box-shadow: inset 0 0 0 2px var(--specialist); }
 td.gain { background: rgb(var(--gain) / var(--heat)); } td.loss { background: rgb(var(--loss) / var(--heat)); }
 td.gain small, td.loss small { color: var(--ink); opacity: .8; }
 tr:target th, tr:target td { background-color: var(--soft); }
-@media (max-width: 700px) { th, td { padding: .3rem .4rem; } main { padding: 1.25rem 1rem; }
-  .legend span { white-space: normal; } }
+@media (max-width: 700px) { th, td { padding: .3rem .4rem; } tbody th { white-space: normal; }
+  main { padding: 1.25rem 1rem; } .legend span { white-space: normal; } }
 table.claims td { white-space: normal; min-width: 5.5rem; }
-table.claims th[scope=row] { font-weight: 400; white-space: normal; min-width: 20rem; max-width: 28rem; }
+table.claims th[scope=row] { font-weight: 400; white-space: normal; min-width: min(20rem, 45vw); max-width: 28rem; }
 summary { cursor: pointer; }
 details { margin: .5rem 0; } summary small { color: var(--muted); }
 thead th button { all: unset; cursor: pointer; }

@@ -30,7 +30,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Row:
-    """A model's row."""
+    """The row of a model, or of several by one of them."""
 
     model: ReportedModel
     entries: tuple[Entry, ...]
@@ -44,15 +44,17 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """A table whose rows are models."""
+    """A table whose rows are models, or several that are alike."""
 
     title: str
     head: tuple[str, ...]
-    """Of the columns after the model's."""
+    """Of the columns after the first."""
     rows: tuple[Row, ...]
     note: str = ""
     terms: tuple[tuple[str, str], ...] = ()
     """Names that stand in it, and what each is."""
+    first: str = "model"
+    """Head of the first column: what a row is."""
 
 
 def brief(model: ReportedModel) -> str:

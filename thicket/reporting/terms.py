@@ -15,13 +15,13 @@ def terms(results: Results, named: Iterable[tuple[str, ReportedModel]]) -> tuple
     found: dict[str, dict[str, None]] = {}
     for name, model in named:
         found.setdefault(_what(results, model), {})[name] = None
-    return tuple((_listed(list(names)), what) for what, names in found.items() if what)
+    return tuple((joined(list(names), MOST), what) for what, names in found.items() if what)
 
 
 def _what(results: Results, model: ReportedModel) -> str:
     parts = [results.methods.get(model.method, "")]
     if model.teachers:
-        parts.append(f"Teachers: {_listed(model.teachers)}.")
+        parts.append(f"Teachers: {joined(model.teachers, MOST)}.")
     if model.kind == "student" and (cost := results.models[model.name].cost).budget_of:
         parts.append(f"Budget: {budget(cost)}.")
     return " ".join(part for part in parts if part)
@@ -31,7 +31,3 @@ def budget(cost: Cost) -> str:
     """Whose cost a model may spend: `the cost of opd`, `0.5 of the cost of the teachers of opd`."""
     share = "" if cost.budget_share == 1 else f"{cost.budget_share:g} of "
     return f"{share}the cost of {'' if cost.budget == 'whole' else 'the teachers of '}{cost.budget_of}"
-
-
-def _listed(names: list[str]) -> str:
-    return joined(names) if len(names) <= MOST else f"{joined(names[: MOST - 1])} and {len(names) - MOST + 1} more"

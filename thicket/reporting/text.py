@@ -64,6 +64,8 @@ def duration(seconds: float) -> str:
     return f"{whole // HOUR}{SPACE}h{SPACE}{whole % HOUR // MINUTE}{SPACE}min"
 
 
-def joined(words: list[str]) -> str:
-    """`a`, `a and b`, `a, b and c`."""
+def joined(words: list[str], most: int | None = None) -> str:
+    """`a`, `a and b`, `a, b and c`; where there are more than `most`: `a, b and 3 more`."""
+    if most is not None and len(words) > most:
+        words = [*words[: most - 1], f"{len(words) - most + 1} more"]
     return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)

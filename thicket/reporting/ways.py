@@ -53,7 +53,8 @@ def consolidated(results: Results) -> Table:
         for way in results.consolidations
     ]
     named = [(row.name, row.model) for row in rows]
-    return Table("Ways to one model, means over seeds", head, tuple(rows), CONSOLIDATION_NOTE, terms(results, named))
+    title, said = "Ways to one model, means over seeds", terms(results, named)
+    return Table(title, head, tuple(rows), CONSOLIDATION_NOTE, said, first="students")
 
 
 def _share(way: Consolidation) -> Entry:
@@ -92,7 +93,7 @@ def _table(
         for way in results.ways
     ]
     efforts = any(way.example.effort for way in results.ways)
-    return Table(title, head, tuple(rows), SEEDS_NOTE + EFFORTS_NOTE * efforts)
+    return Table(title, head, tuple(rows), SEEDS_NOTE + EFFORTS_NOTE * efforts, first="method")
 
 
 def _label(way: MethodResult, all_ways: tuple[MethodResult, ...]) -> str:

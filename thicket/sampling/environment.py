@@ -1,9 +1,11 @@
 """A domain as a model meets it: tokenised prompts, what stops a response, and the verifier that judges it."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from thicket.config.domain import ScoredDomain
+from thicket.config.never_right import Counts, NeverRight
 from thicket.domains.item import Item, SplitName, read_items
 from thicket.domains.registry import Judge, judge_of
 from thicket.sampling.prompts import Tokenizer, encode_prompts, stop_ids
@@ -21,6 +23,8 @@ class Environment:
     stop_ids: list[int]
     judge: Judge
     """Responses, each with its item → verdicts."""
+    never_right: frozenset[str] = frozenset()
+    """Ids of items whose answers can never be right, since they hold characters that no response can."""
 
 
 def load_environment(
@@ -29,7 +33,7 @@ def load_environment(
     """Reads a split that the data stage wrote into the folder `data`; `template` goes around each prompt.
 
     Raises: ValueError where the split is missing, empty, a prompt does not fit the domain's window, or no answer can be
-    written in the tokenizer's characters.
+    a response's.
     """
     path = data / f"{split}.jsonl"
     if not path.is_file():
@@ -39,8 +43,17 @@ def load_environment(
         raise ValueError(f"{path}: no items")
     asked = [framed(item, domain.prefix, template) for item in items]
     prompts = encode_prompts(tokenizer, asked, domain.window.prompt, domain.name)
-    check_known(domain, split, asked, tokenizer)
-    return Environment(domain, items, prompts, stop_ids(tokenizer, domain.stop), judge_of(domain.verifier))
+    never_right = check_known(domain, split, asked, tokenizer)
+    return Environment(domain, items, prompts, stop_ids(tokenizer, domain.stop), judge_of(domain.verifier), never_right)
+
+
+def count_never_right(environments: Iterable[Environment]) -> Counts:
+    """How many of the items of each can never be right, by domain."""
+    found = {
+        one.domain.name: NeverRight(items=sum(item.id in one.never_right for item in one.items), of=len(one.items))
+        for one in environments
+    }
+    return {domain: count for domain, count in found.items() if count.items}
 
 
 def framed(item: Item, prefix: str, template: str | None) -> Item:

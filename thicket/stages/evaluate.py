@@ -5,6 +5,7 @@ from pathlib import Path
 
 from thicket import ranks
 from thicket.config.answering import Answering
+from thicket.config.never_right import as_noted
 from thicket.config.places import TEST
 from thicket.config.stages import EvaluateStage
 from thicket.evaluation.cache import ScoreCache
@@ -16,7 +17,7 @@ from thicket.evaluation.way import Way, way_of, weights_folders
 from thicket.models.answering import read_answering
 from thicket.models.folder import active_parameter_count, load_model, load_tokenizer, weights_hash
 from thicket.models.pooled import Pooled
-from thicket.sampling.environment import Environment, load_environment
+from thicket.sampling.environment import Environment, count_never_right, load_environment
 from thicket.sampling.prompts import Tokenizer
 from thicket.sampling.rollout_log import RolloutLog
 from thicket.sampling.sampler import sampler_of
@@ -51,6 +52,7 @@ def evaluate(config: EvaluateStage, places: Places) -> None:
                     cache.put(environment, rows)
     scores = {name: rows or [] for name, rows in known.items()}
     metrics = summary(scores, config.evaluation, config.seed, way, _flops_a_token(weights))
+    metrics |= as_noted(count_never_right(environments))
     (places.out / "metrics.json").write_text(json.dumps(metrics, indent=1) + "\n", encoding="utf-8")
     (places.out / MODEL).write_text(json.dumps(scored, indent=1) + "\n", encoding="utf-8")
     tests = {environment.domain.name: noted_test(environment, config.code) for environment in environments}

@@ -1,7 +1,7 @@
 """A specialist that imitates texts: given demonstrations, or samples of the model that it starts from."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +9,7 @@ from transformers import PreTrainedModel
 
 from thicket.config.answering import Answering
 from thicket.config.imitation import Imitated, Sampled, Sft, Ssd
+from thicket.config.never_right import Counts
 from thicket.config.plugins import code_of, module_of, with_parts
 from thicket.config.stages import SpecialistStage, StudentStage
 from thicket.evaluation.way import weights_folder
@@ -17,7 +18,7 @@ from thicket.models.answering import read_answering, write_answering
 from thicket.models.folder import load_model, load_tokenizer, save_model
 from thicket.models.lora import ADAPTER, adapt, merged, save_adapter
 from thicket.progress import Teller
-from thicket.sampling.environment import Environment, load_environment
+from thicket.sampling.environment import Environment, count_never_right, load_environment
 from thicket.sampling.judging import with_judge
 from thicket.sampling.prompts import Tokenizer
 from thicket.sampling.rollout_log import RolloutLog
@@ -45,11 +46,12 @@ def imitate(config: SpecialistStage, method: Imitated, places: Places) -> Outcom
     needed = ("demonstrations",) if isinstance(method, Sft) else ("JUDGED", "kept")
     code: Any = with_parts(code_of("thicket.methods", method), method, *needed)
     if isinstance(method, Sft):
-        gathered = Gathered(code.demonstrations(tokenizer, train), Ledger(), 0.0)
+        gathered = Gathered(code.demonstrations(tokenizer, train), Ledger(), 0.0, count_never_right([train]))
     else:
         asked = with_judge(train, model, tokenizer, sampler)
         drawn = sampled(config, method, code.JUDGED, Author(model, tokenizer, start), asked, places.resume / "samples")
-        gathered = Gathered(kept(method, code.kept, train, drawn, config.base), drawn.ledger, drawn.seconds)
+        texts = kept(method, code.kept, train, drawn, config.base)
+        gathered = Gathered(texts, drawn.ledger, drawn.seconds, count_never_right([train]))
     count = len(gathered.texts)
     print(f"specialist {config.name}: {count} texts to imitate, of {len(train.items)} train items", flush=True)
     outcome = train_on(gathered, config, method, model, tokenizer, [selection], places, (config.base,), weights.name)
@@ -65,6 +67,8 @@ class Gathered:
     texts: list[Text]
     ledger: Ledger
     seconds: float
+    never_right: Counts = field(default_factory=dict)
+    """Of the items that they answer."""
 
 
 def train_on(
@@ -95,6 +99,7 @@ def train_on(
         phases={"sampling": gathered.seconds, "training": module.seconds},
         steps=module.step,
         selection=module.rows[-1]["selection"],
+        never_right=gathered.never_right,
         rows=module.rows,
         shown=module.shown,
     )

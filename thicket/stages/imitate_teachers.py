@@ -10,7 +10,7 @@ from thicket.evaluation.way import weights_folder
 from thicket.methods import rft
 from thicket.models.answering import read_answering
 from thicket.models.folder import check_same_vocabulary, load_model, load_tokenizer
-from thicket.sampling.environment import load_environment
+from thicket.sampling.environment import count_never_right, load_environment
 from thicket.sampling.judging import with_judge
 from thicket.sampling.sampler import sampler_of
 from thicket.stages.imitate import Author, Gathered, kept, sampled, train_on
@@ -24,7 +24,8 @@ def imitate_teachers(config: StudentStage, method: Rft, places: Places) -> Outco
     gathered = Gathered([], Ledger(), 0.0)
     for one in _answers(config, method, places):
         spent, seconds = gathered.ledger.with_other(one.ledger), gathered.seconds + one.seconds
-        gathered = Gathered([*gathered.texts, *one.texts], spent, seconds)
+        lost = {**gathered.never_right, **one.never_right}
+        gathered = Gathered([*gathered.texts, *one.texts], spent, seconds, lost)
     if method.flops is not None and gathered.ledger.flops >= method.flops:
         cost = f"the teachers' samples cost {gathered.ledger.flops:.3g} FLOPs of `method.flops` ({method.flops:.3g})"
         raise ValueError(f"student {config.name}: {cost}: nothing is left to train with")
@@ -58,4 +59,4 @@ def _texts(config: StudentStage, method: Rft, places: Places, teacher: str, doma
     found = kept(method, rft.kept, own, drawn, teacher)
     of = f"{len(found)} texts of {teacher} to imitate"
     print(f"student {config.name}: {of}, of {len(train.items)} train items of {domain.name}", flush=True)
-    return Gathered(found, drawn.ledger, drawn.seconds)
+    return Gathered(found, drawn.ledger, drawn.seconds, count_never_right([own]))

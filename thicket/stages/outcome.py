@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from thicket import ranks
 from thicket.config.fields import Strict
 from thicket.config.loggers import Loggers, read_loggers
+from thicket.config.never_right import Counts
 from thicket.config.shown import Shown
 from thicket.training.curves import Row
 from thicket.training.ledger import Ledger
@@ -59,6 +60,8 @@ class Outcome:
     steps: int = 0
     selection: float | None = None
     """Pass@1 of what is published on the selection items of its domains: sampled, or as a search's find answers."""
+    never_right: Counts = field(default_factory=dict)
+    """Of the train items."""
     rows: Sequence[Row] = ()
     """The learning curve."""
     shown: Sequence[Shown] = ()

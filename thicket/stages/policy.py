@@ -11,7 +11,7 @@ from thicket.domains.item import SplitName
 from thicket.methods.method import Method
 from thicket.models.folder import load_model, load_tokenizer, save_model
 from thicket.models.lora import ADAPTER, adapt, merged, save_adapter
-from thicket.sampling.environment import Environment, load_environment
+from thicket.sampling.environment import Environment, count_never_right, load_environment
 from thicket.sampling.judging import with_judge
 from thicket.sampling.rollout_log import RolloutLog
 from thicket.sampling.sampler import sampler_of
@@ -58,6 +58,7 @@ def train_policy(
         seconds=module.seconds,
         steps=module.step,
         selection=selection,
+        never_right=count_never_right(arena.train for arena in arenas),
         rows=module.rows,
         phases=module.phases,
         shown=module.shown,

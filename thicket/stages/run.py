@@ -13,6 +13,7 @@ from typing import Any
 
 from thicket import ranks
 from thicket.config.named_files import named_files
+from thicket.config.never_right import as_noted
 from thicket.config.places import (
     ANALYSIS,
     CURVES,
@@ -255,6 +256,7 @@ def _make_model(stage: Stage, make: Callable[[Any, Places], Outcome], places: Pl
         "steps": outcome.steps,
         "selection_pass@1": outcome.selection,
         USEFUL: mean_useful(outcome.rows),
+        **as_noted(outcome.never_right),
     }
     if was_useless(ledger):
         print(f"Note: {stage.id}: in {outcome.steps} steps {USELESS} ({_earned(outcome)}).", flush=True)

@@ -14,7 +14,7 @@ from thicket.methods.member import write_member
 from thicket.methods.randopt import RandoptSearch
 from thicket.models.answering import read_answering, write_answering
 from thicket.models.folder import load_model, load_tokenizer, save_model, weights_hash
-from thicket.sampling.environment import Environment, load_environment
+from thicket.sampling.environment import Environment, count_never_right, load_environment
 from thicket.sampling.judging import with_judge
 from thicket.sampling.prompts import Tokenizer
 from thicket.sampling.sampler import TorchSampler
@@ -59,6 +59,7 @@ def search(config: SpecialistStage, method: Randopt | Es | Member, places: Place
         phases=module.phases,
         steps=module.step,
         selection=selection,
+        never_right=count_never_right([asked]),
         rows=module.rows,
     )
 

@@ -14,27 +14,49 @@ from thicket.hub import answers
 def raw_items(source: DatasetSource, seed: int) -> Iterator[RawItem]:
     """An item a row, in an order that the seed draws: a sorted file gives no one-sided splits.
 
-    Raises: ValueError where the data can't be read or a row lacks what the templates ask for.
+    Raises: ValueError where the data can't be read or a row lacks what the templates ask for: the first such row, and
+    how many there are.
     """
     rows = _hub_rows(source) if source.data_files is None else read_rows(source.data_files)
-    random.Random(f"dataset:{seed}").shuffle(rows)
+    order = list(rows)
+    random.Random(f"dataset:{seed}").shuffle(order)
+    for row in order:
+        try:
+            item = _item(source, row)
+        except ValueError:
+            raise ValueError(_wrong_rows(source, rows)) from None
+        yield item
+
+
+def _item(source: DatasetSource, row: Row) -> RawItem:
+    """Raises: ValueError where the row lacks what the templates ask for."""
+    options = {} if source.choices is None else read_options(source.choices, row)
+    asked = row
+    if source.choices is not None:
+        asked = Row(row.place, {**row.values, "choices": lines(source.choices, options)})
+    for column in source.reference.values():
+        check_encodes(row[column], row, column)
+    question = fill(source.question, asked)
+    if not question.strip():
+        raise ValueError(f"{row.place}: the question is empty")
+    return RawItem(
+        question=question,
+        answer=_answer(source, row, options),
+        level=_level(source, row),
+        reference={name: row[column] for name, column in source.reference.items()},
+        demonstration=fill(source.demonstration, row).strip() if source.demonstration else "",
+    )
+
+
+def _wrong_rows(source: DatasetSource, rows: list[Row]) -> str:
+    """What is wrong with the first of the rows that no item can be made of, and how many those are."""
+    wrong = []
     for row in rows:
-        options = {} if source.choices is None else read_options(source.choices, row)
-        asked = row
-        if source.choices is not None:
-            asked = Row(row.place, {**row.values, "choices": lines(source.choices, options)})
-        for column in source.reference.values():
-            check_encodes(row[column], row, column)
-        question = fill(source.question, asked)
-        if not question.strip():
-            raise ValueError(f"{row.place}: the question is empty")
-        yield RawItem(
-            question=question,
-            answer=_answer(source, row, options),
-            level=_level(source, row),
-            reference={name: row[column] for name, column in source.reference.items()},
-            demonstration=fill(source.demonstration, row).strip() if source.demonstration else "",
-        )
+        try:
+            _item(source, row)
+        except ValueError as error:
+            wrong.append(str(error))
+    return wrong[0] if len(wrong) == 1 else f"{wrong[0]} (the first of {len(wrong)} bad rows, of {len(rows)})"
 
 
 def _hub_rows(source: DatasetSource) -> list[Row]:
