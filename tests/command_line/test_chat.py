@@ -80,6 +80,27 @@ def test_a_folder_without_a_model(say: Any) -> None:
     assert (said.status, "model = 'build/models': there is no model in this folder" in said.err) == (2, True)
 
 
+@pytest.mark.parametrize(("there", "name"), [("build/models", "build/models/soup"), ("build/runs", "own-12345678")])
+def test_a_folder_of_models(say: Any, made: Path, there: str, name: str) -> None:
+    run = made / "build/runs/specialist/own-12345678"
+    shutil.copytree(made / "build/models/sort-grpo", run / "specialist")
+    try:
+        said = say("", there)
+    finally:
+        shutil.rmtree(run)
+    assert (said.status, "did you mean" in said.err) == (2, False)
+    assert "there is no model in this folder" in said.err
+    assert name in said.err.partition("; in this one: ")[2]
+
+
+def test_a_sweep_is_no_model(say: Any, made: Path) -> None:
+    sweep = made / "build/runs/sweeps/2026-11-01_10-00-00-77"
+    sweep.mkdir(parents=True)
+    (sweep / "multirun.yaml").touch()
+    said = say("", "build/runs/sweeps/2026-11-01_10-00-00-77")
+    assert f"a sweep: name one of its runs, which `thicket show {sweep.relative_to(made)}` lists" in said.err
+
+
 def test_the_best_of_a_vote(say: Any, made: Path, tmp_path: Path) -> None:
     assert say("sort 312\n", "sort-randopt", "--domain", "sort").status == 0
     folder = made / "build/models/sort-randopt"

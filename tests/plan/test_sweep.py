@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import time
@@ -196,6 +197,10 @@ def test_what_became_of_its_runs(toy: Path, command: Command, monkeypatch: pytes
     assert lines[0] == f"{folder}: 4 runs: 1 done, 1 failed, 1 broke off, 1 not begun"
     assert lines[-1].strip() == found["command"] == shlex.join(["thicket", *asked, f"objective={SELECTION}"])
     assert command("show", "build/runs/sweeps").out.startswith(f"{folder}  4 runs: 1 done")
+    shutil.rmtree(toy / found["runs"][0]["artifact"])
+    again = json.loads(command("show", folder, "--json").out)
+    assert (again["counts"], again["runs"][0]["value"]) == ({"gone": 1, "failed": 1, "stopped": 1, "waiting": 1}, 1.0)
+    assert command("compare", folder, "tiny").err.count("none of its runs has a model") == 1
     monkeypatch.setattr(sweeps, "began", lambda _: 0.0)
     assert command("show", folder).out.splitlines()[-1].startswith("Its command runs (process ")
 

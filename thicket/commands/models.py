@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from thicket.commands.status import words
 from thicket.config.overrides import COMMAND_LINE
 from thicket.config.places import EVALUATION, MODELS
 from thicket.config.problems import ConfigError, Problem
@@ -10,7 +11,8 @@ from thicket.config.project import Project
 from thicket.config.resolve import Resolved
 from thicket.evaluation.scored import is_outdated
 from thicket.plan.inspect import pick
-from thicket.plan.pipeline import resolve
+from thicket.plan.pipeline import pipeline, resolve
+from thicket.plan.state import states
 
 KINDS = ("base", "specialist", "student")
 
@@ -34,9 +36,17 @@ def built(root: Path, resolved: Resolved) -> Path:
     """The folder of a model. Raises: ConfigError where it is not made yet."""
     folder = root / MODELS / resolved.stage.name
     if not folder.is_dir():
-        wrong = f"not made yet: `dvc repro {resolved.id}` makes it"
-        raise ConfigError([Problem(COMMAND_LINE, "model", repr(resolved.stage.name), wrong)])
+        raise ConfigError([Problem(COMMAND_LINE, "model", repr(resolved.stage.name), _not_there(root, resolved.id))])
     return folder
+
+
+def _not_there(root: Path, stage: str) -> str:
+    """Why what a stage makes is not there, and what makes it."""
+    state = next(one for one in states(root, pipeline(Project(root))) if one.id == stage)
+    if state.mark == "running":
+        return f"it is being made: {words(state)}"
+    told = words(state) if state.mark in ("failed", "stopped") else f"`dvc repro {stage}` makes it"
+    return f"not made yet: {told}"
 
 
 def scores_outdated(root: Path, name: str) -> bool:

@@ -12,7 +12,7 @@ from thicket.commands.models import aged, models_of, outdated_words, scores_outd
 from thicket.commands.scores import Pairs, paired
 from thicket.commands.show_run import show_folder
 from thicket.commands.sides import Side, declared_member
-from thicket.commands.status import as_dict
+from thicket.commands.status import as_dict, words
 from thicket.config.places import EVALUATION, METRICS, MODELS, TIMES
 from thicket.config.problems import dotted
 from thicket.config.project import Project
@@ -58,7 +58,7 @@ def show(root: Path, model: str, as_json: bool) -> None:
         )
         return
     print(f"{model}: {resolved.kind}, {told[model]}")
-    print(f"{state.mark}{': ' + ', '.join(map(str, state.why)) if state.why else ''}  ({state.planned.artifact})")
+    print(_state_line(state))
     if state.note:
         print(f"Note: {state.note}.")
     print("\nLineage")
@@ -66,6 +66,14 @@ def show(root: Path, model: str, as_json: bool) -> None:
     _print_scores(root, model, models, facts["scores"], stages, project)
     print_ledger(facts["ledger"], facts["origin"], facts["times"])
     _print_config(resolved)
+
+
+def _state_line(state: State) -> str:
+    """How far it is, or why it would be made; of its last run what became of that, where it broke off."""
+    if state.mark in ("failed", "stopped"):
+        return words(state)
+    why = [words(state)] if state.mark == "running" else [str(reason) for reason in state.why]
+    return f"{state.mark}{': ' if why else ''}{', '.join(why)}  ({state.planned.artifact})"
 
 
 def parents_of(resolved: Resolved) -> list[str]:

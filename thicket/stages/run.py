@@ -177,6 +177,11 @@ def unfinished(root: Path, resume: Path) -> Path | None:
     return folder if folder.is_dir() and not (folder / kind).is_dir() else None
 
 
+def checkpoints(root: Path, artifact: Path) -> Path | None:
+    """The folder of checkpoints that the run from the command line goes on from which makes an artifact; None: none."""
+    return next((root / RESUME).glob(f"{artifact.name}-{artifact.parent.name}*/"), None)
+
+
 def _identity(stage: Stage, root: Path) -> str:
     """Hash of a stage's config and of what it reads: work on another start must not be gone on with.
 
