@@ -123,6 +123,22 @@ def test_a_chat_template_keeps_what_was_said(say: Any, made: Path, tmp_path: Pat
     assert "leave no room in a context of 64: /reset forgets what was said" in said.err
 
 
+def test_what_the_model_was_not_made_for_is_noted(say: Any) -> None:
+    asked = f"sort 312\nSORT ü 312\nsort {'1' * 53}\nsort {'1' * 80}\nsort 312\n"
+    said = say(asked, "soup", "--domain", "sort")
+    lines = said.err.splitlines()
+    assert lines[0] == "Note: the model's tokenizer doesn't know 'O' 'R' 'S' 'T' 'ü', which it can't tell apart"
+    assert lines[1] == "Note: 60 tokens are more than the 16 that a prompt of sort has at most"
+    assert lines[-1] == "Error: 87 tokens leave no room in a context of 64"
+    assert len(said.out.splitlines()) == 5
+
+
+def test_an_answer_that_the_context_cuts_off(say: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("thicket.commands.talker.stream", lambda *given: iter([4] * given[3].most))
+    said = say(f"sort {'1' * 52}\n/tokens 4\nsort 12\n", "soup")
+    assert said.err == "Note: cut off, as the context of 64 tokens is full\n"
+
+
 def test_commands_that_are_wrong(say: Any) -> None:
     said = say("/temprature 0\n/temperature hot\n/tokens 0\n/quit\nsort 1=\n", "soup")
     assert (said.status, said.out) == (0, "")
