@@ -14,10 +14,11 @@ from typing import Any
 import pytest
 import yaml
 from commands import Command
-from toys import DECLARED, declare, toy_project
+from toys import DECLARED, VALUES, declare, toy_project
 
 from thicket import signals
 from thicket.config.policy_gradient import Dapo, Grpo
+from thicket.config.problems import shown
 from thicket.config.stages import AnyStage, EvaluateStage, SpecialistStage
 from thicket.plan import hydra_settings, sweep, sweeps
 from thicket.plan.objective import COSTS, SELECTION, direction, worst
@@ -153,6 +154,25 @@ def test_what_a_declared_model_brings_along_is_told(toy: Path, command: Command)
     assert said.out.startswith(f"Note: grpo on sort takes method.optimizer.lr=0.0006 {told}The sweep is ")
     said = command("specialist", "-m", "domain=sort", "method.optimizer.lr=1e-4,2e-4", "method.kl=0")
     assert "Note: " not in said.out, "all is said on the command line"
+
+
+def test_its_own_base_effort_and_seed_are_told(toy: Path, command: Command) -> None:
+    declared = {"base": "big", "domain": "sort", "method": "grpo", "effort": "high", "seed": 5}
+    bases = {"tiny": {"base": "tiny"}, "big": {"base": "tiny", "seed": 1}}
+    efforts: dict[str, Any] = {
+        "sort": {**VALUES["domain"]["sort"], "efforts": {"high": {"window": {"prompt": 16, "response": 9}}}}
+    }
+    values = {**VALUES, "domain": {**VALUES["domain"], **efforts}}
+    declare(toy, DECLARED | {"bases": bases, "specialists": {"mine": declared}, "students": {}, "values": values})
+    lines = (toy / "params.yaml").read_text().splitlines()
+    said = command("specialist", "-m", "domain=sort", "method.steps=2,3")
+    places = {
+        key: f"params.yaml:{1 + lines.index(f'    {key}: {declared[key]}')}" for key in ("base", "effort", "seed")
+    }
+    told = ", ".join(f"{key}={shown(declared[key])} from {place}" for key, place in places.items())
+    assert said.out.startswith(f"Note: grpo on sort takes {told} (mine).\n")
+    said = command("specialist", "-m", "base=tiny", "domain=sort", "effort=high", "seed=0,1", "method.steps=2")
+    assert (said.status, "Note: " in said.out) == (0, False), "all is said on the command line"
 
 
 def test_less_of_a_cost_is_better(toy: Path, command: Command) -> None:
