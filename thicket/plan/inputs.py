@@ -15,6 +15,7 @@ from thicket.config.yamlfile import read_yaml
 from thicket.domains.files import first_row
 from thicket.evaluation.scored import is_outdated
 from thicket.models.files import faults
+from thicket.plan.writable import unwritable
 from thicket.stages.run import in_pipeline
 
 MODEL_FOLDERS = (("base", "path"), ("judge", "folder"))
@@ -34,9 +35,9 @@ def missing_files(root: Path, stages: list[Resolved]) -> dict[Path, tuple[str, s
 
 def check_named(root: Path, stages: list[Resolved]) -> None:
     """Raises: ConfigError where what a config names is there, and is not what it is to be: a model's folder can't be
-    loaded as one, or a file of rows lacks a column.
+    loaded as one, or a file of rows lacks a column, or has no answer that the models can write.
     """
-    problems = [*_model_folders(root, stages), *_columns(root, stages)]
+    problems = [*_model_folders(root, stages), *(list(_columns(root, stages)) or unwritable(root, stages))]
     if problems:
         raise ConfigError(problems)
 
