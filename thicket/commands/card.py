@@ -7,20 +7,19 @@ from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 from thicket.commands import recipe
 from thicket.commands.about import about
+from thicket.commands.figures import facts
 from thicket.commands.made import Made
+from thicket.commands.models import parents_of
 from thicket.commands.prompt_forms import prompt_forms
-from thicket.commands.show import parents_of
 from thicket.config.base import HubBase, PretrainedBase
 from thicket.config.resolve import Resolved
 from thicket.config.source import DatasetSource
 from thicket.config.stages import BaseStage, DataStage
-from thicket.plan import console
 from thicket.plan.objective import SELECTION
 from thicket.reporting.inputs import PASS_AT_1, interval_of
 from thicket.reporting.markdown import escaped
 from thicket.reporting.results import GREEDY
 from thicket.reporting.text import duration, percent, percent_interval, si
-from thicket.times import read_times
 
 UNSTATED = "not stated"
 HASH_DIGITS = 12
@@ -39,11 +38,9 @@ class Card:
         """`data`: domain → what its items come from; `license`: an id of the hub's; None: the base's."""
         self.model, self.name, self.resolved, self.base, self.data = model, model.name, model.resolved, model.base, data
         self.license = license or getattr(self.base.base, "license", None)
-        self.made, self.outdated = model.provenance, model.outdated
-        scores, targets = model.scores / "metrics.json", model.targets
-        self.scores = console.read_json(scores) if scores.is_file() and not self.outdated else None
-        self.ledger = console.read_json(targets.metrics) if targets.metrics.is_file() else {}
-        self.times = read_times(targets.times, targets.artifact)
+        known, self.outdated = facts(model.targets, model.scores), model.outdated
+        self.made, self.scores = known["origin"], None if self.outdated else known["scores"]
+        self.ledger, self.times = known["ledger"] or {}, known["times"] or {}
 
     @property
     def text(self) -> str:

@@ -1,13 +1,12 @@
 """A model that was made, a declared one or that of a run by itself: its config, and where what is known of it lies."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from thicket.commands.models import built, models_of
-from thicket.commands.show import parents_of, root_of
+from thicket.commands.models import built, models_of, parents_of, root_of
 from thicket.commands.sides import Sides
 from thicket.config.layers import Layered
 from thicket.config.overrides import COMMAND_LINE
@@ -19,7 +18,7 @@ from thicket.evaluation.scored import is_outdated
 from thicket.plan import console
 from thicket.plan.folders import declared_name, is_folder, model_folder, provenance_of, within
 from thicket.plan.inspect import pick
-from thicket.stages.run import Targets, in_folder, in_pipeline
+from thicket.stages.run import Targets, in_pipeline, of_run
 
 CODE: dict[str, Any] = {"code": {}}
 
@@ -100,8 +99,8 @@ def _of_folder(root: Path, resolved: list[Resolved], models: dict[str, Resolved]
     if unknown := [name for name in parents_of(own) if name not in models]:
         wrong = f"it was made of {', '.join(unknown)}, which {PARAMS} declares no more: nothing says what that was"
         raise ConfigError([Problem(COMMAND_LINE, "model", shown(folder), wrong)])
-    targets = replace(in_folder((root / folder).parent, own.kind), artifact=root / folder)
-    return Made(root, member.name, own, models, targets, member.scores, folder, f"thicket evaluate model={folder}")
+    targets, command = of_run(root / folder), f"thicket evaluate model={folder}"
+    return Made(root, member.name, own, models, targets, member.scores, folder, command)
 
 
 def _as_made(root: Path, folder: str) -> Resolved:

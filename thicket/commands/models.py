@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 from thicket.commands.status import words
 from thicket.config.overrides import COMMAND_LINE
@@ -20,6 +21,19 @@ KINDS = ("base", "specialist", "student")
 def models_of(resolved: Iterable[Resolved]) -> dict[str, Resolved]:
     """Name → stage of every model, each after those that it is made of."""
     return {made.stage.name: made for made in resolved if made.kind in KINDS}
+
+
+def parents_of(resolved: Resolved) -> list[str]:
+    """The model that one started from, and its teachers."""
+    stage: Any = resolved.stage
+    start = [stage.base] if isinstance(getattr(stage, "base", None), str) else []
+    return list(dict.fromkeys([*start, *(teacher.name for teacher in getattr(stage, "teachers", []))]))
+
+
+def root_of(name: str, models: dict[str, Resolved]) -> str:
+    """The base that a model goes back to."""
+    base = getattr(models[name].stage, "base", None)
+    return root_of(base, models) if isinstance(base, str) else name
 
 
 def declared(root: Path) -> dict[str, Resolved]:

@@ -7,13 +7,13 @@ from rich.text import Text
 from rich.tree import Tree
 
 from thicket.commands.about import abouts
-from thicket.commands.figures import ORIGIN, print_figures, print_ledger
-from thicket.commands.models import aged, models_of, outdated_words, scores_outdated
+from thicket.commands.figures import facts, print_figures, print_ledger
+from thicket.commands.models import aged, models_of, outdated_words, parents_of, root_of, scores_outdated
 from thicket.commands.scores import Pairs, paired
 from thicket.commands.show_run import show_folder
 from thicket.commands.sides import Side, declared_member
 from thicket.commands.status import as_dict, words
-from thicket.config.places import EVALUATION, METRICS, MODELS, TIMES
+from thicket.config.places import EVALUATION
 from thicket.config.problems import dotted
 from thicket.config.project import Project
 from thicket.config.resolve import Resolved
@@ -25,7 +25,7 @@ from thicket.plan.pipeline import pipeline
 from thicket.plan.state import State, states
 from thicket.reporting.inputs import PASS_AT_1
 from thicket.reporting.jsonfile import plain
-from thicket.times import read_times
+from thicket.stages.run import in_pipeline
 
 
 def show(root: Path, model: str, as_json: bool) -> None:
@@ -44,17 +44,17 @@ def show(root: Path, model: str, as_json: bool) -> None:
     models = models_of(planned.resolved for planned in stages)
     resolved = pick(model, models, "model")
     state = next(state for state in states(root, stages) if state.id == resolved.id)
-    facts, told = _facts(root, model, resolved, state), abouts(models.values())
+    known, told = facts(in_pipeline(root, resolved.stage), root / EVALUATION / model), abouts(models.values())
     if as_json:
         base = root_of(model, models)
         against = _pairs(root, models[base], resolved, stages, project) if base != model else ""
         lineage = {"base": base, "parents": parents_of(resolved), "domains": list(resolved.domains)}
         config = {dotted(path): value for path, value in values(resolved).items()}
-        scored = {"scores": facts["scores"], "against_base": None if isinstance(against, str) else against.pairs}
+        scored = {"scores": known["scores"], "against_base": None if isinstance(against, str) else against.pairs}
         scored["scores_outdated"] = scores_outdated(root, model)
         shown = {"name": model, "about": told[model], "state": as_dict(state), "lineage": lineage}
         console.print_json(
-            plain({**shown, **scored, **{key: facts[key] for key in ("ledger", "times", "origin")}, "config": config})
+            plain({**shown, **scored, **{key: known[key] for key in ("ledger", "times", "origin")}, "config": config})
         )
         return
     print(f"{model}: {resolved.kind}, {told[model]}")
@@ -63,8 +63,8 @@ def show(root: Path, model: str, as_json: bool) -> None:
         print(f"Note: {state.note}.")
     print("\nLineage")
     console.show(_tree(model, models, told))
-    _print_scores(root, model, models, facts["scores"], stages, project)
-    print_ledger(facts["ledger"], facts["origin"], facts["times"])
+    _print_scores(root, model, models, known["scores"], stages, project)
+    print_ledger(known["ledger"], known["origin"], known["times"])
     _print_config(resolved)
 
 
@@ -74,33 +74,6 @@ def _state_line(state: State) -> str:
         return words(state)
     why = [words(state)] if state.mark == "running" else [str(reason) for reason in state.why]
     return f"{state.mark}{': ' if why else ''}{', '.join(why)}  ({state.planned.artifact})"
-
-
-def parents_of(resolved: Resolved) -> list[str]:
-    """The model that one started from, and its teachers."""
-    stage: Any = resolved.stage
-    start = [stage.base] if isinstance(getattr(stage, "base", None), str) else []
-    return list(dict.fromkeys([*start, *(teacher.name for teacher in getattr(stage, "teachers", []))]))
-
-
-def root_of(name: str, models: dict[str, Resolved]) -> str:
-    """The base that a model goes back to."""
-    base = getattr(models[name].stage, "base", None)
-    return root_of(base, models) if isinstance(base, str) else name
-
-
-def _facts(root: Path, name: str, resolved: Resolved, state: State) -> dict[str, Any]:
-    """What its files say; None where they are not there."""
-    paths = {
-        "scores": root / EVALUATION / name / "metrics.json",
-        "ledger": root / METRICS / f"{name}.json",
-        "origin": root / MODELS / name / "provenance.json",
-    }
-    found = {key: console.read_json(path) if path.is_file() else None for key, path in paths.items()} | {"times": None}
-    if made := found["origin"]:
-        found["origin"] = {key: made[key] for key in ORIGIN if key in made}
-        found["times"] = read_times(root / TIMES / f"{name}.json", root / MODELS / name) or None
-    return found
 
 
 def _pairs(root: Path, base: Resolved, model: Resolved, stages: list[Any], project: Project) -> Pairs | str:

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from rich.table import Table
 
 from thicket.commands.about import about
-from thicket.commands.figures import ORIGIN, print_figures, print_ledger
+from thicket.commands.figures import facts, print_figures, print_ledger
 from thicket.commands.models import models_of
 from thicket.commands.sides import Member, Sides
 from thicket.commands.status import SIGNS
@@ -23,7 +23,7 @@ from thicket.plan.pipeline import resolve
 from thicket.plan.run_states import WORDS, RunState, run_state, state_words
 from thicket.plan.sweeps import SWEEPS, Sweep, read_sweep
 from thicket.reporting.jsonfile import plain
-from thicket.times import read_times
+from thicket.stages.run import of_run
 
 
 def show_folder(root: Path, folder: str, as_json: bool) -> None:
@@ -104,18 +104,12 @@ def _show_run(root: Path, artifact: str, as_json: bool) -> None:
     resolved = resolve(Project(root), with_code=False)
     models = models_of(resolved)
     member = Sides(root, models, resolved, Path()).of_folder(artifact)
-    state, made, ledger = run_state(root, artifact), member.provenance, (root / artifact).parent / "ledger.json"
-    facts = {
-        "scores": console.read_json(path) if (path := member.scores / "metrics.json").is_file() else None,
-        "ledger": console.read_json(ledger) if made and ledger.is_file() else None,
-        "times": read_times(ledger.with_name("times.json"), root / artifact) if made else None,
-        "origin": {key: made[key] for key in ORIGIN if key in made} or None,
-    }
+    state, made, known = run_state(root, artifact), member.provenance, facts(of_run(root / artifact), member.scores)
     if as_json:
         config = {dotted(path): value for path, value in member.config.items()}
         lineage = {"parents": list(made.get("parents", {})), "domains": list(made.get("data", {}))}
         shown = {"name": member.name, "about": _about(made), "folder": artifact, **_state_as_dict(state)}
-        console.print_json(plain({**shown, "lineage": lineage, **facts, "config": config}))
+        console.print_json(plain({**shown, "lineage": lineage, **known, "config": config}))
         return
     print(f"{member.name}: {_about(made) or 'a run'}")
     print(f"{_words(state)}  ({artifact if state.mark == 'done' else state.log or artifact})")
@@ -126,11 +120,11 @@ def _show_run(root: Path, artifact: str, as_json: bool) -> None:
         return
     print(f"\nMade of: {', '.join(made.get('parents', {})) or '—'}")
     print("\nScores, %")
-    if facts["scores"]:
-        print_figures(facts["scores"], {}, "")
+    if known["scores"]:
+        print_figures(known["scores"], {}, "")
     else:
         print(f"None yet as params.yaml now says: `thicket evaluate model={artifact}` makes them.")
-    print_ledger(facts["ledger"], facts["origin"], facts["times"])
+    print_ledger(known["ledger"], known["origin"], known["times"])
     _print_config(member, models)
 
 

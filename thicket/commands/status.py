@@ -13,7 +13,7 @@ from thicket.config.stages import BaseStage, SpecialistStage, StudentStage
 from thicket.plan import console
 from thicket.plan.dvcfile import out_of_step
 from thicket.plan.pipeline import pipeline
-from thicket.plan.run_states import progress_words
+from thicket.plan.run_states import failed_words, progress_words, stopped_words
 from thicket.plan.state import MARKS, Mark, State, states
 
 SIGNS: dict[Mark, tuple[str, str]] = {
@@ -140,12 +140,11 @@ def words(state: State) -> str:
     record = state.record
     if state.mark == "running":
         return "made, being recorded by DVC" if state.recording else progress_words(record)
-    if state.mark == "failed" and record:
-        return f"failed: {record.message.splitlines()[0] if record.message else 'see its log'}  ({state.log})"
-    if state.mark == "stopped" and record:
-        share = f" at {record.share:.0%}" if record.share is not None else ""
+    if state.mark == "failed":
+        return f"{failed_words(record)}  ({state.log})"
+    if state.mark == "stopped":
         does = "goes on" if state.resumes else "begins it anew: no checkpoint is there"
-        return f"broke off{share}: `dvc repro {state.id}` {does}  ({state.log})"
+        return f"{stopped_words(record)}: `dvc repro {state.id}` {does}  ({state.log})"
     if state.mark == "stale" or (state.mark == "missing" and state.why[0].kind != "record"):
         more = f", and {len(state.why) - SHOWN} more" if len(state.why) > SHOWN else ""
         return f"{state.mark}: {', '.join(map(str, state.why[:SHOWN]))}{more}"

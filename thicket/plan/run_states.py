@@ -50,14 +50,23 @@ def state_words(state: RunState, error: str = "", figures: bool = True) -> str:
     if mark == "running":
         return progress_words(record, figures)
     if mark == "failed":
-        message = error or (record.message if record else "") or "see its log"
-        return f"failed: {message.splitlines()[0]}"
+        return failed_words(record, error)
     if mark == "stopped":
-        share = f" at {record.share:.0%}" if record and record.share is not None else ""
-        return f"{WORDS[mark]}{share}{'' if state.resumes else ', and begins anew: no checkpoint is there'}"
+        return f"{stopped_words(record)}{'' if state.resumes else ', and begins anew: no checkpoint is there'}"
     if mark == "gone":
         return "gone: what it had made is not there"
     return WORDS.get(mark, mark)
+
+
+def failed_words(record: Record | None, error: str = "") -> str:
+    """Why a run failed, in a line."""
+    message = error or (record.message if record else "") or "see its log"
+    return f"failed: {message.splitlines()[0]}"
+
+
+def stopped_words(record: Record | None) -> str:
+    """Where a run broke off."""
+    return f"{WORDS['stopped']}{f' at {record.share:.0%}' if record and record.share is not None else ''}"
 
 
 def progress_words(record: Record | None, figures: bool = True) -> str:

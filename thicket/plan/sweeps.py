@@ -20,7 +20,7 @@ from thicket.plan.objective import value_of
 from thicket.plan.recorded import began
 from thicket.plan.run_states import Mark, RunState, run_state
 from thicket.plan.runs import BEGUN, INSIDE, RESULT, Run
-from thicket.stages.run import in_folder, on_its_own
+from thicket.stages.run import of_run, on_its_own
 
 SWEEPS = RUNS / "sweeps"
 OTHER_MACHINES = ("SlurmLauncher", "RayLauncher")
@@ -135,8 +135,7 @@ class _Reader:
         state = run_state(self.root, run.artifact, self.elsewhere)
         if self.objective and state.mark == "done":
             with suppress(ValueError, OSError):  # Another machine has measured it, or its figures are gone.
-                targets = in_folder((self.root / run.artifact).parent, self.kind)
-                return replace(run, value=value_of(targets, self.objective)), state
+                return replace(run, value=value_of(of_run(self.root / run.artifact), self.objective)), state
         return run, state
 
 
