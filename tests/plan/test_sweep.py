@@ -19,7 +19,7 @@ from toys import DECLARED, VALUES, declare, toy_project
 from thicket import signals
 from thicket.config.policy_gradient import Dapo, Grpo
 from thicket.config.problems import shown
-from thicket.config.stages import AnyStage, EvaluateStage, SpecialistStage
+from thicket.config.stages import AnyStage, EvaluateStage, SpecialistStage, StudentStage
 from thicket.plan import hydra_settings, sweep, sweeps
 from thicket.plan.objective import COSTS, SELECTION, direction, worst
 from thicket.plan.runs import Run, best_first
@@ -36,6 +36,8 @@ def stub(root: Path, stage: AnyStage, targets: Targets) -> None:
     if isinstance(stage, EvaluateStage):
         scores = {domain.name: {"pass@1": place / 4} for place, domain in enumerate(stage.domains)}
         (targets.artifact / "metrics.json").write_text(json.dumps({"domains": scores}))
+        return
+    if isinstance(stage, StudentStage):
         return
     assert isinstance(stage, SpecialistStage)
     assert isinstance(stage.method, Grpo | Dapo)
@@ -241,6 +243,16 @@ def test_a_sweep_that_another_has_finished(toy: Path, command: Command, monkeypa
     assert [run["state"] for run in found["runs"]][:3] == ["done", "done", "done"]
     assert [run["value"] for run in found["runs"]] == [1.0, 1.0, 1.0, None]
     assert len(sweeps.ended_runs(toy, toy / folder)) == 3
+
+
+def test_a_merge_without_a_choice_has_no_objective(toy: Path, command: Command) -> None:
+    students = {"soup": {"base": "tiny", "method": "soup", "teachers": ["sort-grpo", "reverse-grpo"]}}
+    declare(toy, DECLARED | {"students": students})
+    said = command("student", "-m", "name=soup", "seed=1,2")
+    assert (said.status, said.err) == (0, "")
+    assert "2 runs of name=soup:\n" in said.out
+    said = command("student", "-m", "name=soup", "seed=1,2", f"objective={SELECTION}")
+    assert (said.status, "not a figure that every run of this sweep has (student)" in said.err) == (2, True)
 
 
 def test_evaluations_compare_the_mean_over_domains(toy: Path, command: Command) -> None:

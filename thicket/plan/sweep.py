@@ -23,7 +23,7 @@ from thicket.plan.adhoc import inherited, stage_from
 from thicket.plan.folders import MAKERS, is_folder
 from thicket.plan.hydra_settings import CONFIG_NAME, OPTUNA, setting_problems
 from thicket.plan.inputs import not_declared, not_made, of_earlier_weights, outdated
-from thicket.plan.objective import direction, objectives, value_of, worst
+from thicket.plan.objective import SELECTION, direction, objectives, value_of, worst
 from thicket.plan.pipeline import resolve
 from thicket.plan.runs import BEGUN, INSIDE, Run, print_table, read_runs, write_run
 from thicket.plan.sweeps import model_folders
@@ -122,6 +122,8 @@ def _objective(root: Path, kind: str, asked: list[Override], stages: list[Resolv
     declared = file.value.get("objectives", {}).get(kind)
     objective, where = (asked[0].values[0], asked[0].origin) if asked else (declared, file.origin(("objectives", kind)))
     known = [name for name in objectives(stages[0].stage) if all(name in objectives(made.stage) for made in stages)]
+    if not asked and objective == SELECTION and SELECTION not in known:
+        objective = None  # A merge without a choice has no selection.
     if objective is None and OPTUNA not in settings:
         return None
     if objective not in known:
