@@ -174,7 +174,7 @@ def test_a_run_that_is_made_of_what_is_gone(run: Path, command: Command) -> None
     [
         ({"base": "big"}, "it was made of big, which params.yaml declares no more"),
         ({"of_another_version": 1}, "another version of thicket has made it"),
-        (None, "not made by thicket: it has no provenance.json"),
+        (None, "it has no provenance.json, which says how it was made"),
     ],
 )
 def test_where_nothing_says_how_it_was_made(run: Path, command: Command, changed: Any, wrong: str) -> None:

@@ -134,7 +134,7 @@ class Card:
             yield f"- {si(ledger['tokens_generated'])} tokens generated, {si(ledger['tokens_trained'])} trained on"
             total = sum(self.made["cost"].values())
             if (selection := ledger.get(SELECTION)) is not None:
-                yield f"- pass@1 of {percent(selection)} % on the selection items, which chose among its steps"
+                yield f"- pass@1 of {percent(selection)} % on the selection items, which its making has seen"
             yield f"- {si(ledger['flops'])} FLOPs; {si(total)} with all models that it rests on, the base left out"
         versions = ", ".join(f"{name} {version}" for name, version in self.made["versions"].items())
         yield f"- config `{self.made['config_hash'][:HASH_DIGITS]}`, which `provenance.json` has whole"

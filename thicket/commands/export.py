@@ -67,7 +67,7 @@ def export(root: Path, model: str, out: Path | None, license: str | None) -> Non
 
 def _say_what_is_of_now(made: Made) -> None:
     """Notes on what the card takes from params.yaml that is no longer as it was when the model was made."""
-    if not is_folder(made.given) and made.has_another_config():
+    if not is_folder(made.given) and made.has_another_config():  # A run's config is its own.
         again = f"`dvc repro {made.resolved.id}` makes it anew"
         print(f"Note: {made.name} was made with another config than it has now: {again}.")
     if others := made.made_anew():

@@ -75,9 +75,10 @@ class Made:
         return self.provenance["config"] | CODE != self.resolved.stage.model_dump(mode="json") | CODE
 
     def made_anew(self) -> list[str]:
-        """The models that it was made of and whose folders hold others by now, or none."""
-        known = self.provenance["parents"].items()
-        return [name for name, of in known if provenance_of(self.root, str(MODELS / name)).get("weights") != of]
+        """The models that it was made of and whose folders hold others by now."""
+        known: dict[str, str] = self.provenance["parents"]
+        now = {name: provenance_of(self.root, str(MODELS / name)).get("weights") for name in known}
+        return [name for name, weights in now.items() if weights not in (None, known[name])]
 
 
 def made_model(root: Path, resolved: list[Resolved], model: str) -> Made:
@@ -109,6 +110,7 @@ def _as_made(root: Path, folder: str) -> Resolved:
     try:
         stage = STAGE_TYPES[made["stage"]].model_validate(made["config"])
     except (KeyError, ValidationError):
-        wrong = "another version of thicket has made it" if made else "not made by thicket: it has no provenance.json"
+        unsaid = "it has no provenance.json, which says how it was made"
+        wrong = "another version of thicket has made it" if made else unsaid
         raise ConfigError([Problem(COMMAND_LINE, "model", shown(folder), wrong)]) from None
     return Resolved(stage, Layered(), tuple(made["parents"]), tuple(made["data"]))
