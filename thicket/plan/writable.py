@@ -1,5 +1,5 @@
 """Whether models that are made from scratch can write the answers of a local file: their few characters are known
-before anything is made. What thicket generates for them is written in these, and a hub's data is not read for a check.
+before anything is made. Procedural tasks are written in these; what a hub or another package has is not read for it.
 """
 
 import io
@@ -18,6 +18,7 @@ from thicket.config.stages import BaseStage, DataStage, EvaluateStage, Stage
 from thicket.domains.files import LARGE
 from thicket.domains.item import Item, item_id
 from thicket.domains.registry import raw_items
+from thicket.plan.folders import MAKERS
 
 CHARACTERS = frozenset("\n 0123456789+=abcdefghijklmnopqrstuvwxyz")
 """Those of `thicket.models.characters`; a test holds it to that."""
@@ -38,9 +39,7 @@ def unwritable(root: Path, stages: list[Resolved]) -> Iterator[Problem]:
 
 def _asked(stages: list[Resolved]) -> dict[str, tuple[ScoredDomain, list[str]]]:
     """Domain → what is asked of such models in it, and the stages that do."""
-    models: dict[str, Any] = {
-        one.stage.name: one.stage for one in stages if one.kind in ("base", "specialist", "student")
-    }
+    models: dict[str, Any] = {one.stage.name: one.stage for one in stages if one.kind in MAKERS}
     found: dict[str, tuple[ScoredDomain, list[str]]] = {}
     for one in stages:
         stage: Any = one.stage
