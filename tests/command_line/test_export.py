@@ -98,7 +98,7 @@ def test_scores_of_earlier_weights_are_left_out(project: Path, command: Command,
     finally:
         path.write_text(before)
     assert said.status == 0
-    assert "The scores of soup are of earlier weights: `dvc repro evaluate-soup` scores" in said.out
+    assert "The scores of soup are of earlier weights: `dvc repro evaluate-soup` scores those of now" in said.out
     card = ModelCard.load(tmp_path / "out/README.md")
     header: Any = card.data
     assert header.eval_results is None

@@ -6,7 +6,6 @@ from typing import Any
 
 from thicket.commands import recipe
 from thicket.commands.made import Made, made_model
-from thicket.commands.models import outdated_words
 from thicket.config.overrides import COMMAND_LINE
 from thicket.config.places import EXPORT
 from thicket.config.problems import ConfigError, Problem
@@ -61,7 +60,8 @@ def export(root: Path, model: str, out: Path | None, license: str | None) -> Non
         if path.is_file():
             print(f"  {path.relative_to(target)}")
     if card.outdated:
-        print(f"{outdated_words(root, [made.name])} The card is without them.")
+        again = f"`{made.scored_by}` scores those of now"
+        print(f"The scores of {made.name} are of earlier weights: {again}. The card is without them.")
     print(f"`hf upload OWNER/{made.name} {place}` pushes it.")
 
 
