@@ -11,6 +11,7 @@ from commands import Command
 
 from thicket.config.project import Project
 from thicket.plan.pipeline import Planned, pipeline
+from thicket.plan.run_states import making_words
 from thicket.plan.state import outs_of
 from thicket.stages.publish import locked
 from thicket.stages.run import in_pipeline, resume_folder
@@ -87,6 +88,8 @@ def test_a_stage_that_runs_and_one_that_was_killed(sample: Path, command: Comman
         assert (progress["pid"], progress["share"], progress["figures"]) == (os.getpid(), 0.25, "step 5")
         assert 90 < progress["seconds_left"] <= 100
         assert "▶ tiny  pretrain  25%  step 5" in command("status").out
+        told = replace(run.record, share=None)
+        assert making_words(told) == "being made"
         assert "base-tiny: runs, 25%  step 5" in command().out
         assert "running: 25%  step 5" in command("show", "tiny").out
         for arguments in (["export", "tiny"], ["chat", "tiny"]):

@@ -13,6 +13,7 @@ from thicket.config.resolve import Resolved
 from thicket.evaluation.scored import is_outdated
 from thicket.plan.inspect import pick
 from thicket.plan.pipeline import pipeline, resolve
+from thicket.plan.run_states import making_words
 from thicket.plan.state import states
 
 KINDS = ("base", "specialist", "student")
@@ -58,7 +59,7 @@ def _not_there(root: Path, stage: str) -> str:
     """Why what a stage makes is not there, and what makes it."""
     state = next(one for one in states(root, pipeline(Project(root))) if one.id == stage)
     if state.mark == "running":
-        return f"it is being made: {words(state)}"
+        return f"it is {making_words(state.record)}"
     told = words(state) if state.mark in ("failed", "stopped") else f"`dvc repro {stage}` makes it"
     return f"not made yet: {told}"
 

@@ -12,7 +12,7 @@ from thicket.config.problems import ConfigError, Problem, nearest, shown
 from thicket.config.resolve import Resolved
 from thicket.config.stages import EvaluateStage
 from thicket.plan.console import read_json
-from thicket.plan.run_states import run_state, state_words
+from thicket.plan.run_states import making_words, run_state, state_words
 
 MAKERS = ("base", "specialist", "student")
 """The stages that make models: a run keeps its own in a folder of this name."""
@@ -73,8 +73,10 @@ def _lacking(root: Path, folder: Path) -> str:
     """Why there is no model in a folder."""
     if artifact := run_artifact(root, within(root, folder)):
         state = run_state(root, artifact)
+        if state.mark == "running":
+            return f"it is {making_words(state.record)}"
         told = state_words(state)
-        return {"running": f"it is being made: {told}", "gone": told}.get(state.mark, f"not made yet: {told}")
+        return told if state.mark == "gone" else f"not made yet: {told}"
     if folder.name == "evaluate":
         return "scores of a model, and none: name the run or the sweep that made it"
     if is_sweep(folder):

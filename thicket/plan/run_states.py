@@ -14,6 +14,10 @@ WORDS: dict[Mark, str] = {"stopped": "broke off", "waiting": "not begun"}
 """A state's own words, where its name is not enough."""
 
 
+UNTOLD = "runs"
+"""What is said of a run that does not say yet how far it is."""
+
+
 @dataclass(frozen=True)
 class RunState:
     """How far a run is that thicket started by itself, or how it ended."""
@@ -72,7 +76,13 @@ def stopped_words(record: Record | None) -> str:
 def progress_words(record: Record | None, figures: bool = True) -> str:
     """How far a run is that is on its way, with the figures of its last step or without."""
     if record is None or record.share is None or record.status != "running":
-        return "runs"
+        return UNTOLD
     left = record.left
     time_left = "" if left is None else f"  {left:.0f} s left" if left < MINUTES else f"  {left / 60:.0f} min left"
     return f"{record.share:.0%}{f'  {record.figures}' if figures else ''}{time_left}"
+
+
+def making_words(record: Record | None) -> str:
+    """That something is being made that is not there yet, and how far it is."""
+    told = progress_words(record)
+    return "being made" if told == UNTOLD else f"being made: {told}"

@@ -25,7 +25,7 @@ from thicket.plan.hydra_settings import CONFIG_NAME, OPTUNA, setting_problems
 from thicket.plan.inputs import not_declared, not_made, of_earlier_weights, outdated
 from thicket.plan.objective import SELECTION, direction, objectives, value_of, worst
 from thicket.plan.pipeline import pipeline, resolve
-from thicket.plan.run_states import progress_words
+from thicket.plan.run_states import making_words
 from thicket.plan.runs import BEGUN, INSIDE, Run, print_table, read_runs, write_run
 from thicket.plan.state import states
 from thicket.plan.sweeps import model_folders
@@ -101,7 +101,7 @@ def _check_inputs(root: Path, stages: list[Resolved]) -> None:
         problems.append(Problem(project.params_layers.origin(("domains",)), "domains", "", wrong))
     if missing := list(dict.fromkeys(name for stage in stages for name in not_made(root, declared, stage))):
         found = [state for state in states(root, pipeline(project)) if state.id in missing and state.mark == "running"]
-        going = "".join(f"; {state.id} is being made: {progress_words(state.record)}" for state in found)
+        going = "".join(f"; {state.id} is {making_words(state.record)}" for state in found)
         wrong = f"it reads what is not made yet: `dvc repro {' '.join(missing)}` makes it{going}"
         problems.append(Problem(COMMAND_LINE, "", "", wrong))
     if problems:
