@@ -98,6 +98,7 @@ def test_a_sweep_is_no_model(say: Any, made: Path) -> None:
     sweep.mkdir(parents=True)
     (sweep / "multirun.yaml").touch()
     said = say("", "build/runs/sweeps/2026-11-01_10-00-00-77")
+    shutil.rmtree(sweep)
     assert f"a sweep: name one of its runs, which `thicket show {sweep.relative_to(made)}` lists" in said.err
 
 
