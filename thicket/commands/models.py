@@ -11,17 +11,16 @@ from thicket.config.problems import ConfigError, Problem
 from thicket.config.project import Project
 from thicket.config.resolve import Resolved
 from thicket.evaluation.scored import is_outdated
+from thicket.plan.folders import MAKERS
 from thicket.plan.inspect import pick
 from thicket.plan.pipeline import pipeline, resolve
 from thicket.plan.run_states import making_words
 from thicket.plan.state import states
 
-KINDS = ("base", "specialist", "student")
-
 
 def models_of(resolved: Iterable[Resolved]) -> dict[str, Resolved]:
     """Name → stage of every model, each after those that it is made of."""
-    return {made.stage.name: made for made in resolved if made.kind in KINDS}
+    return {made.stage.name: made for made in resolved if made.kind in MAKERS}
 
 
 def parents_of(resolved: Resolved) -> list[str]:

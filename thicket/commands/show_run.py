@@ -17,7 +17,7 @@ from thicket.config.project import Project
 from thicket.config.resolve import Resolved
 from thicket.config.stages import STAGE_TYPES
 from thicket.plan import console
-from thicket.plan.folders import HELD, is_sweep, model_folder, run_artifact
+from thicket.plan.folders import SOME_MODELS, is_sweep, model_folder, run_artifact
 from thicket.plan.inspect import differences, side_by_side, values
 from thicket.plan.pipeline import resolve
 from thicket.plan.run_states import WORDS, RunState, run_state, state_words
@@ -97,7 +97,7 @@ def _sweep_as_dict(sweep: Sweep) -> dict[str, Any]:
 
 def _artifact(root: Path, folder: str) -> str:
     """What a run makes or has made, by the run's folder or its own. Raises: ConfigError where there is no such run."""
-    return run_artifact(root, folder) or model_folder(root, folder, HELD)
+    return run_artifact(root, folder) or model_folder(root, folder, SOME_MODELS)
 
 
 def _show_run(root: Path, artifact: str, as_json: bool) -> None:

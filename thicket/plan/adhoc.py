@@ -14,7 +14,7 @@ from thicket.config.problems import ConfigError, Problem, dotted, nearest, shown
 from thicket.config.project import Project
 from thicket.config.resolve import Resolved
 from thicket.config.roles import makers
-from thicket.plan.folders import HELD, declared_name, evaluation_of, is_folder, model_folder
+from thicket.plan.folders import SOME_MODELS, declared_name, evaluation_of, is_folder, model_folder
 from thicket.plan.pipeline import resolve, resolve_data
 
 Pairs = list[tuple[Override, Any]]
@@ -55,7 +55,7 @@ def stage_from(root: Path, kind: str, pairs: Pairs) -> Resolved:
     wanted = kind if kind == "report" else f"{kind}-{name}"
     stages = {made.id: made for made in resolve(changed)}
     if kind == "evaluate" and is_folder(name):
-        folder = model_folder(root, name, HELD)
+        folder = model_folder(root, name, SOME_MODELS)
         name = declared_name(root, folder)
         if f"evaluate-{name}" not in stages:
             return evaluation_of(root, folder, list(stages.values()))

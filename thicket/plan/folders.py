@@ -20,8 +20,8 @@ FILES = ("provenance.json", "config.json")
 """One of them is in every model's folder."""
 MULTIRUN = "multirun.yaml"
 """What Hydra writes into a sweep's folder as it begins."""
-MODEL = "a run (build/runs/specialist/…), or a model's own folder"
-HELD = "a run (build/runs/specialist/…), a sweep (build/runs/sweeps/…), or a model's own folder"
+ONE_MODEL = "a run (build/runs/specialist/…), or a model's own folder"
+SOME_MODELS = "a run (build/runs/specialist/…), a sweep (build/runs/sweeps/…), or a model's own folder"
 """What commands take for a model, and those that take several."""
 DEPTHS = ("", "*/", "*/*/", "*/*/*/")
 """How far down models are looked for in a folder that is none: in build/runs, they are in KIND/RUN/KIND."""
@@ -44,8 +44,8 @@ def within(root: Path, path: Path) -> str:
     return str(path.relative_to(root)) if path.is_relative_to(root) else str(path)
 
 
-def model_folder(root: Path, text: str, held: str = MODEL) -> str:
-    """The folder of a model, which is that of a run or lies in it. `held`: what may be given.
+def model_folder(root: Path, text: str, held: str = ONE_MODEL) -> str:
+    """The folder of a model, which is that of a run or lies in it. `held`: what may be given, for the message.
 
     Raises: ConfigError where there is none.
     """

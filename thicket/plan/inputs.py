@@ -15,6 +15,7 @@ from thicket.config.yamlfile import read_yaml
 from thicket.domains.files import first_row
 from thicket.evaluation.scored import is_outdated
 from thicket.models.files import faults
+from thicket.plan.folders import MAKERS
 from thicket.plan.writable import unwritable
 from thicket.stages.run import in_pipeline
 
@@ -107,5 +108,5 @@ def not_declared(root: Path, stages: list[Resolved], wanted: Resolved) -> list[s
 def _read_by(wanted: Resolved, stages: list[Resolved]) -> list[Resolved]:
     scores = ("evaluate",) if wanted.kind == "report" else ()
     read = {*(f"data-{domain}" for domain in wanted.domains)}
-    read |= {f"{kind}-{model}" for kind in ("base", "specialist", "student", *scores) for model in wanted.models}
+    read |= {f"{kind}-{model}" for kind in (*MAKERS, *scores) for model in wanted.models}
     return [made for made in stages if made.id in read]

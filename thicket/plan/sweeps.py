@@ -15,7 +15,7 @@ from thicket.config.problems import ConfigError, Problem, shown
 from thicket.config.yamlfile import values_of
 from thicket.plan.adhoc import Pairs, stage_from
 from thicket.plan.console import read_json
-from thicket.plan.folders import HELD, MULTIRUN, is_sweep, model_folder, within
+from thicket.plan.folders import MULTIRUN, SOME_MODELS, is_sweep, model_folder, within
 from thicket.plan.objective import value_of
 from thicket.plan.recorded import began
 from thicket.plan.run_states import Mark, RunState, run_state
@@ -27,8 +27,8 @@ OTHER_MACHINES = ("SlurmLauncher", "RayLauncher")
 """Launchers whose jobs may hold locks that this machine does not show."""
 FIXED = ("hydra.sweep.dir=", "hydra.mode=")
 """Settings that are no part of what was asked for."""
-
 GONE = "what it made is gone"
+"""The error of a run that was done."""
 
 
 @dataclass(frozen=True)
@@ -179,8 +179,8 @@ def model_folders(root: Path, text: str) -> list[str]:
     made = {path: [run.artifact for run in ended_runs(root, path) if not run.error] for path in paths}
     folders = [folder for path in paths for folder in (made[path] or [within(root, path)])]
     if not folders:
-        raise ConfigError([Problem(COMMAND_LINE, "model", shown(text), "no folder of this pattern", HELD)])
-    return list(dict.fromkeys(model_folder(root, folder, HELD) for folder in folders))
+        raise ConfigError([Problem(COMMAND_LINE, "model", shown(text), "no folder of this pattern", SOME_MODELS)])
+    return list(dict.fromkeys(model_folder(root, folder, SOME_MODELS) for folder in folders))
 
 
 def _matching(root: Path, text: str) -> list[Path]:
