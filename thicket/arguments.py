@@ -46,7 +46,7 @@ def add(commands: Any) -> None:
     chat.add_argument("--tokens", type=int, metavar="N", help="most tokens of an answer (256, or the domain's)")
     chat.add_argument("--seed", type=int, default=0, metavar="N", help="fixes the answers (0)")
     export = commands.add_parser("export", help="a model as a folder for the Hugging Face hub, with its card")
-    what = "a model that params.yaml declares, or its folder"
+    what = "a model that params.yaml declares, or the folder of a run (build/runs/…)"
     completes(export.add_argument("model", metavar="MODEL", type=folder_from_here, help=what), models)
     export.add_argument("--out", metavar="FOLDER", type=from_here, help="where it goes (build/export/MODEL)")
     export.add_argument("--license", help="of the model, an id of the hub's; its base's where that is known")

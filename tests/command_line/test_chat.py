@@ -80,6 +80,28 @@ def test_a_folder_without_a_model(say: Any) -> None:
     assert (said.status, "model = 'build/models': there is no model in this folder" in said.err) == (2, True)
 
 
+@pytest.mark.parametrize(("there", "name"), [("build/models", "build/models/soup"), ("build/runs", "own-12345678")])
+def test_a_folder_of_models(say: Any, made: Path, there: str, name: str) -> None:
+    run = made / "build/runs/specialist/own-12345678"
+    shutil.copytree(made / "build/models/sort-grpo", run / "specialist")
+    try:
+        said = say("", there)
+    finally:
+        shutil.rmtree(run)
+    assert (said.status, "did you mean" in said.err) == (2, False)
+    assert "there is no model in this folder" in said.err
+    assert name in said.err.partition("; in this one: ")[2]
+
+
+def test_a_sweep_is_no_model(say: Any, made: Path) -> None:
+    sweep = made / "build/runs/sweeps/2026-11-01_10-00-00-77"
+    sweep.mkdir(parents=True)
+    (sweep / "multirun.yaml").touch()
+    said = say("", "build/runs/sweeps/2026-11-01_10-00-00-77")
+    shutil.rmtree(sweep)
+    assert f"a sweep: name one of its runs, which `thicket show {sweep.relative_to(made)}` lists" in said.err
+
+
 def test_the_best_of_a_vote(say: Any, made: Path, tmp_path: Path) -> None:
     assert say("sort 312\n", "sort-randopt", "--domain", "sort").status == 0
     folder = made / "build/models/sort-randopt"
@@ -100,6 +122,22 @@ def test_a_chat_template_keeps_what_was_said(say: Any, made: Path, tmp_path: Pat
     said = say(f"a\nb\n/tokens 3\nc\n{long}\n", f"{tmp_path}/model", "--tokens", "9")
     assert len(said.out.splitlines()) == 4
     assert "leave no room in a context of 64: /reset forgets what was said" in said.err
+
+
+def test_what_the_model_was_not_made_for_is_noted(say: Any) -> None:
+    asked = f"sort 312\nSORT ü 312\nsort {'1' * 53}\nsort {'1' * 80}\nsort 312\n"
+    said = say(asked, "soup", "--domain", "sort")
+    lines = said.err.splitlines()
+    assert lines[0] == "Note: the model's tokenizer doesn't know 'O' 'R' 'S' 'T' 'ü', which it can't tell apart"
+    assert lines[1] == "Note: 60 tokens are more than the 16 that a prompt of sort has at most"
+    assert lines[-1] == "Error: 87 tokens leave no room in a context of 64"
+    assert len(said.out.splitlines()) == 5
+
+
+def test_an_answer_that_the_context_cuts_off(say: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("thicket.commands.talker.stream", lambda *given: iter([4] * given[3].most))
+    said = say(f"sort {'1' * 52}\n/tokens 4\nsort 12\n", "soup")
+    assert said.err == "Note: cut off, as the context of 64 tokens is full\n"
 
 
 def test_commands_that_are_wrong(say: Any) -> None:

@@ -14,7 +14,7 @@ from toys import DECLARED, declare
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from thicket.commands.card import Card
-from thicket.commands.models import models_of
+from thicket.commands.made import made_model
 from thicket.config.project import Project
 from thicket.config.stages import DataStage
 from thicket.plan.pipeline import resolve
@@ -81,7 +81,7 @@ def test_where_the_base_is_of_the_hub_and_the_data_too(made: Path, tmp_path: Pat
     resolved = resolve(Project(root), with_code=False)
     data = {made.stage.name: made.stage for made in resolved if isinstance(made.stage, DataStage)}
     shutil.rmtree(root / "build/evaluation", ignore_errors=True)
-    card = Card(root, "sort-grpo", models_of(resolved), data, None)
+    card = Card(made_model(root, resolved, "sort-grpo"), data, None)
     header = card.header
     assert (header.base_model, header.license, header.datasets) == ("OWNER/SMALL", "mit", ["openai/gsm8k"])
     assert header["base_model_relation"] == "finetune"
@@ -110,7 +110,7 @@ def test_scores_of_earlier_weights_are_left_out(project: Path, command: Command,
     finally:
         path.write_text(before)
     assert said.status == 0
-    assert "The scores of soup are of earlier weights: `dvc repro evaluate-soup` scores" in said.out
+    assert "The scores of soup are of earlier weights: `dvc repro evaluate-soup` scores those of now" in said.out
     card = ModelCard.load(tmp_path / "out/README.md")
     header: Any = card.data
     assert header.eval_results is None
@@ -130,19 +130,74 @@ def test_by_its_folder(project: Path, command: Command, tmp_path: Path) -> None:
     assert ModelCard.load(tmp_path / "out/README.md").text.strip().startswith("# soup")
 
 
+OWN = "build/runs/specialist/own-12345678"
+
+
+@pytest.fixture
+def run(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A run by itself, which trained as sort-grpo does."""
+    root = Path(shutil.copytree(project, tmp_path / "project"))
+    shutil.copytree(root / "build/models/sort-grpo", root / OWN / "specialist")
+    shutil.copy(root / "build/metrics/sort-grpo.json", root / OWN / "ledger.json")
+    monkeypatch.chdir(root)
+    return root
+
+
+@pytest.mark.parametrize("given", [OWN, f"{OWN}/specialist"])
+def test_a_run_by_itself(run: Path, command: Command, given: str) -> None:
+    said = command("export", given)
+    assert (said.status, said.err) == (0, "")
+    assert "`hf upload OWNER/own-12345678 build/export/own-12345678` pushes it." in said.out
+    card = ModelCard.load(run / "build/export/own-12345678/README.md")
+    header: Any = card.data
+    assert header.eval_results is None
+    assert "# own-12345678" in card.text
+    assert "- `own-12345678`: grpo on sort\n  - `tiny`: pretrain, 6 steps from scratch" in card.text
+    assert "- 6 steps\n" in card.text
+    assert f"Not scored: `thicket evaluate model={OWN}/specialist` does it." in card.text
+    assert "`sort`: plain text, which the model goes on with" in card.text
+
+
+def test_the_scores_of_a_run(run: Path, command: Command) -> None:
+    assert command("evaluate", f"model={OWN}").status == 0
+    assert command("export", OWN).status == 0
+    header: Any = ModelCard.load(run / "build/export/own-12345678/README.md").data
+    assert {one.dataset_name for one in header.eval_results or []} == {"sort", "reverse"}
+    weights = run / OWN / "specialist/model.safetensors"
+    weights.touch()  # These may be others.
+    command("export", OWN)
+    header = ModelCard.load(run / "build/export/own-12345678/README.md").data
+    assert header.eval_results is None
+
+
+def test_a_run_that_is_made_of_what_is_gone(run: Path, command: Command) -> None:
+    provenance = run / "build/models/tiny/provenance.json"
+    made = json.loads(provenance.read_text())
+    provenance.unlink()
+    provenance.write_text(json.dumps(made | {"weights": "ef" * 32}), encoding="utf-8")
+    said = command("export", OWN)
+    assert "Note: own-12345678 was made of earlier weights of tiny, which the card says." in said.out
+    card = ModelCard.load(run / "build/export/own-12345678/README.md")
+    assert "It was made of earlier weights of `tiny`: the lineage has the configs of later ones." in card.text
+
+
 @pytest.mark.parametrize(
-    "given", ["build/runs/specialist/own-12345678", "build/runs/specialist/own-12345678/specialist"]
+    ("changed", "wrong"),
+    [
+        ({"base": "big"}, "it was made of big, which params.yaml declares no more"),
+        ({"of_another_version": 1}, "another version of thicket has made it"),
+        (None, "it has no provenance.json, which says how it was made"),
+    ],
 )
-def test_a_run_by_itself_has_to_be_declared(project: Path, command: Command, given: str) -> None:
-    run = project / "build/runs/specialist/own-12345678"
-    shutil.copytree(project / "build/models/sort-grpo", run / "specialist")
-    try:
-        said = command("export", given)
-    finally:
-        shutil.rmtree(run)
-    assert said.status == 2
-    assert "only declared models have a card: declare it in params.yaml" in said.err
-    assert "(`thicket show build/runs/specialist/own-12345678/specialist --json` has its config)" in said.err
+def test_where_nothing_says_how_it_was_made(run: Path, command: Command, changed: Any, wrong: str) -> None:
+    path = run / OWN / "specialist/provenance.json"
+    made = json.loads(path.read_text())
+    path.unlink()
+    if changed:
+        path.write_text(json.dumps(made | {"config": made["config"] | changed}), encoding="utf-8")
+    said = command("export", OWN)
+    assert (said.status, wrong in said.err) == (2, True)
+    assert not (run / "build/export").exists()
 
 
 @pytest.mark.parametrize("there", ["model", "other"])

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -51,9 +52,21 @@ def test_one_that_runs_and_one_that_broke_off(begun: Path, command: Command) -> 
         assert (found["state"], found["log"]) == ("running", f"{RUN}/{STAGE}.log")
         assert (found["progress"]["share"], found["progress"]["pid"]) == (0.25, os.getpid())
         assert "▶ 25%  step 5" in command("show", RUN).out
+        said = command("chat", f"{RUN}/specialist")
+        assert (said.status, "it is being made: 25%  step 5" in said.err) == (2, True)
+    for arguments in (["export", RUN], ["chat", RUN]):
+        said = command(*arguments)
+        assert (said.status, "not made yet: broke off at 25%, and begins anew" in said.err) == (2, True)
     said = command("show", RUN)
     assert (said.status, said.err) == (0, "")
+    assert f"‖ broke off at 25%, and begins anew: no checkpoint is there  ({RUN}/{STAGE}.log)" in said.out
+    (begun / "build/resume" / f"{STAGE}-0123456789abcdef").mkdir()
+    said = command("show", RUN)
     assert f"‖ broke off at 25%  ({RUN}/{STAGE}.log)" in said.out
+    assert "goes on from its last checkpoint" in said.out
+    assert command("clean", "stopped", "--yes").status == 0
+    assert "begins anew" in command("show", RUN).out
+    assert json.loads(command("show", RUN, "--json").out)["resumes"] is False
 
 
 def test_one_that_failed(scored: Path, command: Command) -> None:
@@ -72,6 +85,14 @@ def test_one_that_is_made(made: Path, command: Command) -> None:
     (flops,) = (line for line in lines if line.startswith("FLOPs"))
     assert flops.split()[1:] == ["3.00", "G;", "3.00", "G", "with", "all", "that", "it", "rests", "on", "but", "bases"]
     assert any(line.split() == ["seed", "0", "3"] for line in lines)
+
+
+def test_one_whose_model_is_gone(made: Path, command: Command) -> None:
+    shutil.rmtree(made / RUN / "specialist")
+    assert json.loads(command("show", RUN, "--json").out)["state"] == "gone"
+    said = command("show", RUN)
+    assert f"· gone: what it had made is not there  ({RUN}/{STAGE}.log)" in said.out
+    assert "the same command again, makes it anew" in said.out
 
 
 def test_its_scores(made: Path, command: Command) -> None:

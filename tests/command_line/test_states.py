@@ -11,9 +11,10 @@ from commands import Command
 
 from thicket.config.project import Project
 from thicket.plan.pipeline import Planned, pipeline
+from thicket.plan.run_states import making_words
 from thicket.plan.state import outs_of
 from thicket.stages.publish import locked
-from thicket.stages.run import in_pipeline
+from thicket.stages.run import in_pipeline, resume_folder
 from thicket.standing import Standing, read_record
 
 
@@ -87,11 +88,23 @@ def test_a_stage_that_runs_and_one_that_was_killed(sample: Path, command: Comman
         assert (progress["pid"], progress["share"], progress["figures"]) == (os.getpid(), 0.25, "step 5")
         assert 90 < progress["seconds_left"] <= 100
         assert "▶ tiny  pretrain  25%  step 5" in command("status").out
+        told = replace(run.record, share=None)
+        assert making_words(told) == "being made"
         assert "base-tiny: runs, 25%  step 5" in command().out
+        assert "running: 25%  step 5" in command("show", "tiny").out
+        for arguments in (["export", "tiny"], ["chat", "tiny"]):
+            said = command(*arguments)
+            assert (said.status, "it is being made: 25%  step 5" in said.err) == (2, True)
         assert command("clean", "--yes").status == 1
     found = state(command, "base-tiny")
     assert (found["state"], found["progress"]) == ("stopped", None)
-    assert "broke off at 25%: `dvc repro base-tiny` goes on" in command("status").out
+    assert "broke off at 25%: `dvc repro base-tiny` begins it anew: no checkpoint is there" in command("status").out
+    resume_folder(sample, stage).mkdir()  # type: ignore[arg-type]
+    for arguments in (["status"], ["show", "tiny"]):
+        assert "broke off at 25%: `dvc repro base-tiny` goes on  (build/logs/base-tiny.log)" in command(*arguments).out
+    for arguments in (["export", "tiny"], ["chat", "tiny"]):
+        said = command(*arguments)
+        assert (said.status, "not made yet: broke off at 25%: `dvc repro base-tiny` goes" in said.err) == (2, True)
 
 
 def made_and_not_recorded(root: Path) -> Planned:

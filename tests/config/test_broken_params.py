@@ -214,7 +214,8 @@ CASES = [
         (GRPO, "prompts: 4", "prompts: 0"),
         (SORT, "type: exact", "type: exat"),
         """
-        conf/domain/sort.yaml:5: domain.verifier.type = 'exat': not one of the options
+        conf/domain/sort.yaml:5: domain.verifier.type = 'exat': not one of the options, \
+nor a plug-in installed in this environment (thicket.verifiers: none)
             allowed: choice, code, countdown, exact, instructions, math, number, reasoning-gym, writing
             did you mean: exact
             used by: domain sort

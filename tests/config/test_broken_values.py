@@ -90,7 +90,8 @@ CASES = [
     fault(
         "typo in a type",
         (SORT, "type: exact", "type: exat"),
-        "5: domain.verifier.type = 'exat': not one of the options",
+        "5: domain.verifier.type = 'exat': not one of the options, "
+        "nor a plug-in installed in this environment (thicket.verifiers: none)",
         kinds(Verifier),
         meant="exact",
     ),

@@ -1,5 +1,9 @@
 """The library composes what Hydra composes, and reads what OmegaConf reads."""
 
+import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 from textwrap import dedent
 
@@ -48,6 +52,17 @@ def library(tmp_path: Path) -> Library:
 @pytest.mark.parametrize("name", OPTIONS)
 def test_defaults_lists(name: str, library: Library) -> None:
     assert library.option("method", name).value == by_hydra(library.root, "method", name)
+
+
+@pytest.mark.parametrize("conf", ["conf", "thicket/conf"])
+def test_conf_is_that_of_the_code_that_runs(conf: str, tmp_path: Path) -> None:
+    """Of a clone that PYTHONPATH names, and of an installed package; not of what is installed beside it."""
+    shutil.copytree(CONF.parent / "thicket", tmp_path / "thicket", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(CONF, tmp_path / conf)
+    asked = "from thicket.config.project import packaged_conf; print(packaged_conf())"
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    said = subprocess.run([sys.executable, "-c", asked], env=environment, cwd="/", capture_output=True, text=True)
+    assert said.stdout == f"{tmp_path / conf}\n"
 
 
 def test_what_an_option_is(library: Library) -> None:

@@ -7,11 +7,13 @@ from typing import Any
 import pytest
 import yaml
 from commands import Command
-from toys import DECLARED, declare, toy_project
+from toys import DECLARED, declare, stages, toy_project
 
 from thicket.config.yamlfile import to_yaml
 from thicket.plan import sweep
-from thicket.stages.run import Targets
+from thicket.stages.publish import locked
+from thicket.stages.run import Targets, in_pipeline
+from thicket.standing import Standing
 
 FILES = "source: {type: dataset, data_files: [data/a.jsonl, data/b.csv], question: '{q}', answer: '{a}'}"
 
@@ -127,7 +129,13 @@ def test_files_without_a_row_that_can_be_read_are_the_data_stages(sample: Path, 
 @pytest.mark.parametrize("settings", [(), ("-m", "method.optimizer.lr=1e-4,1e-3")])
 def test_what_is_not_made_yet_is_named_at_once(toy: Path, command: Command, settings: tuple[str, ...]) -> None:
     asked = ("specialist", "base=tiny", "domain=sort", "method=grpo", *settings)
-    assert "it reads what is not made yet: `dvc repro data-sort base-tiny` makes it" in command(*asked).err
+    assert "it reads what is not made yet: `dvc repro data-sort base-tiny` makes it\n" in command(*asked).err
+    stage: Any = stages(toy)["base-tiny"]
+    run = Standing(toy / "build/logs", "base-tiny")
+    run.tells("base", 0.25, "step 5", None)
+    run.log.close()
+    with locked(in_pipeline(toy, stage).lock(toy, stage), "it"):
+        assert "makes it; base-tiny is being made: 25%  step 5\n" in command(*asked).err
     (toy / "build/data/sort").mkdir(parents=True)
     refused = command(*asked)
     assert (refused.status, refused.out) == (2, "")

@@ -123,6 +123,13 @@ def test_a_check_knows_the_option_and_loads_nothing_heavy(toys: Toys) -> None:
     ("verifier", "words"),
     [
         ("{type: vowel}", ["domain.verifier.type = 'vowel': not one of the options", "did you mean: vowels"]),
+        (
+            "{type: rhyme}",
+            [
+                "nor a plug-in installed in this environment (thicket.verifiers: vowels of the package toy-plugin)",
+                "allowed: choice, code, ",
+            ],
+        ),
         ("{type: vowels, least: 0}", ["domain.verifier.least = 0: out of range", "allowed: at least 1"]),
         ("{type: vowels, lest: 1}", ["domain.verifier.lest = 1: unknown key", "did you mean: least"]),
     ],

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import time
@@ -13,11 +14,12 @@ from typing import Any
 import pytest
 import yaml
 from commands import Command
-from toys import DECLARED, declare, toy_project
+from toys import DECLARED, VALUES, declare, toy_project
 
 from thicket import signals
 from thicket.config.policy_gradient import Dapo, Grpo
-from thicket.config.stages import AnyStage, EvaluateStage, SpecialistStage
+from thicket.config.problems import shown
+from thicket.config.stages import AnyStage, EvaluateStage, SpecialistStage, StudentStage
 from thicket.plan import hydra_settings, sweep, sweeps
 from thicket.plan.objective import COSTS, SELECTION, direction, worst
 from thicket.plan.runs import Run, best_first
@@ -34,6 +36,8 @@ def stub(root: Path, stage: AnyStage, targets: Targets) -> None:
     if isinstance(stage, EvaluateStage):
         scores = {domain.name: {"pass@1": place / 4} for place, domain in enumerate(stage.domains)}
         (targets.artifact / "metrics.json").write_text(json.dumps({"domains": scores}))
+        return
+    if isinstance(stage, StudentStage):
         return
     assert isinstance(stage, SpecialistStage)
     assert isinstance(stage.method, Grpo | Dapo)
@@ -154,6 +158,25 @@ def test_what_a_declared_model_brings_along_is_told(toy: Path, command: Command)
     assert "Note: " not in said.out, "all is said on the command line"
 
 
+def test_its_own_base_effort_and_seed_are_told(toy: Path, command: Command) -> None:
+    declared = {"base": "big", "domain": "sort", "method": "grpo", "effort": "high", "seed": 5}
+    bases = {"tiny": {"base": "tiny"}, "big": {"base": "tiny", "seed": 1}}
+    efforts: dict[str, Any] = {
+        "sort": {**VALUES["domain"]["sort"], "efforts": {"high": {"window": {"prompt": 16, "response": 9}}}}
+    }
+    values = {**VALUES, "domain": {**VALUES["domain"], **efforts}}
+    declare(toy, DECLARED | {"bases": bases, "specialists": {"mine": declared}, "students": {}, "values": values})
+    lines = (toy / "params.yaml").read_text().splitlines()
+    said = command("specialist", "-m", "domain=sort", "method.steps=2,3")
+    places = {
+        key: f"params.yaml:{1 + lines.index(f'    {key}: {declared[key]}')}" for key in ("base", "effort", "seed")
+    }
+    told = ", ".join(f"{key}={shown(declared[key])} from {place}" for key, place in places.items())
+    assert said.out.startswith(f"Note: grpo on sort takes {told} (mine).\n")
+    said = command("specialist", "-m", "base=tiny", "domain=sort", "effort=high", "seed=0,1", "method.steps=2")
+    assert (said.status, "Note: " in said.out) == (0, False), "all is said on the command line"
+
+
 def test_less_of_a_cost_is_better(toy: Path, command: Command) -> None:
     said = command("specialist", "-m", "domain=sort", "method.steps=5,2,3", "objective=flops")
     assert [row[1:3] for row in rows(said.out)] == [[f"method.steps={n}", str(n)] for n in (2, 3, 5)]
@@ -196,6 +219,10 @@ def test_what_became_of_its_runs(toy: Path, command: Command, monkeypatch: pytes
     assert lines[0] == f"{folder}: 4 runs: 1 done, 1 failed, 1 broke off, 1 not begun"
     assert lines[-1].strip() == found["command"] == shlex.join(["thicket", *asked, f"objective={SELECTION}"])
     assert command("show", "build/runs/sweeps").out.startswith(f"{folder}  4 runs: 1 done")
+    shutil.rmtree(toy / found["runs"][0]["artifact"])
+    again = json.loads(command("show", folder, "--json").out)
+    assert (again["counts"], again["runs"][0]["value"]) == ({"gone": 1, "failed": 1, "stopped": 1, "waiting": 1}, 1.0)
+    assert command("compare", folder, "tiny").err.count("none of its runs has a model") == 1
     monkeypatch.setattr(sweeps, "began", lambda _: 0.0)
     assert command("show", folder).out.splitlines()[-1].startswith("Its command runs (process ")
 
@@ -216,6 +243,16 @@ def test_a_sweep_that_another_has_finished(toy: Path, command: Command, monkeypa
     assert [run["state"] for run in found["runs"]][:3] == ["done", "done", "done"]
     assert [run["value"] for run in found["runs"]] == [1.0, 1.0, 1.0, None]
     assert len(sweeps.ended_runs(toy, toy / folder)) == 3
+
+
+def test_a_merge_without_a_choice_has_no_objective(toy: Path, command: Command) -> None:
+    students = {"soup": {"base": "tiny", "method": "soup", "teachers": ["sort-grpo", "reverse-grpo"]}}
+    declare(toy, DECLARED | {"students": students})
+    said = command("student", "-m", "name=soup", "seed=1,2")
+    assert (said.status, said.err) == (0, "")
+    assert "2 runs of name=soup:\n" in said.out
+    said = command("student", "-m", "name=soup", "seed=1,2", f"objective={SELECTION}")
+    assert (said.status, "not a figure that every run of this sweep has (student)" in said.err) == (2, True)
 
 
 def test_evaluations_compare_the_mean_over_domains(toy: Path, command: Command) -> None:

@@ -16,6 +16,7 @@ from toys import DECLARED, VALUES, changed, declare, run, stages, toy_project
 
 from thicket.commands.recipe import mergekit_file
 from thicket.config.merging import Merging
+from thicket.config.places import CURVES
 from thicket.config.schema import tags
 from thicket.stages import selection
 from thicket.stages.run import in_pipeline, run_stage
@@ -167,7 +168,7 @@ def test_teachers_with_a_weight_of_0_stay_out(made: Path) -> None:
 
 @pytest.mark.parametrize("option", OPTIONS)
 def test_mergekit_makes_the_same_of_the_exported_file(made: Path, option: str, tmp_path: Path) -> None:
-    declared = yaml.safe_load(mergekit_file(made, stages(made)[f"student-{option}"]))
+    declared = yaml.safe_load(mergekit_file(stages(made)[f"student-{option}"], made / CURVES / f"{option}.csv"))
     with chdir(made), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # mergekit's own, against newer numpy and transformers
         from mergekit.config import MergeConfiguration
@@ -184,10 +185,10 @@ def test_mergekit_makes_the_same_of_the_exported_file(made: Path, option: str, t
 
 def test_an_exported_greedy_soup_names_those_that_were_taken(made: Path, tmp_path: Path) -> None:
     stage = stages(made)["student-greedy-soup"]
-    with pytest.raises(ValueError, match="`dvc repro student-greedy-soup` makes it"):
-        mergekit_file(tmp_path, stage)
-    (tmp_path / "build/curves").mkdir(parents=True)
+    curves = tmp_path / "greedy-soup.csv"
+    with pytest.raises(ValueError, match="making greedy-soup writes it"):
+        mergekit_file(stage, curves)
     rows = ["step,flops,scale,selection,teacher,ingredients,taken", "1,1,1.0,0.5,1,1,0.0", "2,1,1.0,0.6,2,1,1.0"]
-    (tmp_path / "build/curves/greedy-soup.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
-    declared = yaml.safe_load(mergekit_file(tmp_path, stage))
+    curves.write_text("\n".join(rows) + "\n", encoding="utf-8")
+    declared = yaml.safe_load(mergekit_file(stage, curves))
     assert [one["model"] for one in declared["models"]] == ["./build/models/odd-grpo"]

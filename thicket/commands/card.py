@@ -1,28 +1,26 @@
 """The card of a model: what it is made of and how, its data, its scores and its licence, for the Hugging Face hub."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 from thicket.commands import recipe
 from thicket.commands.about import about
-from thicket.commands.models import scores_outdated
+from thicket.commands.figures import facts
+from thicket.commands.made import Made
+from thicket.commands.models import parents_of
 from thicket.commands.prompt_forms import prompt_forms
-from thicket.commands.show import parents_of, root_of
 from thicket.config.base import HubBase, PretrainedBase
 from thicket.config.never_right import in_words, noted_in
-from thicket.config.places import EVALUATION, METRICS, MODELS, TIMES
 from thicket.config.resolve import Resolved
 from thicket.config.source import DatasetSource
 from thicket.config.stages import BaseStage, DataStage
-from thicket.plan import console
+from thicket.plan.objective import SELECTION
 from thicket.reporting.inputs import PASS_AT_1, interval_of
 from thicket.reporting.markdown import escaped
 from thicket.reporting.results import GREEDY
 from thicket.reporting.text import duration, percent, percent_interval, si
-from thicket.times import read_times
 
 UNSTATED = "not stated"
 HASH_DIGITS = 12
@@ -37,25 +35,18 @@ tokenizer = AutoTokenizer.from_pretrained("{0}")
 class Card:
     """What a card says of a model."""
 
-    def __init__(
-        self, root: Path, name: str, models: dict[str, Resolved], data: dict[str, DataStage], license: str | None
-    ):
+    def __init__(self, model: Made, data: dict[str, DataStage], license: str | None):
         """`data`: domain → what its items come from; `license`: an id of the hub's; None: the base's."""
-        self.root, self.name, self.models, self.data = root, name, models, data
-        base: Any = models[root_of(name, models)].stage
-        self.base: BaseStage = base
+        self.model, self.name, self.resolved, self.base, self.data = model, model.name, model.resolved, model.base, data
         self.license = license or getattr(self.base.base, "license", None)
-        self.made = console.read_json(root / MODELS / name / "provenance.json")
-        scores, ledger = root / EVALUATION / name / "metrics.json", root / METRICS / f"{name}.json"
-        self.outdated = scores_outdated(root, name)
-        self.scores = console.read_json(scores) if scores.is_file() and not self.outdated else None
-        self.ledger = console.read_json(ledger) if ledger.is_file() else {}
-        self.times = read_times(root / TIMES / f"{name}.json", root / MODELS / name)
+        known, self.outdated = facts(model.targets, model.scores), model.outdated
+        self.made, self.scores = known["origin"], None if self.outdated else known["scores"]
+        self.ledger, self.times = known["ledger"] or {}, known["times"] or {}
 
     @property
     def text(self) -> str:
         """The whole file. Raises: ValueError where a score is not one that the hub takes."""
-        parts = [f"# {self.name}", *self._words(), "## Lineage", "\n".join(self._lineage(self.name, 0))]
+        parts = [f"# {self.name}", *self._words(), "## Lineage", "\n".join(self._lineage(self.name, self.resolved, 0))]
         parts += ["## How it was trained", "\n".join(self._training())]
         parts += ["## Data", *self._data_words(), "## Scores", *self._score_words()]
         parts += ["## Use", self._use(), "## Prompts", *self._prompt_words(), "## Licence", self._license_words()]
@@ -64,7 +55,7 @@ class Card:
     @property
     def header(self) -> ModelCardData:
         """What the hub reads."""
-        merged, base = recipe.is_merged(self.models[self.name].stage), self.base.base
+        merged, base = recipe.is_merged(self.resolved.stage), self.base.base
         hub_base = base.id if isinstance(base, HubBase) else None
         known: dict[str, Any] = {"license": self.license} if self.license else {}
         if hub_base:
@@ -84,7 +75,7 @@ class Card:
 
     @property
     def _method(self) -> str:
-        stage: Any = self.models[self.name].stage
+        stage: Any = self.resolved.stage
         return stage.base.type if isinstance(stage, BaseStage) else stage.method.type
 
     def _results(self) -> Iterator[EvalResult]:
@@ -108,21 +99,22 @@ class Card:
                     )
 
     def _words(self) -> list[str]:
-        resolved = self.models[self.name]
-        words = f"A {resolved.kind}: {escaped(about(resolved.stage))}, over the base `{self.base.name}`."
+        words = f"A {self.resolved.kind}: {escaped(about(self.resolved.stage))}, over the base `{self.base.name}`."
         commit = self.times.get("commit")
         at = f" at commit `{commit}`" if commit else ""
-        return [
-            f"{words} Made by thicket{at}; weights `{self.made['weights'][:HASH_DIGITS]}`, seed {self.made['seed']}."
-        ]
+        weights = self.made["weights"][:HASH_DIGITS]
+        told = [f"{words} Made by thicket{at}; weights `{weights}`, seed {self.made['seed']}."]
+        if others := self.model.made_anew():
+            named = ", ".join(f"`{name}`" for name in others)
+            told.append(f"It was made of earlier weights of {named}: the lineage has the configs of later ones.")
+        return told
 
-    def _lineage(self, name: str, depth: int) -> Iterator[str]:
-        yield f"{'  ' * depth}- `{name}`: {escaped(about(self.models[name].stage))}{self._origin(name)}"
-        for parent in parents_of(self.models[name]):
-            yield from self._lineage(parent, depth + 1)
+    def _lineage(self, name: str, resolved: Resolved, depth: int) -> Iterator[str]:
+        yield f"{'  ' * depth}- `{name}`: {escaped(about(resolved.stage))}{self._origin(resolved.stage)}"
+        for parent in parents_of(resolved):
+            yield from self._lineage(parent, self.model.models[parent], depth + 1)
 
-    def _origin(self, name: str) -> str:
-        stage: Any = self.models[name].stage
+    def _origin(self, stage: Any) -> str:
         if not isinstance(stage, BaseStage):
             return ""
         base = stage.base
@@ -135,13 +127,15 @@ class Card:
 
     def _training(self) -> Iterator[str]:
         ledger = self.ledger
-        stage: Any = self.models[self.name].stage
+        stage: Any = self.resolved.stage
         if recipe.is_merged(stage):
             yield f"- merged by weights, nothing trained; `{recipe.FILE}` is the recipe"
         if ledger:
             yield f"- {ledger['steps']} steps{self._time()}"
             yield f"- {si(ledger['tokens_generated'])} tokens generated, {si(ledger['tokens_trained'])} trained on"
             total = sum(self.made["cost"].values())
+            if (selection := ledger.get(SELECTION)) is not None:
+                yield f"- pass@1 of {percent(selection)} % on the selection items, which its making has seen"
             yield f"- {si(ledger['flops'])} FLOPs; {si(total)} with all models that it rests on, the base left out"
         versions = ", ".join(f"{name} {version}" for name, version in self.made["versions"].items())
         yield f"- config `{self.made['config_hash'][:HASH_DIGITS]}`, which `provenance.json` has whole"
@@ -153,19 +147,9 @@ class Card:
             return ""
         return f", {duration(self.times['wall_seconds'])} on {escaped(str(self.times['device']))}"
 
-    def _behind(self) -> list[str]:
-        """The models that this one rests on, and itself."""
-        waiting, found = [self.name], list[str]()
-        while waiting:
-            name = waiting.pop()
-            if name not in found:
-                found.append(name)
-                waiting += parents_of(self.models[name])
-        return found
-
     def _trained_on(self) -> list[str]:
         """The domains that this model, or one behind it, was trained or chosen on."""
-        return list(dict.fromkeys(domain for name in self._behind() for domain in self.models[name].domains))
+        return list(dict.fromkeys(domain for one in self.model.behind() for domain in one.domains))
 
     def _sources(self) -> list[DatasetSource]:
         sources = [self.data[domain].domain.source for domain in self._trained_on()]
@@ -186,7 +170,7 @@ class Card:
     def _score_words(self) -> list[str]:
         if not self.scores:
             why = "Not scored with these weights" if self.outdated else "Not scored"
-            return [f"{why}: `dvc repro evaluate-{self.name}` does it."]
+            return [f"{why}: `{self.model.scored_by}` does it."]
         settings, domains = self.scores["settings"], self.scores["domains"]
         named = (PASS_AT_1, *(f"pass@{k}" for k in settings["ks"] if k > 1), GREEDY)
         figures = [key for key in named if any(key in found for found in domains.values())]
@@ -204,7 +188,7 @@ class Card:
         return USE.format(self.name)
 
     def _prompt_words(self) -> list[str]:
-        stages: list[Any] = [self.models[name].stage for name in self._behind()]
+        stages: list[Any] = [one.stage for one in self.model.behind()]
         return prompt_forms(stages, self.data, self._trained_on())
 
     def _license_words(self) -> str:

@@ -77,6 +77,8 @@ class Asked:
     prompt: Any
     """Its wording, without solved examples."""
     stop: str | None
+    longest: int | None
+    """The most tokens of its prompts; None where it is scored by none."""
     window: int
     """Longest answer, in tokens."""
 
@@ -89,7 +91,9 @@ def _asked(project: Project, known: list[Any], domain: str) -> Asked:
     wording = pick(domain, data, "domain").domain.prompt.model_copy(update={"shots": 0})
     scored = next(made.stage for made in known if isinstance(made.stage, EvaluateStage)).domains
     of = {one.name: one for one in scored}.get(domain)
-    return Asked(domain, wording, of.stop if of else None, of.window.response if of else 256)
+    if of is None:
+        return Asked(domain, wording, None, None, 256)
+    return Asked(domain, wording, of.stop, of.window.prompt, of.window.response)
 
 
 class _Conversation:
@@ -112,6 +116,8 @@ class _Conversation:
         said = self.talker.answer(line, self.turn, self.settings)
         self.turn += 1
         try:
+            for doubt in self.talker.doubts(line):
+                print(f"Note: {doubt}", file=sys.stderr)
             for piece in said:
                 print(piece, end="", flush=True)
         except KeyboardInterrupt:
@@ -121,6 +127,8 @@ class _Conversation:
         finally:
             said.close()
         print(flush=True)
+        if self.talker.is_full:
+            print(f"Note: cut off, as the context of {self.talker.context} tokens is full", file=sys.stderr)
 
     def _command(self, line: str) -> bool:
         """Whether the conversation goes on."""

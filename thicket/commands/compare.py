@@ -126,9 +126,9 @@ def _print_members(sides: list[Side]) -> None:
     """Which models stand for a side, where that is not its label."""
     for side in sides:
         names = [member.name for member in side.members]
-        if names != [side.label]:
+        if names != [side.label] or side.lacking:
             seeds = ", ".join("?" if one.seed is None else str(one.seed) for one in side.members)
-            failed = f"; {side.failed} more failed" if side.failed else ""
+            failed = f"; {side.lacking} more without a model" if side.lacking else ""
             print(f"{side.label}: {', '.join(names)}, seed{'s' if len(names) > 1 else ''} {seeds}{failed}")
 
 

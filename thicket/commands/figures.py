@@ -1,6 +1,7 @@
 """What `thicket show` says of any model that was made: its figures, and what it took."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from thicket.config.never_right import in_words, noted_in
@@ -10,13 +11,27 @@ from thicket.reporting.inputs import PASS_AT_1, interval_of
 from thicket.reporting.results import GREEDY
 from thicket.reporting.tables import marked
 from thicket.reporting.text import duration, percent, percent_interval, points, points_interval, si
+from thicket.stages.run import Targets
 from thicket.statistics.intervals import Interval
-from thicket.times import UNKNOWN
+from thicket.times import UNKNOWN, read_times
 
 SHORT = 12
 """Digits of a hash that are shown."""
 ORIGIN = ("seed", "config_hash", "weights", "parents", "data", "spent", "cost", "versions")
 """What programs are told of a model's provenance."""
+
+
+def facts(targets: Targets, scores: Path) -> dict[str, Any]:
+    """What the files of a model say: `scores`, `ledger`, `times` and `origin`; None where they are not there.
+
+    `scores`: the folder of its evaluation. Raises: ValueError where a file is broken.
+    """
+    model = targets.artifact
+    places = {"scores": scores / "metrics.json", "ledger": targets.metrics, "origin": model / "provenance.json"}
+    found = {key: console.read_json(path) if path.is_file() else None for key, path in places.items()}
+    if made := found["origin"]:
+        found["origin"] = {key: made[key] for key in ORIGIN if key in made}
+    return found | {"times": read_times(targets.times, model) or None}
 
 
 def print_figures(scores: Any, gaps: Mapping[str, Interval], base: str) -> None:

@@ -2,22 +2,38 @@
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
+from thicket.commands.status import words
 from thicket.config.overrides import COMMAND_LINE
 from thicket.config.places import EVALUATION, MODELS
 from thicket.config.problems import ConfigError, Problem
 from thicket.config.project import Project
 from thicket.config.resolve import Resolved
 from thicket.evaluation.scored import is_outdated
+from thicket.plan.folders import MAKERS
 from thicket.plan.inspect import pick
-from thicket.plan.pipeline import resolve
-
-KINDS = ("base", "specialist", "student")
+from thicket.plan.pipeline import pipeline, resolve
+from thicket.plan.run_states import making_words
+from thicket.plan.state import states
 
 
 def models_of(resolved: Iterable[Resolved]) -> dict[str, Resolved]:
     """Name → stage of every model, each after those that it is made of."""
-    return {made.stage.name: made for made in resolved if made.kind in KINDS}
+    return {made.stage.name: made for made in resolved if made.kind in MAKERS}
+
+
+def parents_of(resolved: Resolved) -> list[str]:
+    """The model that one started from, and its teachers."""
+    stage: Any = resolved.stage
+    start = [stage.base] if isinstance(getattr(stage, "base", None), str) else []
+    return list(dict.fromkeys([*start, *(teacher.name for teacher in getattr(stage, "teachers", []))]))
+
+
+def root_of(name: str, models: dict[str, Resolved]) -> str:
+    """The base that a model goes back to."""
+    base = getattr(models[name].stage, "base", None)
+    return root_of(base, models) if isinstance(base, str) else name
 
 
 def declared(root: Path) -> dict[str, Resolved]:
@@ -34,9 +50,17 @@ def built(root: Path, resolved: Resolved) -> Path:
     """The folder of a model. Raises: ConfigError where it is not made yet."""
     folder = root / MODELS / resolved.stage.name
     if not folder.is_dir():
-        wrong = f"not made yet: `dvc repro {resolved.id}` makes it"
-        raise ConfigError([Problem(COMMAND_LINE, "model", repr(resolved.stage.name), wrong)])
+        raise ConfigError([Problem(COMMAND_LINE, "model", repr(resolved.stage.name), _not_there(root, resolved.id))])
     return folder
+
+
+def _not_there(root: Path, stage: str) -> str:
+    """Why what a stage makes is not there, and what makes it."""
+    state = next(one for one in states(root, pipeline(Project(root))) if one.id == stage)
+    if state.mark == "running":
+        return f"it is {making_words(state.record)}"
+    told = words(state) if state.mark in ("failed", "stopped") else f"`dvc repro {stage}` makes it"
+    return f"not made yet: {told}"
 
 
 def scores_outdated(root: Path, name: str) -> bool:

@@ -9,6 +9,7 @@ from thicket.config.problems import ConfigError
 from thicket.config.project import Project
 from thicket.plan.dvcfile import out_of_step
 from thicket.plan.pipeline import pipeline
+from thicket.plan.run_states import failed_words, stopped_words
 from thicket.plan.state import State, states
 
 WIDTH = 34
@@ -80,9 +81,8 @@ def _story(state: State) -> str:
         progress = as_dict(state)["progress"] or {}
         share = progress.get("share")
         return "runs" if share is None else f"runs, {share:.0%}  {progress['figures']}"
-    if state.mark == "failed" and state.record:
-        return f"failed: {(state.record.message or 'see its log').splitlines()[0]}  ({state.log})"
-    return f"broke off  ({state.log})"
+    ended = failed_words if state.mark == "failed" else stopped_words
+    return f"{ended(state.record)}  ({state.log})"
 
 
 def _steps(root: Path, found: list[State]) -> Iterator[Step]:

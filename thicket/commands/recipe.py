@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from thicket.config.merging import Dare, GreedySoup, Merging, Soup, TaskVectors, Ties
-from thicket.config.places import CURVES, MODELS
+from thicket.config.places import MODELS
 from thicket.config.stages import StudentStage, Teacher
 from thicket.config.yamlfile import to_yaml
 
@@ -18,13 +18,13 @@ def is_merged(stage: Any) -> bool:
     return isinstance(stage, StudentStage) and isinstance(stage.method, Merging)
 
 
-def mergekit_file(root: Path, stage: StudentStage) -> str:
+def mergekit_file(stage: StudentStage, curves: Path) -> str:
     """The text of the file, for `mergekit-yaml` in the project's folder.
 
-    Merged as thicket does, in float64. Raises: ValueError where the learning curve, which names what was chosen, is not
-    there.
+    Merged as thicket does, in float64. `curves`: the file of its learning curve, which names what was chosen.
+    Raises: ValueError where that is needed and not there.
     """
-    method, (teachers, scale) = stage.method, _chosen(root, stage)
+    method, (teachers, scale) = stage.method, _chosen(stage, curves)
     models = [{"model": _path(teacher.name), "parameters": {"weight": teacher.weight}} for teacher in teachers]
     made: dict[str, Any] = {"merge_method": "linear", "models": models, "parameters": {"normalize": True}}
     if isinstance(method, TaskVectors):
@@ -45,16 +45,15 @@ def _path(model: str) -> str:
     return f"./{(MODELS / model).as_posix()}"
 
 
-def _chosen(root: Path, stage: StudentStage) -> tuple[list[Teacher], float]:
+def _chosen(stage: StudentStage, curves: Path) -> tuple[list[Teacher], float]:
     """The teachers that went in, and λ. Of a choice, the learning curve's rows say which were taken."""
     given, method = [teacher for teacher in stage.teachers if teacher.weight > 0], stage.method
     scales = method.scales if isinstance(method, TaskVectors) else [1.0]
     if isinstance(method, Soup) or (len(scales) == 1 and not isinstance(method, GreedySoup)):
         return given, scales[0]
-    path = root / CURVES / f"{stage.name}.csv"
-    if not path.is_file():
-        raise ValueError(f"{path}: there is no such file, which says what was chosen; `dvc repro {stage.id}` makes it")
-    with path.open(newline="", encoding="utf-8") as file:
+    if not curves.is_file():
+        raise ValueError(f"{curves}: there is no such file, which says what was chosen; making {stage.name} writes it")
+    with curves.open(newline="", encoding="utf-8") as file:
         taken = [row for row in csv.DictReader(file) if float(row["taken"])]
     if isinstance(method, TaskVectors):
         return given, float(taken[0]["scale"])

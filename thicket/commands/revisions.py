@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from thicket.commands import cache
-from thicket.commands.models import KINDS
 from thicket.config.overrides import COMMAND_LINE
 from thicket.config.places import EVALUATION, MODELS
 from thicket.config.problems import ConfigError, Problem, nearest, shown
+from thicket.plan.folders import MAKERS
 from thicket.plan.recorded import Entry, Locked, recorded
 
 EXPERIMENTS = "refs/exps"
@@ -46,7 +46,7 @@ class Revision:
 
     def models(self, pattern: str) -> list[str]:
         """The models of a name or a pattern. Raises: ConfigError where there is none."""
-        known = [stage.partition("-")[2] for stage in self.locked if stage.partition("-")[0] in KINDS]
+        known = [stage.partition("-")[2] for stage in self.locked if stage.partition("-")[0] in MAKERS]
         found = [name for name in known if fnmatchcase(name, pattern)] if has_magic(pattern) else [pattern]
         if not found or found[0] not in known:
             wrong, close = "there is no such model in that commit", nearest(pattern, known)
@@ -91,7 +91,7 @@ class Revision:
         return scored is None or scored.md5 != self._making(model).outs[path].md5
 
     def _making(self, model: str) -> Locked:
-        return next(self.locked[stage] for kind in KINDS if (stage := f"{kind}-{model}") in self.locked)
+        return next(self.locked[stage] for kind in MAKERS if (stage := f"{kind}-{model}") in self.locked)
 
     def _files(self, entry: Entry) -> Iterator[tuple[str, Path]]:
         """The files of a folder by their names in it; none where the cache does not know which these are."""

@@ -8,13 +8,13 @@ from rich.text import Text
 from rich.tree import Tree
 
 from thicket.commands.about import abouts
-from thicket.commands.figures import ORIGIN, print_figures, print_ledger
-from thicket.commands.models import aged, models_of, outdated_words, scores_outdated
+from thicket.commands.figures import facts, print_figures, print_ledger
+from thicket.commands.models import aged, models_of, outdated_words, parents_of, root_of, scores_outdated
 from thicket.commands.scores import Pair, paired
 from thicket.commands.show_run import show_folder
 from thicket.commands.sides import Side, declared_member
-from thicket.commands.status import as_dict
-from thicket.config.places import EVALUATION, METRICS, MODELS, TIMES
+from thicket.commands.status import as_dict, words
+from thicket.config.places import EVALUATION
 from thicket.config.problems import dotted
 from thicket.config.project import Project
 from thicket.config.resolve import Resolved
@@ -26,7 +26,7 @@ from thicket.plan.pipeline import pipeline
 from thicket.plan.state import State, states
 from thicket.reporting.inputs import PASS_AT_1
 from thicket.reporting.jsonfile import plain
-from thicket.times import read_times
+from thicket.stages.run import in_pipeline
 
 
 @dataclass(frozen=True)
@@ -77,33 +77,34 @@ def _known(root: Path, name: str) -> _Shown:
     state = next(state for state in states(root, stages) if state.id == resolved.id)
     base = root_of(name, models)
     pairs, unpaired = _against(root, models[base], resolved, stages, project) if base != name else ([], "")
-    return _Shown(resolved, models, base, state, _facts(root, name), pairs, unpaired)
+    known = facts(in_pipeline(root, resolved.stage), root / EVALUATION / name)
+    return _Shown(resolved, models, base, state, known, pairs, unpaired)
 
 
 def _as_dict(root: Path, shown: _Shown) -> dict[str, Any]:
-    resolved, facts = shown.resolved, shown.facts
+    resolved, known = shown.resolved, shown.facts
     return {
         "name": shown.name,
         "about": abouts(shown.models.values())[shown.name],
         "state": as_dict(shown.state),
         "lineage": {"base": shown.base, "parents": parents_of(resolved), "domains": list(resolved.domains)},
-        "scores": facts["scores"],
+        "scores": known["scores"],
         "against_base": shown.pairs or None,
         "against_base_missing": shown.unpaired or None,
         "scores_outdated": scores_outdated(root, shown.name),
-        "ledger": facts["ledger"],
-        "times": facts["times"],
-        "origin": facts["origin"],
+        "ledger": known["ledger"],
+        "times": known["times"],
+        "origin": known["origin"],
         "config": {dotted(path): value for path, value in values(resolved).items()},
     }
 
 
 def _print(root: Path, shown: _Shown) -> None:
-    state, told = shown.state, abouts(shown.models.values())
+    told = abouts(shown.models.values())
     print(f"{shown.name}: {shown.resolved.kind}, {told[shown.name]}")
-    print(f"{state.mark}{': ' + ', '.join(map(str, state.why)) if state.why else ''}  ({state.planned.artifact})")
-    if state.note:
-        print(f"Note: {state.note}.")
+    print(_state_line(shown.state))
+    if shown.state.note:
+        print(f"Note: {shown.state.note}.")
     print("\nLineage")
     console.show(_tree(shown.name, shown.models, told))
     _print_scores(root, shown)
@@ -111,31 +112,12 @@ def _print(root: Path, shown: _Shown) -> None:
     _print_config(shown.resolved)
 
 
-def parents_of(resolved: Resolved) -> list[str]:
-    """The model that one started from, and its teachers."""
-    stage: Any = resolved.stage
-    start = [stage.base] if isinstance(getattr(stage, "base", None), str) else []
-    return list(dict.fromkeys([*start, *(teacher.name for teacher in getattr(stage, "teachers", []))]))
-
-
-def root_of(name: str, models: dict[str, Resolved]) -> str:
-    """The base that a model goes back to."""
-    base = getattr(models[name].stage, "base", None)
-    return root_of(base, models) if isinstance(base, str) else name
-
-
-def _facts(root: Path, name: str) -> dict[str, Any]:
-    """What its files say; None where they are not there."""
-    paths = {
-        "scores": root / EVALUATION / name / "metrics.json",
-        "ledger": root / METRICS / f"{name}.json",
-        "origin": root / MODELS / name / "provenance.json",
-    }
-    found = {key: console.read_json(path) if path.is_file() else None for key, path in paths.items()} | {"times": None}
-    if made := found["origin"]:
-        found["origin"] = {key: made[key] for key in ORIGIN if key in made}
-        found["times"] = read_times(root / TIMES / f"{name}.json", root / MODELS / name) or None
-    return found
+def _state_line(state: State) -> str:
+    """How far it is, or why it would be made; of its last run what became of that, where it broke off."""
+    if state.mark in ("failed", "stopped"):
+        return words(state)
+    why = [words(state)] if state.mark == "running" else [str(reason) for reason in state.why]
+    return f"{state.mark}{': ' if why else ''}{', '.join(why)}  ({state.planned.artifact})"
 
 
 def _against(

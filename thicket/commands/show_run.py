@@ -7,25 +7,22 @@ from typing import Any
 from pydantic import ValidationError
 
 from thicket.commands.about import about
-from thicket.commands.figures import ORIGIN, print_figures, print_ledger
+from thicket.commands.figures import facts, print_figures, print_ledger
 from thicket.commands.models import models_of
 from thicket.commands.sides import Member, Sides
-from thicket.commands.status import SIGNS, progress_words
-from thicket.config.places import RUNS
+from thicket.commands.status import SIGNS
 from thicket.config.problems import dotted
 from thicket.config.project import Project
 from thicket.config.resolve import Resolved
 from thicket.config.stages import STAGE_TYPES
 from thicket.plan import console
-from thicket.plan.folders import MAKERS, model_folder, within
+from thicket.plan.folders import SOME_MODELS, is_sweep, model_folder, run_artifact
 from thicket.plan.inspect import differences, side_by_side, values
 from thicket.plan.pipeline import resolve
-from thicket.plan.sweeps import SWEEPS, Mark, RunState, Sweep, is_sweep, read_sweep, run_state
+from thicket.plan.run_states import WORDS, RunState, run_state, state_words
+from thicket.plan.sweeps import SWEEPS, Sweep, read_sweep
 from thicket.reporting.jsonfile import plain
-from thicket.times import read_times
-
-WORDS: dict[Mark, str] = {"stopped": "broke off", "waiting": "not begun"}
-"""A state's own words, where its name is not enough."""
+from thicket.stages.run import of_run
 
 
 def show_folder(root: Path, folder: str, as_json: bool) -> None:
@@ -99,42 +96,34 @@ def _sweep_as_dict(sweep: Sweep) -> dict[str, Any]:
 
 def _artifact(root: Path, folder: str) -> str:
     """What a run makes or has made, by the run's folder or its own. Raises: ConfigError where there is no such run."""
-    path = root / folder
-    if path.parent.parent == root / RUNS and path.parent.name in MAKERS and path.is_dir():
-        return within(root, path / path.parent.name)
-    return model_folder(root, folder)
+    return run_artifact(root, folder) or model_folder(root, folder, SOME_MODELS)
 
 
 def _show_run(root: Path, artifact: str, as_json: bool) -> None:
     resolved = resolve(Project(root), with_code=False)
     models = models_of(resolved)
     member = Sides(root, models, resolved, Path()).of_folder(artifact)
-    state, made, ledger = run_state(root, artifact), member.provenance, (root / artifact).parent / "ledger.json"
-    facts = {
-        "scores": console.read_json(path) if (path := member.scores / "metrics.json").is_file() else None,
-        "ledger": console.read_json(ledger) if made and ledger.is_file() else None,
-        "times": read_times(ledger.with_name("times.json"), root / artifact) if made else None,
-        "origin": {key: made[key] for key in ORIGIN if key in made} or None,
-    }
+    state, made, known = run_state(root, artifact), member.provenance, facts(of_run(root / artifact), member.scores)
     if as_json:
         config = {dotted(path): value for path, value in member.config.items()}
         lineage = {"parents": list(made.get("parents", {})), "domains": list(made.get("data", {}))}
         shown = {"name": member.name, "about": _about(made), "folder": artifact, **_state_as_dict(state)}
-        console.print_json(plain({**shown, "lineage": lineage, **facts, "config": config}))
+        console.print_json(plain({**shown, "lineage": lineage, **known, "config": config}))
         return
     print(f"{member.name}: {_about(made) or 'a run'}")
     print(f"{_words(state)}  ({artifact if state.mark == 'done' else state.log or artifact})")
-    if state.mark == "stopped":
-        print("What started it, the same command again, goes on from its last checkpoint.")
+    if state.mark in ("stopped", "gone"):
+        does = "goes on from its last checkpoint" if state.resumes else "makes it anew"
+        print(f"What started it, the same command again, {does}.")
     if state.mark != "done":
         return
     print(f"\nMade of: {', '.join(made.get('parents', {})) or '—'}")
     print("\nScores, %")
-    if facts["scores"]:
-        print_figures(facts["scores"], {}, "")
+    if known["scores"]:
+        print_figures(known["scores"], {}, "")
     else:
         print(f"None yet as params.yaml now says: `thicket evaluate model={artifact}` makes them.")
-    print_ledger(facts["ledger"], facts["origin"], facts["times"])
+    print_ledger(known["ledger"], known["origin"], known["times"])
     _print_config(member, models)
 
 
@@ -163,15 +152,8 @@ def _print_config(member: Member, models: dict[str, Resolved]) -> None:
 
 
 def _words(state: RunState, error: str = "", figures: bool = True) -> str:
-    record, mark = state.record, state.mark
-    sign = SIGNS["missing" if mark == "waiting" else mark][0]
-    if mark == "running":
-        return f"{sign} {progress_words(record, figures)}"
-    if mark == "failed":
-        message = error or (record.message if record else "") or "see its log"
-        return f"{sign} failed: {message.splitlines()[0]}"
-    share = f" at {record.share:.0%}" if mark == "stopped" and record and record.share is not None else ""
-    return f"{sign} {WORDS.get(mark, mark)}{share}"
+    sign = SIGNS["missing" if state.mark in ("waiting", "gone") else state.mark][0]
+    return f"{sign} {state_words(state, error, figures)}"
 
 
 def _state_as_dict(state: RunState, error: str = "") -> dict[str, Any]:
@@ -181,4 +163,5 @@ def _state_as_dict(state: RunState, error: str = "") -> dict[str, Any]:
         progress = {"pid": record.pid, "part": record.title, **figures}
     message = (error or (record.message if record else "")) if state.mark == "failed" else None
     log = state.log.as_posix() if state.log else None
-    return {"state": state.mark, "log": log, "message": message, "progress": progress}
+    resumes = state.resumes if state.mark == "stopped" else None
+    return {"state": state.mark, "log": log, "message": message, "progress": progress, "resumes": resumes}

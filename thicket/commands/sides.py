@@ -73,8 +73,8 @@ class Side:
     members: tuple[Member, ...]
     given: str = ""
     """What the command line says."""
-    failed: int = 0
-    """Runs of its sweep that made no model."""
+    lacking: int = 0
+    """Runs of its sweep that made no model, or whose model is gone."""
 
     @property
     def outdated(self) -> bool:
@@ -135,7 +135,7 @@ class Sides:
         yield Side(_label(text, members), members, text)
 
     def _of_sweep(self, folder: Path, ended: list[Run]) -> Iterator[Side]:
-        """One for each way in which its runs differ, the seed aside; runs that failed are not among its models."""
+        """One for each way in which its runs differ, the seed aside; runs without a model are left out."""
         groups: dict[tuple[str, ...], list[Run]] = {}
         for run in ended:
             groups.setdefault(tuple(o for o in run.overrides if not o.startswith(SEED)), []).append(run)
@@ -146,7 +146,7 @@ class Sides:
             own = " ".join(override for override in overrides if override not in common)
             given = within(self.root, folder)
             if not members:
-                wrong = "all its runs have failed"
+                wrong = "none of its runs has a model"
                 raise ConfigError([Problem(COMMAND_LINE, "compare", shown(given), f"{own or 'a sweep'}: {wrong}")])
             yield Side(own or members[0].name, members, given, sum(bool(run.error) for run in runs))
 

@@ -13,8 +13,8 @@ from thicket.config.stages import BaseStage, SpecialistStage, StudentStage
 from thicket.plan import console
 from thicket.plan.dvcfile import out_of_step
 from thicket.plan.pipeline import pipeline
+from thicket.plan.run_states import failed_words, progress_words, stopped_words
 from thicket.plan.state import MARKS, Mark, State, states
-from thicket.standing import Record
 
 SIGNS: dict[Mark, tuple[str, str]] = {
     "done": ("✓", "green"),
@@ -136,33 +136,21 @@ def _line(state: State, name: str, detail: str = "", scores: State | None = None
 
 
 def _words(state: State) -> Text:
-    """What is to be said of a stage that is not done."""
-    record, style = state.record, SIGNS[state.mark][1]
+    told = words(state)
+    return Text(f"  {told}", SIGNS[state.mark][1]) if told else Text()
+
+
+def words(state: State) -> str:
+    """What is to be said of a stage that is not done; empty where it goes without saying."""
+    record = state.record
     if state.mark == "running":
-        return Text(f"  {_progress(state)}", style)
-    if state.mark == "failed" and record:
-        return Text(
-            f"  failed: {record.message.splitlines()[0] if record.message else 'see its log'}  ({state.log})", style
-        )
-    if state.mark == "stopped" and record:
-        share = f" at {record.share:.0%}" if record.share is not None else ""
-        return Text(f"  broke off{share}: `dvc repro {state.id}` goes on  ({state.log})", style)
+        return "made, being recorded by DVC" if state.recording else progress_words(record)
+    if state.mark == "failed":
+        return f"{failed_words(record)}  ({state.log})"
+    if state.mark == "stopped":
+        does = "goes on" if state.resumes else "begins it anew: no checkpoint is there"
+        return f"{stopped_words(record)}: `dvc repro {state.id}` {does}  ({state.log})"
     if state.mark == "stale" or (state.mark == "missing" and state.why[0].kind != "record"):
         more = f", and {len(state.why) - SHOWN} more" if len(state.why) > SHOWN else ""
-        return Text(f"  {state.mark}: {', '.join(map(str, state.why[:SHOWN]))}{more}", style)
-    return Text()
-
-
-def _progress(state: State) -> str:
-    return "made, being recorded by DVC" if state.recording else progress_words(state.record)
-
-
-def progress_words(record: Record | None, figures: bool = True) -> str:
-    """How far a run is that is on its way, with the figures of its last step or without."""
-    if record is None or record.share is None or record.status != "running":
-        return "runs"
-    left = record.left
-    time_left = (
-        "" if left is None else f"  {left:.0f} s left" if left < console.MINUTES else f"  {left / 60:.0f} min left"
-    )
-    return f"{record.share:.0%}{f'  {record.figures}' if figures else ''}{time_left}"
+        return f"{state.mark}: {', '.join(map(str, state.why[:SHOWN]))}{more}"
+    return ""

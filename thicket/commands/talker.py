@@ -22,6 +22,7 @@ from thicket.sampling.environment import framed
 from thicket.sampling.piecewise import device_of
 from thicket.sampling.prompts import encode_prompt, stop_ids
 from thicket.sampling.stream import stream
+from thicket.sampling.unknown import NAMED, unknown_characters
 from thicket.stages.data import item_of
 
 
@@ -45,6 +46,8 @@ class Talker:
         self.stops = stop_ids(self.tokenizer, self.stop)
         self.chats = asked is None and bool(getattr(self.tokenizer, "chat_template", None))
         self.said: list[dict[str, str]] = []
+        self.is_full = False
+        """Whether the last answer was cut off where the context ends."""
         self.name = name_of(root, str(folder))
 
     @property
@@ -58,9 +61,18 @@ class Talker:
     def forget(self) -> None:
         self.said.clear()
 
+    def doubts(self, line: str) -> Iterator[str]:
+        """What makes an answer to a line worth little, in words."""
+        if unknown := unknown_characters(self.tokenizer, [line]):
+            named = " ".join(map(repr, sorted(unknown)[:NAMED])) + (" …" if len(unknown) > NAMED else "")
+            yield f"the model's tokenizer doesn't know {named}, which it can't tell apart"
+        asked, tokens = self.asked, len(self._prompt(line))
+        if asked and asked.longest is not None and asked.longest < tokens < self.context:
+            yield f"{tokens} tokens are more than the {asked.longest} that a prompt of {asked.name} has at most"
+
     def answer(self, line: str, turn: int, settings: Settings) -> Iterator[str]:
         """The answer in pieces. Raises: ValueError where there is no room for one."""
-        prompt = encode_prompt(self.tokenizer, self._item(line))
+        self.is_full, prompt = False, self._prompt(line)
         most = min(settings.tokens, self.context - len(prompt))
         if most < 1:
             forget = ": /reset forgets what was said" if self.said else ""
@@ -76,6 +88,7 @@ class Talker:
                     if len(text) > len(told):
                         yield text[len(told) :]
                         told = text
+            self.is_full = len(tokens) == most < settings.tokens and tokens[-1] not in self.stops
         finally:
             if self.chats:
                 self.said += [{"role": "user", "content": line}, {"role": "assistant", "content": told}]
@@ -83,6 +96,9 @@ class Talker:
     def _text(self, tokens: list[int]) -> str:
         text = shown_so_far(self.tokenizer.decode(tokens, skip_special_tokens=True))
         return text.split(self.stop)[0] if self.stop else text
+
+    def _prompt(self, line: str) -> list[int]:
+        return encode_prompt(self.tokenizer, self._item(line))
 
     def _item(self, line: str) -> Item:
         if self.asked:

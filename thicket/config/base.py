@@ -71,7 +71,8 @@ class Corpus(Strict):
 class PretrainedBase(Strict):
     """A base model pretrained in the pipeline on a generated corpus, with a character tokenizer.
 
-    It knows the line break, the space, digits, `+`, `=` and the letters a to z, and no other character.
+    It knows the line break, the space, digits, `+`, `=` and the letters a to z, and no other character: `thicket check`
+    refuses a local file of items none of whose answers can be right in these.
     """
 
     type: Literal["pretrain"]

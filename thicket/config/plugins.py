@@ -9,6 +9,7 @@ without. Packages are looked through once, when the schema is loaded, and only m
 """
 
 import os
+from collections.abc import Iterable
 from functools import cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
@@ -30,6 +31,10 @@ CODE = "CODE"
 """The class variable that names the module of an option's code."""
 
 
+_names: dict[frozenset[str], str] = {}
+"""The names of a union's options → the entry-point group of its plug-ins."""
+
+
 @cache
 def _declared() -> tuple[EntryPoint, ...]:
     found = entry_points()
@@ -45,7 +50,18 @@ def with_plugins(group: str, own: Any, families: tuple[type[Strict], ...] = (Str
     for point in _declared():
         if point.group == group:
             found.append(_option(point, {tag for model in [*known, *found] for tag in tags(model)}, families))
-    return Annotated[Union[(*known, *found)], Field(discriminator="type")]
+    union: Any = Union[(*known, *found)]
+    _names[frozenset(tags(union))] = group
+    return Annotated[union, Field(discriminator="type")]
+
+
+def none_of(options: Iterable[str]) -> str:
+    """Of a name that is none of a union's options: what is to be said of plug-ins; empty where it takes none."""
+    group = _names.get(frozenset(options))
+    if group is None:
+        return ""
+    found = [f"{point.name}{_of(point)}" for point in _declared() if point.group == group]
+    return f", nor a plug-in installed in this environment ({group}: {', '.join(found) or 'none'})"
 
 
 def _option(point: EntryPoint, taken: set[str], families: tuple[type[Strict], ...]) -> type[BaseModel]:
@@ -74,8 +90,11 @@ def _is_there(module: str) -> bool:
 
 
 def _at_fault(point: EntryPoint, wrong: str) -> ConfigError:
-    of = f" of the package {point.dist.name}" if point.dist else ""
-    return ConfigError([Problem(f"entry point{of}", f"{point.group}: {point.name} = {point.value}", "", wrong)])
+    return ConfigError([Problem(f"entry point{_of(point)}", f"{point.group}: {point.name} = {point.value}", "", wrong)])
+
+
+def _of(point: EntryPoint) -> str:
+    return f" of the package {point.dist.name}" if point.dist else ""
 
 
 def told(error: BaseException) -> str | None:

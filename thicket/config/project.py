@@ -84,7 +84,10 @@ class Project:
 
 
 def packaged_conf() -> Path:
-    """The folder conf/ that is installed with thicket."""
-    from importlib.resources import files
+    """The folder conf/ of the code that runs: within the package where it is installed, beside it in a clone.
 
-    return Path(str(files("thicket.conf")))
+    Not that of the module `thicket.conf`: with PYTHONPATH on a second clone, it would be the installed one's.
+    """
+    package = Path(__file__).parents[1]
+    inside = package / "conf"
+    return inside if inside.is_dir() else package.parent / "conf"

@@ -10,6 +10,7 @@ from pydantic_core import ErrorDetails
 
 from thicket.config.fields import NAME_PATTERN
 from thicket.config.layers import Layered, Path_, at_path
+from thicket.config.plugins import none_of
 from thicket.config.problems import ConfigError, Problem, dotted, nearest, shown
 from thicket.config.schema import nearest_key, properties, schema_at
 
@@ -124,7 +125,7 @@ def _words(detail: ErrorDetails, message: str, path: Path_, schema: dict[str, An
         return "not one of the options", ", ".join(options), nearest(given, options)
     if kind in ("union_tag_invalid", "union_tag_not_found"):
         tags = list(schema["discriminator"]["mapping"])
-        wrong = MISSING if kind == "union_tag_not_found" else "not one of the options"
+        wrong = MISSING if kind == "union_tag_not_found" else f"not one of the options{none_of(tags)}"
         return wrong, ", ".join(tags), nearest(context.get("tag", ""), tags)
     if kind in _TYPES:
         return f"wrong type ({_type_name(given)})", _TYPES[kind], _unquoted(given) if "number" in _TYPES[kind] else ""

@@ -14,7 +14,7 @@ from thicket.config.problems import ConfigError, Problem, dotted, nearest, shown
 from thicket.config.project import Project
 from thicket.config.resolve import Resolved
 from thicket.config.roles import makers
-from thicket.plan.folders import declared_name, evaluation_of, is_folder, model_folder
+from thicket.plan.folders import SOME_MODELS, declared_name, evaluation_of, is_folder, model_folder
 from thicket.plan.pipeline import resolve, resolve_data
 
 Pairs = list[tuple[Override, Any]]
@@ -28,6 +28,8 @@ KEYS = {
     "student": ("base", "method", "teachers", "domains", "budget_of", "seed"),
 }
 """What a model's declaration holds."""
+OWN = ("base", "effort", "seed", "budget_of")
+"""Keys of a declaration that a run of the model takes and nothing on the command line tells of."""
 SHARED = {
     "base": ("trainer",),
     "specialist": ("sampler", "trainer"),
@@ -53,7 +55,7 @@ def stage_from(root: Path, kind: str, pairs: Pairs) -> Resolved:
     wanted = kind if kind == "report" else f"{kind}-{name}"
     stages = {made.id: made for made in resolve(changed)}
     if kind == "evaluate" and is_folder(name):
-        folder = model_folder(root, name)
+        folder = model_folder(root, name, SOME_MODELS)
         name = declared_name(root, folder)
         if f"evaluate-{name}" not in stages:
             return evaluation_of(root, folder, list(stages.values()))
@@ -67,7 +69,7 @@ def stage_from(root: Path, kind: str, pairs: Pairs) -> Resolved:
 
 
 def inherited(project: Project, pairs: Pairs, made: Resolved) -> str:
-    """What a command line's stage takes from the `set` of the declared model that it is, for people; else nothing."""
+    """What a command line's stage takes from the declaration of the model that it is, for people; else nothing."""
     if made.kind not in GROUPS:
         return ""
     layers = _Request(project, made.kind, pairs).layers
@@ -75,6 +77,11 @@ def inherited(project: Project, pairs: Pairs, made: Resolved) -> str:
     node = at_path(layers.value, at) or {}
     declared = expanded(node.get("set") or {}, (*at, "set"), layers.origin)
     taken: dict[str, list[str]] = {}
+    asked = {override.key for override, _ in pairs}
+    one_base = list(layers.value.get("bases", {})) == [node.get("base")]
+    for key in OWN:
+        if node.get(key) is not None and key not in asked and not (key == "base" and one_base):
+            taken.setdefault(layers.origin((*at, key)), []).append(f"{key}={shown(node[key])}")
     for path, origin in declared.origins.items():
         value = at_path(declared.value, path)
         if not isinstance(value, dict) and made.layers.origin(path) == origin:

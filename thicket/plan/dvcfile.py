@@ -11,6 +11,7 @@ from thicket.config.places import CONFIG, PARAMS
 from thicket.config.stages import BaseStage
 from thicket.config.yamlfile import to_yaml
 from thicket.plan.code import brought_along
+from thicket.plan.folders import MAKERS
 from thicket.plan.pipeline import Planned
 
 HEADER = "# Written by `thicket plan` from params.yaml and conf/. Change those, then run it again.\n"
@@ -72,7 +73,7 @@ def _plots(stages: list[Planned]) -> list[dict[str, Any] | str]:
 
 def _artifact(planned: Planned) -> dict[str, dict[str, Any]]:
     kind, name, path = planned.resolved.kind, planned.resolved.stage.name, planned.artifact.as_posix()
-    if kind in ("base", "specialist", "student"):
+    if kind in MAKERS:
         return {name: {"path": path, "type": "model", "labels": [kind]}}
     return {f"scores-{name}": {"path": path, "type": "dataset", "labels": ["evaluation"]}} if kind == "evaluate" else {}
 

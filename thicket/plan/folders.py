@@ -12,12 +12,21 @@ from thicket.config.problems import ConfigError, Problem, nearest, shown
 from thicket.config.resolve import Resolved
 from thicket.config.stages import EvaluateStage
 from thicket.plan.console import read_json
+from thicket.plan.run_states import making_words, run_state, state_words
 
 MAKERS = ("base", "specialist", "student")
 """The stages that make models: a run keeps its own in a folder of this name."""
 FILES = ("provenance.json", "config.json")
 """One of them is in every model's folder."""
-HELD = "a run (build/runs/specialist/…), a sweep (build/runs/sweeps/…), or a model's own folder"
+MULTIRUN = "multirun.yaml"
+"""What Hydra writes into a sweep's folder as it begins."""
+ONE_MODEL = "a run (build/runs/specialist/…), or a model's own folder"
+SOME_MODELS = "a run (build/runs/specialist/…), a sweep (build/runs/sweeps/…), or a model's own folder"
+"""What commands take for a model, and those that take several."""
+DEPTHS = ("", "*/", "*/*/", "*/*/*/")
+"""How far down models are looked for in a folder that is none: in build/runs, they are in KIND/RUN/KIND."""
+SHOWN = 4
+"""The most of them that are named."""
 
 
 def is_folder(text: str) -> bool:
@@ -25,22 +34,66 @@ def is_folder(text: str) -> bool:
     return "/" in text
 
 
+def is_sweep(folder: Path) -> bool:
+    """Whether a folder is that of a sweep."""
+    return (folder / MULTIRUN).is_file()
+
+
 def within(root: Path, path: Path) -> str:
     """A path relative to the project where it lies in it."""
     return str(path.relative_to(root)) if path.is_relative_to(root) else str(path)
 
 
-def model_folder(root: Path, text: str) -> str:
-    """The folder of a model, which is that of a run or lies in it. Raises: ConfigError where there is none."""
+def model_folder(root: Path, text: str, held: str = ONE_MODEL) -> str:
+    """The folder of a model, which is that of a run or lies in it. `held`: what may be given, for the message.
+
+    Raises: ConfigError where there is none.
+    """
     folder = root / text
     for path in (folder, *(folder / kind for kind in MAKERS)):
-        if any((path / file).is_file() for file in FILES):
+        if _is_model(path):
             return within(root, path)
-    siblings = [within(root, path) for path in folder.parent.glob("*/") if path != folder]
-    wrong = "there is no model in this folder" if folder.is_dir() else "there is no such folder"
+    if found := [within(root, path) for path in _models_in(root, folder)]:
+        more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
+        held += f"; in this one: {', '.join(found[:SHOWN])}{more}"
+    siblings = [] if folder.is_dir() else [path for path in folder.parent.glob("*/") if _models_in(root, path)]
+    near = nearest(text, [within(root, path) for path in siblings])
+    raise ConfigError([Problem(COMMAND_LINE, "model", shown(text), _lacking(root, folder), held, near)])
+
+
+def run_artifact(root: Path, folder: str) -> str:
+    """The place of the model that a run is to make, by the run's folder or its own; empty where it is no run's."""
+    path = root / folder
+    path = path.parent if path.name in MAKERS and path.parent.is_dir() else path
+    of_run = path.parent.parent == root / RUNS and path.parent.name in MAKERS and path.is_dir()
+    return within(root, path / path.parent.name) if of_run else ""
+
+
+def _lacking(root: Path, folder: Path) -> str:
+    """Why there is no model in a folder."""
+    if artifact := run_artifact(root, within(root, folder)):
+        state = run_state(root, artifact)
+        if state.mark == "running":
+            return f"it is {making_words(state.record)}"
+        told = state_words(state)
+        return told if state.mark == "gone" else f"not made yet: {told}"
     if folder.name == "evaluate":
-        wrong = "scores of a model, and none: name the run or the sweep that made it"
-    raise ConfigError([Problem(COMMAND_LINE, "model", shown(text), wrong, HELD, nearest(text, siblings))])
+        return "scores of a model, and none: name the run or the sweep that made it"
+    if is_sweep(folder):
+        return f"a sweep: name one of its runs, which `thicket show {within(root, folder)}` lists"
+    return "there is no model in this folder" if folder.is_dir() else "there is no such folder"
+
+
+def _is_model(path: Path) -> bool:
+    return any((path / file).is_file() for file in FILES)
+
+
+def _models_in(root: Path, folder: Path) -> list[Path]:
+    """The models some way down in a folder, those of runs by the runs' folders; the newest first."""
+    depths = DEPTHS if folder.is_relative_to(root) else DEPTHS[:1]  # Elsewhere it may be a whole disk.
+    found = {path.parent for depth in depths for file in FILES for path in folder.glob(f"{depth}{file}")}
+    newest = sorted(found, key=lambda path: path.stat().st_mtime, reverse=True)
+    return [path.parent if path.name == path.parent.parent.name else path for path in newest]
 
 
 def name_of(root: Path, folder: str) -> str:

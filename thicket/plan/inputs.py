@@ -15,6 +15,8 @@ from thicket.config.yamlfile import read_yaml
 from thicket.domains.files import first_row
 from thicket.evaluation.scored import is_outdated
 from thicket.models.files import faults
+from thicket.plan.folders import MAKERS
+from thicket.plan.writable import unwritable
 from thicket.stages.run import in_pipeline
 
 MODEL_FOLDERS = (("base", "path"), ("judge", "folder"))
@@ -34,9 +36,9 @@ def missing_files(root: Path, stages: list[Resolved]) -> dict[Path, tuple[str, s
 
 def check_named(root: Path, stages: list[Resolved]) -> None:
     """Raises: ConfigError where what a config names is there, and is not what it is to be: a model's folder can't be
-    loaded as one, or a file of rows lacks a column.
+    loaded as one, or a file of rows lacks a column, or has no answer that the models can write.
     """
-    problems = [*_model_folders(root, stages), *_columns(root, stages)]
+    problems = [*_model_folders(root, stages), *(list(_columns(root, stages)) or unwritable(root, stages))]
     if problems:
         raise ConfigError(problems)
 
@@ -106,5 +108,5 @@ def not_declared(root: Path, stages: list[Resolved], wanted: Resolved) -> list[s
 def _read_by(wanted: Resolved, stages: list[Resolved]) -> list[Resolved]:
     scores = ("evaluate",) if wanted.kind == "report" else ()
     read = {*(f"data-{domain}" for domain in wanted.domains)}
-    read |= {f"{kind}-{model}" for kind in ("base", "specialist", "student", *scores) for model in wanted.models}
+    read |= {f"{kind}-{model}" for kind in (*MAKERS, *scores) for model in wanted.models}
     return [made for made in stages if made.id in read]

@@ -18,7 +18,7 @@ from thicket.plan.locks import held, is_locked
 from thicket.plan.pipeline import Planned
 from thicket.plan.recorded import Locked, at_work, in_the_making, is_cached, locked_since, read_lock, wrong_with
 from thicket.plan.source import path_of
-from thicket.stages.run import in_pipeline
+from thicket.stages.run import in_pipeline, resume_folder
 from thicket.standing import Record, log_of, read_record
 
 Mark = Literal["done", "stale", "missing", "running", "failed", "stopped"]
@@ -55,6 +55,8 @@ class State:
     """Of its last run; None where there was none."""
     recording: bool = False
     """Whether its run has ended, and DVC is about to note in dvc.lock what it made; until then it counts as running."""
+    resumes: bool = False
+    """Of one that broke off: whether there is a checkpoint that it would go on from."""
     note: str = ""
     """What its making left to be said: of a training that came to nothing, of scores that can't reach 100 %."""
 
@@ -107,7 +109,8 @@ class _Look:
         path = log_of(self.root / LOGS, name)
         log = path.relative_to(self.root) if path.is_file() else None
         shown = record if mark in ("running", "failed", "stopped") else None
-        return State(planned, mark, why, parents, shown, log, recording, self._note(planned))
+        resumes = mark == "stopped" and resume_folder(self.root, stage).is_dir()
+        return State(planned, mark, why, parents, shown, log, recording, resumes, self._note(planned))
 
     def _making(self, planned: Planned) -> list[float]:
         """Since when those DVC processes are there that are having it made."""

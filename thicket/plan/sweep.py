@@ -23,9 +23,11 @@ from thicket.plan.adhoc import inherited, stage_from
 from thicket.plan.folders import MAKERS, is_folder
 from thicket.plan.hydra_settings import CONFIG_NAME, OPTUNA, setting_problems
 from thicket.plan.inputs import not_declared, not_made, of_earlier_weights, outdated
-from thicket.plan.objective import direction, objectives, value_of, worst
-from thicket.plan.pipeline import resolve
+from thicket.plan.objective import SELECTION, direction, objectives, value_of, worst
+from thicket.plan.pipeline import pipeline, resolve
+from thicket.plan.run_states import making_words
 from thicket.plan.runs import BEGUN, INSIDE, Run, print_table, read_runs, write_run
+from thicket.plan.state import states
 from thicket.plan.sweeps import model_folders
 from thicket.signals import TERMINATED, Interrupted, children_end_too, exit_at_sigterm
 from thicket.stages.launch import TRACEBACK, in_words, run_one
@@ -98,7 +100,9 @@ def _check_inputs(root: Path, stages: list[Resolved]) -> None:
         wrong = f"the data of {named} is not made: add {named} to it and run `thicket plan`, then `dvc repro {data}`"
         problems.append(Problem(project.params_layers.origin(("domains",)), "domains", "", wrong))
     if missing := list(dict.fromkeys(name for stage in stages for name in not_made(root, declared, stage))):
-        wrong = f"it reads what is not made yet: `dvc repro {' '.join(missing)}` makes it"
+        found = [state for state in states(root, pipeline(project)) if state.id in missing and state.mark == "running"]
+        going = "".join(f"; {state.id} is {making_words(state.record)}" for state in found)
+        wrong = f"it reads what is not made yet: `dvc repro {' '.join(missing)}` makes it{going}"
         problems.append(Problem(COMMAND_LINE, "", "", wrong))
     if problems:
         raise ConfigError(problems)
@@ -122,6 +126,8 @@ def _objective(root: Path, kind: str, asked: list[Override], stages: list[Resolv
     declared = file.value.get("objectives", {}).get(kind)
     objective, where = (asked[0].values[0], asked[0].origin) if asked else (declared, file.origin(("objectives", kind)))
     known = [name for name in objectives(stages[0].stage) if all(name in objectives(made.stage) for made in stages)]
+    if not asked and objective == SELECTION and SELECTION not in known:
+        objective = None  # A merge without a choice has no selection.
     if objective is None and OPTUNA not in settings:
         return None
     if objective not in known:

@@ -5,7 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from glob import has_magic
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from yaml import YAMLError
 
@@ -15,33 +15,20 @@ from thicket.config.problems import ConfigError, Problem, shown
 from thicket.config.yamlfile import values_of
 from thicket.plan.adhoc import Pairs, stage_from
 from thicket.plan.console import read_json
-from thicket.plan.folders import HELD, model_folder, within
-from thicket.plan.locks import held, is_locked
+from thicket.plan.folders import MULTIRUN, SOME_MODELS, is_sweep, model_folder, within
 from thicket.plan.objective import value_of
 from thicket.plan.recorded import began
+from thicket.plan.run_states import Mark, RunState, run_state
 from thicket.plan.runs import BEGUN, INSIDE, RESULT, Run
-from thicket.stages.run import in_folder, lock_of, on_its_own
-from thicket.standing import Record, log_of, read_record
+from thicket.stages.run import of_run, on_its_own
 
 SWEEPS = RUNS / "sweeps"
-MULTIRUN = "multirun.yaml"
-"""What Hydra writes as it begins."""
 OTHER_MACHINES = ("SlurmLauncher", "RayLauncher")
 """Launchers whose jobs may hold locks that this machine does not show."""
 FIXED = ("hydra.sweep.dir=", "hydra.mode=")
 """Settings that are no part of what was asked for."""
-
-Mark = Literal["done", "running", "failed", "stopped", "waiting"]
-
-
-@dataclass(frozen=True)
-class RunState:
-    """How far a run is that thicket started by itself, or how it ended."""
-
-    mark: Mark
-    record: Record | None = None
-    log: Path | None = None
-    """Relative to the project."""
+GONE = "what it made is gone"
+"""The error of a run that was done."""
 
 
 @dataclass(frozen=True)
@@ -75,27 +62,6 @@ class Sweep:
         """Mark → its runs, without marks that none has."""
         marks: list[Mark] = [one.state.mark for one in self.runs]
         return {mark: marks.count(mark) for mark in dict.fromkeys(marks)}
-
-
-def is_sweep(folder: Path) -> bool:
-    """Whether a folder is that of a sweep."""
-    return (folder / MULTIRUN).is_file()
-
-
-def run_state(root: Path, artifact: str, elsewhere: bool = False) -> RunState:
-    """Of the run that makes an artifact in build/runs.
-
-    `elsewhere`: it may run on a machine whose locks don't show here; then its own word counts.
-    """
-    path = root / artifact
-    stage = f"{path.name}-{path.parent.name.rpartition('-')[0]}"
-    record, log = read_record(path.parent, stage), log_of(path.parent, stage)
-    known = record, log.relative_to(root) if log.is_file() else None
-    if path.is_dir():
-        return RunState("done", *known)
-    if is_locked(lock_of(root, path, stage), held()) or (elsewhere and record and record.status == "running"):
-        return RunState("running", *known)
-    return RunState("failed" if record and record.status == "failed" else "stopped", *known)
 
 
 def read_sweep(root: Path, folder: Path) -> Sweep:
@@ -142,11 +108,17 @@ class _Reader:
         """Of the folder of a job, which has what it began with, and its result."""
         paths = folder / BEGUN, folder / RESULT
         begun, ended = (Run(**read_json(path)) if path.is_file() else None for path in paths)
-        found = self._found(begun) if begun else None
-        if ended and not (found and ended.error and found[1].mark == "done"):  # Another has made what failed here.
-            state = found[1] if found else RunState("stopped")
-            return ended, replace(state, mark="failed" if ended.error else "done")
-        return found or (_run(pairs), RunState("running" if self.going else "stopped"))
+        placed = next((run for run in (begun, ended) if run and run.artifact), None)
+        found = self._found(placed) if placed else None
+        if not ended:
+            return found or (_run(pairs), RunState("running" if self.going else "stopped"))
+        state = found[1] if found else RunState("failed")
+        if found and state.mark == "done":  # Maybe by another, which has made what failed here.
+            return found if ended.error else (ended, state)
+        if ended.error:
+            return ended, replace(state, mark="failed")
+        again = state.mark == "running" or state.resumes
+        return replace(ended, error=GONE), state if again else replace(state, mark="gone")
 
     def not_begun(self, pairs: Pairs) -> tuple[Run, RunState]:
         """Of an equal run, which the same command has made if it was given again; as long as it runs, it finds it."""
@@ -163,8 +135,7 @@ class _Reader:
         state = run_state(self.root, run.artifact, self.elsewhere)
         if self.objective and state.mark == "done":
             with suppress(ValueError, OSError):  # Another machine has measured it, or its figures are gone.
-                targets = in_folder((self.root / run.artifact).parent, self.kind)
-                return replace(run, value=value_of(targets, self.objective)), state
+                return replace(run, value=value_of(of_run(self.root / run.artifact), self.objective)), state
         return run, state
 
 
@@ -184,7 +155,8 @@ def _process(path: Path) -> int | None:
 
 
 def ended_runs(root: Path, folder: Path) -> list[Run]:
-    """The runs of a sweep that are done or have failed; none for a folder that is no sweep's.
+    """The runs of a sweep that are done, or have an error: they failed, or what they made is gone. None for a folder
+    that is no sweep's.
 
     Raises: ConfigError where none of a sweep's has ended.
     """
@@ -207,8 +179,8 @@ def model_folders(root: Path, text: str) -> list[str]:
     made = {path: [run.artifact for run in ended_runs(root, path) if not run.error] for path in paths}
     folders = [folder for path in paths for folder in (made[path] or [within(root, path)])]
     if not folders:
-        raise ConfigError([Problem(COMMAND_LINE, "model", shown(text), "no folder of this pattern", HELD)])
-    return list(dict.fromkeys(model_folder(root, folder) for folder in folders))
+        raise ConfigError([Problem(COMMAND_LINE, "model", shown(text), "no folder of this pattern", SOME_MODELS)])
+    return list(dict.fromkeys(model_folder(root, folder, SOME_MODELS) for folder in folders))
 
 
 def _matching(root: Path, text: str) -> list[Path]:

@@ -90,12 +90,13 @@ def in_pipeline(root: Path, stage: AnyStage) -> Targets:
 def on_its_own(root: Path, stage: AnyStage) -> Targets:
     """The places of a run from the command line: a folder for each config and inputs, where an equal run is found, and
     where it says how far it is."""
-    return in_folder(root / RUNS / stage.stage / f"{stage.name}-{_identity(stage, root)[:8]}", stage.stage)
+    return of_run(root / RUNS / stage.stage / f"{stage.name}-{_identity(stage, root)[:8]}" / stage.stage)
 
 
-def in_folder(folder: Path, kind: str) -> Targets:
-    """The places of a run of a kind of stage in a folder of its own."""
-    return Targets(folder / kind, folder / "ledger.json", folder / "curves.csv", folder / "times.json", folder)
+def of_run(artifact: Path) -> Targets:
+    """The places of the run from the command line that makes an artifact: beside it."""
+    folder = artifact.parent
+    return Targets(artifact, folder / "ledger.json", folder / "curves.csv", folder / "times.json", folder)
 
 
 def made_before(stage: AnyStage, targets: Targets) -> bool:
@@ -176,6 +177,11 @@ def unfinished(root: Path, resume: Path) -> Path | None:
     name, _, identity = rest.rpartition("-")
     folder = root / RUNS / kind / f"{name}-{identity[:8]}"
     return folder if folder.is_dir() and not (folder / kind).is_dir() else None
+
+
+def checkpoints(root: Path, artifact: Path) -> Path | None:
+    """The folder of checkpoints that the run from the command line goes on from which makes an artifact; None: none."""
+    return next((root / RESUME).glob(f"{artifact.name}-{artifact.parent.name}*/"), None)
 
 
 def _identity(stage: Stage, root: Path) -> str:

@@ -1,0 +1,88 @@
+"""How far a run is that thicket started by itself, or how it ended."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from thicket.plan.console import MINUTES
+from thicket.plan.locks import held, is_locked
+from thicket.stages.run import checkpoints, lock_of
+from thicket.standing import Record, log_of, read_record
+
+Mark = Literal["done", "running", "failed", "stopped", "gone", "waiting"]
+WORDS: dict[Mark, str] = {"stopped": "broke off", "waiting": "not begun"}
+"""A state's own words, where its name is not enough."""
+
+
+UNTOLD = "runs"
+"""What is said of a run that does not say yet how far it is."""
+
+
+@dataclass(frozen=True)
+class RunState:
+    """How far a run is that thicket started by itself, or how it ended."""
+
+    mark: Mark
+    record: Record | None = None
+    log: Path | None = None
+    """Relative to the project."""
+    resumes: bool = False
+    """Whether there is a checkpoint that it would go on from."""
+
+
+def run_state(root: Path, artifact: str, elsewhere: bool = False) -> RunState:
+    """Of the run that makes an artifact in build/runs.
+
+    `elsewhere`: it may run on a machine whose locks don't show here; then its own word counts.
+    """
+    path = root / artifact
+    stage = f"{path.name}-{path.parent.name.rpartition('-')[0]}"
+    record, log = read_record(path.parent, stage), log_of(path.parent, stage)
+    known = record, log.relative_to(root) if log.is_file() else None
+    if path.is_dir():
+        return RunState("done", *known)
+    if is_locked(lock_of(root, path, stage), held()) or (elsewhere and record and record.status == "running"):
+        return RunState("running", *known)
+    if record and record.status in ("done", "failed"):
+        return RunState("gone" if record.status == "done" else "failed", *known)
+    return RunState("stopped", *known, resumes=checkpoints(root, path) is not None)
+
+
+def state_words(state: RunState, error: str = "", figures: bool = True) -> str:
+    """A state for people. `error`: why it failed; else its record says so. `figures`: with those of its last step."""
+    record, mark = state.record, state.mark
+    if mark == "running":
+        return progress_words(record, figures)
+    if mark == "failed":
+        return failed_words(record, error)
+    if mark == "stopped":
+        return f"{stopped_words(record)}{'' if state.resumes else ', and begins anew: no checkpoint is there'}"
+    if mark == "gone":
+        return "gone: what it had made is not there"
+    return WORDS.get(mark, mark)
+
+
+def failed_words(record: Record | None, error: str = "") -> str:
+    """Why a run failed, in a line."""
+    message = error or (record.message if record else "") or "see its log"
+    return f"failed: {message.splitlines()[0]}"
+
+
+def stopped_words(record: Record | None) -> str:
+    """Where a run broke off."""
+    return f"{WORDS['stopped']}{f' at {record.share:.0%}' if record and record.share is not None else ''}"
+
+
+def progress_words(record: Record | None, figures: bool = True) -> str:
+    """How far a run is that is on its way, with the figures of its last step or without."""
+    if record is None or record.share is None or record.status != "running":
+        return UNTOLD
+    left = record.left
+    time_left = "" if left is None else f"  {left:.0f} s left" if left < MINUTES else f"  {left / 60:.0f} min left"
+    return f"{record.share:.0%}{f'  {record.figures}' if figures else ''}{time_left}"
+
+
+def making_words(record: Record | None) -> str:
+    """That something is being made that is not there yet, and how far it is."""
+    told = progress_words(record)
+    return "being made" if told == UNTOLD else f"being made: {told}"
