@@ -50,7 +50,7 @@ def test_answers_in_other_characters_are_refused(caps: Path, command: Command, n
     said = command(name)
     assert (said.status, said.out) == (2, "")
     head, allowed, users, *_ = said.err.splitlines()
-    assert head.startswith("conf/domain/caps.yaml:2: domain.source.answer: no answer can be written in characters")
+    assert head.startswith("conf/domain/caps.yaml:2: domain.source.answer: no response can be right, since ")
     assert "'?' 'T' '\u00c0' '\u00c9'; the first: " in head
     assert allowed == "    allowed: line break, space, digits, + and =, a to z"
     assert users == "    used by: specialist caps-grpo, evaluate tiny, evaluate caps-grpo"
@@ -61,7 +61,7 @@ def test_what_its_file_lacks_comes_first(caps: Path, command: Command) -> None:
     path.write_text(DOMAIN.replace("{a}", "{answer}"), encoding="utf-8")
     said = command("check")
     assert "caps.jsonl has no column 'answer'" in said.err
-    assert "no answer can be written" not in said.err
+    assert "no response can be right" not in said.err
 
 
 @pytest.mark.parametrize(
