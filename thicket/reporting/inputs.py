@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from thicket.config.places import CURVES, EVALUATION, METRICS, MODELS, TEST, TIMES
+from thicket.config.places import CURVES, EVALUATION, METRICS, MODELS, SCORED_MODEL, TEST, TIMES
 from thicket.config.shown import Shown, read_shown
 from thicket.config.stages import ReportedModel, ReportStage
 from thicket.statistics.intervals import Interval
@@ -43,6 +43,12 @@ class Scored:
     """Domain → the model's items."""
     tests: dict[str, dict[str, str]]
     """Domain → part of its test → hash; empty where an earlier thicket did not note it."""
+    identity: dict[str, str | None]
+    """Which model it was: hashes of its weights and of its way to answer; empty as `tests` may be."""
+
+    def is_of_same(self, other: "Scored") -> bool:
+        """Whether both are of one model, by its weights and its way to answer."""
+        return bool(self.identity) and self.identity == other.identity
 
 
 class OtherTest(ValueError):
@@ -90,8 +96,8 @@ def read_scores(folder: Path, domains: list[str]) -> Scored:
         for path, known in ((folder / "metrics.json", metrics["domains"]), (folder / "items.csv", items)):
             if domain not in known:
                 raise ValueError(f"{path}: no scores on {domain} (there are: {', '.join(known)})")
-    tests = folder / TEST
-    return Scored(metrics, items, _read_json(tests) if tests.is_file() else {})
+    tests, identity = (_read_json(path) if path.is_file() else {} for path in (folder / TEST, folder / SCORED_MODEL))
+    return Scored(metrics, items, tests, identity)
 
 
 def _read_model(model: ReportedModel, domains: list[str], root: Path) -> Inputs:
@@ -102,6 +108,7 @@ def _read_model(model: ReportedModel, domains: list[str], root: Path) -> Inputs:
         metrics=scored.metrics,
         items=scored.items,
         tests=scored.tests,
+        identity=scored.identity,
         ledger=_read_json(root / METRICS / f"{model.name}.json"),
         provenance=_read_json(folder / "provenance.json"),
         curve=tuple(_numbers(curve)) if curve.is_file() else (),

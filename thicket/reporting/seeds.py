@@ -1,0 +1,55 @@
+"""Means over seeds in the report: which models count as seeds, and how well their mean is known."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from thicket.reporting.inputs import Inputs
+from thicket.reporting.settings import Settings
+from thicket.statistics.intervals import Interval
+from thicket.statistics.recovery import bootstrap_sums, sum_interval
+from thicket.statistics.resampled import Resampled
+from thicket.statistics.seeds import over_seeds
+
+Values = NDArray[np.float64]
+GAIN = (-1.0, 1.0)
+"""Bounds of a difference of two shares."""
+
+
+@dataclass(frozen=True)
+class Gain:
+    """What models gain on their base: the mean over seeds."""
+
+    gain: Interval
+    """Over items and seeds, as `thicket compare` has it; of one seed over items."""
+    of_seeds: tuple[float, ...]
+    """Each seed's own."""
+
+
+def by_seed(made: Iterable[Inputs]) -> list[list[Inputs]]:
+    """The models of a way, in the order of their seeds; those of one seed, and of equal weights, are one seed's."""
+    groups: list[list[Inputs]] = []
+    for one in sorted(made, key=lambda one: one.model.seed):
+        own = [group for group in groups if any(_is_same_seed(one, other) for other in group)]
+        if own:
+            own[0].append(one)
+        else:
+            groups.append([one])
+    return groups
+
+
+def _is_same_seed(one: Inputs, other: Inputs) -> bool:
+    return one.model.seed == other.model.seed or one.is_of_same(other)
+
+
+def mean_gain(gains_SDN: Sequence[Sequence[Values]], settings: Settings) -> Gain:
+    """The mean over seeds of the mean over domains, from each item's gain."""
+    parts_SDN = [[values_N / len(gains_DN) for values_N in gains_DN] for gains_DN in gains_SDN]
+    of_seeds = tuple(float(sum(values_N.mean() for values_N in parts_DN)) for parts_DN in parts_SDN)
+    if len(parts_SDN) == 1:
+        return Gain(sum_interval(parts_SDN[0], *settings.bootstrap), of_seeds)
+    draws = [bootstrap_sums(parts_DN, settings.resamples, settings.seed) for parts_DN in parts_SDN]
+    figures = [Resampled(value, draws_R, GAIN) for value, draws_R in zip(of_seeds, draws, strict=True)]
+    return Gain(over_seeds(figures).interval(settings.confidence), of_seeds)
