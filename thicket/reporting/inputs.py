@@ -2,7 +2,7 @@
 
 import csv
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -88,7 +88,7 @@ def read_inputs(stage: ReportStage, root: Path) -> dict[str, Inputs]:
     return inputs
 
 
-def read_scores(folder: Path, domains: list[str]) -> Scored:
+def read_scores(folder: Path, domains: Sequence[str] = ()) -> Scored:
     """An evaluation. Raises: ValueError, with the file, where one is missing or broken, or lacks a domain."""
     metrics = _read_json(folder / "metrics.json")
     items = _read_items(folder / "items.csv")
@@ -172,11 +172,11 @@ def check_comparable(scored: Mapping[Path, Scored], domains: list[str]) -> None:
                 files = f"{first / 'items.csv'} and {folder / 'items.csv'}"
                 different = len(set(one.items[domain].ids) ^ set(other.items[domain].ids))
                 raise ValueError(f"{files}: {different} items of {domain} are in one and not in the other")
-        if differing := _differing(one, other, domains):
+        if differing := differing_tests(one, other, domains):
             raise OtherTest((first, folder), differing)
 
 
-def _differing(one: Scored, other: Scored, domains: list[str]) -> dict[str, list[str]]:
+def differing_tests(one: Scored, other: Scored, domains: list[str]) -> dict[str, list[str]]:
     """Domain → the parts of its test that two evaluations have noted differently."""
     pairs = {domain: (one.tests.get(domain, {}), other.tests.get(domain, {})) for domain in domains}
     found = {
