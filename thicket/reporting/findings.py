@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from thicket.config.useful import USELESS
 from thicket.reporting.results import ModelResult, Results
 from thicket.reporting.tables import DOWN, UP, marked
+from thicket.reporting.terms import listed
 from thicket.reporting.text import PERCENT, SPACE, joined, percent, percent_interval, points, points_interval
 from thicket.statistics.intervals import Interval
 
@@ -16,6 +17,8 @@ SHARE_NOTE = (
 )
 Gained = tuple[ModelResult, Interval]
 """A model and its gain."""
+Named = tuple[Interval, str]
+"""A share, and whose it is."""
 MOST = 6
 """Specialists, students, and choices of their teachers, that are told one by one."""
 SEED_NOTE = "An interval speaks of the choice of items, not of the training: another seed makes other models."
@@ -119,17 +122,30 @@ def _base(result: ModelResult) -> str:
 
 
 def _students(results: Results) -> str:
-    held = [(result, result.recovered.recovery) for result in results.of_kind("student") if result.recovered]
-    named = [(found.share, result.model.name) for result, found in held if found.share]
-    unclear = [result for result, found in held if not found.share]
-    if len(named) > MOST:
+    """Shares of the specialists' gain. Those of other specialists' gain are shares of something else: none is ranked
+    among them."""
+    held = [(result, result.recovered) for result in results.of_kind("student") if result.recovered]
+    of_gain: dict[tuple[str, ...], list[Named]] = {}
+    for result, found in held:
+        if share := found.recovery.share:
+            counted = dict.fromkeys(name for names in found.specialists.values() for name in names)
+            of_gain.setdefault((result.root, *counted), []).append((share, result.model.name))
+    many = sum(map(len, of_gain.values())) > MOST
+    whose = "the gain of {}" if len(of_gain) > 1 else "the specialists' gain"
+    sentences = [
+        f"Of {whose.format(listed(names))} {_recovered(named, many)}." for (_, *names), named in of_gain.items()
+    ]
+    unclear = [result for result, found in held if not found.recovery.share]
+    return " ".join([*sentences, *_chosen(results), *map(_no_share, unclear)])
+
+
+def _recovered(named: list[Named], many: bool) -> str:
+    """Each student's share; of `many` the least and the most."""
+    if many and len(named) > 2:
         ends = min(named, key=_value), max(named, key=_value)
         least, most = (f"{_share(share)} ({name})" for share, name in ends)
-        sentences = [f"Of the specialists' gain {len(named)} students recover between {least} and {most}."]
-    else:
-        shares = [f"{name} recovers {_share(share)}" for share, name in named]
-        sentences = [f"Of the specialists' gain {joined(shares)}."] if shares else []
-    return " ".join([*sentences, *_chosen(results), *map(_no_share, unclear)])
+        return f"{len(named)} students recover between {least} and {most}"
+    return joined([f"{name} recovers {_share(share)}" for share, name in named])
 
 
 def _chosen(results: Results) -> list[str]:
@@ -145,7 +161,7 @@ def _chosen(results: Results) -> list[str]:
     return [f"{best}: {'; '.join([*list(chosen)[:MOST], *more])}."] if chosen else []
 
 
-def _value(named: tuple[Interval, str]) -> float:
+def _value(named: Named) -> float:
     return named[0].value
 
 

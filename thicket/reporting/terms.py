@@ -1,6 +1,6 @@
 """What the names in a table are: how models were made, and of what, from their configs."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from thicket.config.stages import ReportedModel
 from thicket.reporting.results import Cost, Results
@@ -15,13 +15,13 @@ def terms(results: Results, named: Iterable[tuple[str, ReportedModel]]) -> tuple
     found: dict[str, dict[str, None]] = {}
     for name, model in named:
         found.setdefault(_what(results, model), {})[name] = None
-    return tuple((_listed(list(names)), what) for what, names in found.items() if what)
+    return tuple((listed(list(names)), what) for what, names in found.items() if what)
 
 
 def _what(results: Results, model: ReportedModel) -> str:
     parts = [results.methods.get(model.method, "")]
     if model.teachers:
-        parts.append(f"Teachers: {_listed(model.teachers)}.")
+        parts.append(f"Teachers: {listed(model.teachers)}.")
     if model.kind == "student" and (cost := results.models[model.name].cost).budget_of:
         parts.append(f"Budget: {budget(cost)}.")
     return " ".join(part for part in parts if part)
@@ -33,5 +33,10 @@ def budget(cost: Cost) -> str:
     return f"{share}the cost of {'' if cost.budget == 'whole' else 'the teachers of '}{cost.budget_of}"
 
 
-def _listed(names: list[str]) -> str:
-    return joined(names) if len(names) <= MOST else f"{joined(names[: MOST - 1])} and {len(names) - MOST + 1} more"
+def listed(names: Sequence[str]) -> str:
+    """Names, of many the first and how many more."""
+    return (
+        joined(list(names))
+        if len(names) <= MOST
+        else f"{joined(list(names[: MOST - 1]))} and {len(names) - MOST + 1} more"
+    )
