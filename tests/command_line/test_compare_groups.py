@@ -132,10 +132,44 @@ def test_all_are_held_against_the_first(swept: Path, command: Command) -> None:
     assert "method=grpo: sort-grpo-0, sort-grpo-1, sort-grpo-2, seeds 0, 1, 2" in said.out
 
 
-def test_names_by_a_pattern(scored: Path, command: Command) -> None:
-    found = compared(command, "tiny", "*-grpo")
-    assert [one["model"] for one in found["sides"][1]["models"]] == ["sort-grpo", "reverse-grpo"]
-    assert found["right"] == "*-grpo"
+def test_names_by_a_pattern(swept: Path, command: Command) -> None:
+    found = compared(command, "tiny", "build/runs/specialist/sort-grpo-*")
+    assert [one["seed"] for one in found["sides"][1]["models"]] == [0, 1, 2]
+    assert found["right"] == "sort-grpo-*"
+
+
+@pytest.mark.parametrize(
+    ("side", "wrong"),
+    [
+        ("*-grpo", "in more than the seed: domain.name is 'sort' of sort-grpo, 'reverse' of reverse-grpo"),
+        ("opd,soup", "method.type is 'opd' of opd, 'soup' of soup"),
+        (
+            f"{folder_of('grpo', 0)},{folder_of('dapo', 1)}",
+            "method.type is 'grpo' of sort-grpo-0, 'dapo' of sort-dapo-1",
+        ),
+        (
+            f"{folder_of('grpo', 1)},build/runs/specialist/again",
+            "sort-grpo-1 and again both have the seed 1: that is one",
+        ),
+    ],
+)
+def test_what_are_no_seeds_of_one_way(side: str, wrong: str, swept: Path, command: Command) -> None:
+    shutil.copytree(swept / folder_of("grpo", 1), swept / "build/runs/specialist/again/specialist")
+    said = command("compare", "tiny", side)
+    assert (said.status, said.out) == (2, "")
+    assert wrong in said.err
+    assert "allowed: seeds of one way, each once; or each a side" in said.err
+
+
+def test_seeds_with_equal_weights_are_one(swept: Path, command: Command) -> None:
+    """As means of the same models are, whatever their seed."""
+    for seed in (0, 2):
+        (scored,) = swept.glob(f"build/runs/evaluate/sort-dapo-{seed}-*/evaluate")
+        (scored / "model.json").write_text(json.dumps({"weights": "ab", "answering": None}), encoding="utf-8")
+    words = "sort-dapo-0, sort-dapo-1, seeds 0, 1; sort-dapo-2 has the weights of sort-dapo-0: no other seed"
+    assert words in command("compare", SWEEP).out
+    side = compared(command, SWEEP)["sides"][1]
+    assert (len(side["models"]), side["same_weights"]) == (2, {"sort-dapo-2": "sort-dapo-0"})
 
 
 def test_what_is_not_scored_names_the_command(swept: Path, command: Command) -> None:

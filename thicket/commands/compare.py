@@ -8,6 +8,7 @@ from typing import Any
 
 from thicket.commands.models import aged, models_of, outdated_words
 from thicket.commands.scores import Pairs, check_scored, paired
+from thicket.commands.seeds import check_seeds, once
 from thicket.commands.sides import Member, Side, Sides
 from thicket.config.analysis import Divergence
 from thicket.config.places import ANALYSIS, EVALUATION, MODELS, RUNS
@@ -52,6 +53,8 @@ def _compare(root: Path, sides: list[str], as_json: bool, scratch: Path) -> None
     project = Project(root)
     resolved = resolve(project, with_code=False)
     read = Sides(root, models_of(resolved), resolved, scratch).read(sides)
+    check_seeds(read)
+    read = list(map(once, read))
     scoring = next(made.stage for made in resolved if isinstance(made.stage, EvaluateStage))
     domains = [domain.name for domain in scoring.domains]
     first, *others = read
@@ -94,7 +97,10 @@ def _print_json(sides: list[Side], compared: list[Pairs], missing: str, divergen
                 ],
                 "divergence": divergence.measured,
                 "divergence_command": None if divergence.measured else divergence.command,
-                "sides": [{"label": side.label, "models": [_as_dict(one) for one in side.members]} for side in sides],
+                "sides": [
+                    {"label": side.label, "models": list(map(_as_dict, side.members)), "same_weights": side.same}
+                    for side in sides
+                ],
                 "comparisons": [
                     {"right": side.label, "paired_by_seed": pairs.by_seed, "scores": pairs.pairs}
                     for side, pairs in with_others
@@ -123,7 +129,8 @@ def _print_members(sides: list[Side]) -> None:
         if names != [side.label]:
             seeds = ", ".join("?" if one.seed is None else str(one.seed) for one in side.members)
             failed = f"; {side.failed} more failed" if side.failed else ""
-            print(f"{side.label}: {', '.join(names)}, seed{'s' if len(names) > 1 else ''} {seeds}{failed}")
+            same = "".join(f"; {name} has the weights of {first}: no other seed" for name, first in side.same.items())
+            print(f"{side.label}: {', '.join(names)}, seed{'s' if len(names) > 1 else ''} {seeds}{failed}{same}")
 
 
 def _print_scores(root: Path, sides: list[Side], compared: list[Pairs]) -> None:

@@ -75,6 +75,8 @@ class Side:
     """What the command line says."""
     failed: int = 0
     """Runs of its sweep that made no model."""
+    same: dict[str, str] = field(default_factory=dict)
+    """Models that were left out → the one of its members whose weights they have."""
 
     @property
     def outdated(self) -> bool:

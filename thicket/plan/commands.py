@@ -17,6 +17,7 @@ from thicket.plan.estimate import Estimate, Estimator, total
 from thicket.plan.inputs import check_named, missing_files
 from thicket.plan.pipeline import Planned, pipeline
 from thicket.plan.shapes import saved_shape
+from thicket.plan.twice import declared_twice
 
 FIGURES = ("time", "memory", "disk")
 """What `thicket plan` estimates of each stage."""
@@ -32,6 +33,7 @@ def check(root: Path) -> int:
     print(f"All {len(stages)} stages are sound: {counts}.")
     _note_missing(root, stages)
     _note_unscored(stages)
+    _note_twice(stages)
     if out_of_step(root, stages):
         print("dvc.yaml is out of step with params.yaml: run `thicket plan`.")
     return 0
@@ -48,6 +50,7 @@ def plan(root: Path) -> int:
     _print_estimates(root, stages)
     _note_missing(root, stages)
     _note_unscored(stages)
+    _note_twice(stages)
     written = "written" if changed else "as it was"
     print(f"dvc.yaml is {written}: {len(stages)} stages, after compose. `dvc repro` builds them.")
     return 0
@@ -80,6 +83,12 @@ def _note_unscored(stages: list[Planned]) -> None:
     for stage in found:
         if isinstance(stage, SpecialistStage) and scored and stage.domain.name not in scored:
             print(f"Note: {stage.name} is not scored on its domain {stage.domain.name}, which `domains` does not list.")
+
+
+def _note_twice(stages: list[Planned]) -> None:
+    """Says which models would be made all over, and count as no other seed."""
+    for name, first in declared_twice(planned.resolved.stage for planned in stages).items():
+        print(f"Note: {name} is {first} under another name: it is made of equal values, with an equal seed.")
 
 
 def compose(root: Path) -> int:
