@@ -177,7 +177,10 @@ def test_what_is_not_scored_names_the_command(swept: Path, command: Command) -> 
     shutil.rmtree(Path(found["sides"][1]["models"][2]["scores"]).parent)
     said = command("compare", "tiny", SWEEP)
     assert said.status == 0
-    assert f"not scored yet as params.yaml now says: `thicket evaluate -m model={SWEEP}` does it" in said.out
+    assert (
+        f"not scored yet as params.yaml now says (1 of 7 models): `thicket evaluate -m model={SWEEP}` does it"
+        in said.out
+    )
 
 
 def test_a_sweep_of_which_nothing_is_done(swept: Path, command: Command) -> None:
@@ -198,6 +201,20 @@ def test_a_run_that_failed_is_told(swept: Path, command: Command) -> None:
         (swept / SWEEP / str(number) / "result.json").write_text(path.read_text(encoding="utf-8"), encoding="utf-8")
     said = command("compare", SWEEP)
     assert (said.status, "method=dapo: all its runs have failed" in said.err) == (2, True)
+
+
+def test_a_sweep_that_was_stopped_says_what_is_missing(swept: Path, command: Command) -> None:
+    (swept / SWEEP / "5/result.json").unlink()
+    said = command("compare", SWEEP)
+    assert "method=dapo: sort-dapo-0, sort-dapo-1, seeds 0, 1; 1 more not made" in said.out
+    assert f"1 of the 6 runs of {SWEEP} is not made: `thicket show {SWEEP}` says how far they are." in said.out
+    assert "method=dapo and method=grpo have other seeds (0, 1 against 0, 1, 2), which are not paired." in said.out
+    found = compared(command, SWEEP)
+    assert [side["runs_not_made"] for side in found["sides"]] == [0, 1]
+    for number in (3, 4):
+        (swept / SWEEP / str(number) / "result.json").unlink()
+    words = f"3 of the 6 runs of {SWEEP} are not made, so that nothing is compared of method=dapo: "
+    assert words in command("compare", "tiny", SWEEP).out
 
 
 @pytest.mark.parametrize(

@@ -52,7 +52,8 @@ def compare(root: Path, sides: list[str], as_json: bool) -> None:
 def _compare(root: Path, sides: list[str], as_json: bool, scratch: Path) -> None:
     project = Project(root)
     resolved = resolve(project, with_code=False)
-    read = Sides(root, models_of(resolved), resolved, scratch).read(sides)
+    reader = Sides(root, models_of(resolved), resolved, scratch)
+    read = reader.read(sides)
     check_seeds(read)
     read = list(map(once, read))
     scoring = next(made.stage for made in resolved if isinstance(made.stage, EvaluateStage))
@@ -67,9 +68,11 @@ def _compare(root: Path, sides: list[str], as_json: bool, scratch: Path) -> None
     analyses = [made.stage for made in resolved if isinstance(made.stage, AnalyzeStage)]
     divergence = _Divergence(root, analyses, domains[0], read)
     if as_json:
-        _print_json(read, compared, missing, divergence)
+        _print_json(read, compared, missing, divergence, reader.notes)
         return
     _print_members(read)
+    for note in reader.notes:
+        print(note)
     if compared:
         _print_scores(root, read, compared)
     else:
@@ -80,7 +83,9 @@ def _compare(root: Path, sides: list[str], as_json: bool, scratch: Path) -> None
         divergence.print()
 
 
-def _print_json(sides: list[Side], compared: list[Pairs], missing: str, divergence: "_Divergence") -> None:
+def _print_json(
+    sides: list[Side], compared: list[Pairs], missing: str, divergence: "_Divergence", notes: list[str]
+) -> None:
     first, second = sides[:2]
     differing = differences(first.config, second.config) if first.label != second.label else []
     with_others = zip(sides[1:], compared, strict=False)
@@ -98,9 +103,16 @@ def _print_json(sides: list[Side], compared: list[Pairs], missing: str, divergen
                 "divergence": divergence.measured,
                 "divergence_command": None if divergence.measured else divergence.command,
                 "sides": [
-                    {"label": side.label, "models": list(map(_as_dict, side.members)), "same_weights": side.same}
+                    {
+                        "label": side.label,
+                        "models": list(map(_as_dict, side.members)),
+                        "same_weights": side.same,
+                        "runs_failed": side.failed,
+                        "runs_not_made": side.unmade,
+                    }
                     for side in sides
                 ],
+                "sweeps_not_done": notes,
                 "comparisons": [
                     {"right": side.label, "paired_by_seed": pairs.by_seed, "scores": pairs.pairs}
                     for side, pairs in with_others
@@ -127,10 +139,14 @@ def _print_members(sides: list[Side]) -> None:
     for side in sides:
         names = [member.name for member in side.members]
         if names != [side.label]:
-            seeds = ", ".join("?" if one.seed is None else str(one.seed) for one in side.members)
             failed = f"; {side.failed} more failed" if side.failed else ""
+            failed += f"; {side.unmade} more not made" if side.unmade else ""
             same = "".join(f"; {name} has the weights of {first}: no other seed" for name, first in side.same.items())
-            print(f"{side.label}: {', '.join(names)}, seed{'s' if len(names) > 1 else ''} {seeds}{failed}{same}")
+            print(f"{side.label}: {', '.join(names)}, seed{'s' if len(names) > 1 else ''} {_seeds(side)}{failed}{same}")
+
+
+def _seeds(side: Side) -> str:
+    return ", ".join("?" if one.seed is None else str(one.seed) for one in side.members)
 
 
 def _print_scores(root: Path, sides: list[Side], compared: list[Pairs]) -> None:
@@ -172,6 +188,9 @@ def _notes(sides: list[Side], compared: list[Pairs]) -> Iterator[str]:
     for side, pairs in zip(sides[1:], compared, strict=True):
         if pairs.by_seed:
             yield f"{side.label} and {sides[0].label} have the same seeds: their differences are taken seed by seed."
+        elif side.given == sides[0].given or min(len(side.members), len(sides[0].members)) > 1:
+            seeds = f"{_seeds(side)} against {_seeds(sides[0])}"
+            yield f"{side.label} and {sides[0].label} have other seeds ({seeds}), which are not paired."
     for side in sides:
         if len(side.members) == 1:
             yield f"{side.label} is one model: what another seed of it would score is not counted."

@@ -69,10 +69,12 @@ def paired(left: Side, right: Side, domains: list[str], seed: int) -> Pairs:
 
 def check_scored(sides: Sequence[Side]) -> None:
     """Raises: ValueError with the command that scores the models of folders, which no pipeline does."""
-    missing = dict.fromkeys(side.given for side in sides if any(_is_missing(member) for member in side.members))
+    members = [member for side in sides for member in side.members]
+    missing = dict.fromkeys(side.given for side in sides if any(map(_is_missing, side.members)))
     if missing:
+        count = f"{sum(map(_is_missing, members))} of {len(members)} models"
         command = f"thicket evaluate -m model={','.join(missing)}"
-        raise ValueError(f"not scored yet as params.yaml now says: `{command}` does it")
+        raise ValueError(f"not scored yet as params.yaml now says ({count}): `{command}` does it")
 
 
 def _rescoring(members: Sequence[Member]) -> str:
