@@ -139,10 +139,11 @@ def _print_members(sides: list[Side]) -> None:
     for side in sides:
         names = [member.name for member in side.members]
         if names != [side.label]:
-            failed = f"; {side.failed} more failed" if side.failed else ""
-            failed += f"; {side.unmade} more not made" if side.unmade else ""
-            same = "".join(f"; {name} has the weights of {first}: no other seed" for name, first in side.same.items())
-            print(f"{side.label}: {', '.join(names)}, seed{'s' if len(names) > 1 else ''} {_seeds(side)}{failed}{same}")
+            left_out = {"failed": side.failed, "not made": side.unmade}
+            parts = [f"{', '.join(names)}, seed{'s' if len(names) > 1 else ''} {_seeds(side)}"]
+            parts += [f"{count} more {what}" for what, count in left_out.items() if count]
+            parts += [f"{name} has the weights of {first}: no other seed" for name, first in side.same.items()]
+            print(f"{side.label}: {'; '.join(parts)}")
 
 
 def _seeds(side: Side) -> str:

@@ -9,6 +9,8 @@ from thicket.config.layers import Path_
 from thicket.config.overrides import COMMAND_LINE
 from thicket.config.places import SCORED_MODEL
 from thicket.config.problems import ConfigError, Problem, dotted, shown
+from thicket.plan import console
+from thicket.reporting.inputs import own_weights
 
 MOST = 3
 """Values that are told one by one."""
@@ -55,14 +57,13 @@ def _tells(path: Path_) -> bool:
 
 
 def once(side: Side) -> Side:
-    """The side without models that have the weights of an earlier one and answer as it does: they are no seeds."""
+    """The side without models that have the weights of an earlier one: they are no seeds. Raises: ValueError."""
     first: dict[str, str] = {}
-    kept = tuple(member for member in side.members if first.setdefault(_identity(member), member.name) == member.name)
-    same = {member.name: first[_identity(member)] for member in side.members if member not in kept}
-    return replace(side, members=kept, same=same)
-
-
-def _identity(member: Member) -> str:
-    """Which weights and way to answer were scored; the model's own name where nobody says."""
-    path = member.scores / SCORED_MODEL
-    return path.read_text(encoding="utf-8") if path.is_file() else member.name
+    same: dict[str, str] = {}
+    for member in side.members:
+        path = member.scores / SCORED_MODEL
+        weights = own_weights(console.read_json(path)) if path.is_file() else None
+        earlier = first.setdefault(weights or member.name, member.name)
+        if earlier != member.name:
+            same[member.name] = earlier
+    return replace(side, members=tuple(one for one in side.members if one.name not in same), same=same)

@@ -21,7 +21,10 @@ Named = tuple[Interval, str]
 """A share, and whose it is."""
 MOST = 6
 """Specialists, students, and choices of their teachers, that are told one by one."""
-SEED_NOTE = "An interval speaks of the choice of items, not of the training: another seed makes other models."
+SEED_NOTE = (
+    "An interval speaks of the choice of items, not of the training: another seed makes other models. Those of means "
+    "over seeds speak of both."
+)
 
 
 def findings(results: Results) -> str:

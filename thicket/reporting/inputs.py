@@ -46,9 +46,19 @@ class Scored:
     identity: dict[str, str | None]
     """Which model it was: hashes of its weights and of its way to answer; empty as `tests` may be."""
 
-    def is_of_same(self, other: "Scored") -> bool:
-        """Whether both are of one model, by its weights and its way to answer."""
-        return bool(self.identity) and self.identity == other.identity
+    @property
+    def weights(self) -> str | None:
+        """As `own_weights`."""
+        return own_weights(self.identity)
+
+
+def own_weights(identity: Mapping[str, str | None]) -> str | None:
+    """The hash that tells whether two models are one: of weights that answer plainly; None where nobody has noted it.
+
+    None too of a model with a way of its own to answer: a control chooses among few, and may come to the same one under
+    several seeds, which then agree.
+    """
+    return identity["weights"] if identity and identity["answering"] is None else None
 
 
 class OtherTest(ValueError):

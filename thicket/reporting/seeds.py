@@ -32,16 +32,16 @@ def by_seed(made: Iterable[Inputs]) -> list[list[Inputs]]:
     """The models of a way, in the order of their seeds; those of one seed, and of equal weights, are one seed's."""
     groups: list[list[Inputs]] = []
     for one in sorted(made, key=lambda one: one.model.seed):
-        own = [group for group in groups if any(_is_same_seed(one, other) for other in group)]
-        if own:
-            own[0].append(one)
-        else:
+        own = next((group for group in groups if any(_is_same_seed(one, other) for other in group)), None)
+        if own is None:
             groups.append([one])
+        else:
+            own.append(one)
     return groups
 
 
 def _is_same_seed(one: Inputs, other: Inputs) -> bool:
-    return one.model.seed == other.model.seed or one.is_of_same(other)
+    return one.model.seed == other.model.seed or (one.weights is not None and one.weights == other.weights)
 
 
 def mean_gain(gains_SDN: Sequence[Sequence[Values]], settings: Settings) -> Gain:
