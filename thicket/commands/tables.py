@@ -72,35 +72,29 @@ def tables(root: Path, which: str | None, format: str) -> None:
 def scores(root: Path) -> Table | None:
     """A row a model and domain that is scored; which scores are of an earlier model, or were made otherwise than others
     on the domain, goes to standard error too."""
-    rows, numbers, figures = list[list[str]](), list[list[object]](), dict[str, None]()
     models = declared(root)
-    told = abouts(models.values())
-    read = {name: read_scores(root / EVALUATION / name) for name in models if _is_scored(root, name)}
-    for one in read.values():
-        for k in one.metrics["settings"]["ks"]:
-            figures[f"pass@{k}"] = None
-    names, outdated = [*figures, GREEDY], [name for name in read if scores_outdated(root, name)]
-    found = alike(read)
-    apart = ["scored as"] if found.note else []
-    for name, one in read.items():
-        for domain, figure_of in one.metrics["domains"].items():
-            cells = [interval_of(figure_of, figure) if figure in figure_of else None for figure in names]
-            way = found.ways[domain][name]
-            row = [aged(name, name in outdated), told[name], domain, *map(_scored, cells)]
-            rows.append([*row, str(way)] if apart else row)
-            flat = [figure_of.get(f"{figure}{suffix}", "") for figure in names for suffix in SUFFIXES]
-            numbers.append([name, models[name].kind, domain, *flat, figure_of["items"], int(name in outdated), way])
-    if not rows:
+    scored = [name for name in models if (root / EVALUATION / name / "metrics.json").is_file()]
+    if not scored:
         return None
-    flat_head = [f"{figure}{suffix}" for figure in names for suffix in SUFFIXES]
-    for words in filter(None, (outdated_words(root, outdated), found.note)):
+    read = {name: read_scores(root / EVALUATION / name) for name in scored}
+    ks = dict.fromkeys(k for one in read.values() for k in one.metrics["settings"]["ks"])
+    figures = [*(f"pass@{k}" for k in ks), GREEDY]
+    flat_head = [f"{figure}{suffix}" for figure in figures for suffix in SUFFIXES]
+    told, outdated, made = abouts(models.values()), [name for name in read if scores_outdated(root, name)], alike(read)
+    for words in filter(None, (outdated_words(root, outdated), made.note)):
         print(words, file=sys.stderr)
+    rows: list[list[str]] = []
     head: list[object] = ["model", "kind", "domain", *flat_head, "items", "scores_outdated", "scored_as"]
-    return Table("Scores, %", ["model", "what it is", "domain", *names, *apart], rows, [head, *numbers], found.note)
-
-
-def _is_scored(root: Path, name: str) -> bool:
-    return (root / EVALUATION / name / "metrics.json").is_file()
+    numbers = [head]
+    for name, domain, found in ((name, *of) for name, one in read.items() for of in one.metrics["domains"].items()):
+        cells = [interval_of(found, figure) if figure in found else None for figure in figures]
+        way, is_old = made.ways[domain][name], name in outdated
+        row = [aged(name, is_old), told[name], domain, *map(_scored, cells)]
+        rows.append([*row, str(way)] if made.note else row)
+        flat = [found.get(figure, "") for figure in flat_head]
+        numbers.append([name, models[name].kind, domain, *flat, found["items"], int(is_old), way])
+    apart = ["scored as"] if made.note else []
+    return Table("Scores, %", ["model", "what it is", "domain", *figures, *apart], rows, numbers, made.note)
 
 
 def claims(root: Path) -> Table | None:
