@@ -102,6 +102,14 @@ def _label(text: str, members: Sequence[Member]) -> str:
     return label if len(label) <= LONGEST_LABEL else f"{members[0].name} and {len(members) - 1} more"
 
 
+def _not_made(sweep: Sweep, left: Sequence[str]) -> Iterator[str]:
+    """What is to be said of a sweep of which not all runs have ended; `left`: the ways of which none has."""
+    if unmade := sum(not one.ended for one in sweep.runs):
+        of = f", so that nothing is compared of {'; '.join(left)}" if left else ""
+        count = f"{unmade} of the {len(sweep.runs)} runs of {sweep.folder} {'is' if unmade == 1 else 'are'} not made"
+        yield f"{count}{of}: `thicket show {sweep.folder}` says how far they are."
+
+
 def declared_member(root: Path, resolved: Resolved) -> Member:
     """A model of the project."""
     name, scores = resolved.stage.name, root / EVALUATION / resolved.stage.name
@@ -143,24 +151,24 @@ class Sides:
         groups: dict[tuple[str, ...], list[SweepRun]] = {}
         for one in sweep.runs:
             groups.setdefault(tuple(o for o in one.run.overrides if not o.startswith(SEED)), []).append(one)
-        common, given = set.intersection(*map(set, groups)), sweep.folder.as_posix()
-        left = list[str]()
+        common, left = set.intersection(*map(set, groups)), list[str]()
         for overrides, runs in groups.items():
-            folders = dict.fromkeys(one.run.artifact for one in runs if one.ended and not one.run.error)
-            members = tuple(self.of_folder(model_folder(self.root, folder)) for folder in folders)
-            own, failed = " ".join(o for o in overrides if o not in common), sum(bool(one.run.error) for one in runs)
-            if members:
-                unmade = sum(not one.ended for one in runs)
-                yield Side(own or members[0].name, members, given, failed, unmade)
-            elif failed == len(runs):
-                wrong = "all its runs have failed"
-                raise ConfigError([Problem(COMMAND_LINE, "compare", shown(given), f"{own or 'a sweep'}: {wrong}")])
+            side = self._of_runs(" ".join(o for o in overrides if o not in common), runs, sweep.folder.as_posix())
+            if side.members:
+                yield side
             else:
-                left.append(own)
-        if unmade := sum(not one.ended for one in sweep.runs):
-            of = f", so that nothing is compared of {'; '.join(left)}" if left else ""
-            count = f"{unmade} of the {len(sweep.runs)} runs of {given} {'is' if unmade == 1 else 'are'} not made"
-            self.notes.append(f"{count}{of}: `thicket show {given}` says how far they are.")
+                left.append(side.label)
+        self.notes += _not_made(sweep, left)
+
+    def _of_runs(self, label: str, runs: list[SweepRun], given: str) -> Side:
+        """Runs of a sweep that differ in the seed alone. Raises: ConfigError where all of them have failed."""
+        failed, unmade = sum(bool(one.run.error) for one in runs), sum(not one.ended for one in runs)
+        if failed == len(runs):
+            wrong = f"{label or 'a sweep'}: all its runs have failed"
+            raise ConfigError([Problem(COMMAND_LINE, "compare", shown(given), wrong)])
+        folders = dict.fromkeys(one.run.artifact for one in runs if one.ended and not one.run.error)
+        members = tuple(self.of_folder(model_folder(self.root, folder)) for folder in folders)
+        return Side(label or (members[0].name if members else given), members, given, failed, unmade)
 
     def _members(self, texts: Iterable[str]) -> Iterator[Member]:
         for text in texts:
