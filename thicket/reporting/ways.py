@@ -18,8 +18,8 @@ OVER_SEEDS = (
 )
 SEEDS_NOTE = (
     "A cell is the mean over the seeds of each specialist's gain on its own domain, percentage points, "
-    f"{OVER_SEEDS} Seeds: the mean over domains of each. FLOPs: of a specialist with all steps before it, the base "
-    "left out. An answer: its FLOPs, times the base's."
+    f"{OVER_SEEDS} Mean, and seeds: of as many seeds as every domain has. FLOPs: of a specialist with all steps before "
+    "it, the base left out. An answer: its FLOPs, times the base's."
 )
 CONSOLIDATION_NOTE = (
     "Students that differ in nothing but the seed. A cell is the mean over seeds of their gain on the base, percentage "
