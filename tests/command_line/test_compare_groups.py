@@ -122,6 +122,9 @@ def test_groups_of_other_seeds_are_independent(swept: Path, command: Command) ->
 def test_all_are_held_against_the_first(swept: Path, command: Command) -> None:
     found = compared(command, "tiny", SWEEP, "reverse-grpo")
     assert [one["right"] for one in found["comparisons"]] == ["method=grpo", "method=dapo", "reverse-grpo"]
+    noted = figures(SOMETIMES)
+    left = {"value": noted["pass@1"], "low": noted["pass@1_low"], "high": noted["pass@1_high"]}
+    assert sort_pass_at_1(found["scores"])["left"] == pytest.approx(left, abs=1e-6), "one model's is its evaluation's"
     said = command("compare", "tiny", SWEEP)
     assert (said.status, said.err) == (0, "")
     rows = [line.split() for line in said.out.replace("\N{NO-BREAK SPACE}", "").splitlines()]

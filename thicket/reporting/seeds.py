@@ -8,9 +8,8 @@ from numpy.typing import NDArray
 
 from thicket.reporting.inputs import Inputs
 from thicket.reporting.settings import Settings
-from thicket.statistics.intervals import Interval
-from thicket.statistics.recovery import bootstrap_sums, sum_interval
-from thicket.statistics.resampled import Resampled
+from thicket.statistics.intervals import Interval, percentile_interval
+from thicket.statistics.recovery import mean_over_domains
 from thicket.statistics.seeds import over_seeds
 
 Values = NDArray[np.float64]
@@ -46,10 +45,8 @@ def _is_same_seed(one: Inputs, other: Inputs) -> bool:
 
 def mean_gain(gains_SDN: Sequence[Sequence[Values]], settings: Settings) -> Gain:
     """The mean over seeds of the mean over domains, from each item's gain."""
-    parts_SDN = [[values_N / len(gains_DN) for values_N in gains_DN] for gains_DN in gains_SDN]
-    of_seeds = tuple(float(sum(values_N.mean() for values_N in parts_DN)) for parts_DN in parts_SDN)
-    if len(parts_SDN) == 1:
-        return Gain(sum_interval(parts_SDN[0], *settings.bootstrap), of_seeds)
-    draws = [bootstrap_sums(parts_DN, settings.resamples, settings.seed) for parts_DN in parts_SDN]
-    figures = [Resampled(value, draws_R, GAIN) for value, draws_R in zip(of_seeds, draws, strict=True)]
-    return Gain(over_seeds(figures).interval(settings.confidence), of_seeds)
+    means = [mean_over_domains(gains_DN, settings.resamples, settings.seed, GAIN) for gains_DN in gains_SDN]
+    of_seeds = tuple(one.value for one in means)
+    if len(means) == 1:
+        return Gain(percentile_interval(means[0].value, means[0].draws_R, settings.confidence), of_seeds)
+    return Gain(over_seeds(means).interval(settings.confidence), of_seeds)

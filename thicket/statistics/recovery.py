@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from thicket.statistics.intervals import Interval, bootstrap_means, percentile_interval
-from thicket.statistics.resampled import Resampled
+from thicket.statistics.resampled import Bounds, Resampled
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,12 @@ def sum_interval(values_DN: Sequence[ArrayLike], resamples: int, confidence: flo
     """Σ_d of the domains' means with its percentile interval. Raises: what `bootstrap_sums` raises."""
     sums_R = bootstrap_sums(values_DN, resamples, seed)
     return percentile_interval(_sum_of_means(values_DN), sums_R, confidence)
+
+
+def mean_over_domains(values_DN: Sequence[ArrayLike], resamples: int, seed: int, bounds: Bounds) -> Resampled:
+    """The mean over domains of the items' means, with its resamples. Raises: what `bootstrap_sums` raises."""
+    parts_DN = [np.asarray(values_N, dtype=np.float64) / len(values_DN) for values_N in values_DN]
+    return Resampled(_sum_of_means(parts_DN), bootstrap_sums(parts_DN, resamples, seed), bounds)
 
 
 def recovery(
