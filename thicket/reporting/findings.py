@@ -128,23 +128,23 @@ def _students(results: Results) -> str:
     """Shares of the specialists' gain. Those of other specialists' gain are shares of something else: none is ranked
     among them."""
     held = [(result, result.recovered) for result in results.of_kind("student") if result.recovered]
-    of_gain: dict[tuple[str, ...], list[Named]] = {}
+    named, specialists = dict[object, list[Named]](), dict[object, list[str]]()
     for result, found in held:
         if share := found.recovery.share:
-            counted = dict.fromkeys(name for names in found.specialists.values() for name in names)
-            of_gain.setdefault((result.root, *counted), []).append((share, result.model.name))
-    many = sum(map(len, of_gain.values())) > MOST
-    whose = "the gain of {}" if len(of_gain) > 1 else "the specialists' gain"
-    sentences = [
-        f"Of {whose.format(listed(names))} {_recovered(named, many)}." for (_, *names), named in of_gain.items()
-    ]
+            gain = result.root, *found.specialists.items()
+            named.setdefault(gain, []).append((share, result.model.name))
+            specialists[gain] = list(dict.fromkeys(name for names in found.specialists.values() for name in names))
+    brief = sum(map(len, named.values())) > MOST
+    whose = "the gain of {}" if len(named) > 1 else "the specialists' gain"
+    said = [f"Of {whose.format(listed(specialists[gain]))} {_recovered(of, brief)}." for gain, of in named.items()]
+    more = [f"The table “Students” has those of {len(said) - MOST} other gains."] if len(said) > MOST else []
     unclear = [result for result, found in held if not found.recovery.share]
-    return " ".join([*sentences, *_chosen(results), *map(_no_share, unclear)])
+    return " ".join([*said[:MOST], *more, *_chosen(results), *map(_no_share, unclear)])
 
 
-def _recovered(named: list[Named], many: bool) -> str:
-    """Each student's share; of `many` the least and the most."""
-    if many and len(named) > 2:
+def _recovered(named: list[Named], brief: bool) -> str:
+    """Each student's share; in `brief` the least and the most."""
+    if brief and len(named) > 2:
         ends = min(named, key=_value), max(named, key=_value)
         least, most = (f"{_share(share)} ({name})" for share, name in ends)
         return f"{len(named)} students recover between {least} and {most}"
