@@ -14,6 +14,8 @@ from thicket.reporting.inputs import own_weights
 
 MOST = 3
 """Values that are told one by one."""
+TELLING = ("name", "type")
+"""Keys whose values are told first: the others' may only follow from them."""
 
 
 def check_seeds(sides: Sequence[Side]) -> None:
@@ -29,7 +31,8 @@ def check_seeds(sides: Sequence[Side]) -> None:
 
 def _no_seeds(members: Sequence[Member]) -> str:
     """What is wrong with models as seeds of one way; empty: nothing that their configs tell."""
-    differing = [f"{dotted(path)} is {values}" for path, values in dict(_differing(members)).items()]
+    found = sorted(dict(_differing(members)).items(), key=lambda one: one[0][-1] not in TELLING)
+    differing = [f"{dotted(path)} is {values}" for path, values in found]
     if differing:
         more = f", and {len(differing) - MOST} values more" if len(differing) > MOST else ""
         return f"models that differ in more than the seed: {', '.join(differing[:MOST])}{more}"
