@@ -34,7 +34,7 @@ def consolidated(root: Path, seeds: int, scores: Scores) -> ClaimsStage:
         names = [f"s{seed}-sort", f"s{seed}-odd"]
         own = [specialist(name, "tiny", name.partition("-")[2]) for name in names]
         own += [student(f"s{seed}-{way}", "tiny", names, way) for way in ("opd", "soup")]
-        models += [one.model_copy(update={"seed": seed}) for one in own]
+        models += own
         for place, way in enumerate(("sort", "odd", "opd", "soup")):
             keys = [100 * seed + 10 * place + at for at in range(2)]
             correct[f"s{seed}-{way}"] = {

@@ -1,7 +1,9 @@
 """A made-up run: files as the stages write them, for scores that a test chooses."""
 
 import csv
+import hashlib
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -25,8 +27,6 @@ SETTINGS = {
     "confidence": 0.9,
     "split": "test",
 }
-WEIGHTS = "cd" * 32
-"""Their hash, the same for every model."""
 PLAIN = {"members": 0, "votes": 1, "temperature": 1.0, "top_k": 0, "top_p": 1.0, "template": None}
 
 
@@ -34,13 +34,24 @@ def base(name: str) -> ReportedModel:
     return ReportedModel(name=name, kind="base", method="pretrain", type="pretrain")
 
 
+def seed_of(name: str) -> int:
+    """1 of s1-…, 0 of a name that does not say."""
+    return int(name[1]) if re.match(r"s\d-", name) else 0
+
+
 def specialist(name: str, start: str, domain: str, method: str = "grpo") -> ReportedModel:
-    kind = method.replace("-", "_")
-    return ReportedModel(name=name, kind="specialist", method=method, type=kind, base=start, domain=domain)
+    made = {"kind": "specialist", "method": method, "type": method.replace("-", "_"), "base": start, "domain": domain}
+    return ReportedModel.model_validate({"name": name, "seed": seed_of(name), **made})
 
 
 def student(name: str, start: str, teachers: list[str], method: str = "opd") -> ReportedModel:
-    return ReportedModel(name=name, kind="student", method=method, type=method, base=start, teachers=teachers)
+    made = {"kind": "student", "method": method, "type": method, "base": start, "teachers": teachers}
+    return ReportedModel.model_validate({"name": name, "seed": seed_of(name), **made})
+
+
+def weights_of(name: str) -> str:
+    """A hash of a model's weights."""
+    return hashlib.sha256(name.encode()).hexdigest()
 
 
 def _around(name: str, value: float) -> dict[str, float]:
@@ -111,12 +122,15 @@ def write_run(root: Path, models: list[ReportedModel], correct: Correct, budget_
             },
         )
         write_items(root / f"build/evaluation/{model.name}/items.csv", correct[model.name])
-        _write_json(root / f"build/evaluation/{model.name}/model.json", {"weights": WEIGHTS, "answering": None})
+        _write_json(
+            root / f"build/evaluation/{model.name}/model.json", {"weights": weights_of(model.name), "answering": None}
+        )
         counts = {"tokens_generated": 1000, "tokens_trained": 2000, "flops": own, "steps": 60}
         _write_json(root / f"build/metrics/{model.name}.json", counts)
         teachers = [{"name": name, "domain": known[name].domain or "sort", "weight": 1.0} for name in model.teachers]
         config = {"teachers": teachers, "budget_of": budget_of.get(model.name)} if model.kind == "student" else {}
-        made = {"seed": 0, "config_hash": "ab" * 32, "weights": WEIGHTS, "cost": costs[model.name], "config": config}
+        made = {"seed": model.seed, "config_hash": "ab" * 32, "weights": weights_of(model.name)}
+        made |= {"cost": costs[model.name], "config": config}
         _write_json(root / f"build/models/{model.name}/provenance.json", made)
         times = {"wall_seconds": 61.0, "peak_memory_bytes": 800e6, "commit": "c0ffee+", "device": "CPU"}
         times |= {"finished": "2026-01-02T03:04:05+00:00", "phase_seconds": {"updates": 60.0}}

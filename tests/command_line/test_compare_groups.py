@@ -122,6 +122,9 @@ def test_groups_of_other_seeds_are_independent(swept: Path, command: Command) ->
 def test_all_are_held_against_the_first(swept: Path, command: Command) -> None:
     found = compared(command, "tiny", SWEEP, "reverse-grpo")
     assert [one["right"] for one in found["comparisons"]] == ["method=grpo", "method=dapo", "reverse-grpo"]
+    noted = figures(SOMETIMES)
+    left = {"value": noted["pass@1"], "low": noted["pass@1_low"], "high": noted["pass@1_high"]}
+    assert sort_pass_at_1(found["scores"])["left"] == pytest.approx(left, abs=1e-6), "one model's is its evaluation's"
     said = command("compare", "tiny", SWEEP)
     assert (said.status, said.err) == (0, "")
     rows = [line.split() for line in said.out.replace("\N{NO-BREAK SPACE}", "").splitlines()]
@@ -132,10 +135,44 @@ def test_all_are_held_against_the_first(swept: Path, command: Command) -> None:
     assert "method=grpo: sort-grpo-0, sort-grpo-1, sort-grpo-2, seeds 0, 1, 2" in said.out
 
 
-def test_names_by_a_pattern(scored: Path, command: Command) -> None:
-    found = compared(command, "tiny", "*-grpo")
-    assert [one["model"] for one in found["sides"][1]["models"]] == ["sort-grpo", "reverse-grpo"]
-    assert found["right"] == "*-grpo"
+def test_names_by_a_pattern(swept: Path, command: Command) -> None:
+    found = compared(command, "tiny", "build/runs/specialist/sort-grpo-*")
+    assert [one["seed"] for one in found["sides"][1]["models"]] == [0, 1, 2]
+    assert found["right"] == "sort-grpo-*"
+
+
+@pytest.mark.parametrize(
+    ("side", "wrong"),
+    [
+        ("*-grpo", "in more than the seed: domain.name is 'sort' of sort-grpo, 'reverse' of reverse-grpo"),
+        ("opd,soup", "method.type is 'opd' of opd, 'soup' of soup"),
+        (
+            f"{folder_of('grpo', 0)},{folder_of('dapo', 1)}",
+            "method.type is 'grpo' of sort-grpo-0, 'dapo' of sort-dapo-1",
+        ),
+        (
+            f"{folder_of('grpo', 1)},build/runs/specialist/again",
+            "sort-grpo-1 and again both have the seed 1: that is one",
+        ),
+    ],
+)
+def test_what_are_no_seeds_of_one_way(side: str, wrong: str, swept: Path, command: Command) -> None:
+    shutil.copytree(swept / folder_of("grpo", 1), swept / "build/runs/specialist/again/specialist")
+    said = command("compare", "tiny", side)
+    assert (said.status, said.out) == (2, "")
+    assert wrong in said.err
+    assert "allowed: seeds of one way, each once; or each a side" in said.err
+
+
+def test_seeds_with_equal_weights_are_one(swept: Path, command: Command) -> None:
+    """As means of the same models are, whatever their seed."""
+    for seed in (0, 2):
+        (scored,) = swept.glob(f"build/runs/evaluate/sort-dapo-{seed}-*/evaluate")
+        (scored / "model.json").write_text(json.dumps({"weights": "ab", "answering": None}), encoding="utf-8")
+    words = "sort-dapo-0, sort-dapo-1, seeds 0, 1; sort-dapo-2 has the weights of sort-dapo-0: no other seed"
+    assert words in command("compare", SWEEP).out
+    side = compared(command, SWEEP)["sides"][1]
+    assert (len(side["models"]), side["same_weights"]) == (2, {"sort-dapo-2": "sort-dapo-0"})
 
 
 def test_what_is_not_scored_names_the_command(swept: Path, command: Command) -> None:
@@ -143,7 +180,10 @@ def test_what_is_not_scored_names_the_command(swept: Path, command: Command) -> 
     shutil.rmtree(Path(found["sides"][1]["models"][2]["scores"]).parent)
     said = command("compare", "tiny", SWEEP)
     assert said.status == 0
-    assert f"not scored yet as params.yaml now says: `thicket evaluate -m model={SWEEP}` does it" in said.out
+    assert (
+        f"not scored yet as params.yaml now says (1 of 7 models): `thicket evaluate -m model={SWEEP}` does it"
+        in said.out
+    )
 
 
 def test_a_sweep_of_which_nothing_is_done(swept: Path, command: Command) -> None:
@@ -164,6 +204,20 @@ def test_a_run_that_failed_is_told(swept: Path, command: Command) -> None:
         (swept / SWEEP / str(number) / "result.json").write_text(path.read_text(encoding="utf-8"), encoding="utf-8")
     said = command("compare", SWEEP)
     assert (said.status, "method=dapo: none of its runs has a model" in said.err) == (2, True)
+
+
+def test_a_sweep_that_was_stopped_says_what_is_missing(swept: Path, command: Command) -> None:
+    (swept / SWEEP / "5/result.json").unlink()
+    said = command("compare", SWEEP)
+    assert "method=dapo: sort-dapo-0, sort-dapo-1, seeds 0, 1; 1 more not made" in said.out
+    assert f"1 of the 6 runs of {SWEEP} is not made: `thicket show {SWEEP}` says how far they are." in said.out
+    assert "method=dapo and method=grpo have other seeds (0, 1 against 0, 1, 2), which are not paired." in said.out
+    found = compared(command, SWEEP)
+    assert [side["runs_not_made"] for side in found["sides"]] == [0, 1]
+    for number in (3, 4):
+        (swept / SWEEP / str(number) / "result.json").unlink()
+    words = f"3 of the 6 runs of {SWEEP} are not made, so that nothing is compared of method=dapo: "
+    assert words in command("compare", "tiny", SWEEP).out
 
 
 @pytest.mark.parametrize(

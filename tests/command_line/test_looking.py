@@ -235,6 +235,35 @@ def test_scores_as_csv(scored: Path, command: Command) -> None:
     assert soup["greedy"] == ""
 
 
+def test_scores_of_other_tests_and_settings_are_told_apart(scored: Path, command: Command) -> None:
+    assert "scored as" not in command("tables", "scores").out
+    for name, hash in (("tiny", "a"), ("opd", "b")):
+        test = {domain: {"verifier": hash if domain == "sort" else "a"} for domain in ("sort", "reverse")}
+        (scored / f"build/evaluation/{name}/test.json").write_text(json.dumps(test), encoding="utf-8")
+    path = scored / "build/evaluation/reverse-grpo/metrics.json"
+    metrics = json.loads(path.read_text(encoding="utf-8"))
+    metrics["settings"] |= {"temperature": 0.5, "ks": [1]}
+    path.write_text(json.dumps(metrics), encoding="utf-8")
+
+    note = (
+        "Scores that can't be held against each other, by the column “scored as”: "
+        "sort: 2 is not scored as 1 is (temperature 0.5, not 1.0); sort: 3 is not scored as 1 is (another verifier); "
+        "reverse: 2 is not scored as 1 is (temperature 0.5, not 1.0)."
+    )
+    said = command("tables", "scores", "--format", "csv")
+    ways = {(row["model"], row["domain"]): row["scored_as"] for row in csv.DictReader(io.StringIO(said.out))}
+    assert {place: way for place, way in ways.items() if way != "1"} == {
+        ("reverse-grpo", "sort"): "2",
+        ("reverse-grpo", "reverse"): "2",
+        ("opd", "sort"): "3",
+    }
+    assert said.err == f"{note}\n"
+    text = command("tables", "scores").out
+    assert text.endswith(f"\n\n{note}\n")
+    assert "| model | what it is | domain | pass@1 | pass@2 | greedy | scored as |" in text
+    assert f"% {note}" in command("tables", "scores", "--format", "latex").out
+
+
 def claimed(root: Path) -> None:
     """Writes a table of one claim, as the stage would."""
     row = {

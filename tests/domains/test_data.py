@@ -10,7 +10,7 @@ import pytest
 
 from thicket.config.base import Corpus
 from thicket.config.domain import DataDomain, Prompt, Splits
-from thicket.config.source import ProceduralSource
+from thicket.config.source import DatasetSource, ProceduralSource
 from thicket.config.stages import DataStage
 from thicket.domains.corpus import documents
 from thicket.domains.item import RawItem, item_id, read_items, split_of
@@ -56,10 +56,41 @@ def test_a_small_source_ends_and_an_empty_split_is_an_error(tmp_path: Path) -> N
     def three() -> Iterator[RawItem]:
         yield from [RawItem(f"q{n}", "a") for n in (1, 2, 2, 3)]
 
-    assert sum(map(len, collect(domain(), three()).values())) == 3
+    assert sum(map(len, collect(domain(), three()).splits.values())) == 3
     one = ProceduralSource(type="procedural", task="sort", levels=[1])  # ten questions in all
     with pytest.raises(ValueError, match=r"domain sort: no item falls in"):
         made(tmp_path, domain(source=one, splits=Splits(train_share=0.9, selection_share=0.01)))
+
+
+def test_rows_that_contradict_each_other_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Equal rows are not, nor do those count that differ in their level alone."""
+    rows = [{"q": f"q{n}", "a": "1", "level": 1} for n in range(40)]
+    rows += [{**rows[0], "level": 2}, rows[1], {**rows[2], "a": "2"}, {**rows[2], "a": "3"}, {**rows[3], "a": "2"}]
+    path = tmp_path / "rows.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    values = {"type": "dataset", "data_files": str(path), "question": "{q}", "answer": "{a}", "level": "level"}
+    made(tmp_path, domain(source=DatasetSource.model_validate(values)))
+    (note,) = [line for line in capsys.readouterr().out.splitlines() if "another answer" in line]
+    assert note.startswith("Note: data sort: 3 items left out, whose question another has with another answer ('q")
+
+
+def test_few_items_say_how_little_they_tell(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def notes(count: int, **splits: int) -> list[str]:
+        path = tmp_path / "rows.jsonl"
+        path.write_text("".join(json.dumps({"q": f"q{n}", "a": "1"}) + "\n" for n in range(count)), encoding="utf-8")
+        source = DatasetSource(type="dataset", data_files=str(path), question="{q}", answer="{a}")
+        made(tmp_path, domain(source=source, splits=Splits.model_validate(splits)))
+        return [line for line in capsys.readouterr().out.splitlines() if "Note" in line]
+
+    told = notes(20, selection=1)
+    assert len(told) == 1, "there are as many selection items as were asked for"
+    in_test = len(read_items(tmp_path / "test.jsonl"))
+    reach = round(98 / in_test**0.5)
+    assert told[0] == (
+        f"Note: data sort: {in_test} items in test, where splits.test allows 128: "
+        f"a score of 50 % on them has a 95 % interval of ±{reach} points."
+    )
+    assert notes(2000, selection=64) == []
 
 
 def test_examples_come_out_of_the_pool_and_are_nobodys_item(tmp_path: Path) -> None:

@@ -78,6 +78,24 @@ def test_a_template_that_says_the_same_of_every_row_is_noted(sample: Path, comma
     assert declared(source.replace(f"{field}: '{{a}}'", f"{field}: 'a'")).count(noted) == 1
 
 
+def test_models_that_are_declared_twice(sample: Path, command: Command) -> None:
+    """Those of an equal model too, and none with another value or seed."""
+    params = sample / "params.yaml"
+    declared = yaml.safe_load(params.read_text(encoding="utf-8"))
+    product = declared["products"][0]
+    declared["products"] += [{**product, "prefix": "s0", "seed": 0}, {**product, "prefix": "s1", "seed": 1}]
+    declared["students"]["again"] = {**declared["students"]["soup"], "teachers": ["s0-sort-grpo", "reverse-grpo"]}
+    declared["students"]["other"] = {**declared["students"]["soup"], "teachers": ["s1-sort-grpo", "reverse-grpo"]}
+    params.write_text(to_yaml(declared), encoding="utf-8")
+    for name in ("check", "plan"):
+        notes = [line.partition(" under ")[0] for line in command(name).out.splitlines() if line.startswith("Note: ")]
+        assert notes == [
+            "Note: s0-sort-grpo is sort-grpo",
+            "Note: s0-reverse-grpo is reverse-grpo",
+            "Note: again is soup",
+        ]
+
+
 CHOICES = """\
 source:
   type: dataset

@@ -1,6 +1,7 @@
 """The table of claims, from made-up runs: verdicts by seeds and effects, rows without a measurement, the page."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -53,11 +54,21 @@ def test_two_seeds_decide_nothing(tmp_path: Path) -> None:
     assert row.value is not None
 
 
+def test_three_seeds_with_equal_weights_are_one(tmp_path: Path) -> None:
+    stage = consolidated(tmp_path, 3, USUAL)
+    for name in ("sort", "odd", "opd", "soup"):
+        for seed in (1, 2):
+            copied = tmp_path / f"build/evaluation/s{seed}-{name}"
+            shutil.copytree(tmp_path / f"build/evaluation/s0-{name}", copied, dirs_exist_ok=True)
+    row = row_of("opd-beats-soups", stage, tmp_path)
+    assert (row.seeds, row.verdict) == ([0], "undecided at this scale")
+    assert "1 of 3 seeds" in row.why
+
+
 def test_what_was_not_measured_says_what_it_needs(tmp_path: Path) -> None:
     row = row_of("specialists-beat-mixed", consolidated(tmp_path, 3, USUAL), tmp_path)
-    assert (row.verdict, row.value, row.p) == ("undecided at this scale", None, None)
-    assert "not measured" in row.why
-    assert "budget_of" in row.why
+    assert (row.verdict, row.value, row.p) == ("not measured", None, None)
+    assert row.why == "it needs students by opd and by mixed with `budget_of`"
 
 
 def sparse(root: Path, rl: float, sft: float) -> Row:

@@ -1,13 +1,18 @@
 """Ways to one model, over seeds."""
 
 import json
+import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
-from reporting_run import WriteRun, base, results_of, specialist, student
+from reporting_run import SETTINGS, WriteRun, base, results_of, specialist, student
 
 from thicket.reporting import ways
 from thicket.reporting.findings import findings
+from thicket.statistics.intervals import bootstrap_means
+from thicket.statistics.resampled import SHARE, Resampled
+from thicket.statistics.seeds import difference_over_seeds
 
 SEEDS = ("s0", "s1")
 MODELS = [
@@ -40,13 +45,35 @@ def test_students_of_several_seeds_are_one_row(run: WriteRun, tmp_path: Path) ->
     assert opd.mean.of_seeds == (1.0, 0.75)
     assert opd.shares == pytest.approx((1.0, 0.75))
     assert opd.recovered is not None
-    assert opd.recovered.share is not None
-    assert opd.recovered.share.value == pytest.approx(0.875)
+    assert opd.recovered.value == pytest.approx(0.875)
     assert opd.flops == pytest.approx(3e9)
     assert soup.flops == pytest.approx(2e9)
     table = ways.consolidated(results)
     assert (table.first, [row.name for row in table.rows]) == ("students", ["opd", "soup"])
     assert [entry.text for entry in table.rows[1].entries] == ["+50.0", "+25.0", "+37.5", "37.5", "2.00\u00a0G"]
+
+
+def test_means_over_seeds_have_the_interval_that_compare_has(run: WriteRun, tmp_path: Path) -> None:
+    scores = {"tiny": [0, 1, 2, 3], "s0-opd": [4, 2, 4, 3], "s1-opd": [4, 4, 1, 4]}
+    correct = {**CORRECT, **{name: {"sort": counts, "reverse": counts[::-1]} for name, counts in scores.items()}}
+    opd, _ = results_of(run(MODELS, correct), tmp_path).consolidations
+    base, *seeds = (
+        Resampled(float(values.mean()), bootstrap_means(values, SETTINGS["resamples"], 0), SHARE)
+        for values in (np.array(counts) / 4 for counts in scores.values())
+    )
+    expected = difference_over_seeds(seeds, [base]).interval(SETTINGS["confidence"])
+    assert vars(opd.gains["sort"].gain) == pytest.approx(vars(expected))
+    assert opd.recovered is not None
+    assert opd.recovered.low < min(share or 0 for share in opd.shares), "it counts the seeds"
+
+
+def test_one_model_made_twice_is_no_second_seed(run: WriteRun, tmp_path: Path) -> None:
+    """Of one seed, or of another seed with the same weights, as a mean of the same models is."""
+    stage = run(MODELS, CORRECT)
+    same = [model.model_copy(update={"seed": 0}) for model in stage.models]
+    assert results_of(stage.model_copy(update={"models": same}), tmp_path).consolidations == ()
+    shutil.copy(tmp_path / "build/evaluation/s0-soup/model.json", tmp_path / "build/evaluation/s1-soup/model.json")
+    assert [way.example.method for way in results_of(stage, tmp_path).consolidations] == ["opd"]
 
 
 def test_students_of_teachers_with_other_values_are_another_way(run: WriteRun, tmp_path: Path) -> None:
@@ -63,8 +90,11 @@ def test_without_seeds_there_is_no_such_table(run: WriteRun, tmp_path: Path) -> 
     assert ways.consolidated(results_of(run(models, CORRECT), tmp_path)).rows == ()
 
 
-def test_many_students_are_told_by_the_least_and_the_most(run: WriteRun, tmp_path: Path) -> None:
+def test_many_students_of_equal_teachers_are_told_by_the_least_and_the_most(run: WriteRun, tmp_path: Path) -> None:
     more = [student(f"s0-{name}", "tiny", ["s0-sort-grpo", "s0-reverse-grpo"], name) for name in ("dare", "mixed")]
     correct = {**CORRECT, "s0-dare": CORRECT["s0-soup"], "s0-mixed": CORRECT["s0-opd"]}
     said = findings(results_of(run([*MODELS, *more], correct), tmp_path)).replace("\u00a0", " ").replace("\u202f", " ")
-    assert "7 students recover between 0.0 % [0.0, 0.0] (s0-ties) and 100.0 % [100.0, 100.0] (s0-opd)." in said
+    first = "Of the gain of s0-sort-grpo and s0-reverse-grpo 5 students recover between "
+    assert f"{first}0.0 % [0.0, 0.0] (s0-ties) and 100.0 % [100.0, 100.0] (s0-opd). Of the gain of s1-sort-grpo" in said
+    second = "Of the gain of s1-sort-grpo and s1-reverse-grpo s1-opd recovers 75.0 % [75.0, 75.0] and s1-soup recovers "
+    assert f"{second}25.0 % [25.0, 25.0]." in said, "nobody is ranked among those of other teachers"

@@ -59,6 +59,23 @@ def test_seeds_of_a_way_are_one_row_and_a_sequence_is_another(stage: ReportStage
     assert found["sft", "grpo"].flops == pytest.approx(2e9), "with the step before it"
 
 
+def test_a_specialist_made_twice_is_no_second_seed(run: WriteRun, tmp_path: Path) -> None:
+    models = [base("tiny"), specialist("one", "tiny", "sort"), specialist("again", "tiny", "sort")]
+    stage = run(models, {model.name: {"sort": [1, 2, 3, 4]} for model in models})
+    (way,) = results_of(stage, tmp_path).ways
+    assert (way.models, way.sampled["sort"].of_seeds) == (("one", "again"), (0.0,))
+
+
+def test_a_control_may_choose_the_same_way_to_answer_under_several_seeds(run: WriteRun, tmp_path: Path) -> None:
+    models = [base("tiny"), *(specialist(f"s{seed}-best", "tiny", "sort", "best-prompt") for seed in (0, 1))]
+    stage = run(models, {model.name: {"sort": [1, 2, 3, 4]} for model in models})
+    for seed in (0, 1):
+        path = tmp_path / f"build/evaluation/s{seed}-best/model.json"
+        path.write_text(json.dumps({"weights": "the base's", "answering": "greedy"}), encoding="utf-8")
+    (way,) = results_of(stage, tmp_path).ways
+    assert way.sampled["sort"].of_seeds == (0.0, 0.0)
+
+
 def test_models_of_two_bases_are_two_ways(run: WriteRun, tmp_path: Path) -> None:
     """Two bases are no seeds of one: neither a row nor a map holds both."""
     models = [

@@ -65,6 +65,29 @@ def test_resamples_without_a_value_are_left_out() -> None:
         over_seeds([])
 
 
+@pytest.mark.parametrize("between", [0.0, 1e-30, 1e-12])
+def test_seeds_that_agree_are_the_end_of_those_that_hardly_differ(between: float) -> None:
+    """Two greedy scores of 128 items are often the same: the interval and p are then those of the items alone."""
+    found = Estimate(0.1, 0.000213, between, 1, 0.0)
+    at = found.interval(0.95)
+    assert at.high - 0.1 == pytest.approx(1.95996 * np.sqrt(0.000213), rel=1e-3)
+    assert found.p == pytest.approx(2 * ndtr(-0.1 / np.sqrt(0.000213)), abs=1e-4)
+    assert replace(found, value=at.high - 0.1).p == pytest.approx(0.05, abs=1e-3)
+
+
+@pytest.mark.parametrize(("spread", "agreeing"), [(0.0, 1.0), (0.02, 0.42), (0.1, 0.09)])
+def test_how_often_two_seeds_that_may_agree_hold_the_truth(spread: float, agreeing: float) -> None:
+    """128 common items, each right where a seed's ability exceeds its difficulty; half are, in the long run."""
+    generator, runs = np.random.default_rng(0), 3000
+    difficulty, ability = generator.normal(0, 1, (runs, 1, 128)), generator.normal(0, spread, (runs, 2, 1))
+    right = (difficulty < ability).astype(float)
+    units, between = right.mean(axis=1).var(axis=1, ddof=1) / 128, right.mean(axis=2).var(axis=1, ddof=1) / 2
+    values = right.mean(axis=(1, 2))
+    found = [Estimate(*one, 1, 0.0).interval(0.95) for one in zip(values, units, between, strict=True)]
+    assert (between == 0).mean() == pytest.approx(agreeing, abs=0.02)
+    assert np.mean([one.low <= 0.5 <= one.high for one in found]) > 0.93  # 128 coins: .934
+
+
 PARTS = [(1.0, 0.0), (0.3, 1.0), (1.0, 1.0), (0.0, 1.0), (1.0, 0.1), (1.0, 0.2), (1.0, 0.3)]
 
 

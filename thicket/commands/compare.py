@@ -8,6 +8,7 @@ from typing import Any
 
 from thicket.commands.models import aged, models_of, outdated_words
 from thicket.commands.scores import Pairs, check_scored, paired
+from thicket.commands.seeds import check_seeds, once
 from thicket.commands.sides import Member, Side, Sides
 from thicket.config.analysis import Divergence
 from thicket.config.layers import Path_
@@ -57,7 +58,10 @@ def compare(root: Path, sides: list[str], as_json: bool) -> None:
 def _compare(root: Path, sides: list[str], as_json: bool, scratch: Path) -> None:
     project = Project(root)
     resolved = resolve(project, with_code=False)
-    read = Sides(root, models_of(resolved), resolved, scratch).read(sides)
+    reader = Sides(root, models_of(resolved), resolved, scratch)
+    read = reader.read(sides)
+    check_seeds(read)
+    read = list(map(once, read))
     scoring = next(made.stage for made in resolved if isinstance(made.stage, EvaluateStage))
     domains = [domain.name for domain in scoring.domains]
     first, *others = read
@@ -70,9 +74,11 @@ def _compare(root: Path, sides: list[str], as_json: bool, scratch: Path) -> None
     analyses = [made.stage for made in resolved if isinstance(made.stage, AnalyzeStage)]
     divergence = _Divergence(root, analyses, domains[0], read)
     if as_json:
-        _print_json(read, compared, missing, divergence)
+        _print_json(read, compared, missing, divergence, reader.notes)
         return
     _print_members(read)
+    for note in reader.notes:
+        print(note)
     if compared:
         _print_scores(root, read, compared)
     else:
@@ -83,7 +89,9 @@ def _compare(root: Path, sides: list[str], as_json: bool, scratch: Path) -> None
         divergence.print()
 
 
-def _print_json(sides: list[Side], compared: list[Pairs], missing: str, divergence: "_Divergence") -> None:
+def _print_json(
+    sides: list[Side], compared: list[Pairs], missing: str, divergence: "_Divergence", notes: list[str]
+) -> None:
     first, second = sides[:2]
     differing = differences(first.config, second.config) if first.label != second.label else []
     with_others = zip(sides[1:], compared, strict=False)
@@ -100,7 +108,17 @@ def _print_json(sides: list[Side], compared: list[Pairs], missing: str, divergen
                 ],
                 "divergence": divergence.measured,
                 "divergence_command": None if divergence.measured else divergence.command,
-                "sides": [{"label": side.label, "models": [_as_dict(one) for one in side.members]} for side in sides],
+                "sides": [
+                    {
+                        "label": side.label,
+                        "models": list(map(_as_dict, side.members)),
+                        "same_weights": side.same,
+                        "runs_without_model": side.lacking,
+                        "runs_not_made": side.unmade,
+                    }
+                    for side in sides
+                ],
+                "sweeps_not_done": notes,
                 "comparisons": [
                     {"right": side.label, "paired_by_seed": pairs.by_seed, "scores": pairs.pairs}
                     for side, pairs in with_others
@@ -127,9 +145,15 @@ def _print_members(sides: list[Side]) -> None:
     for side in sides:
         names = [member.name for member in side.members]
         if names != [side.label] or side.lacking:
-            seeds = ", ".join("?" if one.seed is None else str(one.seed) for one in side.members)
-            failed = f"; {side.lacking} more without a model" if side.lacking else ""
-            print(f"{side.label}: {', '.join(names)}, seed{'s' if len(names) > 1 else ''} {seeds}{failed}")
+            left_out = {"without a model": side.lacking, "not made": side.unmade}
+            parts = [f"{', '.join(names)}, seed{'s' if len(names) > 1 else ''} {_seeds(side)}"]
+            parts += [f"{count} more {what}" for what, count in left_out.items() if count]
+            parts += [f"{name} has the weights of {first}: no other seed" for name, first in side.same.items()]
+            print(f"{side.label}: {'; '.join(parts)}")
+
+
+def _seeds(side: Side) -> str:
+    return ", ".join("?" if one.seed is None else str(one.seed) for one in side.members)
 
 
 def _print_scores(root: Path, sides: list[Side], compared: list[Pairs]) -> None:
@@ -173,6 +197,9 @@ def _notes(sides: list[Side], compared: list[Pairs]) -> Iterator[str]:
     for side, pairs in zip(sides[1:], compared, strict=True):
         if pairs.by_seed:
             yield f"{side.label} and {sides[0].label} have the same seeds: their differences are taken seed by seed."
+        elif side.given == sides[0].given or min(len(side.members), len(sides[0].members)) > 1:
+            seeds = f"{_seeds(side)} against {_seeds(sides[0])}"
+            yield f"{side.label} and {sides[0].label} have other seeds ({seeds}), which are not paired."
     for side in sides:
         if len(side.members) == 1:
             yield f"{side.label} is one model: what another seed of it would score is not counted."

@@ -1,6 +1,6 @@
 """Scores of models on the same items, held against each other: one model a side, or several seeds."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,14 +12,12 @@ from thicket.config.never_right import Counts, noted_in
 from thicket.config.places import MODELS
 from thicket.reporting.inputs import PASS_AT_1, OtherTest, Scored, check_comparable, interval_of, read_scores
 from thicket.reporting.results import GREEDY
-from thicket.statistics.intervals import Interval, difference_interval
-from thicket.statistics.recovery import bootstrap_sums, sum_interval
+from thicket.statistics.intervals import Interval, percentile_interval
+from thicket.statistics.recovery import mean_over_domains
 from thicket.statistics.resampled import SHARE, Resampled
 from thicket.statistics.seeds import difference_over_seeds, over_seeds
 
 MEAN = "mean"
-Values = list[NDArray[np.float64]]
-"""Of each domain, a model's score on each item."""
 
 
 @dataclass(frozen=True)
@@ -74,10 +72,12 @@ def paired(left: Side, right: Side, domains: list[str], seed: int) -> Pairs:
 
 def check_scored(sides: Sequence[Side]) -> None:
     """Raises: ValueError with the command that scores the models of folders, which no pipeline does."""
-    missing = dict.fromkeys(side.given for side in sides if any(_is_missing(member) for member in side.members))
+    members = [member for side in sides for member in side.members]
+    missing = dict.fromkeys(side.given for side in sides if any(map(_is_missing, side.members)))
     if missing:
+        count = f"{sum(map(_is_missing, members))} of {len(members)} models"
         command = f"thicket evaluate -m model={','.join(missing)}"
-        raise ValueError(f"not scored yet as params.yaml now says: `{command}` does it")
+        raise ValueError(f"not scored yet as params.yaml now says ({count}): `{command}` does it")
 
 
 def _rescoring(members: Sequence[Member]) -> str:
@@ -106,42 +106,38 @@ class _Comparison:
 
     def pair(self, name: str, figure: str, domains: list[str]) -> Pair:
         """A figure on a domain, or the mean of several."""
-        sides = [
-            [[_values(self.scored[member.scores], domain, figure) for domain in domains] for member in side.members]
-            for side in (self.left, self.right)
-        ]
+        lefts, rights = (
+            [self._resampled(member, figure, domains) for member in side.members] for side in (self.left, self.right)
+        )
         if self.single:
-            return self._of_items(name, figure, domains, sides[0][0], sides[1][0])
-        resampled = [[self._resampled(values) for values in side] for side in sides]
-        lefts, rights = resampled
-        if self.by_seed:
+            difference = self._of_items(rights[0] - lefts[0])
+        elif self.by_seed:
             order = {member.seed: one for member, one in zip(self.left.members, lefts, strict=True)}
             gaps = [one - order[member.seed] for member, one in zip(self.right.members, rights, strict=True)]
-            difference = over_seeds(gaps)
+            difference = over_seeds(gaps).interval(self.confidence)
         else:
-            difference = difference_over_seeds(rights, lefts)
-        left, right = (over_seeds(side).interval(self.confidence) for side in resampled)
-        return Pair(name, figure, left, right, difference.interval(self.confidence))
+            difference = difference_over_seeds(rights, lefts).interval(self.confidence)
+        left, right = (
+            self._score(side, found, figure, domains) for side, found in ((self.left, lefts), (self.right, rights))
+        )
+        return Pair(name, figure, left, right, difference)
 
-    def _of_items(self, name: str, figure: str, domains: list[str], left: Values, right: Values) -> Pair:
-        """Of one model a side, by percentiles; a domain's own intervals are those of its evaluation."""
-        if len(domains) == 1:
-            a, b = (self.scored[side.members[0].scores].metrics["domains"] for side in (self.left, self.right))
-            scored = interval_of(a[domains[0]], figure), interval_of(b[domains[0]], figure)
-            return Pair(name, figure, scored[0], scored[1], difference_interval(right[0], left[0], *self.bootstrap))
-        mean: Callable[[Values], Interval] = lambda values: sum_interval(_parts(values), *self.bootstrap)  # noqa: E731
-        gaps = [b - a for a, b in zip(left, right, strict=True)]
-        return Pair(name, figure, mean(left), mean(right), mean(gaps))
-
-    def _resampled(self, values: Values) -> Resampled:
+    def _resampled(self, member: Member, figure: str, domains: list[str]) -> Resampled:
         """A model's score with its resamples of the items, which are the same for every model."""
-        value = float(np.mean([one.mean() for one in values]))
-        return Resampled(value, bootstrap_sums(_parts(values), self.resamples, self.seed), SHARE)
+        values = [_values(self.scored[member.scores], domain, figure) for domain in domains]
+        return mean_over_domains(values, self.resamples, self.seed, SHARE)
 
+    def _score(self, side: Side, found: list[Resampled], figure: str, domains: list[str]) -> Interval:
+        """Of several models over seeds; of one on a domain as its evaluation has it, which says the same everywhere."""
+        if len(found) > 1:
+            return over_seeds(found).interval(self.confidence)
+        if len(domains) > 1:
+            return self._of_items(found[0])
+        return interval_of(self.scored[side.members[0].scores].metrics["domains"][domains[0]], figure)
 
-def _parts(values: Values) -> Values:
-    """What domains add to their mean."""
-    return [one / len(values) for one in values]
+    def _of_items(self, one: Resampled) -> Interval:
+        """By percentiles, as evaluations and reports have it."""
+        return percentile_interval(one.value, one.draws_R, self.confidence)
 
 
 def _same_seeds(left: Side, right: Side) -> bool:

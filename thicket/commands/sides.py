@@ -26,8 +26,7 @@ from thicket.plan.folders import (
 )
 from thicket.plan.inspect import leaves, values
 from thicket.plan.pipeline import hashed
-from thicket.plan.runs import Run
-from thicket.plan.sweeps import ended_runs, model_folders
+from thicket.plan.sweeps import Sweep, SweepRun, is_sweep, model_folders, read_ended
 from thicket.stages.run import on_its_own
 
 SEED = "seed="
@@ -75,6 +74,10 @@ class Side:
     """What the command line says."""
     lacking: int = 0
     """Runs of its sweep that made no model, or whose model is gone."""
+    unmade: int = 0
+    """Runs of its sweep that have not ended."""
+    same: dict[str, str] = field(default_factory=dict)
+    """Models that were left out → the one of its members whose weights they have."""
 
     @property
     def outdated(self) -> bool:
@@ -99,6 +102,14 @@ def _label(text: str, members: Sequence[Member]) -> str:
     return label if len(label) <= LONGEST_LABEL else f"{members[0].name} and {len(members) - 1} more"
 
 
+def _not_made(sweep: Sweep, left: Sequence[str]) -> Iterator[str]:
+    """What is to be said of a sweep of which not all runs have ended; `left`: the ways of which none has."""
+    if unmade := sum(not one.ended for one in sweep.runs):
+        of = f", so that nothing is compared of {'; '.join(left)}" if left else ""
+        count = f"{unmade} of the {len(sweep.runs)} runs of {sweep.folder} {'is' if unmade == 1 else 'are'} not made"
+        yield f"{count}{of}: `thicket show {sweep.folder}` says how far they are."
+
+
 def declared_member(root: Path, resolved: Resolved) -> Member:
     """A model of the project."""
     name, scores = resolved.stage.name, root / EVALUATION / resolved.stage.name
@@ -113,6 +124,8 @@ class Sides:
     def __init__(self, root: Path, models: dict[str, Resolved], stages: list[Resolved], scratch: Path):
         """`scratch`: where files of other commits are laid out."""
         self.root, self.models, self.stages, self.scratch = root, models, stages, scratch
+        self.notes: list[str] = []
+        """What is to be said of sweeps of which not all runs have ended."""
 
     def read(self, texts: list[str]) -> list[Side]:
         """The sides, of which a sweep's folder makes several. Raises: ConfigError where there are not two."""
@@ -127,28 +140,35 @@ class Sides:
 
     def _read(self, text: str) -> Iterator[Side]:
         text = ",".join(within(self.root, Path(part)) if is_folder(part) else part for part in text.split(","))
-        sweep = self.root / text if is_folder(text) else None
-        if sweep and (runs := ended_runs(self.root, sweep)):
-            yield from self._of_sweep(sweep, runs)
+        if is_folder(text) and is_sweep(self.root / text):
+            yield from self._of_sweep(read_ended(self.root, self.root / text))
             return
         members = tuple({member.scores: member for member in self._members(text.split(","))}.values())
         yield Side(_label(text, members), members, text)
 
-    def _of_sweep(self, folder: Path, ended: list[Run]) -> Iterator[Side]:
-        """One for each way in which its runs differ, the seed aside; runs without a model are left out."""
-        groups: dict[tuple[str, ...], list[Run]] = {}
-        for run in ended:
-            groups.setdefault(tuple(o for o in run.overrides if not o.startswith(SEED)), []).append(run)
-        common = set.intersection(*map(set, groups))
+    def _of_sweep(self, sweep: Sweep) -> Iterator[Side]:
+        """One for each way in which its runs differ, the seed aside; of those without a model yet, none."""
+        groups: dict[tuple[str, ...], list[SweepRun]] = {}
+        for one in sweep.runs:
+            groups.setdefault(tuple(o for o in one.run.overrides if not o.startswith(SEED)), []).append(one)
+        common, left = set.intersection(*map(set, groups)), list[str]()
         for overrides, runs in groups.items():
-            folders = dict.fromkeys(run.artifact for run in runs if not run.error)
-            members = tuple(self.of_folder(model_folder(self.root, one)) for one in folders)
-            own = " ".join(override for override in overrides if override not in common)
-            given = within(self.root, folder)
-            if not members:
-                wrong = "none of its runs has a model"
-                raise ConfigError([Problem(COMMAND_LINE, "compare", shown(given), f"{own or 'a sweep'}: {wrong}")])
-            yield Side(own or members[0].name, members, given, sum(bool(run.error) for run in runs))
+            side = self._of_runs(" ".join(o for o in overrides if o not in common), runs, sweep.folder.as_posix())
+            if side.members:
+                yield side
+            else:
+                left.append(side.label)
+        self.notes += _not_made(sweep, left)
+
+    def _of_runs(self, label: str, runs: list[SweepRun], given: str) -> Side:
+        """Runs of a sweep that differ in the seed alone. Raises: ConfigError where none of them will have a model."""
+        lacking, unmade = sum(bool(one.run.error) for one in runs), sum(not one.ended for one in runs)
+        if lacking == len(runs):
+            wrong = f"{label or 'a sweep'}: none of its runs has a model"
+            raise ConfigError([Problem(COMMAND_LINE, "compare", shown(given), wrong)])
+        folders = dict.fromkeys(one.run.artifact for one in runs if one.ended and not one.run.error)
+        members = tuple(self.of_folder(model_folder(self.root, folder)) for folder in folders)
+        return Side(label or (members[0].name if members else given), members, given, lacking, unmade)
 
     def _members(self, texts: Iterable[str]) -> Iterator[Member]:
         for text in texts:

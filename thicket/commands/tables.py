@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from thicket.commands.about import abouts
+from thicket.commands.alike import alike
 from thicket.commands.models import aged, declared, outdated_words, scores_outdated
 from thicket.config.overrides import COMMAND_LINE
 from thicket.config.places import EVALUATION, PARAMS, REPORT
@@ -17,7 +18,7 @@ from thicket.plan import console
 from thicket.plan.pipeline import pipeline
 from thicket.plan.state import states
 from thicket.reporting.claims.page import shown
-from thicket.reporting.inputs import interval_of
+from thicket.reporting.inputs import interval_of, read_scores
 from thicket.reporting.markdown import escaped
 from thicket.reporting.results import GREEDY
 from thicket.reporting.text import percent, percent_interval
@@ -50,6 +51,8 @@ class Table:
     rows: Sequence[Sequence[str]]
     numbers: Sequence[Sequence[object]]
     """Its first row is the head."""
+    note: str = ""
+    """What its rows are not alike in."""
 
 
 def tables(root: Path, which: str | None, format: str) -> None:
@@ -67,29 +70,31 @@ def tables(root: Path, which: str | None, format: str) -> None:
 
 
 def scores(root: Path) -> Table | None:
-    """A row a model and domain that is scored; which scores are of an earlier model goes to standard error too."""
-    rows, numbers, figures = list[list[str]](), list[list[object]](), dict[str, None]()
+    """A row a model and domain that is scored; which scores are of an earlier model, or were made otherwise than others
+    on the domain, goes to standard error too."""
     models = declared(root)
-    told = abouts(models.values())
-    metrics = {name: root / EVALUATION / name / "metrics.json" for name in models}
-    read = {name: console.read_json(path) for name, path in metrics.items() if path.is_file()}
-    for one in read.values():
-        for k in one["settings"]["ks"]:
-            figures[f"pass@{k}"] = None
-    names, outdated = [*figures, GREEDY], [name for name in read if scores_outdated(root, name)]
-    for name, made in models.items():
-        for domain, found in read.get(name, {"domains": {}})["domains"].items():
-            cells = [interval_of(found, figure) if figure in found else None for figure in names]
-            rows.append([aged(name, name in outdated), told[name], domain, *map(_scored, cells)])
-            flat = [found.get(f"{figure}{suffix}", "") for figure in names for suffix in SUFFIXES]
-            numbers.append([name, made.kind, domain, *flat, found["items"], int(name in outdated)])
-    if not rows:
+    scored = [name for name in models if (root / EVALUATION / name / "metrics.json").is_file()]
+    if not scored:
         return None
-    flat_head = [f"{figure}{suffix}" for figure in names for suffix in SUFFIXES]
-    if outdated:
-        print(outdated_words(root, outdated), file=sys.stderr)
-    head: list[object] = ["model", "kind", "domain", *flat_head, "items", "scores_outdated"]
-    return Table("Scores, %", ["model", "what it is", "domain", *names], rows, [head, *numbers])
+    read = {name: read_scores(root / EVALUATION / name) for name in scored}
+    ks = dict.fromkeys(k for one in read.values() for k in one.metrics["settings"]["ks"])
+    figures = [*(f"pass@{k}" for k in ks), GREEDY]
+    flat_head = [f"{figure}{suffix}" for figure in figures for suffix in SUFFIXES]
+    told, outdated, made = abouts(models.values()), [name for name in read if scores_outdated(root, name)], alike(read)
+    for words in filter(None, (outdated_words(root, outdated), made.note)):
+        print(words, file=sys.stderr)
+    rows: list[list[str]] = []
+    head: list[object] = ["model", "kind", "domain", *flat_head, "items", "scores_outdated", "scored_as"]
+    numbers = [head]
+    for name, domain, found in ((name, *of) for name, one in read.items() for of in one.metrics["domains"].items()):
+        cells = [interval_of(found, figure) if figure in found else None for figure in figures]
+        way, is_old = made.ways[domain][name], name in outdated
+        row = [aged(name, is_old), told[name], domain, *map(_scored, cells)]
+        rows.append([*row, str(way)] if made.note else row)
+        flat = [found.get(figure, "") for figure in flat_head]
+        numbers.append([name, models[name].kind, domain, *flat, found["items"], int(is_old), way])
+    apart = ["scored as"] if made.note else []
+    return Table("Scores, %", ["model", "what it is", "domain", *figures, *apart], rows, numbers, made.note)
 
 
 def claims(root: Path) -> Table | None:
@@ -135,7 +140,8 @@ def markdown(table: Table) -> str:
     """With a heading."""
     lines = [list(map(escaped, row)) for row in (table.head, *table.rows)]
     lines.insert(1, ["---"] * len(table.head))
-    return "\n".join([f"## {escaped(table.title)}", "", *(f"| {' | '.join(line)} |" for line in lines), ""])
+    note = ["", escaped(table.note)] * bool(table.note)
+    return "\n".join([f"## {escaped(table.title)}", "", *(f"| {' | '.join(line)} |" for line in lines), *note, ""])
 
 
 def as_csv(table: Table) -> str:
@@ -151,7 +157,8 @@ def latex(table: Table) -> str:
     columns = ("p{0.4\\linewidth}" if wide else "l") + "l" * (len(table.head) - 1)
     body = [" & ".join(map(_latex, row)) + r" \\" for row in table.rows]
     head = " & ".join(map(_latex, table.head)) + r" \\"
-    lines = [f"% {table.title}; needs \\usepackage{{booktabs}}", f"\\begin{{tabular}}{{{columns}}}", "\\toprule", head]
+    about = [f"% {table.title}; needs \\usepackage{{booktabs}}", *[f"% {table.note}"] * bool(table.note)]
+    lines = [*about, f"\\begin{{tabular}}{{{columns}}}", "\\toprule", head]
     return "\n".join([*lines, "\\midrule", *body, "\\bottomrule", "\\end{tabular}", ""])
 
 

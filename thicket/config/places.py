@@ -6,6 +6,8 @@ PARAMS = "params.yaml"
 BUILD = Path("build")
 CONFIG, DATA, MODELS = BUILD / "config", BUILD / "data", BUILD / "models"
 METRICS, CURVES, EVALUATION, REPORT = BUILD / "metrics", BUILD / "curves", BUILD / "evaluation", BUILD / "report"
+SCORED_MODEL = "model.json"
+"""In an evaluation's folder, and not among its metrics, which DVC shows in tables: which weights it scored."""
 TEST = "test.json"
 """In an evaluation's folder: domain → part of its test → hash."""
 ANALYSIS = BUILD / "analysis"

@@ -5,9 +5,8 @@ import json
 from pathlib import Path
 
 from thicket.config.answering import FILE
+from thicket.config.places import SCORED_MODEL
 
-MODEL = "model.json"
-"""In an evaluation's folder, and not among its metrics, which DVC shows in tables."""
 Identity = dict[str, str | None]
 
 
@@ -23,7 +22,7 @@ def is_outdated(scores: Path, folder: Path) -> bool:
 
     Those of the model are the ones that were noted when it was made. Raises: ValueError where either note is broken.
     """
-    scored, made = (_read(path) for path in (scores / MODEL, folder / "provenance.json"))
+    scored, made = (_read(path) for path in (scores / SCORED_MODEL, folder / "provenance.json"))
     return not scored or not made or scored != identity(folder, made.get("weights", ""))
 
 

@@ -18,6 +18,7 @@ from thicket.plan.estimate import Estimate, Estimator, total
 from thicket.plan.inputs import check_named, missing_files
 from thicket.plan.pipeline import Planned, pipeline
 from thicket.plan.shapes import saved_shape
+from thicket.plan.twice import declared_twice
 
 FIGURES = ("time", "memory", "disk")
 """What `thicket plan` estimates of each stage."""
@@ -69,6 +70,7 @@ def _note_all(root: Path, stages: list[Planned]) -> None:
     _note_missing(root, stages)
     _note_unscored(stages)
     _note_alike(stages)
+    _note_twice(stages)
 
 
 def _note_missing(root: Path, stages: list[Planned]) -> None:
@@ -98,6 +100,12 @@ def _note_alike(stages: list[Planned]) -> None:
                 f"Note: domain {made.stage.name}: all rows have the same {field}, {text!r}, which names no column in "
                 f"braces ({where})."
             )
+
+
+def _note_twice(stages: list[Planned]) -> None:
+    """Says which models would be made all over, and count as no other seed."""
+    for name, first in declared_twice(planned.resolved.stage for planned in stages).items():
+        print(f"Note: {name} is {first} under another name: it is made of equal values, with an equal seed.")
 
 
 def compose(root: Path) -> int:

@@ -39,6 +39,11 @@ class SweepRun:
     run: Run
     state: RunState
 
+    @property
+    def ended(self) -> bool:
+        """Whether it is done or has failed."""
+        return self.state.mark == "done" or bool(self.run.error)
+
 
 @dataclass(frozen=True)
 class Sweep:
@@ -160,14 +165,17 @@ def ended_runs(root: Path, folder: Path) -> list[Run]:
 
     Raises: ConfigError where none of a sweep's has ended.
     """
-    if not is_sweep(folder):
-        return []
+    return [one.run for one in read_ended(root, folder).runs if one.ended] if is_sweep(folder) else []
+
+
+def read_ended(root: Path, folder: Path) -> Sweep:
+    """The sweep of a folder. Raises: ConfigError where none of its runs has ended."""
     own = within(root, folder)
-    ended = [one.run for one in read_sweep(root, Path(own)).runs if one.state.mark == "done" or one.run.error]
-    if not ended:
+    sweep = read_sweep(root, Path(own))
+    if not any(one.ended for one in sweep.runs):
         wrong = f"none of this sweep's runs is done: `thicket show {own}` says how far they are"
         raise ConfigError([Problem(COMMAND_LINE, "model", shown(own), wrong)])
-    return ended
+    return sweep
 
 
 def model_folders(root: Path, text: str) -> list[str]:

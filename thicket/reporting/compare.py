@@ -122,7 +122,7 @@ class _Comparison:
             np.mean([self._values(one, domain) - self._values(root, domain) for one in names], axis=0)
             for domain, names in specialists.items()
         ]
-        return Held(tuple(specialists), [self.difference(name, domain) for domain in specialists], gains)
+        return Held([self.difference(name, domain) for domain in specialists], gains)
 
     def _specialists(self, name: str) -> dict[str, tuple[str, ...]]:
         """Domain → the models that a student is held against: its teacher there, or the best of them."""

@@ -9,9 +9,13 @@ from numpy.typing import NDArray
 
 from thicket.config.stages import ReportedModel
 from thicket.reporting.inputs import Inputs
-from thicket.reporting.methods import Gain, gain_of, mean_gain, root_of
+from thicket.reporting.methods import root_of
+from thicket.reporting.seeds import Gain, by_seed, mean_gain
 from thicket.reporting.settings import Settings
-from thicket.statistics.recovery import Recovery, recovery
+from thicket.statistics.intervals import Interval
+from thicket.statistics.recovery import recovered_share
+from thicket.statistics.resampled import Resampled
+from thicket.statistics.seeds import over_seeds
 
 Values = NDArray[np.float64]
 
@@ -20,7 +24,6 @@ Values = NDArray[np.float64]
 class Held:
     """A student against the specialists of its domains, item by item."""
 
-    domains: tuple[str, ...]
     student_DN: Sequence[Values]
     """Its differences to the base."""
     specialist_DN: Sequence[Values]
@@ -32,14 +35,14 @@ class Consolidation:
     """A way to one model."""
 
     models: tuple[str, ...]
-    """The students, one a seed."""
+    """The students."""
     example: ReportedModel
     gains: dict[str, Gain]
     """Domain → pass@1 less the base's."""
     mean: Gain
     """Over the domains."""
-    recovered: Recovery | None
-    """Of the means over seeds; None where a student is held against nobody."""
+    recovered: Interval | None
+    """The mean of the seeds' shares of their specialists' gain; None where one has none."""
     shares: tuple[float | None, ...]
     """Each seed's own; None where it can't be said."""
     flops: float
@@ -53,12 +56,13 @@ def by_students(
     difference: Callable[[str, str], Values],
     held: Callable[[str], Held | None],
 ) -> tuple[Consolidation, ...]:
-    """Every way that has several students. `difference`: of a model on a domain to its base; `held`: a student."""
+    """Every way that has several seeds. `difference`: of a model on a domain to its base; `held`: a student."""
     groups: dict[str, list[Inputs]] = {}
     for one in inputs.values():
         if one.model.kind == "student":
             groups.setdefault(_way(one.model, inputs), []).append(one)
-    return tuple(_result(made, domains, settings, difference, held) for made in groups.values() if len(made) > 1)
+    ways = [seeds for seeds in map(by_seed, groups.values()) if len(seeds) > 1]
+    return tuple(_result(seeds, domains, settings, difference, held) for seeds in ways)
 
 
 def _way(model: ReportedModel, inputs: dict[str, Inputs]) -> str:
@@ -84,34 +88,41 @@ def _made_by(name: str, inputs: dict[str, Inputs]) -> list[object]:
 
 
 def _result(
-    made: list[Inputs],
+    seeds: list[list[Inputs]],
     domains: Sequence[str],
     settings: Settings,
     difference: Callable[[str, str], Values],
     held: Callable[[str], Held | None],
 ) -> Consolidation:
-    names = [one.model.name for one in made]
-    values = {domain: np.stack([difference(name, domain) for name in names]) for domain in domains}
-    against = [found for found in map(held, names) if found is not None]
-    alike = len(against) == len(names) and len({found.domains for found in against}) == 1
-    shares = [recovery(one.student_DN, one.specialist_DN, *settings.bootstrap).share for one in against if alike]
+    made = [one for of_seed in seeds for one in of_seed]
+    gains_SDN = [
+        [_mean([difference(one.model.name, domain) for one in of_seed]) for domain in domains] for of_seed in seeds
+    ]
+    shares = [_share([held(one.model.name) for one in of_seed], settings) for of_seed in seeds]
+    known = [share for share in shares if share is not None]
     return Consolidation(
-        models=tuple(names),
+        models=tuple(one.model.name for one in made),
         example=made[0].model,
-        gains={domain: gain_of(values_SN, settings) for domain, values_SN in values.items()},
-        mean=mean_gain(list(values.values()), settings),
-        recovered=_together(against, settings) if alike else None,
+        gains={
+            domain: mean_gain([[gains_DN[place]] for gains_DN in gains_SDN], settings)
+            for place, domain in enumerate(domains)
+        },
+        mean=mean_gain(gains_SDN, settings),
+        recovered=over_seeds(known).interval(settings.confidence) if len(known) == len(shares) else None,
         shares=tuple(share and share.value for share in shares),
         flops=float(np.mean([sum(one.provenance["cost"].values()) for one in made])),
     )
 
 
-def _together(against: list[Held], settings: Settings) -> Recovery:
-    """The share of the mean gains over seeds."""
-    students = _means([one.student_DN for one in against])
-    return recovery(students, _means([one.specialist_DN for one in against]), *settings.bootstrap)
+def _share(students: Sequence[Held | None], settings: Settings) -> Resampled | None:
+    """What students of one seed have of their specialists' gain, in the mean; None where one has no specialists."""
+    known = [one for one in students if one is not None]
+    if len(known) < len(students):
+        return None
+    sides = ([one.student_DN for one in known], [one.specialist_DN for one in known])
+    student_DN, specialist_DN = ([_mean(of_domain) for of_domain in zip(*side, strict=True)] for side in sides)
+    return recovered_share(student_DN, specialist_DN, *settings.bootstrap)
 
 
-def _means(values_SDN: Sequence[Sequence[Values]]) -> list[Values]:
-    """The mean over seeds of each domain's items."""
-    return [np.mean(of_domain, axis=0) for of_domain in zip(*values_SDN, strict=True)]
+def _mean(values: Sequence[Values]) -> Values:
+    return np.mean(values, axis=0)

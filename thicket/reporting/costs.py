@@ -18,6 +18,10 @@ from thicket.times import UNKNOWN
 
 SHORT = 12
 """Hexadecimal digits of a hash that are shown; results.json has them all."""
+STUDENTS_NOTE = (
+    "A share is of the gain of the student's own teachers, or of those of the student whose cost it may spend. "
+    "Students of other teachers have shares of other gains: score and gain alone rank them."
+)
 
 
 def students(results: Results) -> Table:
@@ -34,10 +38,10 @@ def students(results: Results) -> Table:
         )
         for result in results.of_kind("student")
     ]
-    head = ("mean pass@1, %", "mean gain, points", "specialists' gain recovered, %", "total FLOPs")
+    head = ("mean pass@1, %", "mean gain, points", "its own specialists' gain recovered, %", "total FLOPs")
     told = {name for way in results.consolidations for name in way.models}  # at the table of ways over their seeds
     named = [(row.name, row.model) for row in rows if row.name not in told]
-    return Table("Students", head, tuple(rows), terms=terms(results, named))
+    return Table("Students", head, tuple(rows), STUDENTS_NOTE, terms(results, named))
 
 
 def ledger(results: Results) -> Table:

@@ -17,9 +17,14 @@ SHARE_NOTE = (
 )
 Gained = tuple[ModelResult, Interval]
 """A model and its gain."""
+Named = tuple[Interval, str]
+"""A share, and whose it is."""
 MOST = 6
 """Specialists, students, and choices of their teachers, that are told one by one."""
-SEED_NOTE = "An interval speaks of the choice of items, not of the training: another seed makes other models."
+SEED_NOTE = (
+    "An interval speaks of the choice of items, not of the training: another seed makes other models. Those of means "
+    "over seeds speak of both."
+)
 
 
 def findings(results: Results) -> str:
@@ -132,17 +137,32 @@ def _base(result: ModelResult) -> str:
 
 
 def _students(results: Results) -> str:
-    held = [(result, result.recovered.recovery) for result in results.of_kind("student") if result.recovered]
-    named = [(found.share, result.model.name) for result, found in held if found.share]
-    unclear = [result for result, found in held if not found.share]
-    if len(named) > MOST:
+    """Shares of the specialists' gain. Those of other specialists' gain are shares of something else: none is ranked
+    among them."""
+    held = [(result, result.recovered) for result in results.of_kind("student") if result.recovered]
+    named, specialists = dict[object, list[Named]](), dict[object, list[str]]()
+    for result, found in held:
+        if share := found.recovery.share:
+            gain = result.root, *found.specialists.items()
+            named.setdefault(gain, []).append((share, result.model.name))
+            specialists[gain] = list(dict.fromkeys(name for names in found.specialists.values() for name in names))
+    brief = sum(map(len, named.values())) > MOST
+    whose = "the gain of {}" if len(named) > 1 else "the specialists' gain"
+    said = [
+        f"Of {whose.format(joined(specialists[gain], MOST))} {_recovered(of, brief)}." for gain, of in named.items()
+    ]
+    more = [f"The table “Students” has those of {len(said) - MOST} other gains."] if len(said) > MOST else []
+    unclear = [result for result, found in held if not found.recovery.share]
+    return " ".join([*said[:MOST], *more, *_chosen(results), *map(_no_share, unclear)])
+
+
+def _recovered(named: list[Named], brief: bool) -> str:
+    """Each student's share; in `brief` the least and the most."""
+    if brief and len(named) > 2:
         ends = min(named, key=_value), max(named, key=_value)
         least, most = (f"{_share(share)} ({name})" for share, name in ends)
-        sentences = [f"Of the specialists' gain {len(named)} students recover between {least} and {most}."]
-    else:
-        shares = [f"{name} recovers {_share(share)}" for share, name in named]
-        sentences = [f"Of the specialists' gain {joined(shares)}."] if shares else []
-    return " ".join([*sentences, *_chosen(results), *map(_no_share, unclear)])
+        return f"{len(named)} students recover between {least} and {most}"
+    return joined([f"{name} recovers {_share(share)}" for share, name in named])
 
 
 def _chosen(results: Results) -> list[str]:
@@ -158,7 +178,7 @@ def _chosen(results: Results) -> list[str]:
     return [f"{best}: {'; '.join([*list(chosen)[:MOST], *more])}."] if chosen else []
 
 
-def _value(named: tuple[Interval, str]) -> float:
+def _value(named: Named) -> float:
     return named[0].value
 
 

@@ -2,7 +2,7 @@
 
 import csv
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from thicket.config.places import CURVES, EVALUATION, METRICS, MODELS, TEST, TIMES
+from thicket.config.places import CURVES, EVALUATION, METRICS, MODELS, SCORED_MODEL, TEST, TIMES
 from thicket.config.shown import Shown, read_shown
 from thicket.config.stages import ReportedModel, ReportStage
 from thicket.statistics.intervals import Interval
@@ -43,6 +43,22 @@ class Scored:
     """Domain → the model's items."""
     tests: dict[str, dict[str, str]]
     """Domain → part of its test → hash; empty where an earlier thicket did not note it."""
+    identity: dict[str, str | None]
+    """Which model it was: hashes of its weights and of its way to answer; empty as `tests` may be."""
+
+    @property
+    def weights(self) -> str | None:
+        """As `own_weights`."""
+        return own_weights(self.identity)
+
+
+def own_weights(identity: Mapping[str, str | None]) -> str | None:
+    """The hash that tells whether two models are one: of weights that answer plainly; None where nobody has noted it.
+
+    None too of a model with a way of its own to answer: a control chooses among few, and may come to the same one under
+    several seeds, which then agree.
+    """
+    return identity["weights"] if identity and identity["answering"] is None else None
 
 
 class OtherTest(ValueError):
@@ -82,7 +98,7 @@ def read_inputs(stage: ReportStage, root: Path) -> dict[str, Inputs]:
     return inputs
 
 
-def read_scores(folder: Path, domains: list[str]) -> Scored:
+def read_scores(folder: Path, domains: Sequence[str] = ()) -> Scored:
     """An evaluation. Raises: ValueError, with the file, where one is missing or broken, or lacks a domain."""
     metrics = _read_json(folder / "metrics.json")
     items = _read_items(folder / "items.csv")
@@ -90,8 +106,8 @@ def read_scores(folder: Path, domains: list[str]) -> Scored:
         for path, known in ((folder / "metrics.json", metrics["domains"]), (folder / "items.csv", items)):
             if domain not in known:
                 raise ValueError(f"{path}: no scores on {domain} (there are: {', '.join(known)})")
-    tests = folder / TEST
-    return Scored(metrics, items, _read_json(tests) if tests.is_file() else {})
+    tests, identity = (_read_json(path) if path.is_file() else {} for path in (folder / TEST, folder / SCORED_MODEL))
+    return Scored(metrics, items, tests, identity)
 
 
 def _read_model(model: ReportedModel, domains: list[str], root: Path) -> Inputs:
@@ -102,6 +118,7 @@ def _read_model(model: ReportedModel, domains: list[str], root: Path) -> Inputs:
         metrics=scored.metrics,
         items=scored.items,
         tests=scored.tests,
+        identity=scored.identity,
         ledger=_read_json(root / METRICS / f"{model.name}.json"),
         provenance=_read_json(folder / "provenance.json"),
         curve=tuple(_numbers(curve)) if curve.is_file() else (),
@@ -165,11 +182,11 @@ def check_comparable(scored: Mapping[Path, Scored], domains: list[str]) -> None:
                 files = f"{first / 'items.csv'} and {folder / 'items.csv'}"
                 different = len(set(one.items[domain].ids) ^ set(other.items[domain].ids))
                 raise ValueError(f"{files}: {different} items of {domain} are in one and not in the other")
-        if differing := _differing(one, other, domains):
+        if differing := differing_tests(one, other, domains):
             raise OtherTest((first, folder), differing)
 
 
-def _differing(one: Scored, other: Scored, domains: list[str]) -> dict[str, list[str]]:
+def differing_tests(one: Scored, other: Scored, domains: list[str]) -> dict[str, list[str]]:
     """Domain → the parts of its test that two evaluations have noted differently."""
     pairs = {domain: (one.tests.get(domain, {}), other.tests.get(domain, {})) for domain in domains}
     found = {

@@ -9,22 +9,11 @@ from numpy.typing import NDArray
 
 from thicket.config.stages import ReportedModel
 from thicket.reporting.inputs import Inputs, Items
+from thicket.reporting.seeds import Gain, by_seed, mean_gain
 from thicket.reporting.settings import Settings
-from thicket.statistics.intervals import Interval, mean_interval
-from thicket.statistics.recovery import sum_interval
 
 Step = tuple[str, str]
 """Option of conf/method, and all values but the seed: what differs in a value is another way."""
-
-
-@dataclass(frozen=True)
-class Gain:
-    """A method's gain on its specialists' own domain, or the mean over domains: the mean over seeds."""
-
-    gain: Interval
-    """Over items, of the seeds' mean."""
-    of_seeds: tuple[float, ...]
-    """Each seed's own gain."""
 
 
 @dataclass(frozen=True)
@@ -93,10 +82,10 @@ def _result(
         base=base,
         models=tuple(one.model.name for one in made),
         example=made[0].model,
-        sampled={domain: gain_of(values_SN, settings) for domain, values_SN in sampled.items()},
-        greedy={domain: gain_of(values_SN, settings) for domain, values_SN in greedy.items()},
-        sampled_mean=mean_gain(list(sampled.values()), settings),
-        greedy_mean=mean_gain(list(greedy.values()), settings),
+        sampled=_gains(sampled, settings),
+        greedy=_gains(greedy, settings),
+        sampled_mean=_over_domains(sampled, settings),
+        greedy_mean=_over_domains(greedy, settings),
         flops=float(np.mean(costs)),
         times=float(np.mean([_per_answer(one) / _per_answer(inputs[base]) for one in made])),
     )
@@ -104,11 +93,14 @@ def _result(
 
 def _differences(
     made: list[Inputs], inputs: dict[str, Inputs], score: Callable[[Items], NDArray[np.float64]]
-) -> NDArray[np.float64]:
+) -> list[NDArray[np.float64]]:
     """Each item's difference to the base for each seed, differences_SN."""
     domain = str(made[0].model.domain)
-    rows = [score(one.items[domain]) - score(inputs[root_of(one.model, inputs)].items[domain]) for one in made]
-    return np.stack(rows)
+
+    def gain_N(one: Inputs) -> NDArray[np.float64]:
+        return score(one.items[domain]) - score(inputs[root_of(one.model, inputs)].items[domain])
+
+    return [np.mean([gain_N(one) for one in of_seed], axis=0) for of_seed in by_seed(made)]
 
 
 def _deployed(items: Items) -> NDArray[np.float64]:
@@ -116,20 +108,13 @@ def _deployed(items: Items) -> NDArray[np.float64]:
     return items.pass_at_1_N if items.greedy_N is None else items.greedy_N
 
 
-def gain_of(values_SN: NDArray[np.float64], settings: Settings) -> Gain:
-    return Gain(
-        gain=mean_interval(values_SN.mean(axis=0), *settings.bootstrap),
-        of_seeds=tuple(float(value) for value in values_SN.mean(axis=1)),
-    )
+def _gains(values: dict[str, list[NDArray[np.float64]]], settings: Settings) -> dict[str, Gain]:
+    return {domain: mean_gain([[one_N] for one_N in values_SN], settings) for domain, values_SN in values.items()}
 
 
-def mean_gain(values: list[NDArray[np.float64]], settings: Settings) -> Gain:
-    """The mean over domains; of the seeds, those that every domain has, in their order."""
-    seeds = zip(*(values_SN.mean(axis=1) for values_SN in values), strict=False)
-    return Gain(
-        gain=sum_interval([values_SN.mean(axis=0) / len(values) for values_SN in values], *settings.bootstrap),
-        of_seeds=tuple(float(np.mean(of_seed)) for of_seed in seeds),
-    )
+def _over_domains(values: dict[str, list[NDArray[np.float64]]], settings: Settings) -> Gain:
+    """The mean over domains, of as many seeds as every domain has, in their order."""
+    return mean_gain(list(zip(*values.values(), strict=False)), settings)
 
 
 def root_of(model: ReportedModel, inputs: dict[str, Inputs]) -> str:

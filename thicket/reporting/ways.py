@@ -5,20 +5,25 @@ from dataclasses import replace
 from itertools import takewhile
 
 from thicket.reporting.consolidation import Consolidation
-from thicket.reporting.methods import Gain, MethodResult
+from thicket.reporting.methods import MethodResult
 from thicket.reporting.results import Results
+from thicket.reporting.seeds import Gain
 from thicket.reporting.tables import MEAN, Entry, Row, Table, marked
 from thicket.reporting.terms import terms
 from thicket.reporting.text import NONE, percent, percent_interval, points, points_interval, si, times
 
+OVER_SEEDS = (
+    "with its interval over items and seeds (Student's t for the few seeds, as thicket compare has it; of one seed "
+    "over items alone). Models of one seed, or with equal weights, count as one seed's."
+)
 SEEDS_NOTE = (
-    "A cell is the mean over the seeds of each specialist's gain on its own domain, percentage points, with the "
-    "interval over items of that mean. Seeds: the mean over domains of each. FLOPs: of a specialist with all steps "
-    "before it, the base left out. An answer: its FLOPs, times the base's."
+    "A cell is the mean over the seeds of each specialist's gain on its own domain, percentage points, "
+    f"{OVER_SEEDS} Mean, and seeds: of as many seeds as every domain has. FLOPs: of a specialist with all steps before "
+    "it, the base left out. An answer: its FLOPs, times the base's."
 )
 CONSOLIDATION_NOTE = (
     "Students that differ in nothing but the seed. A cell is the mean over seeds of their gain on the base, percentage "
-    "points, with the interval over items of that mean. Recovered: of the specialists' gain; and each seed's own."
+    f"points, {OVER_SEEDS} Recovered: of the gain of each student's own specialists; and each seed's own."
 )
 EFFORTS_NOTE = " A model of an effort answers with the effort's prefix and in its window, the base without."
 
@@ -58,7 +63,7 @@ def consolidated(results: Results) -> Table:
 
 
 def _share(way: Consolidation) -> Entry:
-    share = way.recovered and way.recovered.share
+    share = way.recovered
     if share is None:
         return Entry(NONE)
     of_seeds = ", ".join(NONE if one is None else percent(one) for one in way.shares)

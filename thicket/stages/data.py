@@ -3,7 +3,9 @@
 import random
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from statistics import NormalDist
 
 from thicket.config.domain import DataDomain, Prompt
 from thicket.config.stages import DataStage
@@ -12,6 +14,8 @@ from thicket.domains.registry import raw_items
 
 PATIENCE = 20_000
 """Items in a row that bring nothing new before an endless source counts as exhausted."""
+CONFIDENCE, WIDE = 0.95, 0.1
+"""Of the interval that a split's items can give a score of one half, and what it may reach to either side unsaid."""
 
 
 def make_data(config: DataStage, out: Path) -> None:
@@ -20,7 +24,8 @@ def make_data(config: DataStage, out: Path) -> None:
     Raises: ValueError where a split is to hold items and stays empty, or train's first items can't serve as shots.
     """
     domain = config.domain
-    splits = collect(domain, raw_items(domain.source, config.seed))
+    dealt = collect(domain, raw_items(domain.source, config.seed))
+    splits = dealt.splits
     pool = splits["train"][: _pool_size(domain.prompt)]
     _check_pool(domain, pool)
     splits["train"] = splits["train"][len(pool) :]
@@ -29,6 +34,32 @@ def make_data(config: DataStage, out: Path) -> None:
             raise ValueError(f"domain {domain.name}: no item falls in {name}; the source has too few items")
         write_items(out / f"{name}.jsonl", [item_of(domain.prompt, pool, raw) for raw in splits[name]])
         print(f"data {domain.name}: {len(splits[name])} items in {name}", flush=True)
+    for note in (*_contradictions(dealt), *_small_splits(domain, splits)):
+        print(f"Note: data {domain.name}: {note}.", flush=True)
+
+
+def _contradictions(dealt: "Dealt") -> Iterator[str]:
+    if dealt.contradicting:
+        kept, left = dealt.contradicting[0]
+        example = f"{kept.question!r:.60}: {_right(kept)} stays, {_right(left)} does not"
+        count = f"{len(dealt.contradicting)} item{'s' if len(dealt.contradicting) > 1 else ''}"
+        yield f"{count} left out, whose question another has with another answer ({example}; the seed's order decides)"
+
+
+def _right(raw: RawItem) -> str:
+    """What is right for an item, short."""
+    return f"{raw.answer or raw.reference!r:.30}"
+
+
+def _small_splits(domain: DataDomain, splits: dict[SplitName, list[RawItem]]) -> Iterator[str]:
+    """What items are too few to tell: those that scores are made on and checkpoints chosen by."""
+    z = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
+    most: dict[SplitName, int] = {"selection": domain.splits.selection, "test": domain.splits.test}
+    for name, asked in most.items():
+        count = len(splits[name])
+        if 0 < count < asked and (reach := z * (0.25 / count) ** 0.5) > WIDE:
+            known = f"{count} item{'s' if count > 1 else ''} in {name}, where splits.{name} allows {asked}"
+            yield f"{known}: a score of 50 % on them has a {100 * CONFIDENCE:g} % interval of ±{100 * reach:.0f} points"
 
 
 def _pool_size(prompt: Prompt) -> int:
@@ -49,7 +80,16 @@ def _check_pool(domain: DataDomain, pool: list[RawItem]) -> None:
         )
 
 
-def collect(domain: DataDomain, source: Iterator[RawItem]) -> dict[SplitName, list[RawItem]]:
+@dataclass(frozen=True)
+class Dealt:
+    """A source's items."""
+
+    splits: dict[SplitName, list[RawItem]]
+    contradicting: list[tuple[RawItem, RawItem]]
+    """An item that stays, and one that was left out: the same question with another answer."""
+
+
+def collect(domain: DataDomain, source: Iterator[RawItem]) -> Dealt:
     """Deals items to the splits until each is full, the source ends, or it brings nothing new for a long time."""
     splits: dict[SplitName, list[RawItem]] = {name: [] for name in SPLIT_NAMES}
     limits: dict[SplitName, int] = dict.fromkeys(SPLIT_NAMES, 0)
@@ -57,20 +97,24 @@ def collect(domain: DataDomain, source: Iterator[RawItem]) -> dict[SplitName, li
     if domain.splits.trainable:
         limits["train"] = domain.splits.train + _pool_size(domain.prompt)
         limits["selection"] = domain.splits.selection
-    seen: set[str] = set()
+    seen: dict[str, RawItem] = {}
+    contradicting: list[tuple[RawItem, RawItem]] = []
     idle = 0
     for raw in source:
         identity = item_id(raw.question)
         split = split_of(identity, domain.splits.train_share, domain.splits.selection_share)
-        if identity in seen or len(splits[split]) == limits[split]:
+        kept = seen.get(identity)
+        if kept and (kept.answer, kept.reference) != (raw.answer, raw.reference):
+            contradicting.append((kept, raw))
+        if kept or len(splits[split]) == limits[split]:
             idle += 1
         else:
             idle = 0
-            seen.add(identity)
+            seen[identity] = raw
             splits[split].append(raw)
         if idle == PATIENCE or all(len(splits[name]) == limits[name] for name in SPLIT_NAMES):
             break
-    return splits
+    return Dealt(splits, contradicting)
 
 
 def item_of(prompt: Prompt, pool: list[RawItem], raw: RawItem) -> Item:

@@ -6,11 +6,11 @@ from pathlib import Path
 from thicket import ranks
 from thicket.config.answering import Answering
 from thicket.config.never_right import as_noted
-from thicket.config.places import TEST
+from thicket.config.places import SCORED_MODEL, TEST
 from thicket.config.stages import EvaluateStage
 from thicket.evaluation.cache import ScoreCache
 from thicket.evaluation.evaluator import Evaluator, score
-from thicket.evaluation.scored import MODEL, identity
+from thicket.evaluation.scored import identity
 from thicket.evaluation.tables import summary, write_items_csv, write_scores_csv
 from thicket.evaluation.tested import noted_test
 from thicket.evaluation.way import Way, way_of, weights_folders
@@ -54,7 +54,7 @@ def evaluate(config: EvaluateStage, places: Places) -> None:
     metrics = summary(scores, config.evaluation, config.seed, way, _flops_a_token(weights))
     metrics |= as_noted(count_never_right(environments))
     (places.out / "metrics.json").write_text(json.dumps(metrics, indent=1) + "\n", encoding="utf-8")
-    (places.out / MODEL).write_text(json.dumps(scored, indent=1) + "\n", encoding="utf-8")
+    (places.out / SCORED_MODEL).write_text(json.dumps(scored, indent=1) + "\n", encoding="utf-8")
     tests = {environment.domain.name: noted_test(environment, config.code) for environment in environments}
     (places.out / TEST).write_text(json.dumps(tests, indent=1) + "\n", encoding="utf-8")
     write_items_csv(places.out / "items.csv", scores)

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from thicket.statistics.intervals import Interval, bootstrap_means, percentile_interval
+from thicket.statistics.resampled import Bounds, Resampled
 
 
 @dataclass(frozen=True)
@@ -47,26 +48,43 @@ def sum_interval(values_DN: Sequence[ArrayLike], resamples: int, confidence: flo
     return percentile_interval(_sum_of_means(values_DN), sums_R, confidence)
 
 
+def mean_over_domains(values_DN: Sequence[ArrayLike], resamples: int, seed: int, bounds: Bounds) -> Resampled:
+    """The mean over domains of the items' means, with its resamples. Raises: what `bootstrap_sums` raises."""
+    parts_DN = [np.asarray(values_N, dtype=np.float64) / len(values_DN) for values_N in values_DN]
+    return Resampled(_sum_of_means(parts_DN), bootstrap_sums(parts_DN, resamples, seed), bounds)
+
+
 def recovery(
     student_DN: Sequence[ArrayLike], specialist_DN: Sequence[ArrayLike], resamples: int, confidence: float, seed: int
 ) -> Recovery:
+    """The share of a gain with its interval, beside both gains. Raises: what `recovered_share` raises."""
+    share = recovered_share(student_DN, specialist_DN, resamples, confidence, seed)
+    return Recovery(
+        share and percentile_interval(share.value, share.draws_R[np.isfinite(share.draws_R)], confidence),
+        sum_interval(student_DN, resamples, confidence, seed),
+        sum_interval(specialist_DN, resamples, confidence, seed),
+    )
+
+
+def recovered_share(
+    student_DN: Sequence[ArrayLike], specialist_DN: Sequence[ArrayLike], resamples: int, confidence: float, seed: int
+) -> Resampled | None:
     """The share of a gain, from each item's difference to the base: the student's, and its domain's specialist's.
 
+    None where the interval of the specialists' gain does not lie above 0. The few resamples in which they gain nothing,
+    which lie outside of it, have no share: NaN.
     Raises: ValueError where the two differ in domains or items, and what `bootstrap_sums` raises.
     """
     shapes = [[np.shape(values_N) for values_N in values_DN] for values_DN in (student_DN, specialist_DN)]
     if shapes[0] != shapes[1]:
         raise ValueError(f"a share needs the same items on both sides: {shapes[0]} against {shapes[1]}")
-    student_R = bootstrap_sums(student_DN, resamples, seed)
-    specialist_R = bootstrap_sums(specialist_DN, resamples, seed)
-    student = percentile_interval(_sum_of_means(student_DN), student_R, confidence)
-    specialist = percentile_interval(_sum_of_means(specialist_DN), specialist_R, confidence)
-    if specialist.low <= 0:
-        return Recovery(None, student, specialist)
-    # The few resamples, outside the interval, in which the specialists gain nothing have no share.
-    gaining_R = specialist_R > 0
-    share_R = student_R[gaining_R] / specialist_R[gaining_R]
-    return Recovery(percentile_interval(student.value / specialist.value, share_R, confidence), student, specialist)
+    student, specialist = (
+        Resampled(_sum_of_means(values_DN), bootstrap_sums(values_DN, resamples, seed))
+        for values_DN in (student_DN, specialist_DN)
+    )
+    if percentile_interval(specialist.value, specialist.draws_R, confidence).low <= 0:
+        return None
+    return student / Resampled(specialist.value, np.where(specialist.draws_R > 0, specialist.draws_R, np.nan))
 
 
 def _sum_of_means(values_DN: Sequence[ArrayLike]) -> float:

@@ -79,7 +79,8 @@ class Estimate:
 
     def _reach(self, outside: float) -> float:
         """The distance beyond which that probability lies."""
-        most = float(stdtrit(self.degrees or np.inf, 1 - outside / 2)) * self.error
+        degrees = self.degrees if self.between else np.inf
+        most = float(stdtrit(degrees, 1 - outside / 2)) * self.error
         if not (self.between and self.units):
             return most
         return float(root_scalar(lambda distance: self._beyond(distance) - outside, bracket=(0.0, 1.01 * most)).root)

@@ -11,7 +11,7 @@ from thicket.statistics.intervals import Interval
 from thicket.statistics.resampled import Resampled, holm, mean
 from thicket.statistics.seeds import Estimate, over_seeds
 
-Verdict = Literal["supported", "not supported", "undecided at this scale"]
+Verdict = Literal["supported", "not supported", "undecided at this scale", "not measured"]
 CONFIDENCE = 0.95
 
 
@@ -84,7 +84,8 @@ class Row:
 
 def judge(claims: Sequence[Claim], evidence: Evidence) -> list[Row]:
     """The table. A claim is supported where Holm's procedure rejects an effect of 0 and the effect is above it, not
-    supported where it rejects and the effect is below; else, and with too few seeds, undecided.
+    supported where it rejects and the effect is below; else, and with too few seeds, undecided. Of what nothing in the
+    experiment speaks, it is not measured.
 
     The parts of a statement are judged over seeds one by one: the mean over seeds of each seed's smallest part would
     lie below 0 by chance alone.
@@ -104,14 +105,25 @@ def judge(claims: Sequence[Claim], evidence: Evidence) -> list[Row]:
 
 
 def _kept(measured: Iterable[Measured]) -> list[Measured]:
-    """Those that have a value, the mean of those of one seed; seeds with all the parts that any of them has."""
+    """Those that have a value, the mean of those of one seed; seeds with all the parts that any of them has.
+
+    What a later seed measured of models with equal weights is left out: it is what the earlier one has measured.
+    """
     by_seed: dict[int, list[Measured]] = {}
     for one in measured:
         if all(np.isfinite(part.value) for part in one.parts.values()):
             by_seed.setdefault(one.seed, []).append(one)
     names = {name for found in by_seed.values() for one in found for name in one.parts}
     merged = [_merged(seed, found) for seed, found in sorted(by_seed.items())]
-    return [one for one in merged if set(one.parts) == names]
+    whole = [one for one in merged if set(one.parts) == names]
+    return [one for place, one in enumerate(whole) if not any(_is_copy(one, other) for other in whole[:place])]
+
+
+def _is_copy(one: Measured, other: Measured) -> bool:
+    """Whether two seeds say the same in every resample. Where nothing varies that tells nothing of their weights."""
+    pairs = [(one.value, other.value), *((part, other.parts[name]) for name, part in one.parts.items())]
+    same = all(left.value == right.value and np.array_equal(left.draws_R, right.draws_R) for left, right in pairs)
+    return same and any(np.ptp(part.draws_R) > 0 for part, _ in pairs)
 
 
 def _merged(seed: int, found: list[Measured]) -> Measured:
@@ -135,7 +147,7 @@ def _row(
     claim: Claim, measured: list[Measured], effect: Effect | None, adjusted: float | None, evidence: Evidence
 ) -> Row:
     if effect is None:
-        return Row(claim, [], None, None, None, None, None, "undecided at this scale", f"not measured: {claim.needs}")
+        return Row(claim, [], None, None, None, None, None, "not measured", f"it needs {claim.needs}")
     controls = [one.control for one in measured if one.control is not None]
     verdict, why = _verdict(effect, adjusted, len(measured), evidence)
     return Row(

@@ -41,12 +41,13 @@ TEXTS = {
 }
 """Field of a claim → its key in claims.json, where `value` and `control` are the numbers."""
 HEAD = ("statement", "measured", "control", "effect", "p (Holm)", "verdict", "seeds")
-MARKS = {"supported": "✓", "not supported": "✗", "undecided at this scale": "?"}
+MARKS = {"supported": "✓", "not supported": "✗", "undecided at this scale": "?", "not measured": NONE}
 RULE = (
     "A statement is supported where its effect is above 0 and Holm's procedure over the whole table rejects 0 at the "
     "level {level}, not supported where it is below and rejected, else undecided, and always with fewer than {seeds} "
-    "seeds. Of a statement of several parts all have to be above 0, and one that is below refutes it; the effect shown "
-    "is that of the part that decides. Effects are means over seeds. What they vary by over resampled prompts (or "
+    "seeds. Not measured is what no model or analysis of the experiment speaks of. Of a statement of several parts all "
+    "have to be above 0, and one that is below refutes it; the effect shown is that of the part that decides. Effects "
+    "are means over seeds, of which those with equal weights count once. What they vary by over resampled prompts (or "
     "perturbations) is known from many resamples, what they vary by over seeds from these few alone: Student's t where "
     "seeds are all that varies. Where nothing varies, nothing is said. An interval ends where what is measured ends, "
     "that of a score or another share at 0 and 1: such an end is the scale's, not the data's."
