@@ -30,6 +30,7 @@ from typing import ClassVar, Literal
 
 from thicket.config.fields import Positive
 from thicket.config.imitation import Sampled
+from thicket.config.policy_gradient import GroupGradient
 
 
 class Longest(Sampled):
@@ -37,7 +38,14 @@ class Longest(Sampled):
 
     type: Literal["longest"]
     CODE: ClassVar[str] = "toy_plugin.longest"
-    select_temperature: float = 1.0
+
+
+class Halves(GroupGradient):
+    """A policy gradient."""
+
+    type: Literal["halves"]
+    CODE: ClassVar[str] = "toy_plugin.halves"
+    steps: Positive
 '''
 CODE = """
 from .letters import VOWELS
@@ -51,12 +59,14 @@ FILES = {
     "options.py": OPTION + METHOD.replace("from typing import ClassVar, Literal\n", ""),
     "vowels.py": CODE,
     "letters.py": 'VOWELS = "aeiou"\n',
-    "longest.py": "import torch\n\nJUDGED = True\n",
+    "halves.py": "import torch\n\n\nclass Halves:\n    pass\n",
+    "longest.py": "import torch\n\n\ndef kept(config, samples):\n    return samples[:1]\n",
 }
 POINTS = """[thicket.verifiers]
 vowels = toy_plugin.options:Vowels
 [thicket.methods]
 longest = toy_plugin.options:Longest
+halves = toy_plugin.options:Halves
 """
 
 
@@ -184,6 +194,46 @@ def test_code_that_is_no_python_is_found_by_a_check(toys: Toys, file: str) -> No
         said = toys.thicket(command)
         assert said.status == 2
         assert said.err == f"{path}:2: SyntaxError: invalid syntax\n\n1 problem in the configuration.\n"
+
+
+LONGEST = "type: longest\nsteps: 2\nbatch: 4\noptimizer: {lr: 1e-3}\nmicro_batch: 8\n"
+HALVES = "type: halves\nsteps: 2\nprompts: 2\ngroup: 4\noptimizer: {lr: 1e-3}\nmicro_batch: 8\nselect_every: 2\n"
+
+
+@pytest.mark.parametrize(
+    ("file", "before", "after", "words"),
+    [
+        (
+            "vowels.py",
+            "def verify",
+            "def verfy",
+            "vowels.py:5: toy_plugin.vowels: the verifier `vowels` needs `verify(config, response, item)` or ",
+        ),
+        ("vowels.py", "def verify", "def judge", ""),
+        ("vowels.py", "def verify", "if True:\n  def verfy", ""),  # Only running it tells.
+        ("longest.py", "def kept", "def keep", "longest.py:4: toy_plugin.longest: the method `longest` needs `kept("),
+        (
+            "halves.py",
+            "class Halves",
+            "class Halvs",
+            "halves.py:4: toy_plugin.halves: the method `halves` needs the class `Halves` here, not Halvs\n",
+        ),
+        (
+            "vowels.py",
+            ".letters",
+            ".leters",
+            "vowels.py:2: toy_plugin.leters: there is no such module\n    did you mean: toy_plugin.letters\n",
+        ),
+    ],
+)
+def test_what_a_module_lacks_is_found_by_a_check(toys: Toys, file: str, before: str, after: str, words: str) -> None:
+    toys.use(method=HALVES if file == "halves.py" else LONGEST)
+    path = toys.package / file
+    path.write_text(path.read_text(encoding="utf-8").replace(before, after), encoding="utf-8")
+    said = toys.thicket("check")
+    assert (said.status, words in said.err) == (2 if words else 0, True), said.err
+    if words:
+        assert said.err.startswith(f"{toys.package}/{words}")
 
 
 JUDGED = """

@@ -61,12 +61,13 @@ def _option(point: EntryPoint, taken: set[str], families: tuple[type[Strict], ..
         raise _at_fault(point, f'its field `type` has to be Literal["{point.name}"], the entry point\'s name')
     if point.name in taken:
         raise _at_fault(point, f"there is a `type` {point.name} already")
-    if not _is_there(code := getattr(option, CODE, option.__module__)):
+    if not is_there(code := getattr(option, CODE, option.__module__)):
         raise _at_fault(point, f"its {CODE} names the module {code}, which is not there")
     return option
 
 
-def _is_there(module: str) -> bool:
+def is_there(module: str) -> bool:
+    """Whether a module could be imported."""
     try:
         return find_spec(module) is not None
     except ModuleNotFoundError:  # Nor the package that it would be in.
@@ -131,15 +132,22 @@ def code_of(package: str, option: Any) -> Any:
     return import_module(module_of(package, option))
 
 
-def class_of(package: str, option: Any) -> Any:
+def class_name(option: Any) -> str:
     """The class that is an option's code, where it is one: `dr_grpo` → `DrGrpo`."""
-    name = "".join(part.title() for part in option.type.replace("-", "_").split("_"))
-    return getattr(with_parts(code_of(package, option), option, name), name)
+    return "".join(part.title() for part in option.type.replace("-", "_").split("_"))
 
 
-def with_parts(module: Any, option: Any, *names: str) -> Any:
-    """An option's module. Raises: ValueError where one of these names, which its kind of option needs, is not there."""
-    lacking = [name for name in names if not hasattr(module, name)]
-    if lacking:
-        raise ValueError(f"{module.__name__}: the method `{option.type}` needs {' and '.join(lacking)} here")
+def class_of(package: str, option: Any) -> Any:
+    """The class of that name."""
+    name = class_name(option)
+    return getattr(with_part(code_of(package, option), option, name), name)
+
+
+def with_part(module: Any, option: Any, name: str) -> Any:
+    """An option's module. Raises: ValueError where it lacks what its kind of option needs.
+
+    `thicket check` finds that already (`thicket.plan.plugin_code`), but where a module makes its names as it is run.
+    """
+    if not hasattr(module, name):
+        raise ValueError(f"{module.__name__}: `{option.type}` needs `{name}` here")
     return module

@@ -11,8 +11,8 @@ from functools import cache
 from pathlib import Path
 
 import thicket
-from thicket.config.plugins import PACKAGE
-from thicket.config.problems import ConfigError, Problem
+from thicket.config.plugins import PACKAGE, is_there
+from thicket.config.problems import ConfigError, Problem, nearest
 
 ROOT = Path(thicket.__file__).parent
 HASH_DIGITS = 12
@@ -36,8 +36,19 @@ def closure(names: Iterable[str]) -> set[str]:
 
 @cache
 def imported(name: str) -> tuple[str, ...]:
-    """The modules that a module imports at the top of its file, of thicket and of its own package."""
-    return tuple(other for statement in _tree(name).body for other in modules_in(statement, name))
+    """The modules that a module imports at the top of its file, of thicket and of its own package.
+
+    Raises: ConfigError where one of them is not there.
+    """
+    found = [(statement, other) for statement in _tree(name).body for other in modules_in(statement, name)]
+    for statement, other in found:
+        if not path_of(other).is_file() and not is_there(other):
+            beside = [
+                f"{other.rpartition('.')[0]}.{path.stem}" for path in sorted(path_of(other).parents[1].glob("*.py"))
+            ]
+            wrong = "there is no such module"
+            raise ConfigError([Problem(shown_at(name, statement.lineno), other, "", wrong, "", nearest(other, beside))])
+    return tuple(other for _, other in found)
 
 
 def modules_in(statement: ast.stmt, of: str = PACKAGE) -> Iterator[str]:
@@ -61,6 +72,28 @@ def _package_of(name: str) -> str:
     return name if path_of(name).name == "__init__.py" else name.rpartition(".")[0]
 
 
+def defined(name: str) -> dict[str, int] | None:
+    """The names that a module makes at the top of its file, each with its line; None where only running it tells.
+
+    It is not run: a method's module would load torch.
+    """
+    found: dict[str, int] = {}
+    for statement in _tree(name).body:
+        if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            made = [statement.name]
+        elif isinstance(statement, ast.Import | ast.ImportFrom):
+            made = [(alias.asname or alias.name).partition(".")[0] for alias in statement.names]
+        elif isinstance(statement, ast.Assign | ast.AnnAssign):
+            targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
+            made = [node.id for target in targets for node in ast.walk(target) if isinstance(node, ast.Name)]
+        elif isinstance(statement, ast.Expr):
+            made = []
+        else:  # what a condition makes, or a loop
+            return None
+        found |= dict.fromkeys(made, statement.lineno)
+    return None if {"*", "__getattr__"} & found.keys() else found
+
+
 def docstring(name: str) -> str:
     """A module's docstring, without importing it; empty where it has none."""
     return ast.get_docstring(_tree(name)) or ""
@@ -74,6 +107,12 @@ def path_of(name: str) -> Path:
         return home.joinpath(*parts)
     module = home.joinpath(*parts).with_suffix(".py") if parts else home
     return module if module.is_file() else home.joinpath(*parts, "__init__.py")
+
+
+def shown_at(name: str, line: int) -> str:
+    """`FILE:LINE` of a module, as messages name it: relative to the project, where it lies there."""
+    path = path_of(name)
+    return f"{os.path.relpath(path) if path.is_relative_to(Path.cwd()) else path}:{line}"
 
 
 @cache
@@ -136,9 +175,8 @@ def _tree(name: str) -> ast.Module:
     try:
         return ast.parse(_text(name))
     except SyntaxError as error:
-        path = path_of(name)
-        file = os.path.relpath(path) if path.is_relative_to(Path.cwd()) else path
-        raise ConfigError([Problem(f"{file}:{error.lineno or 1}", "", "", f"SyntaxError: {error.msg}")]) from None
+        where = shown_at(name, error.lineno or 1)
+        raise ConfigError([Problem(where, "", "", f"SyntaxError: {error.msg}")]) from None
 
 
 @cache
