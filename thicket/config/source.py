@@ -12,6 +12,7 @@ from thicket.config.plugins import SOURCES, with_plugins
 
 PLACEHOLDER = re.compile(r"\{([^{}]+)\}")
 """A column in a template."""
+CONSTANT = "a column's name without braces, which stands for itself in every item"
 TaskName = Literal[
     "sort", "reverse", "add", "count", "odd", "shift", "swap", "double", "unique", "largest", "nines", "mirror"
 ]
@@ -113,6 +114,13 @@ class DatasetSource(Strict):
     level: str | None = None
     """Column that holds the difficulty level: a whole number, on its own or as the only one in a text (`Level 5`). A
     question mark in its place (two rows of MATH) is an unknown level, 0."""
+
+    def constants(self) -> Iterator[tuple[str, str]]:
+        """Templates that name no column, each with its field: sound, if all items are to have the same text."""
+        for field in ("answer", "demonstration"):
+            text = getattr(self, field)
+            if text is not None and not PLACEHOLDER.search(text):
+                yield field, text.strip()
 
     def columns(self) -> Iterator[tuple[Path_, str]]:
         """The columns that it reads, each with the place here that names it."""

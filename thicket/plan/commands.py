@@ -14,7 +14,7 @@ from thicket.plan.code import brought_along, code_of
 from thicket.plan.dvcfile import dvcfile, out_of_step
 from thicket.plan.dvclock import forget_removed, mend_lock, mend_rwlock
 from thicket.plan.estimate import Estimate, Estimator, total
-from thicket.plan.inputs import check_named, missing_files
+from thicket.plan.inputs import check_bases, check_named, missing_files
 from thicket.plan.pipeline import Planned, pipeline
 from thicket.plan.shapes import saved_shape
 
@@ -27,6 +27,7 @@ HOUR = 3600
 def check(root: Path) -> int:
     """Composes and validates everything that the pipeline would run."""
     stages = _sound(root)
+    check_bases(root, [planned.resolved for planned in stages])  # `plan` may be for a machine that has them.
     kinds = [planned.resolved.kind for planned in stages]
     counts = ", ".join(f"{kinds.count(kind)} {kind}" for kind in dict.fromkeys(kinds))
     print(f"All {len(stages)} stages are sound: {counts}.")

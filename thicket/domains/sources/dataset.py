@@ -4,8 +4,8 @@ import random
 import re
 from collections.abc import Iterator
 
-from thicket.config.source import PLACEHOLDER, DatasetSource
-from thicket.domains.files import Row, check_encodes, read_rows, text_of
+from thicket.config.source import CONSTANT, PLACEHOLDER, DatasetSource
+from thicket.domains.files import Row, check_encodes, has_column, read_rows, text_of
 from thicket.domains.item import RawItem
 from thicket.domains.options import Options, answer_of, lines, read_options
 from thicket.hub import answers
@@ -17,6 +17,8 @@ def raw_items(source: DatasetSource, seed: int) -> Iterator[RawItem]:
     Raises: ValueError where the data can't be read or a row lacks what the templates ask for.
     """
     rows = _hub_rows(source) if source.data_files is None else read_rows(source.data_files)
+    if rows:
+        _check_columns(source, rows[0])
     random.Random(f"dataset:{seed}").shuffle(rows)
     for row in rows:
         options = {} if source.choices is None else read_options(source.choices, row)
@@ -35,6 +37,16 @@ def raw_items(source: DatasetSource, seed: int) -> Iterator[RawItem]:
             reference={name: row[column] for name, column in source.reference.items()},
             demonstration=fill(source.demonstration, row).strip() if source.demonstration else "",
         )
+
+
+def _check_columns(source: DatasetSource, row: Row) -> None:
+    """Raises: ValueError where the first row lacks a column, or an answer is the name of one."""
+    for _, column in source.columns():
+        if not has_column(row.values, column):
+            row[column]  # which raises it
+    for field, text in source.constants():
+        if text in row.values:
+            raise ValueError(f"domain.source.{field} = {text!r}: {CONSTANT}; did you mean: {{{text}}}")
 
 
 def _hub_rows(source: DatasetSource) -> list[Row]:
