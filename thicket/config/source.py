@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from thicket.config.fields import Positive, Strict
+from thicket.config.fields import Commit, Positive, Strict, form
 from thicket.config.layers import Path_
 from thicket.config.plugins import SOURCES, with_plugins
 
@@ -86,7 +86,7 @@ class DatasetSource(Strict):
     type: Literal["dataset"]
     path: str | None = None
     """Hub id, as in `datasets.load_dataset(path)`; null where `data_files` names local files."""
-    revision: Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")] | None = None
+    revision: Commit | None = None
     """Commit of the hub repository (40 hexadecimal digits), so that the same config gives the same items."""
     subset: str | None = None
     """The data set's configuration name on the hub."""
@@ -205,7 +205,7 @@ class IfevalSource(Strict):
         return self
 
 
-Day = Annotated[str, Field(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$")]
+Day = Annotated[str, form(r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$", "a day, as in 2024-08-01")]
 
 
 class LivecodebenchSource(Strict):

@@ -14,7 +14,7 @@ from thicket.plan.code import brought_along, code_of
 from thicket.plan.dvcfile import dvcfile, out_of_step
 from thicket.plan.dvclock import forget_removed, mend_lock, mend_rwlock
 from thicket.plan.estimate import Estimate, Estimator, total
-from thicket.plan.inputs import check_bases, check_named, missing_files
+from thicket.plan.inputs import check_named, missing_files
 from thicket.plan.pipeline import Planned, pipeline
 from thicket.plan.shapes import saved_shape
 
@@ -26,8 +26,7 @@ HOUR = 3600
 
 def check(root: Path) -> int:
     """Composes and validates everything that the pipeline would run."""
-    stages = _sound(root)
-    check_bases(root, [planned.resolved for planned in stages])  # `plan` may be for a machine that has them.
+    stages = _sound(root, bases_are_there=True)
     kinds = [planned.resolved.kind for planned in stages]
     counts = ", ".join(f"{kinds.count(kind)} {kind}" for kind in dict.fromkeys(kinds))
     print(f"All {len(stages)} stages are sound: {counts}.")
@@ -40,7 +39,7 @@ def check(root: Path) -> int:
 
 def plan(root: Path) -> int:
     """Writes dvc.yaml, and prints what each stage is expected to need."""
-    stages = _sound(root)
+    stages = _sound(root, bases_are_there=False)  # Maybe it is for a machine that has them.
     changed = out_of_step(root, stages)
     write_whole(root / "dvc.yaml", dvcfile(root, stages))
     mend_lock(root)
@@ -54,12 +53,12 @@ def plan(root: Path) -> int:
     return 0
 
 
-def _sound(root: Path) -> list[Planned]:
+def _sound(root: Path, bases_are_there: bool) -> list[Planned]:
     """The stages. Raises: ConfigError with all that is wrong with their configs, or else with what these name, or else
     with a plug-in's code.
     """
     stages = pipeline(Project(root), with_code=False)
-    check_named(root, [planned.resolved for planned in stages])
+    check_named(root, [planned.resolved for planned in stages], bases_are_there)
     for stage in (planned.resolved.stage for planned in stages):
         if brought_along(stage):  # thicket's own is sound.
             code_of(stage)

@@ -34,29 +34,27 @@ def missing_files(root: Path, stages: list[Resolved]) -> dict[Path, tuple[str, s
     return missing
 
 
-def check_named(root: Path, stages: list[Resolved]) -> None:
+def check_named(root: Path, stages: list[Resolved], bases_are_there: bool) -> None:
     """Raises: ConfigError where what a config names can't be what it is to be: a model's folder is there and can't be
-    loaded as one, a file is none of rows, or its rows lack a column.
+    loaded as one, a file is none of rows, or its rows lack a column; and, with `bases_are_there`, where a base's folder
+    is not there.
     """
     problems = [*_model_folders(root, stages), *_rows(root, stages)]
+    if bases_are_there:
+        problems += _missing_bases(root, stages)
     if problems:
         raise ConfigError(problems)
 
 
-def check_bases(root: Path, stages: list[Resolved]) -> None:
-    """Raises: ConfigError where a base's folder is not there, and no stage makes it: nothing could begin."""
+def _missing_bases(root: Path, stages: list[Resolved]) -> Iterator[Problem]:
+    """Folders of bases that are not there, and that no stage makes: nothing could begin."""
     found: list[Any] = [made.stage for made in stages]
     made_here = [in_pipeline(root, stage).artifact.resolve() for stage in found]
-    problems = [
-        _of_file(made, place, "there is no such folder")
-        for made in stages
-        for place, path in named_files(made.stage)
-        if place == BASE_FOLDER
-        and not (root / path).exists()
-        and not any(map((root / path).resolve().is_relative_to, made_here))
-    ]
-    if problems:
-        raise ConfigError(problems)
+    for made in stages:
+        for place, path in named_files(made.stage) if made.kind == "base" else ():
+            folder = (root / path).resolve()
+            if place == BASE_FOLDER and not folder.exists() and not any(map(folder.is_relative_to, made_here)):
+                yield _of_file(made, place, "there is no such folder")
 
 
 def _model_folders(root: Path, stages: list[Resolved]) -> Iterator[Problem]:
