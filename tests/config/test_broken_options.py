@@ -47,10 +47,10 @@ CASES = [
     ),
     broken(
         "a folder's path by the name of its kind",
-        ("conf/base/mine.yaml", "", "{type: folder, path: ???, context: ???}\n"),
+        ("conf/base/mine.yaml", "", "type: folder\npath: ???\ncontext: ???\n"),
         (PARAMS, "bases:\n", "bases:\n  mine: {base: mine, set: {base.folder: models/mine, base.context: 64}}\n"),
         """
-        conf/base/mine.yaml:1: base.path = '???': a value has to be given: the option leaves it open
+        conf/base/mine.yaml:2: base.path = '???': a value has to be given: the option leaves it open
             used by: base mine
         params.yaml:6: base.folder = 'models/mine': unknown key
             allowed: context, dtype, license, path, type
