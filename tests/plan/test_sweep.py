@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from thicket import signals
 from thicket.config.policy_gradient import Dapo, Grpo
 from thicket.config.stages import AnyStage, EvaluateStage, SpecialistStage
 from thicket.plan import hydra_settings, sweep, sweeps
+from thicket.plan.labelled import labelled
 from thicket.plan.objective import COSTS, SELECTION, direction, worst
 from thicket.plan.runs import Run, best_first
 from thicket.signals import Interrupted
@@ -305,6 +307,23 @@ def test_launchers_run_in_processes_of_their_own(tmp_path: Path, package: str, s
     assert re.search(r"^1  domain=sort +build/runs/data/sort-\w{8}/data *$", done.stdout, re.MULTILINE)
     assert re.search(r"^2  domain=reverse +build/runs/data/reverse-\w{8}/data *$", done.stdout, re.MULTILINE)
     assert len(list(toy.glob("build/runs/data/*/data/train.jsonl"))) == 2
+    if package == "hydra_joblib_launcher":  # The others keep what a job prints, or print it behind its number.
+        for domain in ("sort", "reverse"):
+            assert f"\ndomain={domain}: data {domain}: 24 items in train\n" in done.stdout
+
+
+def test_each_line_of_a_run_beside_others_names_it_and_is_written_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[str] = []
+    terminal = SimpleNamespace(write=written.append, flush=lambda: None, isatty=lambda: True)
+    monkeypatch.setattr(sys, "stdout", terminal)
+    with labelled("seed=1"):
+        print("a", "b")
+        print("c\nd", end="")
+        assert written == ["seed=1: a b\n", "seed=1: c\n"]
+        assert not sys.stdout.isatty(), "a live line would write over those of others"
+    assert (sys.stdout, written[2:]) == (terminal, ["seed=1: d\n"])
+    with labelled(""):
+        assert sys.stdout is terminal
 
 
 def test_the_option_for_slurm_queues_again(toy: Path) -> None:

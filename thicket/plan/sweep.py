@@ -23,6 +23,7 @@ from thicket.plan.adhoc import inherited, stage_from
 from thicket.plan.folders import MAKERS, is_folder
 from thicket.plan.hydra_settings import CONFIG_NAME, OPTUNA, setting_problems
 from thicket.plan.inputs import not_declared, not_made, of_earlier_weights, outdated
+from thicket.plan.labelled import labelled
 from thicket.plan.objective import direction, objectives, value_of, worst
 from thicket.plan.pipeline import resolve
 from thicket.plan.runs import BEGUN, INSIDE, Run, print_table, read_runs, write_run
@@ -153,6 +154,7 @@ def _sweep(root: Path, kind: str, overrides: list[Override], objective: str | No
     # With the project's folder: on another machine a launcher may start jobs anywhere.
     arguments = [f"hydra.sweep.dir={_quoted(str(folder.resolve()))}", f"+root={_quoted(str(root.resolve()))}"]
     arguments += [f"+stage={kind}", f"+objective={objective or 'null'}"]
+    arguments.append(f"+swept=[{','.join(_quoted(override.key) for override in overrides if override.swept)}]")
     arguments += [f"++{INSIDE}{override.key}={override.text.partition('=')[2]}" for override in overrides]
     if OPTUNA in settings:
         import optuna
@@ -233,16 +235,18 @@ def _job(config: Any) -> float:
     print(f"run {job.job.num}: {' '.join(texts)}", flush=True)
     finished = Run(texts, error="stopped by SIGTERM")
     own, folder = Path(job.runtime.output_dir), Path(job.sweep.dir) if ray_jobs.runs(job.launcher) else None
-    try:
-        if folder is None:
-            finished = _finished(config, texts, own)
-        elif not ray_jobs.is_asked(folder):  # One that waited for a place does not begin.
-            with ray_jobs.stops_when_asked(folder):
+    in_turn = job.launcher._target_.endswith(".BasicLauncher")
+    with labelled("" if in_turn else " ".join(text for text in texts if text.partition("=")[0] in config.swept)):
+        try:
+            if folder is None:
                 finished = _finished(config, texts, own)
-    except Interrupted:
-        raise SystemExit(TERMINATED) from None
-    if finished.error:
-        print(f"Error: {printable(finished.error)}", file=sys.stderr, flush=True)
+            elif not ray_jobs.is_asked(folder):  # One that waited for a place does not begin.
+                with ray_jobs.stops_when_asked(folder):
+                    finished = _finished(config, texts, own)
+        except Interrupted:
+            raise SystemExit(TERMINATED) from None
+        if finished.error:
+            print(f"Error: {printable(finished.error)}", file=sys.stderr, flush=True)
     write_run(own, finished)
     return worst(config.objective or "") if finished.value is None else finished.value
 
