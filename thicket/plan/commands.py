@@ -11,6 +11,7 @@ from thicket.config.stages import EvaluateStage, SpecialistStage, write_stage
 from thicket.disk import explained, take_place, write_whole
 from thicket.plan import console
 from thicket.plan.code import brought_along, code_of
+from thicket.plan.dag import read_dag
 from thicket.plan.dvcfile import dvcfile, out_of_step
 from thicket.plan.dvclock import forget_removed, mend_lock, mend_rwlock
 from thicket.plan.estimate import Estimate, Estimator, total
@@ -41,16 +42,38 @@ def plan(root: Path) -> int:
     """Writes dvc.yaml, and prints what each stage is expected to need."""
     stages = _sound(root, bases_are_there=False)  # Maybe it is for a machine that has them.
     changed = out_of_step(root, stages)
-    write_whole(root / "dvc.yaml", dvcfile(root, stages))
-    mend_lock(root)
-    mend_rwlock(root)
-    forget_removed(root, ["compose", *(planned.resolved.id for planned in stages)])
+    _write(root, stages)
     _print_estimates(root, stages)
     _note_missing(root, stages)
     _note_unscored(stages)
     written = "written" if changed else "as it was"
     print(f"dvc.yaml is {written}: {len(stages)} stages, after compose. `dvc repro` builds them.")
     return 0
+
+
+def plan_again(root: Path) -> str:
+    """Writes dvc.yaml where it is out of step with params.yaml; what became of its stages, or nothing.
+
+    Raises: ConfigError.
+    """
+    stages = pipeline(Project(root), with_code=False)
+    if not out_of_step(root, stages):
+        return ""
+    before = read_dag(root) if (root / "dvc.yaml").is_file() else {}
+    _write(root, stages)
+    now = read_dag(root)
+    new, gone = [name for name in now if name not in before], [name for name in before if name not in now]
+    lists = {"new": new, "no more": gone}
+    told = "; ".join(f"{what}: {', '.join(names)}" for what, names in lists.items() if names)
+    return f"dvc.yaml was out of step with params.yaml, and is planned anew ({told or 'of the same stages'})"
+
+
+def _write(root: Path, stages: list[Planned]) -> None:
+    """Writes dvc.yaml, and mends what DVC keeps beside it."""
+    write_whole(root / "dvc.yaml", dvcfile(root, stages))
+    mend_lock(root)
+    mend_rwlock(root)
+    forget_removed(root, ["compose", *(planned.resolved.id for planned in stages)])
 
 
 def _sound(root: Path, bases_are_there: bool) -> list[Planned]:
