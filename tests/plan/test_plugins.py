@@ -170,6 +170,7 @@ def test_a_plug_in_that_is_at_fault_is_named(toys: Toys, points: str, words: str
     ("before", "after", "words"),
     [
         ("class Vowels", "clas Vowels", "can't be loaded: SyntaxError: invalid syntax ({folder}/options.py:"),
+        ("steps: Positive", "step: Positive", "it needs a field `steps`, how many a training has"),
         ("class Vowels", "{}['a']\nclass Vowels", "can't be loaded: KeyError: 'a' ({folder}/options.py:"),
         ("toy_plugin.vowels", "toy_plugin.vowel", "its CODE names the module toy_plugin.vowel, which is"),
         ("toy_plugin.vowels", "toys.vowels", "its CODE names the module toys.vowels, which is not there"),
@@ -210,7 +211,8 @@ HALVES = "type: halves\nsteps: 2\nprompts: 2\ngroup: 4\noptimizer: {lr: 1e-3}\nm
             "vowels.py:5: toy_plugin.vowels: the verifier `vowels` needs `verify(config, response, item)` or ",
         ),
         ("vowels.py", "def verify", "def judge", ""),
-        ("vowels.py", "def verify", "if True:\n  def verfy", ""),  # Only running it tells.
+        ("vowels.py", "def verify", "if True:\n  def verify", ""),
+        ("vowels.py", "def verify", "def __getattr__(name): ...\ndef verfy", ""),  # Only running it tells.
         ("longest.py", "def kept", "def keep", "longest.py:4: toy_plugin.longest: the method `longest` needs `kept("),
         (
             "halves.py",
@@ -224,6 +226,10 @@ HALVES = "type: halves\nsteps: 2\nprompts: 2\ngroup: 4\noptimizer: {lr: 1e-3}\nm
             ".leters",
             "vowels.py:2: toy_plugin.leters: there is no such module\n    did you mean: toy_plugin.letters\n",
         ),
+        ("vowels.py", ".letters", "thicket.domains.itm", "vowels.py:2: thicket.domains.itm: there is no such module\n"),
+        ("vowels.py", "import VOWELS", "import VOWEL", "vowels.py:2: toy_plugin.letters: there is no VOWEL in it\n"),
+        ("vowels.py", "from .letters", "from . import leters\nfrom .letters", "vowels.py:2: toy_plugin: there is no "),
+        ("vowels.py", "from .letters", "from . import letters\nfrom .letters", ""),
     ],
 )
 def test_what_a_module_lacks_is_found_by_a_check(toys: Toys, file: str, before: str, after: str, words: str) -> None:

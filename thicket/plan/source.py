@@ -38,17 +38,39 @@ def closure(names: Iterable[str]) -> set[str]:
 def imported(name: str) -> tuple[str, ...]:
     """The modules that a module imports at the top of its file, of thicket and of its own package.
 
-    Raises: ConfigError where one of them is not there.
+    Raises: ConfigError where a plug-in's imports what is not there.
     """
-    found = [(statement, other) for statement in _tree(name).body for other in modules_in(statement, name)]
-    for statement, other in found:
+    if name.partition(".")[0] != PACKAGE:
+        problems = [problem for statement in _tree(name).body for problem in _import_problems(statement, name)]
+        if problems:
+            raise ConfigError(problems)
+    return tuple(other for statement in _tree(name).body for other in modules_in(statement, name))
+
+
+def _import_problems(statement: ast.stmt, of: str) -> Iterator[Problem]:
+    """Modules that an import names, and names that it takes from one, that are not there; nothing is loaded for it."""
+    modules = list(dict.fromkeys(modules_in(statement, of)))
+    for other in modules:
         if not path_of(other).is_file() and not is_there(other):
-            beside = [
-                f"{other.rpartition('.')[0]}.{path.stem}" for path in sorted(path_of(other).parents[1].glob("*.py"))
-            ]
-            wrong = "there is no such module"
-            raise ConfigError([Problem(shown_at(name, statement.lineno), other, "", wrong, "", nearest(other, beside))])
-    return tuple(other for _, other in found)
+            package, beside = other.rpartition(".")[0], sorted(path_of(other).parents[1].glob("*.py"))
+            close = nearest(other, [f"{package}.{path.stem}" for path in beside])
+            yield Problem(shown_at(of, statement.lineno), other, "", "there is no such module", nearest=close)
+    module = _taken_from(statement, of) if isinstance(statement, ast.ImportFrom) else ""
+    there = _importable(module) if module in modules else None
+    if not isinstance(statement, ast.ImportFrom) or there is None:
+        return
+    for alias in statement.names:
+        if alias.name not in there and not alias.name.startswith(("__", "*")):
+            close = nearest(alias.name, there)
+            yield Problem(shown_at(of, alias.lineno), module, "", f"there is no {alias.name} in it", nearest=close)
+
+
+def _importable(module: str) -> list[str] | None:
+    """The names that can be imported from a module; None where its source does not tell."""
+    path = path_of(module)
+    there = defined(module) if path.is_file() else None
+    inside = path.parent.iterdir() if path.name == "__init__.py" else ()
+    return None if there is None else [*there, *(one.name.partition(".")[0] for one in inside)]
 
 
 def modules_in(statement: ast.stmt, of: str = PACKAGE) -> Iterator[str]:
@@ -58,13 +80,19 @@ def modules_in(statement: ast.stmt, of: str = PACKAGE) -> Iterator[str]:
         named = (alias.name for alias in statement.names)
         yield from (name for name in named if "." in name and name.partition(".")[0] in packages)
     elif isinstance(statement, ast.ImportFrom):
-        module = statement.module or ""
-        if statement.level:
-            module = ".".join([*_package_of(of).split(".")[: -statement.level + 1 or None], *filter(None, [module])])
+        module = _taken_from(statement, of)
         if module.partition(".")[0] in packages:
             for alias in statement.names:
                 inner = f"{module}.{alias.name}"
                 yield inner if path_of(inner).is_file() else module
+
+
+def _taken_from(statement: ast.ImportFrom, of: str) -> str:
+    """The module that `from … import` in a module names, relative or not."""
+    if not statement.level:
+        return statement.module or ""
+    package = _package_of(of).split(".")[: -statement.level + 1 or None]
+    return ".".join([*package, *filter(None, [statement.module])])
 
 
 def _package_of(name: str) -> str:
@@ -77,21 +105,21 @@ def defined(name: str) -> dict[str, int] | None:
 
     It is not run: a method's module would load torch.
     """
-    found: dict[str, int] = {}
-    for statement in _tree(name).body:
-        if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            made = [statement.name]
-        elif isinstance(statement, ast.Import | ast.ImportFrom):
-            made = [(alias.asname or alias.name).partition(".")[0] for alias in statement.names]
-        elif isinstance(statement, ast.Assign | ast.AnnAssign):
-            targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
-            made = [node.id for target in targets for node in ast.walk(target) if isinstance(node, ast.Name)]
-        elif isinstance(statement, ast.Expr):
-            made = []
-        else:  # what a condition makes, or a loop
-            return None
-        found |= dict.fromkeys(made, statement.lineno)
+    found = dict(_names(_tree(name).body))
     return None if {"*", "__getattr__"} & found.keys() else found
+
+
+def _names(statements: Iterable[ast.AST]) -> Iterator[tuple[str, int]]:
+    """The names that statements make, on whatever condition, each with its line."""
+    for one in statements:
+        if isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            yield one.name, one.lineno
+        elif isinstance(one, ast.alias):
+            yield (one.asname or one.name).partition(".")[0], one.lineno
+        elif isinstance(one, ast.Name) and isinstance(one.ctx, ast.Store):
+            yield one.id, one.lineno
+        else:
+            yield from _names(ast.iter_child_nodes(one))
 
 
 def docstring(name: str) -> str:
