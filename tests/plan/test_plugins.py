@@ -170,7 +170,7 @@ def test_a_plug_in_that_is_at_fault_is_named(toys: Toys, points: str, words: str
     ("before", "after", "words"),
     [
         ("class Vowels", "clas Vowels", "can't be loaded: SyntaxError: invalid syntax ({folder}/options.py:"),
-        ("steps: Positive", "step: Positive", "it needs a field `steps`, how many a training has"),
+        ("steps: Positive", "step: Positive", "it needs a field `steps`: how many a training has"),
         ("class Vowels", "{}['a']\nclass Vowels", "can't be loaded: KeyError: 'a' ({folder}/options.py:"),
         ("toy_plugin.vowels", "toy_plugin.vowel", "its CODE names the module toy_plugin.vowel, which is"),
         ("toy_plugin.vowels", "toys.vowels", "its CODE names the module toys.vowels, which is not there"),

@@ -60,7 +60,7 @@ def _option(point: EntryPoint, taken: set[str], families: tuple[type[Strict], ..
     if field is None or get_args(field.annotation) != (point.name,):
         raise _at_fault(point, f'its field `type` has to be Literal["{point.name}"], the entry point\'s name')
     if point.group == METHODS and "steps" not in option.model_fields:
-        raise _at_fault(point, "it needs a field `steps`, how many a training has")
+        raise _at_fault(point, "it needs a field `steps`: how many a training has")
     if point.name in taken:
         raise _at_fault(point, f"there is a `type` {point.name} already")
     if not is_there(code := getattr(option, CODE, option.__module__)):
