@@ -76,10 +76,19 @@ def test_every_combination_best_first(toy: Path, command: Command) -> None:
     found = rows(said.out)
     best = [["1", "method.optimizer.lr=0.01", "1"], ["2", "method.optimizer.lr=0.0001", "0.9901"]]
     best.append(["3", "method.optimizer.lr=1", "0.01"])
-    assert [row[:3] for row in found] == [["domain=sort"], *best, ["domain=reverse"], *best]
-    made = [row[3] for row in found if len(row) > 1]
+    assert [row[:3] for row in found] == [["on", "sort"], *best, ["on", "reverse"], *best]
+    made = [row[3] for row in found if row[0] != "on"]
     assert all((toy / folder).is_dir() for folder in made)
     assert len(set(made)) == 6
+
+
+def test_a_run_alone_says_all_that_it_was_given(toy: Path, command: Command) -> None:
+    assert rows(command("specialist", "-m", "domain=sort", "seed=3").out)[0][:3] == ["1", "domain=sort", "seed=3"]
+
+
+def test_runs_of_two_domains_by_their_models_names(toy: Path, command: Command) -> None:
+    said = command("specialist", "-m", "name=sort-grpo,reverse-grpo", "method.optimizer.lr=1e-4,1e-2")
+    assert [row[:2] for row in rows(said.out)][::3] == [["on", "sort"], ["on", "reverse"]]
 
 
 def test_settings_by_the_mean_over_their_seeds(toy: Path, command: Command) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from rich.table import Table
 
+from thicket.config.stages import EvaluateStage, SpecialistStage, Stage, StudentStage
 from thicket.disk import write_whole
 from thicket.plan import console
 from thicket.plan.objective import direction
@@ -15,8 +16,8 @@ BEGUN, RESULT = "begun.json", "result.json"
 """In the folder of a job: the run as it began, with the place of what it is to make, and as it ended."""
 INSIDE = "run."
 """Goes before a key when Hydra gets it, so that a key (`base`) is never taken for a group of conf/."""
-SEED, DOMAINS = "seed", ("domain", "domains")
-"""Keys of overrides: runs that differ in the seed alone are of one setting, those of two domains are never compared."""
+SEED = "seed"
+"""The key of an override: runs that differ in it alone are of one setting."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,15 @@ class Run:
     """The folder that it made, relative to the project."""
     error: str = ""
     """Why it failed; empty where it didn't."""
+    domains: str = ""
+    """What its model is made for, or scored on; empty where it is made for none."""
+
+
+def domains_of(stage: Stage) -> str:
+    """What a stage's model is made for, or scored on, in words."""
+    if isinstance(stage, SpecialistStage):
+        return stage.domain.name
+    return ", ".join(one.name for one in stage.domains) if isinstance(stage, StudentStage | EvaluateStage) else ""
 
 
 def write_run(folder: Path, run: Run, name: str = RESULT) -> None:
@@ -67,10 +77,10 @@ def by_setting(runs: list[Run]) -> list[Setting]:
 
 
 def by_domain(runs: list[Run]) -> dict[str, list[Run]]:
-    """The override that chooses their domain, or several → runs; values of two domains are not held together."""
+    """The runs by what their models are made for: values on other items can't be compared."""
     found: dict[str, list[Run]] = {}
     for run in runs:
-        found.setdefault(" ".join(text for text in run.overrides if _key(text) in DOMAINS), []).append(run)
+        found.setdefault(run.domains, []).append(run)
     return found
 
 
@@ -96,10 +106,12 @@ def print_table(runs: list[Run], objective: str | None) -> None:
     else:
         table, domains = console.table("", "overrides", objective, "artifact", right=(objective,)), by_domain(runs)
         for domain, alike in domains.items():
+            above = said
             if len(domains) > 1:
-                table.add_row("", domain)
+                table.add_row("", f"on {domain}" if domain else "—")
+                above = [*said, f"domain={domain}"]
             for place, setting in enumerate(best_first(by_setting(alike), objective), start=1):
-                _add_setting(table, place, setting, [*said, *domain.split()])
+                _add_setting(table, place, setting, above)
         seeds = " by the mean over seeds" if len(by_setting(runs)) < len(runs) else ""
         print(f"\n{len(runs)} runs{of}, best first{' in each domain' if len(domains) > 1 else ''}{seeds}:")
     console.show(table)

@@ -7,6 +7,7 @@ import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ from thicket.plan.inputs import not_declared, not_made, of_earlier_weights, outd
 from thicket.plan.labelled import labelled
 from thicket.plan.objective import direction, objectives, value_of, worst
 from thicket.plan.pipeline import resolve
-from thicket.plan.runs import BEGUN, INSIDE, Run, print_table, read_runs, write_run
+from thicket.plan.runs import BEGUN, INSIDE, Run, domains_of, print_table, read_runs, write_run
 from thicket.plan.sweeps import model_folders
 from thicket.signals import TERMINATED, Interrupted, children_end_too, exit_at_sigterm
 from thicket.stages.launch import TRACEBACK, in_words, run_one
@@ -256,20 +257,20 @@ def _finished(config: Any, texts: list[str], own: Path) -> Run:
 
     Raises: Interrupted.
     """
-    root, objective = Path(config.root), config.objective
+    root, objective, asked = Path(config.root), config.objective, Run(texts)
     try:
         stage: Any = stage_from(root, str(config.stage), combinations(parse(texts)[0])[0]).stage
-        targets = on_its_own(root, stage)
-        write_run(own, Run(texts, artifact=str(targets.artifact.relative_to(root))), BEGUN)
+        targets, asked = on_its_own(root, stage), replace(asked, domains=domains_of(stage))
+        begun = replace(asked, artifact=str(targets.artifact.relative_to(root)))
+        write_run(own, begun, BEGUN)
         if not made_before(stage, targets):
             run_stage(root, stage, targets)
-        value = value_of(targets, objective) if objective else None
-        return Run(texts, value, str(targets.artifact.relative_to(root)))
+        return replace(begun, value=value_of(targets, objective) if objective else None)
     except Interrupted:
         raise
     except ConfigError as error:
-        return Run(texts, error=str(error))
+        return replace(asked, error=str(error))
     except Exception as error:
         if (text := in_words(error)) is None:
             traceback.print_exc()
-        return Run(texts, error=text or f"{type(error).__name__}: {error}")
+        return replace(asked, error=text or f"{type(error).__name__}: {error}")
