@@ -106,7 +106,7 @@ def children_end_too() -> Iterator[None]:
     try:
         yield
     except (SystemExit, KeyboardInterrupt) as ending:
-        if isinstance(ending, KeyboardInterrupt) or ending.code == TERMINATED:
+        if is_stop(ending):
             _end_children()
             raise
         signal.signal(signal.SIGTERM, before)

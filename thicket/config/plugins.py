@@ -135,12 +135,12 @@ def code_of(package: str, option: Any) -> Any:
 
 
 def class_name(option: Any) -> str:
-    """The class that is an option's code, where it is one: `dr_grpo` → `DrGrpo`."""
+    """What the class that is an option's code is called: `dr_grpo` → `DrGrpo`."""
     return "".join(part.title() for part in option.type.replace("-", "_").split("_"))
 
 
 def class_of(package: str, option: Any) -> Any:
-    """The class of that name."""
+    """The class that is an option's code, where it is one. Raises: ValueError where it is not there."""
     name = class_name(option)
     return getattr(with_part(code_of(package, option), option, name), name)
 

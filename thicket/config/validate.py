@@ -41,7 +41,8 @@ _TYPES = {
     "model_type": "a mapping",
     "model_attributes_type": "a mapping",
 }
-_JSON_TYPES = {str: "string", bool: "boolean", int: "integer", float: "number", list: "array", dict: "object"}
+_PYTHON_TYPES = {str: "string", bool: "boolean", int: "integer", float: "number", list: "array", dict: "object"}
+"""Type of a value → what JSON Schema calls it."""
 
 
 def validate(model: type[Model], layers: Layered, user: str = "", prefix: Path_ = ()) -> Model:
@@ -145,7 +146,7 @@ def _words(detail: ErrorDetails, message: str, path: Path_, schema: dict[str, An
 
 def _left_open(given: Any, beside: dict[str, Any], schema: dict[str, Any]) -> str:
     """Which value an unknown key was meant to give: the only one of its type that the option leaves open."""
-    kind, fields = _JSON_TYPES.get(type(given)), properties(schema)
+    kind, fields = _PYTHON_TYPES.get(type(given)), properties(schema)
     fitting = [key for key, value in beside.items() if value == OPEN and fields.get(key, {}).get("type") == kind]
     return fitting[0] if len(fitting) == 1 else ""
 
