@@ -251,6 +251,7 @@ from toy_plugin.options import Vowels
 
 print(guarded(lambda: judge_of(Vowels(type="vowels"))([("a", Item("1", "", "", 1))])))
 print(guarded(lambda: vowels.verify(None, 1, None)))
+print(guarded(lambda: Vowels(type="vowels").most))
 guarded(lambda: 1 / 0)
 """
 
@@ -259,12 +260,16 @@ def test_an_error_in_its_code_is_a_line_with_the_codes_place(toys: Toys) -> None
     """One of thicket's own keeps its traceback."""
     (toys.package / "vowels.py").write_text("def verify(config, response, item):\n    return response + 1 + config\n")
     said = toys.call(JUDGED)
+    line = FILES["options.py"].splitlines().index("class Vowels(Strict):") + 1
     lines, place = said.err.splitlines(), f"({toys.package}/vowels.py:2)"
     wrong = "verifier vowels, item 1, response 'a': TypeError: can only concatenate str"
     assert lines[0].startswith(f"Error: {wrong}")
     assert lines[0].endswith(place)
     assert lines[1] == f"Error: TypeError: unsupported operand type(s) for +: 'int' and 'NoneType' {place}"
-    assert (said.out, lines[2]) == ("1\n1\n", "Traceback (most recent call last):")
+    assert (
+        lines[2] == f"Error: AttributeError: 'Vowels' object has no attribute 'most' ({toys.package}/options.py:{line})"
+    )
+    assert (said.out, lines[3]) == ("1\n1\n1\n", "Traceback (most recent call last):")
     assert lines[-1] == "ZeroDivisionError: division by zero"
 
 

@@ -8,7 +8,9 @@ variable CODE names: a method's, which loads torch, has to stand in a module of 
 without. Packages are looked through once, when the schema is loaded, and only models of plug-ins are imported.
 """
 
+import inspect
 import os
+from contextlib import suppress
 from functools import cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
@@ -102,19 +104,28 @@ def _at(error: BaseException) -> str:
     packages = {point.module.partition(".")[0] for point in _declared()} - {PACKAGE}
     raised: BaseException | None = error
     while raised is not None:
-        lines = [
-            (frame.f_code.co_filename, number)
-            for frame, number in walk_tb(raised.__traceback__)
-            if str(frame.f_globals.get("__name__")).partition(".")[0] in packages
-        ]
-        if isinstance(raised, SyntaxError) and raised.filename:  # Its file was read and not run.
-            lines.append((raised.filename, raised.lineno or 1))
-        if lines:
+        if lines := _lines(raised, packages):
             file, number = lines[-1]
             inside = Path(file).is_relative_to(Path.cwd())
             return f" ({os.path.relpath(file) if inside else file}:{number})"
         raised = raised.__cause__
     return ""
+
+
+def _lines(raised: BaseException, packages: set[str]) -> list[tuple[str, int]]:
+    """The lines of these packages that an error has come through; else of the class whose object lacks an attribute."""
+    lines = [
+        (frame.f_code.co_filename, number)
+        for frame, number in walk_tb(raised.__traceback__)
+        if str(frame.f_globals.get("__name__")).partition(".")[0] in packages
+    ]
+    if isinstance(raised, SyntaxError) and raised.filename:  # Its file was read and not run.
+        lines.append((raised.filename, raised.lineno or 1))
+    lacking = type(raised.obj) if isinstance(raised, AttributeError) else object
+    if not lines and lacking.__module__.partition(".")[0] in packages:
+        with suppress(OSError, TypeError):  # a class without source
+            lines.append((inspect.getfile(lacking), inspect.getsourcelines(lacking)[1]))
+    return lines
 
 
 def is_plugin(option: object) -> bool:
