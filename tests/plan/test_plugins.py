@@ -197,6 +197,10 @@ def test_code_that_is_no_python_is_found_by_a_check(toys: Toys, file: str) -> No
         assert said.err == f"{path}:2: SyntaxError: invalid syntax\n\n1 problem in the configuration.\n"
 
 
+TWO = (
+    "vowels.py:5: toy_plugin.vowels: the verifier `vowels` needs `verify(config, response, item)` or "
+    "`judge(config, answered)`"
+)
 LONGEST = "type: longest\nsteps: 2\nbatch: 4\noptimizer: {lr: 1e-3}\nmicro_batch: 8\n"
 HALVES = "type: halves\nsteps: 2\nprompts: 2\ngroup: 4\noptimizer: {lr: 1e-3}\nmicro_batch: 8\nselect_every: 2\n"
 
@@ -210,7 +214,11 @@ HALVES = "type: halves\nsteps: 2\nprompts: 2\ngroup: 4\noptimizer: {lr: 1e-3}\nm
             "def verfy",
             "vowels.py:5: toy_plugin.vowels: the verifier `vowels` needs `verify(config, response, item)` or ",
         ),
-        ("vowels.py", "def verify", "def judge", ""),
+        ("vowels.py", "verify(config, response, item)", "judge(config, answered)", ""),
+        ("vowels.py", "config, response", "response", f"{TWO} here, not `verify(response, item)`\n"),
+        ("vowels.py", "response, item", "response, item, more=1, *, other=2", ""),
+        ("vowels.py", "config, response, item", "*given", ""),
+        ("vowels.py", "item)", "item, *, more)", f"{TWO} here, not `verify(config, response, item, *, more)`\n"),
         ("vowels.py", "def verify", "if True:\n  def verify", ""),
         ("vowels.py", "def verify", "def __getattr__(name): ...\ndef verfy", ""),  # Only running it tells.
         ("longest.py", "def kept", "def keep", "longest.py:4: toy_plugin.longest: the method `longest` needs `kept("),
@@ -218,7 +226,7 @@ HALVES = "type: halves\nsteps: 2\nprompts: 2\ngroup: 4\noptimizer: {lr: 1e-3}\nm
             "halves.py",
             "class Halves",
             "class Halvs",
-            "halves.py:4: toy_plugin.halves: the method `halves` needs the class `Halves` here, not Halvs\n",
+            "halves.py:4: toy_plugin.halves: the method `halves` needs the class `Halves` here, not `Halvs`\n",
         ),
         (
             "vowels.py",

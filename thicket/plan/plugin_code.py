@@ -1,11 +1,15 @@
 """What the module of a plug-in's option has to have, looked for in its source: a check loads no method's code."""
 
+import ast
 from typing import Any
 
 from thicket.config.plugins import METHODS, SOURCES, class_name, is_plugin, module_of
 from thicket.config.policy_gradient import PolicyGradient
 from thicket.config.problems import ConfigError, Problem, nearest
 from thicket.plan.source import defined, shown_at
+
+Parameters = tuple[str, ...] | None
+"""What a function is called with, by position; None: it is a class."""
 
 
 def check_plugin(group: str, option: Any) -> None:
@@ -17,20 +21,43 @@ def check_plugin(group: str, option: Any) -> None:
         return
     module = module_of(group, option)
     there, needed = defined(module), _needed(group, option)
-    if there is not None and not there.keys() & needed.keys():
-        close = next(filter(None, (nearest(name, list(there)) for name in needed)), "")
-        kind, wanted = group.removeprefix("thicket.").removesuffix("s"), " or ".join(needed.values())
-        wrong = f"the {kind} `{option.type}` needs {wanted} here" + (f", not {close}" if close else "")
-        raise ConfigError([Problem(shown_at(module, there.get(close, 1)), module, "", wrong)])
+    if there is None:
+        return
+    found = [name for name in needed if name in there]
+    unfit = next((name for name in found if not _can_be_called(there[name], needed[name])), "")
+    if found and not unfit:
+        return
+    close = unfit or next(filter(None, (nearest(name, list(there)) for name in needed)), "")
+    instead = f", not {_shown(there[close], close)}" if close else ""
+    wanted = " or ".join(_wanted(name, parameters) for name, parameters in needed.items())
+    kind = group.removeprefix("thicket.").removesuffix("s")
+    where = shown_at(module, there[close].lineno if close else 1)
+    raise ConfigError([Problem(where, module, "", f"the {kind} `{option.type}` needs {wanted} here{instead}")])
 
 
-def _needed(group: str, option: Any) -> dict[str, str]:
-    """Names of which a module needs one → what that is."""
+def _needed(group: str, option: Any) -> dict[str, Parameters]:
+    """Names of which a module needs one → how it is called."""
     if group == SOURCES:
-        return {"raw_items": "`raw_items(source, seed)`"}
-    if group == METHODS and isinstance(option, PolicyGradient):
-        name = class_name(option)
-        return {name: f"the class `{name}`"}
+        return {"raw_items": ("source", "seed")}
     if group == METHODS:
-        return {"kept": "`kept(config, samples)`"}
-    return {"verify": "`verify(config, response, item)`", "judge": "`judge(config, answered)`"}
+        gradient = isinstance(option, PolicyGradient)
+        return {class_name(option): None} if gradient else {"kept": ("config", "samples")}
+    return {"verify": ("config", "response", "item"), "judge": ("config", "answered")}
+
+
+def _wanted(name: str, parameters: Parameters) -> str:
+    return f"the class `{name}`" if parameters is None else f"`{name}({', '.join(parameters)})`"
+
+
+def _can_be_called(made: ast.AST, parameters: Parameters) -> bool:
+    """Whether a function takes as many values by position, as far as its own `def` tells."""
+    if not isinstance(made, ast.FunctionDef) or made.decorator_list or parameters is None:
+        return True
+    own, count = made.args, len(parameters)
+    most = len(own.posonlyargs) + len(own.args)
+    named = any(default is None for default in own.kw_defaults)
+    return most - len(own.defaults) <= count and (count <= most or own.vararg is not None) and not named
+
+
+def _shown(made: ast.AST, name: str) -> str:
+    return f"`{name}({ast.unparse(made.args)})`" if isinstance(made, ast.FunctionDef) else f"`{name}`"

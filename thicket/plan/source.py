@@ -15,6 +15,8 @@ from thicket.config.plugins import PACKAGE, is_there
 from thicket.config.problems import ConfigError, Problem, nearest
 
 ROOT = Path(thicket.__file__).parent
+Made = ast.stmt | ast.expr | ast.alias
+"""A part of a source that makes a name."""
 HASH_DIGITS = 12
 """Hexadecimal digits of a module's hash: 48 bits tell the versions of one module apart."""
 
@@ -100,8 +102,8 @@ def _package_of(name: str) -> str:
     return name if path_of(name).name == "__init__.py" else name.rpartition(".")[0]
 
 
-def defined(name: str) -> dict[str, int] | None:
-    """The names that a module makes at the top of its file, each with its line; None where only running it tells.
+def defined(name: str) -> dict[str, Made] | None:
+    """The names that a module makes at the top of its file, and what makes each; None where only running it tells.
 
     It is not run: a method's module would load torch.
     """
@@ -109,15 +111,15 @@ def defined(name: str) -> dict[str, int] | None:
     return None if {"*", "__getattr__"} & found.keys() else found
 
 
-def _names(statements: Iterable[ast.AST]) -> Iterator[tuple[str, int]]:
-    """The names that statements make, on whatever condition, each with its line."""
+def _names(statements: Iterable[ast.AST]) -> Iterator[tuple[str, Made]]:
+    """The names that statements make, on whatever condition, and what makes each."""
     for one in statements:
         if isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            yield one.name, one.lineno
+            yield one.name, one
         elif isinstance(one, ast.alias):
-            yield (one.asname or one.name).partition(".")[0], one.lineno
+            yield (one.asname or one.name).partition(".")[0], one
         elif isinstance(one, ast.Name) and isinstance(one.ctx, ast.Store):
-            yield one.id, one.lineno
+            yield one.id, one
         else:
             yield from _names(ast.iter_child_nodes(one))
 
