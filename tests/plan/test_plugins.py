@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -289,6 +290,21 @@ def test_an_error_of_its_option_is_too(toys: Toys) -> None:
     said = toys.thicket("check")
     assert (said.status, said.err.count("\n")) == (1, 1)
     assert said.err.startswith(f"Error: KeyError: 'a' ({path}:")
+
+
+def test_a_methods_class_stands_elsewhere_than_its_option(toys: Toys) -> None:
+    """They have one name; a verifier, and a method that has `kept` alone, may stand beside theirs."""
+    path = toys.package / "options.py"
+    text = re.sub(r"    CODE: .*\n", "", path.read_text(encoding="utf-8"))
+    beside = "\n\ndef verify(config, response, item): ...\n\n\ndef kept(config, samples): ...\n"
+    path.write_text(text + beside, encoding="utf-8")
+    toys.use(method=LONGEST)
+    assert toys.thicket("check").status == 0
+    toys.use(method=HALVES)
+    said = toys.thicket("check").err
+    line = text.splitlines().index("class Halves(GroupGradient):") + 1
+    wrong = "the method `halves` needs CODE, the module of its class: this is its option"
+    assert said.startswith(f"{path}:{line}: toy_plugin.options: {wrong}\n")
 
 
 def test_an_edit_of_its_code_touches_what_uses_it(toys: Toys) -> None:
