@@ -7,7 +7,7 @@ import pytest
 
 from thicket import standing
 from thicket.progress import EVERY_SECONDS, Teller
-from thicket.signals import Interrupted
+from thicket.signals import TERMINATED, Interrupted
 from thicket.standing import followed, log_of, read_record
 
 
@@ -46,6 +46,8 @@ def test_progress_is_on_record(tmp_path: Path, capsys: pytest.CaptureFixture[str
         (ZeroDivisionError("by 0"), "failed", "ZeroDivisionError: by 0", "Traceback"),
         (Interrupted(), "stopped", "", "goes on from the last checkpoint"),
         (KeyboardInterrupt(), "stopped", "", "goes on from the last checkpoint"),
+        (SystemExit(TERMINATED), "stopped", "", "goes on from the last checkpoint"),
+        (SystemExit(3), "failed", "SystemExit: 3", "Traceback"),
     ],
 )
 def test_how_it_ended(tmp_path: Path, error: BaseException, status: str, message: str, logged: str) -> None:

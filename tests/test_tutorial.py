@@ -18,8 +18,9 @@ from thicket.config.yamlfile import to_yaml
 TOY = {**ON_POLICY, "group": 4, "steps": 2}
 SMALLER = {
     **VALUES,
-    "domain": {"lists": {"splits.train": 24, "splits.selection": 4, "splits.test": 6}},
-    "method": {"grpo": TOY, "rloo": TOY},
+    "base": {"tiny": {**VALUES["base"]["tiny"], "steps": 120, "batch": 32}},  # Some of its samples are correct.
+    "domain": {"lists": {"splits.train": 24, "splits.selection": 4, "splits.test": 6, "verifier.least": 1}},
+    "method": {"grpo": TOY, "rloo": TOY, "terse": {"steps": 2, "batch": 4, "micro_batch": 8, "select_samples": 2}},
 }
 """Over the tutorial's own values."""
 PIP = f"""#!{sys.executable}
@@ -103,6 +104,9 @@ def test_every_block(lab: Lab) -> None:
     assert remade == {"compose", "specialist-lists-rloo", "evaluate-lists-rloo"}, "one thing is compared"
     made = yaml.safe_load((lab.root / "build/config/models/lists-rloo.yaml").read_text(encoding="utf-8"))
     assert {"mine.rloo", "mine.rising"} <= made["code"].keys()
+    assert not [name for name in made["code"] if "terse" in name], "another method's option is no dependency"
+    shown = (lab.root / "build/models/lists-terse/samples.jsonl").read_text(encoding="utf-8")
+    assert shown, "what the imitating method has kept"
     table = (lab.root / "build/report/results.md").read_text(encoding="utf-8")
     assert "lists-rloo" in table
 

@@ -27,6 +27,13 @@ class Interrupted(Exception):
     """SIGTERM ended a training before its last step; a checkpoint to resume from lies in the resume folder."""
 
 
+def is_stop(error: BaseException) -> bool:
+    """Whether a run was asked to stop: by Ctrl-C, or by SIGTERM, in a training or in what comes before it."""
+    return isinstance(error, Interrupted | KeyboardInterrupt) or (
+        isinstance(error, SystemExit) and error.code == TERMINATED
+    )
+
+
 UNDER_DVC = "DVC_STAGE"
 """Environment variable that DVC gives to a stage's command."""
 
@@ -99,7 +106,7 @@ def children_end_too() -> Iterator[None]:
     try:
         yield
     except (SystemExit, KeyboardInterrupt) as ending:
-        if isinstance(ending, KeyboardInterrupt) or ending.code == TERMINATED:
+        if is_stop(ending):
             _end_children()
             raise
         signal.signal(signal.SIGTERM, before)

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import IO, Any, Literal, TextIO
 
 from thicket.disk import write_whole
-from thicket.signals import Interrupted
+from thicket.signals import is_stop
 
 Status = Literal["running", "done", "failed", "stopped"]
 EVERY_SECONDS = 1.0
@@ -142,11 +142,11 @@ def followed(folder: Path | None, stage: str) -> Iterator[None]:
     try:
         yield
         _followed.ends("done")
-    except (Interrupted, KeyboardInterrupt):
-        _followed.says("Stopped. The next run goes on from the last checkpoint.\n")
-        _followed.ends("stopped")
-        raise
     except BaseException as error:
+        if is_stop(error):
+            _followed.says("Stopped. The next run goes on from the last checkpoint.\n")
+            _followed.ends("stopped")
+            raise
         _followed.says(traceback.format_exc())
         _followed.ends(
             "failed", f"{type(error).__name__}: {error}" if not isinstance(error, ValueError) else f"{error}"

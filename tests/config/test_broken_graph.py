@@ -175,7 +175,7 @@ CASES = [
         "student's method for specialists",
         edited("methods: [grpo]", "methods: [soup]"),
         """
-        params.yaml:8: products[0].methods[0] = 'soup': this method doesn't make a specialist
+        params.yaml:8: products[0].methods[0] = 'soup': a student's method, which makes no specialist
             allowed: grpo, grpo-gentle
             used by: specialist sort-soup, specialist reverse-soup
         """,
@@ -184,7 +184,7 @@ CASES = [
         "specialist's method for a student",
         edited("method: soup", "method: grpo"),
         """
-        params.yaml:14: students.soup.method = 'grpo': this method doesn't make a student
+        params.yaml:14: students.soup.method = 'grpo': a specialist's method, which makes no student
             allowed: mixed, opd, soup
             used by: student soup
         """,

@@ -46,6 +46,29 @@ CASES = [
         """,
     ),
     broken(
+        "a folder's path by the name of its kind",
+        ("conf/base/mine.yaml", "", "type: folder\npath: ???\ncontext: ???\n"),
+        (PARAMS, "bases:\n", "bases:\n  mine: {base: mine, set: {base.folder: models/mine, base.context: 64}}\n"),
+        """
+        conf/base/mine.yaml:2: base.path = '???': a value has to be given: the option leaves it open
+            used by: base mine
+        params.yaml:6: base.folder = 'models/mine': unknown key
+            allowed: context, dtype, license, path, type
+            did you mean: path
+            used by: base mine
+        """,
+    ),
+    broken(
+        "a branch for a revision",
+        ("conf/base/far.yaml", "", "{type: hub, id: a/b, revision: main, context: 64}\n"),
+        (PARAMS, "bases:\n", "bases:\n  far: {base: far}\n"),
+        """
+        conf/base/far.yaml:1: base.revision = 'main': not of the required form
+            allowed: a commit's 40 hexadecimal digits, in lower case
+            used by: base far
+        """,
+    ),
+    broken(
         "file and name differ",
         (SORT, "name: sort", "name: sorted"),
         """

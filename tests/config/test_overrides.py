@@ -84,6 +84,18 @@ WRONG = {
             did you mean: optimizer.lr
             used by: specialist sort-grpo
     """,
+    "specialist domain=sort method.optimzer.lr=1e-4": f"""
+        override 'method.optimzer.lr=1e-4': method.optimzer: unknown key
+            allowed: {keys(Grpo)}
+            did you mean: optimizer
+            used by: specialist sort-grpo
+    """,
+    "specialist -m domain=sort method.optimzer.lr=1e-4,1e-3": f"""
+        override 'method.optimzer.lr=1e-4,1e-3': method.optimzer: unknown key
+            allowed: {keys(Grpo)}
+            did you mean: optimizer
+            used by: specialist sort-grpo
+    """,
     "specialist domain=sort method.optimizer.lr=abc method.group=1.5": """
         override 'method.group=1.5': method.group = 1.5: wrong type (a number)
             allowed: a whole number
@@ -106,7 +118,7 @@ WRONG = {
             did you mean: tiny
     """,
     "specialist domain=sort method=soup": """
-        override 'method=soup': specialists.sort-soup.method = 'soup': this method doesn't make a specialist
+        override 'method=soup': specialists.sort-soup.method = 'soup': a student's method, which makes no specialist
             allowed: grpo, grpo-gentle
             used by: specialist sort-soup
     """,

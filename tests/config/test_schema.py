@@ -1,6 +1,7 @@
 """JSON Schemas for editors: valid, complete, and true to what thicket accepts."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ from commands import Command
 from pydantic import BaseModel
 
 from thicket.config.described import description
-from thicket.config.fields import Strict
+from thicket.config.fields import FORMS, NAME_PATTERN, Strict
 from thicket.config.library import EXPERIMENTS, GROUPS, Library
 from thicket.config.schema import DIALECT, members
 from thicket.config.stages import STAGE_TYPES
@@ -42,6 +43,19 @@ def test_it_is_valid(kind: str, command: Command) -> None:
     made = schema(kind, command)
     assert made["$schema"] == DIALECT
     validators.Draft202012Validator.check_schema(made)
+
+
+def patterns(node: Any) -> Iterator[str]:
+    """Every pattern in a JSON Schema."""
+    for key, inner in node.items() if isinstance(node, dict) else enumerate(node if isinstance(node, list) else ()):
+        yield from [inner] if key == "pattern" else inner if key == "patternProperties" else ()
+        yield from patterns(inner)
+
+
+def test_messages_tell_every_pattern_in_words(command: Command) -> None:
+    found = {pattern for kind in SCHEMAS for pattern in patterns(schema(kind, command))}
+    assert NAME_PATTERN in found
+    assert found - FORMS.keys() == set()
 
 
 @pytest.mark.parametrize(("kind", "path"), FILES, ids=lambda value: getattr(value, "stem", value))

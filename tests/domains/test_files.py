@@ -110,6 +110,12 @@ def test_the_seed_draws_the_order(tmp_path: Path) -> None:
     assert set(orders[0]) == set(orders[2]) == {str(n) for n in range(50)}
 
 
+def test_a_column_that_all_rows_lack_is_the_first_ones(tmp_path: Path) -> None:
+    """Whatever row the seed draws first."""
+    with pytest.raises(ValueError, match=r"a\.json: row 1: the column 'n' is missing; columns: q"):
+        items(tmp_path / "a.json", [{"q": number} for number in range(50)])
+
+
 @pytest.mark.parametrize(
     ("row", "more", "message"),
     [

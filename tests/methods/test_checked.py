@@ -10,7 +10,7 @@ import pytest
 from torch import Tensor
 from toys import run, toy_project
 
-from thicket.config.plugins import with_parts
+from thicket.config.plugins import with_part
 from thicket.domains import registry
 from thicket.domains.verdict import Verdict
 from thicket.methods.checked import checked
@@ -175,5 +175,5 @@ def test_who_answers_is_said_for_each_prompt() -> None:
 
 def test_a_module_that_lacks_what_its_option_needs() -> None:
     option, module = SimpleNamespace(type="longest"), ModuleType("mine.longest")
-    with pytest.raises(ValueError, match=r"^mine.longest: the method `longest` needs JUDGED and kept here$"):
-        with_parts(module, option, "JUDGED", "kept")
+    with pytest.raises(ValueError, match=r"^mine.longest: `longest` needs `kept` here$"):
+        with_part(module, option, "kept")

@@ -13,6 +13,7 @@ import pytest
 import yaml
 from lab import Lab, processes
 
+from thicket.config.yamlfile import to_yaml
 from thicket.plan import shares
 
 FAULT = '\nraise ValueError("no such luck")\n'
@@ -58,6 +59,24 @@ def test_side_by_side_as_one_by_one(built_lab: tuple[Lab, set[str]], tmp_path: P
     shutil.copy(built_lab[0].root / "dvc.lock", lab.root / "dvc.lock")
     assert lab.repro() <= {"report"}, "another machine's dvc.lock holds of what is made here"
     assert not list((lab.root / "build/resume").glob("*.socket"))
+
+
+def test_it_plans_first_where_that_is_due(built_lab: tuple[Lab, set[str]], tmp_path: Path) -> None:
+    """A new student, in place of another, by one command."""
+    lab = built_lab[0].copy(tmp_path / "project", loads_itself=True)
+    path = lab.root / "params.yaml"
+    declared = yaml.safe_load(path.read_text(encoding="utf-8"))
+    declared["students"]["mean"] = declared["students"].pop("soup")
+    path.write_text(to_yaml(declared), encoding="utf-8")
+    printed = lab.call("thicket", "repro", "student-mean", "--jobs", "2")
+    new, gone = "student-mean, evaluate-mean", "student-soup, evaluate-soup"
+    said = f"dvc.yaml was out of step with params.yaml, and is planned anew (new: {new}; no more: {gone})"
+    assert said in printed
+    assert "1 of them made now" in printed
+    assert "student-soup" not in entries(lab)
+    assert "planned anew" not in lab.call("thicket", "repro", "student-mean")
+    path.write_text(path.read_text(encoding="utf-8").replace("teachers", "teachres"), encoding="utf-8")
+    assert "did you mean: teachers" in lab.call("thicket", "repro", status=2)
 
 
 def test_a_name_that_is_no_stage(built_lab: tuple[Lab, set[str]]) -> None:

@@ -1,6 +1,7 @@
 """Files that a config names, and what others have made of another config."""
 
 import json
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,9 @@ import yaml
 from commands import Command
 from toys import DECLARED, declare, stages, toy_project
 
+from thicket.config.source import DatasetSource
 from thicket.config.yamlfile import to_yaml
+from thicket.domains.sources.dataset import raw_items
 from thicket.plan import sweep
 from thicket.stages.publish import locked
 from thicket.stages.run import Targets, in_pipeline
@@ -72,10 +75,10 @@ def test_a_template_that_says_the_same_of_every_row_is_noted(sample: Path, comma
 
     assert "Note" not in declared(source)
     noted = (
-        f"Note: domain sort: all rows have the same {field}, 'a', which names no column in braces "
+        f"Note: domain sort: all rows have the same {field}, 'no', which names no column in braces "
         "(conf/domain/sort.yaml:2).\n"
     )
-    assert declared(source.replace(f"{field}: '{{a}}'", f"{field}: 'a'")).count(noted) == 1
+    assert declared(source.replace(f"{field}: '{{a}}'", f"{field}: 'no'")).count(noted) == 1
 
 
 def test_models_that_are_declared_twice(sample: Path, command: Command) -> None:
@@ -94,6 +97,37 @@ def test_models_that_are_declared_twice(sample: Path, command: Command) -> None:
             "Note: s0-reverse-grpo is reverse-grpo",
             "Note: again is soup",
         ]
+
+
+ROW = '{"q": "x", "a": "y", "worked": "z"}'
+
+
+@pytest.mark.parametrize(
+    ("file", "row", "more", "wrong"),
+    [
+        ("rows.txt", ROW, "answer: '{a}'", "data_files = 'rows.txt': unknown type of file; allowed: .json, .jsonl, "),
+        ("rows.csv", "q;a\nx;y\n", "answer: '{a}'", "data_files = 'rows.csv': one column, 'q;a': the separator seems"),
+        ("rows.jsonl", ROW, "answer: a", "answer = 'a': a column's name without braces, which stands for itself in"),
+        ("rows.jsonl", ROW, "answer: '{a}', demonstration: worked", "demonstration = 'worked': a column's name"),
+        ("rows.jsonl", ROW, "answer: 'yes'", ""),
+        ("rows.csv", "q\nx\n", "answer: '{q}'", ""),
+    ],
+)
+def test_what_a_files_name_and_its_first_row_tell(
+    sample: Path, command: Command, file: str, row: str, more: str, wrong: str
+) -> None:
+    """Here, and where the data is made."""
+    domain = sample / "conf/domain/sort.yaml"
+    source = f"source: {{type: dataset, data_files: {file}, question: '{{q}}', {more}}}"
+    lines = domain.read_text(encoding="utf-8").splitlines()
+    domain.write_text("\n".join(source if line.startswith("source") else line for line in lines), encoding="utf-8")
+    (sample / file).write_text(row, encoding="utf-8")
+    said = command("check")
+    assert said.status == (2 if wrong else 0)
+    assert not wrong or f"conf/domain/sort.yaml:2: domain.source.{wrong}" in said.err
+    read = DatasetSource.model_validate(yaml.safe_load(source)["source"])
+    with pytest.raises(ValueError, match=wrong[:5]) if wrong else nullcontext():
+        list(raw_items(read, 0))
 
 
 CHOICES = """\
@@ -281,13 +315,21 @@ def test_specialists_that_are_not_scored_on_their_domain(sample: Path, command: 
     assert said.count("not scored on its domain") == said.count(note) == 1
 
 
-def test_whole_and_missing_model_folders_pass(sample: Path, command: Command) -> None:
+def test_whole_and_missing_model_folders(sample: Path, command: Command) -> None:
+    """A plan may be for another machine."""
     folder = folder_base(sample, *WHOLE)
     assert command("check").status == 0
     folder.rename(sample / "elsewhere")
-    assert "Note: models/mine is not there, which base-mine reads" in command("check").out
+    said = command("check")
+    assert (said.status, said.out) == (2, "")
+    assert "base.path = 'models/mine': there is no such folder\n    used by: base mine\n" in said.err
+    assert "Note: models/mine is not there, which base-mine reads" in command("plan").out
     folder.write_text("a file", encoding="utf-8")
     assert "a file, not the folder of a model" in command("check").err
+    params = sample / "params.yaml"
+    made_here = params.read_text(encoding="utf-8").replace("models/mine", "build/models/tiny")
+    params.write_text(made_here, encoding="utf-8")
+    assert command("check").status == 0
 
 
 def test_a_judges_folder_is_looked_into(sample: Path, command: Command) -> None:

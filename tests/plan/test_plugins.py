@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -30,6 +31,7 @@ from typing import ClassVar, Literal
 
 from thicket.config.fields import Positive
 from thicket.config.imitation import Sampled
+from thicket.config.policy_gradient import GroupGradient
 
 
 class Longest(Sampled):
@@ -37,7 +39,14 @@ class Longest(Sampled):
 
     type: Literal["longest"]
     CODE: ClassVar[str] = "toy_plugin.longest"
-    select_temperature: float = 1.0
+
+
+class Halves(GroupGradient):
+    """A policy gradient."""
+
+    type: Literal["halves"]
+    CODE: ClassVar[str] = "toy_plugin.halves"
+    steps: Positive
 '''
 CODE = """
 from .letters import VOWELS
@@ -51,12 +60,14 @@ FILES = {
     "options.py": OPTION + METHOD.replace("from typing import ClassVar, Literal\n", ""),
     "vowels.py": CODE,
     "letters.py": 'VOWELS = "aeiou"\n',
-    "longest.py": "import torch\n\nJUDGED = True\n",
+    "halves.py": "import torch\n\n\nclass Halves:\n    pass\n",
+    "longest.py": "import torch\n\n\ndef kept(config, samples):\n    return samples[:1]\n",
 }
 POINTS = """[thicket.verifiers]
 vowels = toy_plugin.options:Vowels
 [thicket.methods]
 longest = toy_plugin.options:Longest
+halves = toy_plugin.options:Halves
 """
 
 
@@ -167,6 +178,7 @@ def test_a_plug_in_that_is_at_fault_is_named(toys: Toys, points: str, words: str
     ("before", "after", "words"),
     [
         ("class Vowels", "clas Vowels", "can't be loaded: SyntaxError: invalid syntax ({folder}/options.py:"),
+        ("steps: Positive", "step: Positive", "it needs a field `steps`: how many a training has"),
         ("class Vowels", "{}['a']\nclass Vowels", "can't be loaded: KeyError: 'a' ({folder}/options.py:"),
         ("toy_plugin.vowels", "toy_plugin.vowel", "its CODE names the module toy_plugin.vowel, which is"),
         ("toy_plugin.vowels", "toys.vowels", "its CODE names the module toys.vowels, which is not there"),
@@ -193,6 +205,59 @@ def test_code_that_is_no_python_is_found_by_a_check(toys: Toys, file: str) -> No
         assert said.err == f"{path}:2: SyntaxError: invalid syntax\n\n1 problem in the configuration.\n"
 
 
+TWO = (
+    "vowels.py:5: toy_plugin.vowels: the verifier `vowels` needs `verify(config, response, item)` or "
+    "`judge(config, answered)`"
+)
+LONGEST = "type: longest\nsteps: 2\nbatch: 4\noptimizer: {lr: 1e-3}\nmicro_batch: 8\n"
+HALVES = "type: halves\nsteps: 2\nprompts: 2\ngroup: 4\noptimizer: {lr: 1e-3}\nmicro_batch: 8\nselect_every: 2\n"
+
+
+@pytest.mark.parametrize(
+    ("file", "before", "after", "words"),
+    [
+        (
+            "vowels.py",
+            "def verify",
+            "def verfy",
+            "vowels.py:5: toy_plugin.vowels: the verifier `vowels` needs `verify(config, response, item)` or ",
+        ),
+        ("vowels.py", "verify(config, response, item)", "judge(config, answered)", ""),
+        ("vowels.py", "config, response", "response", f"{TWO} here, not `verify(response, item)`\n"),
+        ("vowels.py", "response, item", "response, item, more=1, *, other=2", ""),
+        ("vowels.py", "config, response, item", "*given", ""),
+        ("vowels.py", "item)", "item, *, more)", f"{TWO} here, not `verify(config, response, item, *, more)`\n"),
+        ("vowels.py", "def verify", "if True:\n  def verify", ""),
+        ("vowels.py", "def verify", "def __getattr__(name): ...\ndef verfy", ""),  # Only running it tells.
+        ("longest.py", "def kept", "def keep", "longest.py:4: toy_plugin.longest: the method `longest` needs `kept("),
+        (
+            "halves.py",
+            "class Halves",
+            "class Halvs",
+            "halves.py:4: toy_plugin.halves: the method `halves` needs the class `Halves` here, not `Halvs`\n",
+        ),
+        (
+            "vowels.py",
+            ".letters",
+            ".leters",
+            "vowels.py:2: toy_plugin.leters: there is no such module\n    did you mean: toy_plugin.letters\n",
+        ),
+        ("vowels.py", ".letters", "thicket.domains.itm", "vowels.py:2: thicket.domains.itm: there is no such module\n"),
+        ("vowels.py", "import VOWELS", "import VOWEL", "vowels.py:2: toy_plugin.letters: there is no VOWEL in it\n"),
+        ("vowels.py", "from .letters", "from . import leters\nfrom .letters", "vowels.py:2: toy_plugin: there is no "),
+        ("vowels.py", "from .letters", "from . import letters\nfrom .letters", ""),
+    ],
+)
+def test_what_a_module_lacks_is_found_by_a_check(toys: Toys, file: str, before: str, after: str, words: str) -> None:
+    toys.use(method=HALVES if file == "halves.py" else LONGEST)
+    path = toys.package / file
+    path.write_text(path.read_text(encoding="utf-8").replace(before, after), encoding="utf-8")
+    said = toys.thicket("check")
+    assert (said.status, words in said.err) == (2 if words else 0, True), said.err
+    if words:
+        assert said.err.startswith(f"{toys.package}/{words}")
+
+
 JUDGED = """
 from thicket.domains.item import Item
 from thicket.domains.registry import judge_of
@@ -202,6 +267,7 @@ from toy_plugin.options import Vowels
 
 print(guarded(lambda: judge_of(Vowels(type="vowels"))([("a", Item("1", "", "", 1))])))
 print(guarded(lambda: vowels.verify(None, 1, None)))
+print(guarded(lambda: Vowels(type="vowels").most))
 guarded(lambda: 1 / 0)
 """
 
@@ -210,12 +276,16 @@ def test_an_error_in_its_code_is_a_line_with_the_codes_place(toys: Toys) -> None
     """One of thicket's own keeps its traceback."""
     (toys.package / "vowels.py").write_text("def verify(config, response, item):\n    return response + 1 + config\n")
     said = toys.call(JUDGED)
+    line = FILES["options.py"].splitlines().index("class Vowels(Strict):") + 1
     lines, place = said.err.splitlines(), f"({toys.package}/vowels.py:2)"
     wrong = "verifier vowels, item 1, response 'a': TypeError: can only concatenate str"
     assert lines[0].startswith(f"Error: {wrong}")
     assert lines[0].endswith(place)
     assert lines[1] == f"Error: TypeError: unsupported operand type(s) for +: 'int' and 'NoneType' {place}"
-    assert (said.out, lines[2]) == ("1\n1\n", "Traceback (most recent call last):")
+    assert (
+        lines[2] == f"Error: AttributeError: 'Vowels' object has no attribute 'most' ({toys.package}/options.py:{line})"
+    )
+    assert (said.out, lines[3]) == ("1\n1\n1\n", "Traceback (most recent call last):")
     assert lines[-1] == "ZeroDivisionError: division by zero"
 
 
@@ -227,6 +297,21 @@ def test_an_error_of_its_option_is_too(toys: Toys) -> None:
     said = toys.thicket("check")
     assert (said.status, said.err.count("\n")) == (1, 1)
     assert said.err.startswith(f"Error: KeyError: 'a' ({path}:")
+
+
+def test_a_methods_class_stands_elsewhere_than_its_option(toys: Toys) -> None:
+    """They have one name; a verifier, and a method that has `kept` alone, may stand beside theirs."""
+    path = toys.package / "options.py"
+    text = re.sub(r"    CODE: .*\n", "", path.read_text(encoding="utf-8"))
+    beside = "\n\ndef verify(config, response, item): ...\n\n\ndef kept(config, samples): ...\n"
+    path.write_text(text + beside, encoding="utf-8")
+    toys.use(method=LONGEST)
+    assert toys.thicket("check").status == 0
+    toys.use(method=HALVES)
+    said = toys.thicket("check").err
+    line = text.splitlines().index("class Halves(GroupGradient):") + 1
+    wrong = "the method `halves` needs CODE, the module of its class: this is its option"
+    assert said.startswith(f"{path}:{line}: toy_plugin.options: {wrong}\n")
 
 
 def test_an_edit_of_its_code_touches_what_uses_it(toys: Toys) -> None:

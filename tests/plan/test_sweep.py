@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -21,8 +22,9 @@ from thicket.config.policy_gradient import Dapo, Grpo
 from thicket.config.problems import shown
 from thicket.config.stages import AnyStage, EvaluateStage, SpecialistStage, StudentStage
 from thicket.plan import hydra_settings, sweep, sweeps
+from thicket.plan.labelled import labelled
 from thicket.plan.objective import COSTS, SELECTION, direction, worst
-from thicket.plan.runs import Run, best_first
+from thicket.plan.runs import Run, best_first, by_setting
 from thicket.signals import Interrupted
 from thicket.stages.run import Targets
 
@@ -67,25 +69,42 @@ def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def rows(out: str) -> list[list[str]]:
     """The lines of the table, split into words."""
-    table = out.partition("best first:\n")[2]
-    return [line.split() for line in table.splitlines() if re.match(r"\d+ ", line)]
+    table = out.partition("best first")[2].partition(":\n")[2]
+    return [line.split() for line in table.splitlines()[1:] if re.match(r"(\d+ |  )", line)]
 
 
 def test_every_combination_best_first(toy: Path, command: Command) -> None:
     said = command("specialist", "-m", "domain=sort,reverse", "method.optimizer.lr=1e-4,1e-2,1", "method=grpo")
     assert (said.status, said.err) == (0, "")
-    assert "6 runs of method=grpo, best first:" in said.out, "what all have is said once"
+    assert "6 runs of method=grpo, best first in each domain:" in said.out, "what all have is said once"
     found = rows(said.out)
-    assert [row[1:4] for row in found] == [
-        ["domain=sort", "method.optimizer.lr=0.01", "1"],
-        ["domain=reverse", "method.optimizer.lr=0.01", "1"],
-        ["domain=sort", "method.optimizer.lr=0.0001", "0.9901"],
-        ["domain=reverse", "method.optimizer.lr=0.0001", "0.9901"],
-        ["domain=sort", "method.optimizer.lr=1", "0.01"],
-        ["domain=reverse", "method.optimizer.lr=1", "0.01"],
+    best = [["1", "method.optimizer.lr=0.01", "1"], ["2", "method.optimizer.lr=0.0001", "0.9901"]]
+    best.append(["3", "method.optimizer.lr=1", "0.01"])
+    assert [row[:3] for row in found] == [["on", "sort"], *best, ["on", "reverse"], *best]
+    made = [row[3] for row in found if row[0] != "on"]
+    assert all((toy / folder).is_dir() for folder in made)
+    assert len(set(made)) == 6
+
+
+def test_a_run_alone_says_all_that_it_was_given(toy: Path, command: Command) -> None:
+    assert rows(command("specialist", "-m", "domain=sort", "seed=3").out)[0][:3] == ["1", "domain=sort", "seed=3"]
+
+
+def test_runs_of_two_domains_by_their_models_names(toy: Path, command: Command) -> None:
+    said = command("specialist", "-m", "name=sort-grpo,reverse-grpo", "method.optimizer.lr=1e-4,1e-2")
+    assert [row[:2] for row in rows(said.out)][::3] == [["on", "sort"], ["on", "reverse"]]
+
+
+def test_settings_by_the_mean_over_their_seeds(toy: Path, command: Command) -> None:
+    said = command("specialist", "-m", "domain=sort", "method.optimizer.lr=1e-4,1e-2", "method=grpo", "seed=0,1")
+    assert "4 runs of domain=sort method=grpo, best first by the mean over seeds:" in said.out
+    found = rows(said.out)
+    assert [row[:3] for row in found[::3]] == [
+        ["1", "method.optimizer.lr=0.01", "1"],
+        ["2", "method.optimizer.lr=0.0001", "0.9901"],
     ]
-    assert all((toy / row[4]).is_dir() for row in found)
-    assert len({row[4] for row in found}) == 6
+    assert [row[:2] for row in found[1:3]] == [["seed=0", "1"], ["seed=1", "1"]]
+    assert (toy / found[1][2]).is_dir()
 
 
 def test_hydra_leaves_its_files_in_build_alone(toy: Path, command: Command) -> None:
@@ -342,6 +361,23 @@ def test_launchers_run_in_processes_of_their_own(tmp_path: Path, package: str, s
     assert re.search(r"^1  domain=sort +build/runs/data/sort-\w{8}/data *$", done.stdout, re.MULTILINE)
     assert re.search(r"^2  domain=reverse +build/runs/data/reverse-\w{8}/data *$", done.stdout, re.MULTILINE)
     assert len(list(toy.glob("build/runs/data/*/data/train.jsonl"))) == 2
+    if package == "hydra_joblib_launcher":  # The others keep what a job prints, or print it behind its number.
+        for domain in ("sort", "reverse"):
+            assert f"\ndomain={domain}: data {domain}: 24 items in train\n" in done.stdout
+
+
+def test_each_line_of_a_run_beside_others_names_it_and_is_written_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[str] = []
+    terminal = SimpleNamespace(write=written.append, flush=lambda: None, isatty=lambda: True)
+    monkeypatch.setattr(sys, "stdout", terminal)
+    with labelled("seed=1"):
+        print("a", "b")
+        print("c\nd", end="")
+        assert written == ["seed=1: a b\n", "seed=1: c\n"]
+        assert not sys.stdout.isatty(), "a live line would write over those of others"
+    assert (sys.stdout, written[2:]) == (terminal, ["seed=1: d\n"])
+    with labelled(""):
+        assert sys.stdout is terminal
 
 
 def test_the_option_for_slurm_queues_again(toy: Path) -> None:
@@ -424,8 +460,18 @@ def test_a_launcher_that_can_not_start_is_told_in_a_line(
 
 def test_order_of_runs() -> None:
     runs = [Run(["a"], 0.2), Run(["b"], None, error="no"), Run(["c"], 0.9), Run(["d"], 0.2)]
-    assert [run.overrides[0] for run in best_first(runs, SELECTION)] == ["c", "a", "d", "b"]
-    assert [run.overrides[0] for run in best_first(runs, "flops")] == ["a", "d", "c", "b"]
+    assert [one.overrides[0] for one in best_first(by_setting(runs), SELECTION)] == ["c", "a", "d", "b"]
+    assert [one.overrides[0] for one in best_first(by_setting(runs), "flops")] == ["a", "d", "c", "b"]
+
+
+def test_a_lucky_seed_is_not_the_best_setting() -> None:
+    lucky = [Run(["a", "seed=0"], 0.9), Run(["a", "seed=1"], 0.1), Run(["a", "seed=2"], None, error="no")]
+    steady = [Run(["b", f"seed={seed}"], 0.6) for seed in range(3)]
+    settings = best_first(by_setting([*lucky, *steady]), SELECTION)
+    assert [(one.overrides, one.value, len(one.runs)) for one in settings] == [
+        (["b"], pytest.approx(0.6), 3),
+        (["a"], pytest.approx(0.5), 3),
+    ]
 
 
 def test_the_worst_is_worse_than_anything() -> None:

@@ -56,12 +56,13 @@ class Table:
 
 
 def tables(root: Path, which: str | None, format: str) -> None:
-    """Prints them. Raises: ConfigError where a CSV file is to hold two; ValueError where there is none yet."""
-    if format == "csv" and which is None:
-        wrong = "a CSV file holds one table: which?"
-        raise ConfigError([Problem(COMMAND_LINE, "--format", "'csv'", wrong, ", ".join(TABLES))])
+    """Prints those that there are. Raises: ConfigError where a CSV file is to hold two; ValueError where there is none
+    yet."""
     made = [make(root) for name, make in TABLES.items() if which in (None, name)]
     found = [one for one in made if one is not None]
+    if format == "csv" and len(found) > 1:
+        wrong = "a CSV file holds one table: which?"
+        raise ConfigError([Problem(COMMAND_LINE, "--format", "'csv'", wrong, ", ".join(TABLES))])
     if not found:
         if which == "claims":
             raise ValueError("no claim is judged yet: `dvc repro` does that where params.yaml declares analyses")

@@ -4,13 +4,13 @@ from typing import Annotated
 
 from pydantic import Field
 
-from thicket.config.fields import Count, Name, NonNegative, Positive, PositiveFloat, Seed, Strict
+from thicket.config.fields import Count, Name, NonNegative, Positive, PositiveFloat, Seed, Strict, form
 
 FILE = "answering.json"
 """In a model's folder."""
 
 
-Template = Annotated[str, Field(pattern=r"\{prompt\}")]
+Template = Annotated[str, form(r"\{prompt\}", "text with {prompt} in it")]
 """Text around a prompt, with {prompt} in its place."""
 
 

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from thicket.config.domain import Splits
-from thicket.config.fields import Count, Positive, Share, Strict
+from thicket.config.fields import Commit, Count, Positive, Share, Strict, form
 from thicket.config.optimizer import Optimizer
 from thicket.config.source import ProceduralSource
 
@@ -89,9 +89,9 @@ class PretrainedBase(Strict):
         return self.architecture.context
 
 
-PackageName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+PackageName = Annotated[str, form(r"^[A-Za-z_][A-Za-z0-9_]*$", "letters, digits and underscores, no digit first")]
 """Import name of a Python package, without dots: it is looked up, never imported."""
-Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Digest = Annotated[str, form(r"^[0-9a-f]{64}$", "64 hexadecimal digits, in lower case")]
 
 
 class _Taken(Strict):
@@ -134,7 +134,7 @@ class HubBase(_Taken):
     type: Literal["hub"]
     id: str
     """Repository id, as in `Qwen/Qwen2.5-0.5B`."""
-    revision: Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
+    revision: Commit
     """Commit of the repository (40 hexadecimal digits): a branch's name would change under the pipeline."""
 
 

@@ -7,7 +7,7 @@ from thicket.config.base import Base, PretrainedBase
 from thicket.config.distillation import Opd
 from thicket.config.domain import Domain
 from thicket.config.graph import Graph
-from thicket.config.imitation import Rft, Sampled
+from thicket.config.imitation import OwnSamples, Rft
 from thicket.config.layers import Layered, Path_
 from thicket.config.merging import Ensemble, Merging
 from thicket.config.method import SpecialistMethod, StudentMethod
@@ -120,14 +120,14 @@ def check_start(graph: Graph, name: str, base: str, method: SpecialistMethod, of
         graph.problem(at, base, f"a control without weights of its own: start from {graph.start_of(base)}")
     elif isinstance(of_base, Ensemble):
         graph.problem(at, base, "several models together, without weights of its own: start from one of them")
-    elif isinstance(method, Sampled) and method.temperature == 0 and method.samples > _voices(of_base):
+    elif isinstance(method, OwnSamples) and method.temperature == 0 and method.samples > _voices(of_base):
         graph.problem(at, base, _equal_samples(method, _voices(of_base)))
     elif isinstance(of_base, Randopt) and not isinstance(method, Member | Rft):
         wrong = "an ensemble, which is not one model: `member` and `rft` can start from it"
         graph.problem(at, base, wrong)
 
 
-def _equal_samples(method: Sampled, voices: int) -> str:
+def _equal_samples(method: OwnSamples, voices: int) -> str:
     return (
         f"`samples` ({method.samples}) at temperature 0 are more than {voices}: greedy samples of one model are equal "
         "(each member of a `randopt` ensemble gives one)"

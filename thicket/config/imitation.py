@@ -27,7 +27,7 @@ class Sft(Imitation):
     """Sampling temperature of the responses that are scored on the selection items."""
 
 
-class Sampled(Imitation):
+class OwnSamples(Imitation):
     """Supervised fine-tuning on samples of the frozen start."""
 
     samples: Positive = 1
@@ -42,6 +42,13 @@ class Sampled(Imitation):
     """Sample among the likeliest tokens that hold this share of the probability (applied after top-k)."""
 
 
+class Sampled(OwnSamples):
+    """Supervised fine-tuning on samples of the frozen start that its module's `kept` chooses."""
+
+    select_temperature: NonNegative = 1.0
+    """Sampling temperature of the responses that are scored on the selection items."""
+
+
 class Rft(Sampled):
     """Rejection-sampling fine-tuning (Yuan et al. 2023, arXiv 2308.01825): verified samples of the start itself.
 
@@ -53,11 +60,9 @@ class Rft(Sampled):
     type: Literal["rft"]
     keep: Literal["all", "distinct", "shortest"] = "distinct"
     """Which correct samples of a prompt are kept: all, each text once, or the shortest alone."""
-    select_temperature: NonNegative = 1.0
-    """Sampling temperature of the responses that are scored on the selection items."""
 
 
-class Ssd(Sampled):
+class Ssd(OwnSamples):
     """Simple self-distillation (arXiv 2604.01193): one sample a prompt, no filter but empties, then its own T_eval."""
 
     type: Literal["ssd"]

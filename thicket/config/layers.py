@@ -50,7 +50,11 @@ class Layered:
         return self
 
     def origin(self, path: Path_) -> str:
-        """Who set the value at a path, or the nearest part of the tree that it belongs to."""
+        """Who set the value at a path: of a mapping that was set in parts, the first of these; of what nobody set, the
+        nearest part of the tree that it would belong to."""
+        if path and path not in self.origins:
+            inside = (known for known in self.origins if known[: len(path)] == path)
+            path = next(inside, path)
         while path:
             if path in self.origins:
                 return self.origins[path]

@@ -13,7 +13,7 @@ from thicket.config.graph import Graph, Node
 from thicket.config.layers import Layered, Path_
 from thicket.config.method import SpecialistMethod, StudentMethod
 from thicket.config.params import AnalysisNode, BaseNode, Params, SpecialistNode, StudentNode
-from thicket.config.problems import ConfigError, Problem, dotted, nearest, shown
+from thicket.config.problems import ConfigError, Problem, dotted, shown
 from thicket.config.project import Project
 from thicket.config.roles import makers, makes
 from thicket.config.run import Evaluation, Sampler, Trainer
@@ -148,10 +148,9 @@ class Parts:
         library, kind, at = self.composer.library, self.graph.kind(name), self.graph.at(name, "method")
         other = "student" if kind == "specialist" else "specialist"
         if makes(library, node.method, other) and not makes(library, node.method, kind):
-            known, wrong = makers(library, kind), f"this method doesn't make a {kind}"
-            where, users = self.graph.layers.origin(at), (self.user(name),)
-            close = nearest(node.method, known)
-            raise ConfigError([Problem(where, dotted(at), shown(node.method), wrong, ", ".join(known), close, users)])
+            where, known, users = self.graph.layers.origin(at), ", ".join(makers(library, kind)), (self.user(name),)
+            wrong = f"a {other}'s method, which makes no {kind}"
+            raise ConfigError([Problem(where, dotted(at), shown(node.method), wrong, known, users=users)])
 
     def _validated(self, model: type[Model], user: str, compose: Callable[[], Layered]) -> tuple[Model, Layered] | None:
         try:

@@ -8,8 +8,10 @@ variable CODE names: a method's, which loads torch, has to stand in a module of 
 without. Packages are looked through once, when the schema is loaded, and only models of plug-ins are imported.
 """
 
+import inspect
 import os
 from collections.abc import Iterable
+from contextlib import suppress
 from functools import cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
@@ -75,14 +77,17 @@ def _option(point: EntryPoint, taken: set[str], families: tuple[type[Strict], ..
     field = option.model_fields.get("type")
     if field is None or get_args(field.annotation) != (point.name,):
         raise _at_fault(point, f'its field `type` has to be Literal["{point.name}"], the entry point\'s name')
+    if point.group == METHODS and "steps" not in option.model_fields:
+        raise _at_fault(point, "it needs a field `steps`: how many a training has")
     if point.name in taken:
         raise _at_fault(point, f"there is a `type` {point.name} already")
-    if not _is_there(code := getattr(option, CODE, option.__module__)):
+    if not is_there(code := getattr(option, CODE, option.__module__)):
         raise _at_fault(point, f"its {CODE} names the module {code}, which is not there")
     return option
 
 
-def _is_there(module: str) -> bool:
+def is_there(module: str) -> bool:
+    """Whether a module could be imported."""
     try:
         return find_spec(module) is not None
     except ModuleNotFoundError:  # Nor the package that it would be in.
@@ -118,19 +123,28 @@ def _at(error: BaseException) -> str:
     packages = {point.module.partition(".")[0] for point in _declared()} - {PACKAGE}
     raised: BaseException | None = error
     while raised is not None:
-        lines = [
-            (frame.f_code.co_filename, number)
-            for frame, number in walk_tb(raised.__traceback__)
-            if str(frame.f_globals.get("__name__")).partition(".")[0] in packages
-        ]
-        if isinstance(raised, SyntaxError) and raised.filename:  # Its file was read and not run.
-            lines.append((raised.filename, raised.lineno or 1))
-        if lines:
+        if lines := _lines(raised, packages):
             file, number = lines[-1]
             inside = Path(file).is_relative_to(Path.cwd())
             return f" ({os.path.relpath(file) if inside else file}:{number})"
         raised = raised.__cause__
     return ""
+
+
+def _lines(raised: BaseException, packages: set[str]) -> list[tuple[str, int]]:
+    """The lines of these packages that an error has come through; else of the class whose object lacks an attribute."""
+    lines = [
+        (frame.f_code.co_filename, number)
+        for frame, number in walk_tb(raised.__traceback__)
+        if str(frame.f_globals.get("__name__")).partition(".")[0] in packages
+    ]
+    if isinstance(raised, SyntaxError) and raised.filename:  # Its file was read and not run.
+        lines.append((raised.filename, raised.lineno or 1))
+    lacking = type(raised.obj) if isinstance(raised, AttributeError) else object
+    if not lines and lacking.__module__.partition(".")[0] in packages:
+        with suppress(OSError, TypeError):  # a class without source
+            lines.append((inspect.getfile(lacking), inspect.getsourcelines(lacking)[1]))
+    return lines
 
 
 def is_plugin(option: object) -> bool:
@@ -150,15 +164,22 @@ def code_of(package: str, option: Any) -> Any:
     return import_module(module_of(package, option))
 
 
+def class_name(option: Any) -> str:
+    """What the class that is an option's code is called: `dr_grpo` → `DrGrpo`."""
+    return "".join(part.title() for part in option.type.replace("-", "_").split("_"))
+
+
 def class_of(package: str, option: Any) -> Any:
-    """The class that is an option's code, where it is one: `dr_grpo` → `DrGrpo`."""
-    name = "".join(part.title() for part in option.type.replace("-", "_").split("_"))
-    return getattr(with_parts(code_of(package, option), option, name), name)
+    """The class that is an option's code, where it is one. Raises: ValueError where it is not there."""
+    name = class_name(option)
+    return getattr(with_part(code_of(package, option), option, name), name)
 
 
-def with_parts(module: Any, option: Any, *names: str) -> Any:
-    """An option's module. Raises: ValueError where one of these names, which its kind of option needs, is not there."""
-    lacking = [name for name in names if not hasattr(module, name)]
-    if lacking:
-        raise ValueError(f"{module.__name__}: the method `{option.type}` needs {' and '.join(lacking)} here")
+def with_part(module: Any, option: Any, name: str) -> Any:
+    """An option's module. Raises: ValueError where it lacks what its kind of option needs.
+
+    `thicket check` finds that already (`thicket.plan.plugin_code`), but where a module makes its names as it is run.
+    """
+    if not hasattr(module, name):
+        raise ValueError(f"{module.__name__}: `{option.type}` needs `{name}` here")
     return module

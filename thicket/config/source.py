@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from thicket.config.fields import Positive, Strict
+from thicket.config.fields import Commit, Positive, Strict, form
 from thicket.config.layers import Path_
 from thicket.config.plugins import SOURCES, with_plugins
 
 PLACEHOLDER = re.compile(r"\{([^{}]+)\}")
 """A column in a template."""
+CONSTANT = "a column's name without braces, which stands for itself in every item"
 TaskName = Literal[
     "sort", "reverse", "add", "count", "odd", "shift", "swap", "double", "unique", "largest", "nines", "mirror"
 ]
@@ -85,7 +86,7 @@ class DatasetSource(Strict):
     type: Literal["dataset"]
     path: str | None = None
     """Hub id, as in `datasets.load_dataset(path)`; null where `data_files` names local files."""
-    revision: Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")] | None = None
+    revision: Commit | None = None
     """Commit of the hub repository (40 hexadecimal digits), so that the same config gives the same items."""
     subset: str | None = None
     """The data set's configuration name on the hub."""
@@ -114,6 +115,13 @@ class DatasetSource(Strict):
     """Column that holds the difficulty level: a whole number, on its own or as the only one in a text (`Level 5`). A
     question mark in its place (two rows of MATH) is an unknown level, 0."""
 
+    def constants(self) -> Iterator[tuple[str, str]]:
+        """Templates that name no column, each with its field: sound, if all items are to have the same text."""
+        for field in ("answer", "demonstration"):
+            text = getattr(self, field)
+            if text is not None and not PLACEHOLDER.search(text):
+                yield field, text.strip()
+
     def columns(self) -> Iterator[tuple[Path_, str]]:
         """The columns that it reads, each with the place here that names it."""
         for field in ("question", "answer", "demonstration"):
@@ -132,11 +140,6 @@ class DatasetSource(Strict):
         yield from ((("reference", name), column) for name, column in self.reference.items())
         if self.level is not None:
             yield ("level",), self.level
-
-    def without_columns(self) -> list[str]:
-        """The fields that say the same of every row: an answer or a demonstration, since questions may not."""
-        texts = {field: getattr(self, field) for field in ("answer", "demonstration")}
-        return [field for field, text in texts.items() if text is not None and not PLACEHOLDER.search(text)]
 
     @model_validator(mode="after")
     def _one_place(self) -> "DatasetSource":
@@ -202,7 +205,7 @@ class IfevalSource(Strict):
         return self
 
 
-Day = Annotated[str, Field(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$")]
+Day = Annotated[str, form(r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$", "a day, as in 2024-08-01")]
 
 
 class LivecodebenchSource(Strict):

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from thicket.config.fields import NAME_PATTERN
+from thicket.config.fields import FORMS
 from thicket.config.layers import Layered, Path_, at_path
 from thicket.config.plugins import none_of
 from thicket.config.problems import ConfigError, Problem, dotted, nearest, shown
@@ -42,7 +42,8 @@ _TYPES = {
     "model_type": "a mapping",
     "model_attributes_type": "a mapping",
 }
-_PATTERNS = {NAME_PATTERN: "lower-case letters and digits, with single hyphens between them"}
+_PYTHON_TYPES = {str: "string", bool: "boolean", int: "integer", float: "number", list: "array", dict: "object"}
+"""Type of a value → what JSON Schema calls it."""
 
 
 def validate(model: type[Model], layers: Layered, user: str = "", prefix: Path_ = ()) -> Model:
@@ -99,7 +100,10 @@ def _problem(
     if kind == "value_error":
         path = _about(message, path, at_path(layers.value, path))
     given = at_path(layers.value, path)
-    wrong, allowed, close = _words(detail, message, path, schema_at(model, detail["loc"]))
+    schema = schema_at(model, detail["loc"])
+    wrong, allowed, close = _words(detail, message, path, schema)
+    if wrong == UNKNOWN and not close:
+        close = _left_open(given, at_path(layers.value, path[:-1]), schema)
     hidden = wrong == MISSING or detail["loc"][-1:] == (_KEY,) or (isinstance(given, dict) and kind not in _TYPES)
     return Problem(
         where=layers.origin(path),
@@ -137,8 +141,15 @@ def _words(detail: ErrorDetails, message: str, path: Path_, schema: dict[str, An
         return "not a finite number", "", ""
     if kind == "string_pattern_mismatch":
         pattern = context["pattern"]
-        return "not of the required form", _PATTERNS.get(pattern, f"text that matches {pattern}"), ""
+        return "not of the required form", FORMS.get(pattern, f"text that matches {pattern}"), ""
     return message, "", ""
+
+
+def _left_open(given: Any, beside: dict[str, Any], schema: dict[str, Any]) -> str:
+    """Which value an unknown key was meant to give: the only one of its type that the option leaves open."""
+    kind, fields = _PYTHON_TYPES.get(type(given)), properties(schema)
+    fitting = [key for key, value in beside.items() if value == OPEN and fields.get(key, {}).get("type") == kind]
+    return fitting[0] if len(fitting) == 1 else ""
 
 
 def _type_name(value: Any) -> str:
@@ -157,11 +168,15 @@ def _unquoted(value: Any) -> str:
 def _value_path(loc: tuple[str | int, ...], value: Any, kind: str) -> Path_:
     """The path of the value itself: pydantic's location without the tags of unions."""
     path: list[str | int] = []
+    tagged = False
     for index, part in enumerate(loc):
+        if isinstance(value, dict) and part == value.get(TAG) and not tagged:  # It may be the name of a key as well.
+            tagged = True
+            continue
         holds = (isinstance(value, dict) and part in value) or (isinstance(value, list) and isinstance(part, int))
         if holds:
             path.append(part)
-            value = at_path(value, (part,))
+            value, tagged = at_path(value, (part,)), False
         elif kind == "missing" and index == len(loc) - 1:
             path.append(part)
     return (*path, TAG) if kind.startswith("union_tag") else tuple(path)

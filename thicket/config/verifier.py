@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from thicket.config.fields import Count, NonNegative, Positive, PositiveFloat, Share, Strict
+from thicket.config.fields import Count, NonNegative, Positive, PositiveFloat, Share, Strict, form
 from thicket.config.plugins import VERIFIERS, with_plugins
 from thicket.config.sandbox import Sandbox
 
@@ -37,8 +37,8 @@ class ChoiceVerifier(Strict):
 
     type: Literal["choice"]
     options: (
-        Annotated[str, Field(pattern=r"^[A-Za-z0-9]{2,}$")]
-        | Annotated[list[Annotated[str, Field(pattern=r"^\w{2,}$")]], Field(min_length=2)]
+        Annotated[str, form(r"^[A-Za-z0-9]{2,}$", "two letters or digits at least")]
+        | Annotated[list[Annotated[str, form(r"^\w{2,}$", "a word of two letters at least")]], Field(min_length=2)]
     ) = "ABCDE"
     """Letters or digits in one text (`ABCD`), or a list of words, which count in any case (`["yes", "no"]`). Letters
     count in the other case only where it marks them: "(b)", "answer: b", "b" by itself."""

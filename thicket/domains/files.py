@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 Reader = Callable[[Path], Iterator[Any]]
+OTHER_SEPARATORS = (";", "\t", "|")
+"""Of fields, in what other programs call CSV."""
 LARGE = 2**24
 """Bytes of a file that takes longer to read than a check should."""
 
@@ -66,6 +68,11 @@ def text_of(value: Any, row: Row, column: str) -> str:
     )
 
 
+def has_column(values: dict[str, Any], column: str) -> bool:
+    """Whether a row has a column, or the one that a dotted column goes into."""
+    return column in values or column.partition(".")[0] in values
+
+
 def check_encodes(value: Any, row: Row, column: str) -> None:
     """Raises: ValueError where a value can't be written as UTF-8: JSON may hold halves of characters, and NaN."""
     try:
@@ -102,10 +109,23 @@ def first_row(path: Path) -> Any:
     return None
 
 
+def unreadable(path: Path) -> str:
+    """Why a file can't hold rows, as far as its name and its header tell, for a message; empty where it can."""
+    if path.suffix not in READERS:
+        return f"unknown type of file; allowed: {', '.join(READERS)}"
+    if path.suffix == ".csv" and path.is_file():
+        with suppress(OSError, ValueError, csv.Error), path.open(encoding="utf-8-sig", newline="") as file:
+            header = next(csv.reader(file), [])
+            found = next((sign for sign in OTHER_SEPARATORS if len(header) == 1 and sign in header[0]), "")
+            if found:
+                return f"one column, {header[0]!r}: the separator seems to be {found!r}; allowed: commas"
+    return ""
+
+
 def _read(path: Path) -> Iterator[Row]:
-    reader = READERS.get(path.suffix)
-    if reader is None:
-        raise ValueError(f"domain.source.data_files = {path}: unknown type of file; allowed: {', '.join(READERS)}")
+    if wrong := unreadable(path):
+        raise ValueError(f"domain.source.data_files = {path}: {wrong}")
+    reader = READERS[path.suffix]
     if not path.is_file():
         raise ValueError(f"domain.source.data_files = {path}: there is no such file under {Path.cwd()}")
     for number, values in _numbered(path, reader):

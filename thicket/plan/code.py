@@ -5,8 +5,9 @@ function is a choice by `type`; the tables below name those, so that editing one
 else. Comments, docstrings and blank lines do not count. A test holds the tables to the imports that there are.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
+from thicket.config import plugins
 from thicket.config.base import PretrainedBase
 from thicket.config.domain import ScoredDomain
 from thicket.config.fields import Strict
@@ -29,6 +30,7 @@ from thicket.config.stages import (
     StudentStage,
 )
 from thicket.domains.registry import SOURCES, VERIFIERS
+from thicket.plan.plugin_code import check_plugin
 from thicket.plan.source import closure, hash_of
 
 PROVENANCE = "thicket.stages.provenance"
@@ -88,18 +90,28 @@ TRACELESS = {
 
 
 def code_of(stage: Stage) -> Code:
-    """Module → hash of its source, for every module that may change what the stage makes."""
+    """Module → hash of its source, for every module that may change what the stage makes.
+
+    Raises: ConfigError where a plug-in's code is no code, or lacks what its option needs.
+    """
+    for group, option in _options(stage):
+        check_plugin(group, option)
     return {name: hash_of(name) for name in sorted(modules(stage))}
 
 
 def brought_along(stage: Stage) -> bool:
     """Whether a stage runs a plug-in's code."""
-    scored = [*getattr(stage, "domains", []), *([stage.domain] if isinstance(stage, SpecialistStage) else [])]
-    verifiers = [getattr(domain, "verifier", None) for domain in scored]
-    source = stage.domain.source if isinstance(stage, DataStage) else None
-    return any(
-        is_plugin(one) for one in (getattr(stage, "method", None), source, *verifiers) if isinstance(one, Strict)
-    )
+    return any(is_plugin(option) for _, option in _options(stage))
+
+
+def _options(stage: Stage) -> Iterator[tuple[str, Strict]]:
+    """The options of a stage that a plug-in may have brought along, each with the group of its entry point."""
+    if isinstance(stage, DataStage):
+        yield plugins.SOURCES, stage.domain.source
+    if isinstance(stage, SpecialistStage):
+        yield plugins.METHODS, stage.method
+    scored = [stage.domain] if isinstance(stage, SpecialistStage) else getattr(stage, "domains", [])
+    yield from ((plugins.VERIFIERS, domain.verifier) for domain in scored if isinstance(domain, ScoredDomain))
 
 
 def modules(stage: Stage) -> set[str]:

@@ -12,6 +12,7 @@ from thicket.config.stages import DataStage, EvaluateStage, SpecialistStage, wri
 from thicket.disk import explained, take_place, write_whole
 from thicket.plan import console
 from thicket.plan.code import brought_along, code_of
+from thicket.plan.dag import read_dag
 from thicket.plan.dvcfile import dvcfile, out_of_step
 from thicket.plan.dvclock import forget_removed, mend_lock, mend_rwlock
 from thicket.plan.estimate import Estimate, Estimator, total
@@ -28,7 +29,7 @@ HOUR = 3600
 
 def check(root: Path) -> int:
     """Composes and validates everything that the pipeline would run."""
-    stages = _sound(root)
+    stages = _sound(root, bases_are_there=True)
     kinds = [planned.resolved.kind for planned in stages]
     counts = ", ".join(f"{kinds.count(kind)} {kind}" for kind in dict.fromkeys(kinds))
     print(f"All {len(stages)} stages are sound: {counts}.")
@@ -40,12 +41,9 @@ def check(root: Path) -> int:
 
 def plan(root: Path) -> int:
     """Writes dvc.yaml, and prints what each stage is expected to need."""
-    stages = _sound(root)
+    stages = _sound(root, bases_are_there=False)  # Maybe it is for a machine that has them.
     changed = out_of_step(root, stages)
-    write_whole(root / "dvc.yaml", dvcfile(root, stages))
-    mend_lock(root)
-    mend_rwlock(root)
-    forget_removed(root, ["compose", *(planned.resolved.id for planned in stages)])
+    _write(root, stages)
     _print_estimates(root, stages)
     _note_all(root, stages)
     written = "written" if changed else "as it was"
@@ -53,12 +51,37 @@ def plan(root: Path) -> int:
     return 0
 
 
-def _sound(root: Path) -> list[Planned]:
+def plan_again(root: Path) -> str:
+    """Writes dvc.yaml where it is out of step with params.yaml; what became of its stages, or nothing.
+
+    Raises: ConfigError.
+    """
+    stages = pipeline(Project(root), with_code=False)
+    if not out_of_step(root, stages):
+        return ""
+    before = read_dag(root) if (root / "dvc.yaml").is_file() else {}
+    _write(root, stages)
+    now = read_dag(root)
+    new, gone = [name for name in now if name not in before], [name for name in before if name not in now]
+    lists = {"new": new, "no more": gone}
+    told = "; ".join(f"{what}: {', '.join(names)}" for what, names in lists.items() if names)
+    return f"dvc.yaml was out of step with params.yaml, and is planned anew ({told or 'of the same stages'})"
+
+
+def _write(root: Path, stages: list[Planned]) -> None:
+    """Writes dvc.yaml, and mends what DVC keeps beside it."""
+    write_whole(root / "dvc.yaml", dvcfile(root, stages))
+    mend_lock(root)
+    mend_rwlock(root)
+    forget_removed(root, ["compose", *(planned.resolved.id for planned in stages)])
+
+
+def _sound(root: Path, bases_are_there: bool) -> list[Planned]:
     """The stages. Raises: ConfigError with all that is wrong with their configs, or else with what these name, or else
     with a plug-in's code.
     """
     stages = pipeline(Project(root), with_code=False)
-    check_named(root, [planned.resolved for planned in stages])
+    check_named(root, [planned.resolved for planned in stages], bases_are_there)
     for stage in (planned.resolved.stage for planned in stages):
         if brought_along(stage):  # thicket's own is sound.
             code_of(stage)
@@ -94,8 +117,8 @@ def _note_alike(stages: list[Planned]) -> None:
     """Says which templates give every row one text: a model may be to learn to refuse, or braces were forgotten."""
     for made in (planned.resolved for planned in stages):
         source = made.stage.domain.source if isinstance(made.stage, DataStage) else None
-        for field in source.without_columns() if isinstance(source, DatasetSource) else ():
-            text, where = getattr(source, field), made.layers.origin(("domain", "source", field))
+        for field, text in source.constants() if isinstance(source, DatasetSource) else ():
+            where = made.layers.origin(("domain", "source", field))
             print(
                 f"Note: domain {made.stage.name}: all rows have the same {field}, {text!r}, which names no column in "
                 f"braces ({where})."

@@ -15,7 +15,7 @@ from thicket.config.analysis import (
     Scalpel,
     SelfDistillation,
 )
-from thicket.config.imitation import Imitation, Sampled
+from thicket.config.imitation import Imitation, OwnSamples
 from thicket.config.merging import Chosen
 from thicket.config.on_policy import OnPolicy
 from thicket.config.policy_gradient import PolicyGradient, Ppo
@@ -42,7 +42,7 @@ def imitation_flops(method: Imitation, prompt: float, response: float, asked: Se
     """
     sampling = 0.0
     for items, members in asked:
-        if not isinstance(method, Sampled):
+        if not isinstance(method, OwnSamples):
             break
         readings = min(members, method.samples) * prompt + method.samples * response
         sampling += FORWARD * min(method.prompts or items, items) * readings

@@ -4,22 +4,24 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from thicket.config.layers import Path_
+from thicket.config.layers import Path_, at_path
 from thicket.config.named_files import named_files
 from thicket.config.places import BUILD, DATA, EVALUATION, MODELS
+from thicket.config.plugins import is_plugin
 from thicket.config.problems import ConfigError, Problem, dotted, nearest, shown
 from thicket.config.resolve import Resolved
-from thicket.config.source import DatasetSource
+from thicket.config.source import CONSTANT, DatasetSource
 from thicket.config.stages import DataStage
 from thicket.config.yamlfile import read_yaml
-from thicket.domains.files import first_row
+from thicket.domains.files import first_row, has_column, unreadable
 from thicket.evaluation.scored import is_outdated
 from thicket.models.files import faults
 from thicket.plan.folders import MAKERS
 from thicket.plan.writable import unwritable
 from thicket.stages.run import in_pipeline
 
-MODEL_FOLDERS = (("base", "path"), ("judge", "folder"))
+BASE_FOLDER = ("base", "path")
+MODEL_FOLDERS = (BASE_FOLDER, ("judge", "folder"))
 """How the places end at which a config names a model's folder."""
 
 
@@ -34,13 +36,27 @@ def missing_files(root: Path, stages: list[Resolved]) -> dict[Path, tuple[str, s
     return missing
 
 
-def check_named(root: Path, stages: list[Resolved]) -> None:
-    """Raises: ConfigError where what a config names is there, and is not what it is to be: a model's folder can't be
-    loaded as one, or a file of rows lacks a column, or has no answer that the models can write.
+def check_named(root: Path, stages: list[Resolved], bases_are_there: bool) -> None:
+    """Raises: ConfigError where what a config names can't be what it is to be: a model's folder is there and can't be
+    loaded as one, a file is none of rows, or its rows lack a column or have no answer that the models can write; and,
+    with `bases_are_there`, where a base's folder is not there.
     """
-    problems = [*_model_folders(root, stages), *(list(_columns(root, stages)) or unwritable(root, stages))]
+    problems = [*_model_folders(root, stages), *(list(_rows(root, stages)) or unwritable(root, stages))]
+    if bases_are_there:
+        problems += _missing_bases(root, stages)
     if problems:
         raise ConfigError(problems)
+
+
+def _missing_bases(root: Path, stages: list[Resolved]) -> Iterator[Problem]:
+    """Folders of bases that are not there, and that no stage makes: nothing could begin."""
+    found: list[Any] = [made.stage for made in stages]
+    made_here = [in_pipeline(root, stage).artifact.resolve() for stage in found]
+    for made in stages:
+        for place, path in named_files(made.stage) if made.kind == "base" else ():
+            folder = (root / path).resolve()
+            if place == BASE_FOLDER and not folder.exists() and not any(map(folder.is_relative_to, made_here)):
+                yield _of_file(made, place, "there is no such folder")
 
 
 def _model_folders(root: Path, stages: list[Resolved]) -> Iterator[Problem]:
@@ -48,31 +64,39 @@ def _model_folders(root: Path, stages: list[Resolved]) -> Iterator[Problem]:
         for place, path in named_files(made.stage):
             if place[-2:] in MODEL_FOLDERS and (root / path).exists():
                 for fault in faults(root / path):
-                    where = made.layers.origin(place)
-                    yield Problem(where, dotted(place), repr(str(path)), fault, users=(_user(made),))
+                    yield _of_file(made, place, fault)
 
 
-def _columns(root: Path, stages: list[Resolved]) -> Iterator[Problem]:
-    """Columns that a file's first row lacks: the data stage would stop there."""
+def _rows(root: Path, stages: list[Resolved]) -> Iterator[Problem]:
+    """What a file's name, header and first row tell: the data stage would stop there."""
     for made in stages:
         source = made.stage.domain.source if isinstance(made.stage, DataStage) else None
-        if not isinstance(source, DatasetSource):
+        if source is None or is_plugin(source):  # which may read files of any kind
             continue
-        for _, path in named_files(made.stage):
+        for place, path in named_files(made.stage):
+            if wrong := unreadable(root / path):
+                yield _of_file(made, place, wrong)
+                continue
             row = first_row(root / path) if (root / path).is_file() else None
-            there = list(map(str, row)) if isinstance(row, dict) else []
-            for at, column in source.columns() if there else ():
-                if column not in there and column.partition(".")[0] not in there:
-                    yield _no_column(made, ("domain", "source", *at), path, column, there)
+            if isinstance(row, dict) and isinstance(source, DatasetSource):
+                yield from _columns(made, source, path, row)
 
 
-def _no_column(made: Resolved, place: Path_, path: Path, column: str, there: list[str]) -> Problem:
-    given: Any = made.stage.model_dump()
-    for part in place:
-        given = given[part]
-    wrong, allowed = f"{path} has no column {column!r}", ", ".join(there)
-    where, close = made.layers.origin(place), nearest(column, there)
-    return Problem(where, dotted(place), shown(given), wrong, allowed, close, users=(_user(made),))
+def _columns(made: Resolved, source: DatasetSource, path: Path, row: dict[str, Any]) -> Iterator[Problem]:
+    """Columns that a row lacks, and answers that are the name of one."""
+    at, there = ("domain", "source"), list(map(str, row))
+    for inner, column in source.columns():
+        if not has_column(row, column):
+            wrong = f"{path} has no column {column!r}"
+            yield _of_file(made, (*at, *inner), wrong, ", ".join(there), nearest(column, there))
+    for field, text in source.constants():
+        if text in there:
+            yield _of_file(made, (*at, field), CONSTANT, close=f"{{{text}}}")
+
+
+def _of_file(made: Resolved, place: Path_, wrong: str, allowed: str = "", close: str = "") -> Problem:
+    given = at_path(made.stage.model_dump(mode="json"), place)
+    return Problem(made.layers.origin(place), dotted(place), shown(given), wrong, allowed, close, (_user(made),))
 
 
 def _user(made: Resolved) -> str:

@@ -18,6 +18,7 @@ from pathlib import Path
 from thicket.config.overrides import COMMAND_LINE
 from thicket.config.places import LOGS, RESUME
 from thicket.config.problems import ConfigError, Problem, nearest
+from thicket.plan.commands import plan_again
 from thicket.plan.dag import Node, Schedule, behind, read_dag
 from thicket.plan.dvclock import locked_stages, mend_rwlock, put_in_order
 from thicket.plan.shares import environment, threads_note
@@ -36,22 +37,34 @@ TICK = 0.05
 
 
 def run(root: Path, names: list[str], jobs: int, pull: bool) -> int:
-    """Builds some stages, or all of them, with what they rest on. Raises: ConfigError for a name that is none."""
-    dag = read_dag(root)
+    """Builds some stages, or all of them, with what they rest on, and plans first where that is due.
+
+    Raises: ConfigError for a name that is none, and for a configuration that can't be planned.
+    """
+    try:
+        with locked(root / RESUME / "repro.lock", "the pipeline"):
+            planned = plan_again(root)
+            dag = read_dag(root)
+            chosen, before = _chosen(dag, names), locked_stages(root)
+            with View(sys.stdout) as view, _signals_noted() as came:
+                if planned:
+                    view.tell(planned)
+                mend_rwlock(root)
+                status = Repro({name: dag[name] for name in chosen}, jobs, pull, view, came).run()
+                put_in_order(root, before, [COMPOSE, *dag])
+                return status
+    except Busy as error:
+        print(f"Error: {error}", file=sys.stderr)
+        return 1
+
+
+def _chosen(dag: dict[str, Node], names: list[str]) -> list[str]:
+    """The stages that are asked for, and what they rest on. Raises: ConfigError for a name that is none."""
     unknown = [name for name in names if name not in dag]
     if unknown:
         wrong, known = "dvc.yaml has no such stage", ", ".join(dag)
         raise ConfigError([Problem(COMMAND_LINE, name, "", wrong, known, nearest(name, list(dag))) for name in unknown])
-    chosen, before = behind(dag, names or list(dag)), locked_stages(root)
-    try:
-        with locked(root / RESUME / "repro.lock", "the pipeline"), View(sys.stdout) as view, _signals_noted() as came:
-            mend_rwlock(root)
-            status = Repro({name: dag[name] for name in chosen}, jobs, pull, view, came).run()
-            put_in_order(root, before, [COMPOSE, *dag])
-            return status
-    except Busy as error:
-        print(f"Error: {error}", file=sys.stderr)
-        return 1
+    return behind(dag, names or list(dag))
 
 
 @dataclass

@@ -1,9 +1,13 @@
 """The runs of a sweep: what each one leaves, and the table of them all."""
 
 import json
+import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from rich.table import Table
+
+from thicket.config.stages import EvaluateStage, SpecialistStage, Stage, StudentStage
 from thicket.disk import write_whole
 from thicket.plan import console
 from thicket.plan.objective import direction
@@ -12,6 +16,8 @@ BEGUN, RESULT = "begun.json", "result.json"
 """In the folder of a job: the run as it began, with the place of what it is to make, and as it ended."""
 INSIDE = "run."
 """Goes before a key when Hydra gets it, so that a key (`base`) is never taken for a group of conf/."""
+SEED = "seed"
+"""The key of an override: runs that differ in it alone are of one setting."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +31,15 @@ class Run:
     """The folder that it made, relative to the project."""
     error: str = ""
     """Why it failed; empty where it didn't."""
+    domains: str = ""
+    """What its model is made for, or scored on; empty where it is made for none."""
+
+
+def domains_of(stage: Stage) -> str:
+    """What a stage's model is made for, or scored on, in words."""
+    if isinstance(stage, SpecialistStage):
+        return stage.domain.name
+    return ", ".join(one.name for one in stage.domains) if isinstance(stage, StudentStage | EvaluateStage) else ""
 
 
 def write_run(folder: Path, run: Run, name: str = RESULT) -> None:
@@ -38,21 +53,93 @@ def read_runs(folder: Path) -> list[Run]:
     return [Run(**json.loads(path.read_text(encoding="utf-8"))) for path in paths]
 
 
-def best_first(runs: list[Run], objective: str | None) -> list[Run]:
-    """Runs by their value, in Hydra's order where they are level; those that failed come last."""
-    sign = -1 if objective and direction(objective) == "maximize" else 1
-    return sorted(runs, key=lambda run: (bool(run.error), sign * (run.value or 0.0)))
+@dataclass(frozen=True)
+class Setting:
+    """The runs of a sweep that differ in the seed alone."""
+
+    overrides: list[str]
+    """Without the seed."""
+    runs: list[Run]
+
+    @property
+    def value(self) -> float | None:
+        """The mean over the seeds that have a value."""
+        values = [run.value for run in self.runs if run.value is not None]
+        return math.fsum(values) / len(values) if values else None
+
+
+def by_setting(runs: list[Run]) -> list[Setting]:
+    """The runs by their setting, in Hydra's order."""
+    found: dict[tuple[str, ...], list[Run]] = {}
+    for run in runs:
+        found.setdefault(tuple(text for text in run.overrides if _key(text) != SEED), []).append(run)
+    return [Setting(list(overrides), alike) for overrides, alike in found.items()]
+
+
+def by_domain(runs: list[Run]) -> dict[str, list[Run]]:
+    """The runs by what their models are made for: values on other items can't be compared."""
+    found: dict[str, list[Run]] = {}
+    for run in runs:
+        found.setdefault(run.domains, []).append(run)
+    return found
+
+
+def best_first(settings: list[Setting], objective: str) -> list[Setting]:
+    """Settings by their value, in Hydra's order where they are level; those whose runs all failed come last."""
+    sign = -1 if direction(objective) == "maximize" else 1
+    return sorted(settings, key=lambda one: (all(run.error for run in one.runs), sign * (one.value or 0.0)))
 
 
 def print_table(runs: list[Run], objective: str | None) -> None:
-    """Prints the runs of a sweep, best first: above them the overrides that all have, in their rows the others."""
+    """Prints the runs of a sweep: above them the overrides that all have, in their rows the others.
+
+    With an objective the settings of each domain come best first, by the mean over their seeds, which stand below.
+    """
     first = runs[0].overrides if len(runs) > 1 else []
-    shared = [text for text in first if all(text in run.overrides for run in runs)]
-    table = console.table("", "overrides", *([objective] if objective else []), "artifact", right=(objective or "",))
-    for place, run in enumerate(best_first(runs, objective), start=1):
-        value = [] if not objective else ["—" if run.value is None else f"{run.value:.4g}"]
-        last = f"failed: {run.error.splitlines()[0]}" if run.error else run.artifact
-        table.add_row(str(place), " ".join(text for text in run.overrides if text not in shared), *value, last)
-    of, order = f" of {' '.join(shared)}" if shared else "", ", best first" if objective else ""
-    print(f"\n{len(runs)} runs{of}{order}:")
+    said = [text for text in first if all(text in run.overrides for run in runs)]
+    of = f" of {' '.join(said)}" if said else ""
+    if objective is None:
+        table = console.table("", "overrides", "artifact")
+        for place, run in enumerate(runs, start=1):
+            table.add_row(str(place), _others(run.overrides, said), _end(run))
+        print(f"\n{len(runs)} runs{of}:")
+    else:
+        table, domains = console.table("", "overrides", objective, "artifact", right=(objective,)), by_domain(runs)
+        for domain, alike in domains.items():
+            above = said
+            if len(domains) > 1:
+                table.add_row("", f"on {domain}" if domain else "—")
+                above = [*said, f"domain={domain}"]
+            for place, setting in enumerate(best_first(by_setting(alike), objective), start=1):
+                _add_setting(table, place, setting, above)
+        seeds = " by the mean over seeds" if len(by_setting(runs)) < len(runs) else ""
+        print(f"\n{len(runs)} runs{of}, best first{' in each domain' if len(domains) > 1 else ''}{seeds}:")
     console.show(table)
+
+
+def _add_setting(table: Table, place: int, setting: Setting, said: list[str]) -> None:
+    """A row; of several seeds, one more each. `said`: what stands above."""
+    if len(setting.runs) == 1:
+        (run,) = setting.runs
+        table.add_row(str(place), _others(run.overrides, said), _value(run.value), _end(run))
+        return
+    table.add_row(str(place), _others(setting.overrides, said), _value(setting.value), f"{len(setting.runs)} seeds:")
+    for run in setting.runs:
+        seed = next((text for text in run.overrides if _key(text) == SEED), "")
+        table.add_row("", f"  {seed}", _value(run.value), _end(run))
+
+
+def _key(override: str) -> str:
+    return override.partition("=")[0]
+
+
+def _others(overrides: list[str], said: list[str]) -> str:
+    return " ".join(text for text in overrides if text not in said)
+
+
+def _value(value: float | None) -> str:
+    return "—" if value is None else f"{value:.4g}"
+
+
+def _end(run: Run) -> str:
+    return f"failed: {run.error.splitlines()[0]}" if run.error else run.artifact

@@ -11,10 +11,12 @@ from functools import cache
 from pathlib import Path
 
 import thicket
-from thicket.config.plugins import PACKAGE
-from thicket.config.problems import ConfigError, Problem
+from thicket.config.plugins import PACKAGE, is_there
+from thicket.config.problems import ConfigError, Problem, nearest
 
 ROOT = Path(thicket.__file__).parent
+Made = ast.stmt | ast.expr | ast.alias
+"""A part of a source that makes a name."""
 HASH_DIGITS = 12
 """Hexadecimal digits of a module's hash: 48 bits tell the versions of one module apart."""
 
@@ -36,8 +38,41 @@ def closure(names: Iterable[str]) -> set[str]:
 
 @cache
 def imported(name: str) -> tuple[str, ...]:
-    """The modules that a module imports at the top of its file, of thicket and of its own package."""
+    """The modules that a module imports at the top of its file, of thicket and of its own package.
+
+    Raises: ConfigError where a plug-in's imports what is not there.
+    """
+    if name.partition(".")[0] != PACKAGE:
+        problems = [problem for statement in _tree(name).body for problem in _import_problems(statement, name)]
+        if problems:
+            raise ConfigError(problems)
     return tuple(other for statement in _tree(name).body for other in modules_in(statement, name))
+
+
+def _import_problems(statement: ast.stmt, of: str) -> Iterator[Problem]:
+    """Modules that an import names, and names that it takes from one, that are not there; nothing is loaded for it."""
+    modules = list(dict.fromkeys(modules_in(statement, of)))
+    for other in modules:
+        if not path_of(other).is_file() and not is_there(other):
+            package, beside = other.rpartition(".")[0], sorted(path_of(other).parents[1].glob("*.py"))
+            close = nearest(other, [f"{package}.{path.stem}" for path in beside])
+            yield Problem(shown_at(of, statement.lineno), other, "", "there is no such module", nearest=close)
+    module = _taken_from(statement, of) if isinstance(statement, ast.ImportFrom) else ""
+    there = _importable(module) if module in modules else None
+    if not isinstance(statement, ast.ImportFrom) or there is None:
+        return
+    for alias in statement.names:
+        if alias.name not in there and not alias.name.startswith(("__", "*")):
+            close = nearest(alias.name, there)
+            yield Problem(shown_at(of, alias.lineno), module, "", f"there is no {alias.name} in it", nearest=close)
+
+
+def _importable(module: str) -> list[str] | None:
+    """The names that can be imported from a module; None where its source does not tell."""
+    path = path_of(module)
+    there = defined(module) if path.is_file() else None
+    inside = path.parent.iterdir() if path.name == "__init__.py" else ()
+    return None if there is None else [*there, *(one.name.partition(".")[0] for one in inside)]
 
 
 def modules_in(statement: ast.stmt, of: str = PACKAGE) -> Iterator[str]:
@@ -47,18 +82,46 @@ def modules_in(statement: ast.stmt, of: str = PACKAGE) -> Iterator[str]:
         named = (alias.name for alias in statement.names)
         yield from (name for name in named if "." in name and name.partition(".")[0] in packages)
     elif isinstance(statement, ast.ImportFrom):
-        module = statement.module or ""
-        if statement.level:
-            module = ".".join([*_package_of(of).split(".")[: -statement.level + 1 or None], *filter(None, [module])])
+        module = _taken_from(statement, of)
         if module.partition(".")[0] in packages:
             for alias in statement.names:
                 inner = f"{module}.{alias.name}"
                 yield inner if path_of(inner).is_file() else module
 
 
+def _taken_from(statement: ast.ImportFrom, of: str) -> str:
+    """The module that `from … import` in a module names, relative or not."""
+    if not statement.level:
+        return statement.module or ""
+    package = _package_of(of).split(".")[: -statement.level + 1 or None]
+    return ".".join([*package, *filter(None, [statement.module])])
+
+
 def _package_of(name: str) -> str:
     """The package that relative imports of a module start from."""
     return name if path_of(name).name == "__init__.py" else name.rpartition(".")[0]
+
+
+def defined(name: str) -> dict[str, Made] | None:
+    """The names that a module makes at the top of its file, and what makes each; None where only running it tells.
+
+    It is not run: a method's module would load torch.
+    """
+    found = dict(_names(_tree(name).body))
+    return None if {"*", "__getattr__"} & found.keys() else found
+
+
+def _names(statements: Iterable[ast.AST]) -> Iterator[tuple[str, Made]]:
+    """The names that statements make, on whatever condition, and what makes each."""
+    for one in statements:
+        if isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            yield one.name, one
+        elif isinstance(one, ast.alias):
+            yield (one.asname or one.name).partition(".")[0], one
+        elif isinstance(one, ast.Name) and isinstance(one.ctx, ast.Store):
+            yield one.id, one
+        else:
+            yield from _names(ast.iter_child_nodes(one))
 
 
 def docstring(name: str) -> str:
@@ -74,6 +137,12 @@ def path_of(name: str) -> Path:
         return home.joinpath(*parts)
     module = home.joinpath(*parts).with_suffix(".py") if parts else home
     return module if module.is_file() else home.joinpath(*parts, "__init__.py")
+
+
+def shown_at(name: str, line: int) -> str:
+    """`FILE:LINE` of a module, as messages name it: relative to the project, where it lies there."""
+    path = path_of(name)
+    return f"{os.path.relpath(path) if path.is_relative_to(Path.cwd()) else path}:{line}"
 
 
 @cache
@@ -136,9 +205,8 @@ def _tree(name: str) -> ast.Module:
     try:
         return ast.parse(_text(name))
     except SyntaxError as error:
-        path = path_of(name)
-        file = os.path.relpath(path) if path.is_relative_to(Path.cwd()) else path
-        raise ConfigError([Problem(f"{file}:{error.lineno or 1}", "", "", f"SyntaxError: {error.msg}")]) from None
+        where = shown_at(name, error.lineno or 1)
+        raise ConfigError([Problem(where, "", "", f"SyntaxError: {error.msg}")]) from None
 
 
 @cache

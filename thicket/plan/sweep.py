@@ -7,6 +7,7 @@ import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -23,10 +24,11 @@ from thicket.plan.adhoc import inherited, stage_from
 from thicket.plan.folders import MAKERS, is_folder
 from thicket.plan.hydra_settings import CONFIG_NAME, OPTUNA, setting_problems
 from thicket.plan.inputs import not_declared, not_made, of_earlier_weights, outdated
+from thicket.plan.labelled import labelled
 from thicket.plan.objective import SELECTION, direction, objectives, value_of, worst
 from thicket.plan.pipeline import pipeline, resolve
 from thicket.plan.run_states import making_words
-from thicket.plan.runs import BEGUN, INSIDE, Run, print_table, read_runs, write_run
+from thicket.plan.runs import BEGUN, INSIDE, Run, domains_of, print_table, read_runs, write_run
 from thicket.plan.state import states
 from thicket.plan.sweeps import model_folders
 from thicket.signals import TERMINATED, Interrupted, children_end_too, exit_at_sigterm
@@ -159,6 +161,7 @@ def _sweep(root: Path, kind: str, overrides: list[Override], objective: str | No
     # With the project's folder: on another machine a launcher may start jobs anywhere.
     arguments = [f"hydra.sweep.dir={_quoted(str(folder.resolve()))}", f"+root={_quoted(str(root.resolve()))}"]
     arguments += [f"+stage={kind}", f"+objective={objective or 'null'}"]
+    arguments.append(f"+swept=[{','.join(_quoted(override.key) for override in overrides if override.swept)}]")
     arguments += [f"++{INSIDE}{override.key}={override.text.partition('=')[2]}" for override in overrides]
     if OPTUNA in settings:
         import optuna
@@ -239,16 +242,18 @@ def _job(config: Any) -> float:
     print(f"run {job.job.num}: {' '.join(texts)}", flush=True)
     finished = Run(texts, error="stopped by SIGTERM")
     own, folder = Path(job.runtime.output_dir), Path(job.sweep.dir) if ray_jobs.runs(job.launcher) else None
-    try:
-        if folder is None:
-            finished = _finished(config, texts, own)
-        elif not ray_jobs.is_asked(folder):  # One that waited for a place does not begin.
-            with ray_jobs.stops_when_asked(folder):
+    in_turn = job.launcher._target_.endswith(".BasicLauncher")
+    with labelled("" if in_turn else " ".join(text for text in texts if text.partition("=")[0] in config.swept)):
+        try:
+            if folder is None:
                 finished = _finished(config, texts, own)
-    except Interrupted:
-        raise SystemExit(TERMINATED) from None
-    if finished.error:
-        print(f"Error: {printable(finished.error)}", file=sys.stderr, flush=True)
+            elif not ray_jobs.is_asked(folder):  # One that waited for a place does not begin.
+                with ray_jobs.stops_when_asked(folder):
+                    finished = _finished(config, texts, own)
+        except Interrupted:
+            raise SystemExit(TERMINATED) from None
+        if finished.error:
+            print(f"Error: {printable(finished.error)}", file=sys.stderr, flush=True)
     write_run(own, finished)
     return worst(config.objective or "") if finished.value is None else finished.value
 
@@ -258,20 +263,20 @@ def _finished(config: Any, texts: list[str], own: Path) -> Run:
 
     Raises: Interrupted.
     """
-    root, objective = Path(config.root), config.objective
+    root, objective, asked = Path(config.root), config.objective, Run(texts)
     try:
         stage: Any = stage_from(root, str(config.stage), combinations(parse(texts)[0])[0]).stage
-        targets = on_its_own(root, stage)
-        write_run(own, Run(texts, artifact=str(targets.artifact.relative_to(root))), BEGUN)
+        targets, asked = on_its_own(root, stage), replace(asked, domains=domains_of(stage))
+        begun = replace(asked, artifact=str(targets.artifact.relative_to(root)))
+        write_run(own, begun, BEGUN)
         if not made_before(stage, targets):
             run_stage(root, stage, targets)
-        value = value_of(targets, objective) if objective else None
-        return Run(texts, value, str(targets.artifact.relative_to(root)))
+        return replace(begun, value=value_of(targets, objective) if objective else None)
     except Interrupted:
         raise
     except ConfigError as error:
-        return Run(texts, error=str(error))
+        return replace(asked, error=str(error))
     except Exception as error:
         if (text := in_words(error)) is None:
             traceback.print_exc()
-        return Run(texts, error=text or f"{type(error).__name__}: {error}")
+        return replace(asked, error=text or f"{type(error).__name__}: {error}")

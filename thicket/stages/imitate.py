@@ -8,9 +8,9 @@ from typing import Any
 from transformers import PreTrainedModel
 
 from thicket.config.answering import Answering
-from thicket.config.imitation import Imitated, Sampled, Sft, Ssd
+from thicket.config.imitation import Imitated, OwnSamples, Sft, Ssd
 from thicket.config.never_right import Counts
-from thicket.config.plugins import code_of, module_of, with_parts
+from thicket.config.plugins import code_of, module_of, with_part
 from thicket.config.stages import SpecialistStage, StudentStage
 from thicket.evaluation.way import weights_folder
 from thicket.methods.texts import Sample, Text
@@ -43,13 +43,15 @@ def imitate(config: SpecialistStage, method: Imitated, places: Places) -> Outcom
     sampler = sampler_of(config.sampler)
     train = load_environment(config.domain, data, "train", tokenizer)
     selection = with_judge(load_environment(config.domain, data, "selection", tokenizer), model, tokenizer, sampler)
-    needed = ("demonstrations",) if isinstance(method, Sft) else ("JUDGED", "kept")
-    code: Any = with_parts(code_of("thicket.methods", method), method, *needed)
+    code: Any = with_part(
+        code_of("thicket.methods", method), method, "demonstrations" if isinstance(method, Sft) else "kept"
+    )
     if isinstance(method, Sft):
         gathered = Gathered(code.demonstrations(tokenizer, train), Ledger(), 0.0, count_never_right([train]))
     else:
         asked = with_judge(train, model, tokenizer, sampler)
-        drawn = sampled(config, method, code.JUDGED, Author(model, tokenizer, start), asked, places.resume / "samples")
+        judged = getattr(code, "JUDGED", True)
+        drawn = sampled(config, method, judged, Author(model, tokenizer, start), asked, places.resume / "samples")
         texts = kept(method, code.kept, train, drawn, config.base)
         gathered = Gathered(texts, drawn.ledger, drawn.seconds, count_never_right([train]))
     count = len(gathered.texts)
@@ -117,7 +119,7 @@ class Author:
 
 def sampled(
     config: SpecialistStage | StudentStage,
-    method: Sampled,
+    method: OwnSamples,
     judged: bool,
     author: Author,
     asked: Environment,
@@ -131,7 +133,7 @@ def sampled(
     return module
 
 
-def kept(method: Sampled, chosen: Kept, train: Environment, drawn: Sampling, writer: str) -> list[Text]:
+def kept(method: OwnSamples, chosen: Kept, train: Environment, drawn: Sampling, writer: str) -> list[Text]:
     """The samples that the method keeps, each after its prompt. Raises: ValueError where there are none."""
     texts = [
         Text(prompt, one.tokens, train.domain.name, writer, one.correct)
@@ -145,7 +147,7 @@ def kept(method: Sampled, chosen: Kept, train: Environment, drawn: Sampling, wri
     return texts
 
 
-def _some_of(found: Any, samples: list[Sample], method: Sampled) -> list[Sample]:
+def _some_of(found: Any, samples: list[Sample], method: OwnSamples) -> list[Sample]:
     """What a method keeps of a prompt's samples. Raises: ValueError where it is not some of them."""
     strange = [one for one in found if one not in samples] if isinstance(found, list) else [found]
     if strange:

@@ -15,7 +15,7 @@ from transformers import PreTrainedModel
 
 from thicket import ranks
 from thicket.config.answering import Perturbation
-from thicket.config.imitation import Sampled
+from thicket.config.imitation import OwnSamples
 from thicket.config.run import Trainer
 from thicket.domains.verdict import Verdict
 from thicket.methods.texts import Sample
@@ -45,7 +45,7 @@ class Sampling:
         tokenizer: Tokenizer,
         environment: Environment,
         members: Sequence[Perturbation],
-        config: Sampled,
+        config: OwnSamples,
         judged: bool,
         seed: int,
         sampler: Sampler,

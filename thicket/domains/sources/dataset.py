@@ -4,8 +4,8 @@ import random
 import re
 from collections.abc import Iterator
 
-from thicket.config.source import PLACEHOLDER, DatasetSource
-from thicket.domains.files import Row, check_encodes, read_rows, text_of
+from thicket.config.source import CONSTANT, PLACEHOLDER, DatasetSource
+from thicket.domains.files import Row, check_encodes, has_column, read_rows, text_of
 from thicket.domains.item import RawItem
 from thicket.domains.options import Options, answer_of, lines, read_options
 from thicket.hub import answers
@@ -18,6 +18,8 @@ def raw_items(source: DatasetSource, seed: int) -> Iterator[RawItem]:
     how many there are.
     """
     rows = _hub_rows(source) if source.data_files is None else read_rows(source.data_files)
+    if rows:
+        _check_columns(source, rows[0])
     order = list(rows)
     random.Random(f"dataset:{seed}").shuffle(order)
     for row in order:
@@ -57,6 +59,16 @@ def _wrong_rows(source: DatasetSource, rows: list[Row]) -> str:
         except ValueError as error:
             wrong.append(str(error))
     return wrong[0] if len(wrong) == 1 else f"{wrong[0]} (the first of {len(wrong)} bad rows, of {len(rows)})"
+
+
+def _check_columns(source: DatasetSource, row: Row) -> None:
+    """Raises: ValueError where the first row lacks a column, or an answer is the name of one."""
+    for _, column in source.columns():
+        if not has_column(row.values, column):
+            row[column]  # which raises it
+    for field, text in source.constants():
+        if text in row.values:
+            raise ValueError(f"domain.source.{field} = {text!r}: {CONSTANT}; did you mean: {{{text}}}")
 
 
 def _hub_rows(source: DatasetSource) -> list[Row]:
