@@ -2,7 +2,7 @@
 
 import csv
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -89,10 +89,16 @@ def write_items(path: Path, correct: dict[str, list[int]]) -> None:
             )
 
 
-def write_run(root: Path, models: list[ReportedModel], correct: Correct, budget_of: dict[str, str]) -> ReportStage:
+def write_run(
+    root: Path,
+    models: list[ReportedModel],
+    correct: Correct,
+    budget_of: dict[str, str],
+    configs: Mapping[str, dict[str, Any]] = {},
+) -> ReportStage:
     """Writes what the stages before the report would leave, and returns the report's config.
 
-    Every model but a base and a soup costs 1e9 FLOPs.
+    Every model but a base and a soup costs 1e9 FLOPs. `configs`: what models were made with, where a test asks for it.
     """
     known: dict[str, ReportedModel] = {}
     costs: dict[str, dict[str, float]] = {}
@@ -116,7 +122,8 @@ def write_run(root: Path, models: list[ReportedModel], correct: Correct, budget_
         _write_json(root / f"build/metrics/{model.name}.json", counts)
         teachers = [{"name": name, "domain": known[name].domain or "sort", "weight": 1.0} for name in model.teachers]
         config = {"teachers": teachers, "budget_of": budget_of.get(model.name)} if model.kind == "student" else {}
-        made = {"seed": 0, "config_hash": "ab" * 32, "weights": WEIGHTS, "cost": costs[model.name], "config": config}
+        made = {"seed": 0, "config_hash": "ab" * 32, "weights": WEIGHTS, "cost": costs[model.name]}
+        made["config"] = configs.get(model.name, config)
         _write_json(root / f"build/models/{model.name}/provenance.json", made)
         times = {"wall_seconds": 61.0, "peak_memory_bytes": 800e6, "commit": "c0ffee+", "device": "CPU"}
         times |= {"finished": "2026-01-02T03:04:05+00:00", "phase_seconds": {"updates": 60.0}}

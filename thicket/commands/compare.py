@@ -6,6 +6,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from thicket.commands.differing import differing_code, differing_inputs, listed
 from thicket.commands.models import aged, models_of, outdated_words
 from thicket.commands.scores import Pairs, check_scored, paired
 from thicket.commands.sides import Member, Side, Sides
@@ -16,7 +17,8 @@ from thicket.config.project import Project
 from thicket.config.stages import AnalyzeStage, EvaluateStage
 from thicket.plan import console
 from thicket.plan.inspect import NONE, differences, side_by_side
-from thicket.plan.pipeline import resolve
+from thicket.plan.pipeline import pipeline
+from thicket.plan.state import State, states
 from thicket.reporting.gains import DOWN, UP
 from thicket.reporting.jsonfile import plain
 from thicket.reporting.tables import marked
@@ -50,11 +52,13 @@ def compare(root: Path, sides: list[str], as_json: bool) -> None:
 
 def _compare(root: Path, sides: list[str], as_json: bool, scratch: Path) -> None:
     project = Project(root)
-    resolved = resolve(project, with_code=False)
+    stages = pipeline(project)
+    resolved = [planned.resolved for planned in stages]
     read = Sides(root, models_of(resolved), resolved, scratch).read(sides)
     scoring = next(made.stage for made in resolved if isinstance(made.stage, EvaluateStage))
     domains = [domain.name for domain in scoring.domains]
     first, *others = read
+    stale = _stale(states(root, stages), read)
     try:
         check_scored(read)
         seed = project.sound_params()[0].seed
@@ -64,20 +68,32 @@ def _compare(root: Path, sides: list[str], as_json: bool, scratch: Path) -> None
     analyses = [made.stage for made in resolved if isinstance(made.stage, AnalyzeStage)]
     divergence = _Divergence(root, analyses, domains[0], read)
     if as_json:
-        _print_json(read, compared, missing, divergence)
+        _print_json(root, read, compared, missing, divergence, stale)
         return
     _print_members(read)
     if compared:
         _print_scores(root, read, compared)
     else:
         print(f"No scores to compare: {missing}")
+    for state in stale:
+        name = state.planned.resolved.stage.name
+        again = f"`dvc repro evaluate-{name}` makes it anew, and scores that"
+        print(f"{name} is {state.mark} ({state.reasons}): what is said here is of the one that was made; {again}.")
     _print_costs(read)
     if len(read) == 2:
-        _print_config(first, others[0])
+        _print_config(root, first, others[0])
         divergence.print()
 
 
-def _print_json(sides: list[Side], compared: list[Pairs], missing: str, divergence: "_Divergence") -> None:
+def _stale(found: list[State], sides: list[Side]) -> list[State]:
+    """The models that params.yaml, inputs or code would by now make others of, as far as DVC knows what made them."""
+    made = {member.stage for side in sides for member in side.members if member.provenance}
+    return [state for state in found if state.id in made and state.why and state.why[0].kind != "record"]
+
+
+def _print_json(
+    root: Path, sides: list[Side], compared: list[Pairs], missing: str, divergence: "_Divergence", stale: list[State]
+) -> None:
     first, second = sides[:2]
     differing = differences(first.config, second.config) if first.label != second.label else []
     with_others = zip(sides[1:], compared, strict=False)
@@ -92,6 +108,9 @@ def _print_json(sides: list[Side], compared: list[Pairs], missing: str, divergen
                 "config": [
                     {"path": dotted(path), first.label: one, second.label: other} for path, one, other in differing
                 ],
+                "inputs": differing_inputs(root, first, second),
+                "code": differing_code(first, second),
+                "stale": {state.planned.resolved.stage.name: list(map(str, state.why)) for state in stale},
                 "divergence": divergence.measured,
                 "divergence_command": None if divergence.measured else divergence.command,
                 "sides": [{"label": side.label, "models": [_as_dict(one) for one in side.members]} for side in sides],
@@ -196,7 +215,7 @@ def _mean(values: list[float | None]) -> str:
     return si(sum(known) / len(known)) if len(known) == len(values) else NONE
 
 
-def _print_config(left: Side, right: Side) -> None:
+def _print_config(root: Path, left: Side, right: Side) -> None:
     """What both have, with other values; what only one has is of its kind, and much. Of several, what they agree on."""
     print("\nConfig")
     if not (left.config and right.config):
@@ -208,7 +227,11 @@ def _print_config(left: Side, right: Side) -> None:
         console.show(side_by_side(left.label, right.label, shared))
     if alone := sum(NONE in one[1:] for one in differing):
         print(f"{alone} {'more ' if shared else ''}values that only one of the two has{_listed_by(left, right)}.")
-    elif not shared:
+    made_of = {"Inputs": differing_inputs(root, left, right), "Code": differing_code(left, right)}
+    for what, names in made_of.items():
+        if names:
+            print(f"{what}: {listed(names)}")
+    if not (shared or alone or any(made_of.values())):
         print("No difference.")
 
 

@@ -56,11 +56,11 @@ class Revision:
 
     def config(self, model: str) -> dict[str, Any]:
         """What a model was made with."""
-        return next(iter(self._making(model).params.values()), {})
+        return next(iter(self.making(model).params.values()), {})
 
     def provenance(self, model: str) -> dict[str, Any]:
         """A model's provenance; nothing where the cache has it no more."""
-        files = dict(self._files(self._making(model).outs[(MODELS / model).as_posix()]))
+        files = dict(files_of(self.root, self.making(model).outs[(MODELS / model).as_posix()]))
         path = files.get("provenance.json")
         return json.loads(path.read_text(encoding="utf-8")) if path and path.is_file() else {}
 
@@ -72,7 +72,7 @@ class Revision:
         stage, made = f"evaluate-{model}", self.locked.get(f"evaluate-{model}")
         if made is None:
             raise ValueError(f"{self.name}:{model} was not scored in that commit")
-        files = dict(self._files(made.outs[(EVALUATION / model).as_posix()]))
+        files = dict(files_of(self.root, made.outs[(EVALUATION / model).as_posix()]))
         if not files or not all(path.is_file() for path in files.values()):
             fetch = f"`dvc fetch --all-commits {stage}` takes it from a remote that has it"
             raise ValueError(f"the evaluation of {self.name}:{model} is not in DVC's cache: {fetch}")
@@ -88,15 +88,17 @@ class Revision:
         """Whether its scores in that commit are of other weights than it has there."""
         path = (MODELS / model).as_posix()
         scored = self.locked[f"evaluate-{model}"].deps.get(path)
-        return scored is None or scored.md5 != self._making(model).outs[path].md5
+        return scored is None or scored.md5 != self.making(model).outs[path].md5
 
-    def _making(self, model: str) -> Locked:
+    def making(self, model: str) -> Locked:
+        """The stage that makes a model, as DVC ran it."""
         return next(self.locked[stage] for kind in KINDS if (stage := f"{kind}-{model}") in self.locked)
 
-    def _files(self, entry: Entry) -> Iterator[tuple[str, Path]]:
-        """The files of a folder by their names in it; none where the cache does not know which these are."""
-        files = cache.folder(self.root)
-        listed = files / entry.md5[:2] / entry.md5[2:]
-        if listed.is_file():
-            for one in json.loads(listed.read_text(encoding="utf-8")):
-                yield one["relpath"], files / one["md5"][:2] / one["md5"][2:]
+
+def files_of(root: Path, entry: Entry) -> Iterator[tuple[str, Path]]:
+    """The files of a folder in the cache, by their names in it; none where it does not know which these are."""
+    files = cache.folder(root)
+    listed = files / entry.md5[:2] / entry.md5[2:]
+    if listed.is_file():
+        for one in json.loads(listed.read_text(encoding="utf-8")):
+            yield one["relpath"], files / one["md5"][:2] / one["md5"][2:]

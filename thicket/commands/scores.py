@@ -81,7 +81,7 @@ def _rescoring(members: Sequence[Member]) -> str:
     commands = [f"`dvc repro {' '.join(here)}`"] if here else []
     for member in members:
         if member.revision:
-            name = member.given.removeprefix(f"{member.revision}:")
+            name = member.own_name
             folder = f"build/{name}-{member.revision.replace('/', '-')}"
             taken = f"dvc get . {MODELS / name} --rev {member.revision} -o {folder}"
             commands.append(f"`{taken} && thicket evaluate model={folder}`, with {folder} in place of {member.given}")

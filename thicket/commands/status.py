@@ -27,8 +27,6 @@ SIGNS: dict[Mark, tuple[str, str]] = {
 """A sign for each state, and its colour on a terminal."""
 GROUPS = {"analyze": "analyses", "report": "report", "claims": "report"}
 MODEL = BaseStage | SpecialistStage | StudentStage
-SHOWN = 2
-"""The most reasons that a line gives."""
 
 
 def status(root: Path, as_json: bool) -> None:
@@ -143,8 +141,7 @@ def _words(state: State) -> Text:
         share = f" at {record.share:.0%}" if record.share is not None else ""
         return Text(f"  broke off{share}: `dvc repro {state.id}` goes on  ({state.log})", style)
     if state.mark == "stale" or (state.mark == "missing" and state.why[0].kind != "record"):
-        more = f", and {len(state.why) - SHOWN} more" if len(state.why) > SHOWN else ""
-        return Text(f"  {state.mark}: {', '.join(map(str, state.why[:SHOWN]))}{more}", style)
+        return Text(f"  {state.mark}: {state.reasons}", style)
     return Text()
 
 

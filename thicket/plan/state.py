@@ -20,6 +20,8 @@ from thicket.stages.run import in_pipeline
 from thicket.standing import Record, log_of, read_record
 
 Mark = Literal["done", "stale", "missing", "running", "failed", "stopped"]
+SHOWN = 2
+"""The most reasons that a line gives."""
 MARKS: tuple[Mark, ...] = ("done", "running", "failed", "stopped", "stale", "missing")
 
 
@@ -59,6 +61,12 @@ class State:
     @property
     def id(self) -> str:
         return self.planned.resolved.id
+
+    @property
+    def reasons(self) -> str:
+        """The first reasons why it would run, in words."""
+        more = f", and {len(self.why) - SHOWN} more" if len(self.why) > SHOWN else ""
+        return f"{', '.join(map(str, self.why[:SHOWN]))}{more}"
 
     @property
     def seconds_left(self) -> float | None:
@@ -207,14 +215,14 @@ def _changed_values(planned: Planned, made: Locked) -> Iterator[Reason]:
     for module in sorted(code.keys() | code_before.keys()):
         if code.get(module) != code_before.get(module):
             change = "" if module in code and module in code_before else " is new" if module in code else " is gone"
-            yield Reason("code", f"{_file_of(module)}{change}", code_before.get(module), code.get(module))
+            yield Reason("code", f"{file_of(module)}{change}", code_before.get(module), code.get(module))
     sides: list[dict[Path_, Any]] = [dict(leaves(side)) for side in (other, now)]
     for path in dict.fromkeys([*sides[1], *sides[0]]):
         if sides[0].get(path) != sides[1].get(path):
             yield Reason("config", dotted(path), sides[0].get(path), sides[1].get(path))
 
 
-def _file_of(module: str) -> str:
+def file_of(module: str) -> str:
     """A module's file from its package's folder on: `thicket/ops/noise.py`; a plug-in's likewise."""
     path = path_of(module)
     parts = module.split(".") if path.stem == "__init__" else module.split(".")[:-1]
