@@ -29,9 +29,10 @@ def export(root: Path, model: str, out: Path | None, license: str | None) -> Non
     Scores of a model that lay in its folder before are no part of the card.
 
     Raises: ConfigError where there is no such model, where params.yaml does not declare it, where it is not made, or
-    where the folder is there already and is no export; ValueError where it has no weights of its own.
+    where the folder is there already and is no export; ValueError where it has no weights of its own, or damaged ones.
     """
     from thicket.commands.card import Card
+    from thicket.models.folder import check_weights
     from thicket.stages.publish import whole
 
     resolved = resolve(Project(root), with_code=False)
@@ -44,6 +45,7 @@ def export(root: Path, model: str, out: Path | None, license: str | None) -> Non
         check_own_weights(folder)
     except ValueError as error:
         raise ValueError(f"{error}; {_instead(chosen.stage)}") from None
+    check_weights(folder)
     if console.read_json(folder / "provenance.json")["config"] | CODE != chosen.stage.model_dump(mode="json") | CODE:
         print(f"Note: {model} was made with another config than it has now: `dvc repro {chosen.id}` makes it anew.")
     data = {made.stage.name: made.stage for made in resolved if isinstance(made.stage, DataStage)}

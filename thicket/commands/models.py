@@ -3,12 +3,11 @@
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from thicket.config.overrides import COMMAND_LINE
 from thicket.config.places import EVALUATION, MODELS
-from thicket.config.problems import ConfigError, Problem
 from thicket.config.project import Project
 from thicket.config.resolve import Resolved
 from thicket.evaluation.scored import is_outdated
+from thicket.plan.inputs import check_built
 from thicket.plan.inspect import pick
 from thicket.plan.pipeline import resolve
 
@@ -31,12 +30,9 @@ def chosen(root: Path, name: str) -> Resolved:
 
 
 def built(root: Path, resolved: Resolved) -> Path:
-    """The folder of a model. Raises: ConfigError where it is not made yet."""
-    folder = root / MODELS / resolved.stage.name
-    if not folder.is_dir():
-        wrong = f"not made yet: `dvc repro {resolved.id}` makes it"
-        raise ConfigError([Problem(COMMAND_LINE, "model", repr(resolved.stage.name), wrong)])
-    return folder
+    """The folder of a model. Raises: ConfigError where it is not there, or not whole."""
+    check_built(root, [resolved])
+    return root / MODELS / resolved.stage.name
 
 
 def scores_outdated(root: Path, name: str) -> bool:

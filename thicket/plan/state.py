@@ -1,7 +1,7 @@
 """What has been made of each stage: done, stale and why, missing, running, failed or stopped."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,10 +10,11 @@ from typing import Any, Literal
 from thicket.config.layers import Path_
 from thicket.config.places import LOGS
 from thicket.config.problems import dotted
+from thicket.config.project import Project
 from thicket.config.useful import USELESS, was_useless
 from thicket.plan.inspect import leaves
 from thicket.plan.locks import held, is_locked
-from thicket.plan.pipeline import Planned
+from thicket.plan.pipeline import Planned, pipeline
 from thicket.plan.recorded import Locked, at_work, in_the_making, is_cached, locked_since, read_lock, wrong_with
 from thicket.plan.source import path_of
 from thicket.stages.run import in_pipeline
@@ -33,6 +34,8 @@ class Reason:
     what: str
     before: Any = None
     after: Any = None
+    restored: bool = False
+    """Whether `dvc checkout` mends it."""
 
     def __str__(self) -> str:
         if self.kind == "config":
@@ -55,6 +58,8 @@ class State:
     """Of its last run; None where there was none."""
     recording: bool = False
     """Whether its run has ended, and DVC is about to note in dvc.lock what it made; until then it counts as running."""
+    restorable: bool = False
+    """Whether what is missing or changed would be made again as DVC's cache has it."""
     note: str = ""
     """What its making left to be said."""
 
@@ -113,7 +118,9 @@ class _Look:
         path = log_of(self.root / LOGS, name)
         log = path.relative_to(self.root) if path.is_file() else None
         shown = record if mark in ("running", "failed", "stopped") else None
-        return State(planned, mark, why, parents, shown, log, recording, self._note(planned))
+        own = [reason for reason in why if reason.kind != "parent"]
+        restorable = bool(own) and all(reason.restored for reason in own)
+        return State(planned, mark, why, parents, shown, log, recording, restorable, self._note(planned))
 
     def _making(self, planned: Planned) -> list[float]:
         """Since when those DVC processes are there that are having it made."""
@@ -175,16 +182,15 @@ class _Look:
 
     def _changed_outputs(self, planned: Planned, made: Locked, wanted: bool) -> Iterator[Reason]:
         """`wanted`: whether it would be made again as it was, so that the cache's is as good."""
-        outs = {path: made.outs.get(path) for path in outs_of(planned)}
+        outs, name = {path: made.outs.get(path) for path in outs_of(planned)}, planned.resolved.id
         wrong = {path: wrong_with(self.root, entry, self.since) if entry else "missing" for path, entry in outs.items()}
-        yield from (
-            Reason("artifact", f"{path} is not what the stage made") for path in outs if wrong[path] == "changed"
-        )
-        if missing := [path for path in outs if wrong[path] == "missing"]:
-            back = wanted and any((entry := outs[path]) is not None and is_cached(self.root, entry) for path in missing)
-            more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
-            hint = ": `dvc checkout` brings them back" if more else ": `dvc checkout` brings it back"
-            yield Reason("artifact", f"{missing[0]}{more} {'are' if more else 'is'} missing{hint if back else ''}")
+        kinds = (("missing", "missing"), ("changed", "not what the stage made"))
+        for paths, said in (([path for path in outs if wrong[path] == kind], said) for kind, said in kinds):
+            if paths:
+                more = f" and {len(paths) - 1} more are" if len(paths) > 1 else " is"
+                back = wanted and all((entry := outs[path]) and is_cached(self.root, entry) for path in paths)
+                told = f"{paths[0]}{more} {said}{f': {restored_by(name)}' if back else ''}"
+                yield Reason("artifact", told, restored=back)
 
     def _reads(self, planned: Planned) -> list[str]:
         return [path.as_posix() for path in planned.reads]
@@ -202,6 +208,21 @@ def outs_of(planned: Planned) -> list[str]:
     """What a stage writes, as dvc.yaml names it."""
     made = [planned.artifact / name for name in planned.files] or [planned.artifact]
     return [path.as_posix() for path in (*made, *planned.metrics, *planned.plots)]
+
+
+def restored_by(*names: str) -> str:
+    """The command that brings back what stages made from DVC's cache, for a message."""
+    return f"`dvc checkout {' '.join(names)}` brings {'it' if len(names) == 1 else 'them'} back"
+
+
+def remedies(root: Path, names: Collection[str]) -> str:
+    """The commands that make what some stages make, or bring it back, for a message. Raises: ConfigError."""
+    found = [state for state in states(root, pipeline(Project(root))) if state.id in names]
+    kept, others = ([one.id for one in found if one.restorable is kind] for kind in (True, False))
+    if not others:
+        return restored_by(*kept)
+    commands = {"dvc checkout": kept, "dvc repro": others}
+    return f"`{' && '.join(' '.join([command, *of]) for command, of in commands.items() if of)}` makes it"
 
 
 def _changed_values(planned: Planned, made: Locked) -> Iterator[Reason]:

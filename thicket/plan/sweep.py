@@ -26,6 +26,7 @@ from thicket.plan.inputs import not_declared, not_made, of_earlier_weights, outd
 from thicket.plan.objective import direction, objectives, value_of, worst
 from thicket.plan.pipeline import resolve
 from thicket.plan.runs import BEGUN, INSIDE, Run, print_table, read_runs, write_run
+from thicket.plan.state import remedies
 from thicket.plan.sweeps import model_folders
 from thicket.signals import TERMINATED, Interrupted, children_end_too, exit_at_sigterm
 from thicket.stages.launch import TRACEBACK, in_words, run_one
@@ -98,7 +99,7 @@ def _check_inputs(root: Path, stages: list[Resolved]) -> None:
         wrong = f"the data of {named} is not made: add {named} to it and run `thicket plan`, then `dvc repro {data}`"
         problems.append(Problem(project.params_layers.origin(("domains",)), "domains", "", wrong))
     if missing := list(dict.fromkeys(name for stage in stages for name in not_made(root, declared, stage))):
-        wrong = f"it reads what is not made yet: `dvc repro {' '.join(missing)}` makes it"
+        wrong = f"it reads what is not here, or not whole: {remedies(root, missing)}"
         problems.append(Problem(COMMAND_LINE, "", "", wrong))
     if problems:
         raise ConfigError(problems)
