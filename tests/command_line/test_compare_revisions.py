@@ -156,6 +156,15 @@ def test_what_there_is_not(committed: Path, command: Command, side: str, wrong: 
     assert close in said.err
 
 
+def test_what_the_commit_declares_no_more_is_not_offered(committed: Path, command: Command) -> None:
+    (committed / "dvc.yaml").write_text(to_yaml({"stages": {"base-tiny": {"cmd": ""}}}), encoding="utf-8")
+    git(committed, "add", "dvc.yaml")
+    git(committed, "commit", "-m", "without the student")
+    assert "allowed: opd" not in command("compare", "main:odp", "opd").err
+    assert "there is no such model in that commit" in command("compare", "main:o*", "opd").err
+    assert command("compare", "main:opd", "opd").status == 0  # what it made is known by its name
+
+
 def test_a_commit_without_a_lock_and_a_cache_without_the_files(committed: Path, command: Command) -> None:
     shutil.rmtree(committed / CACHE)
     said = command("compare", "main:opd", "opd")

@@ -147,7 +147,7 @@ def _print_members(sides: list[Side]) -> None:
 
 def _print_scores(root: Path, sides: list[Side], compared: list[Pairs]) -> None:
     first, *others = sides
-    left, *rights = (aged(side.label, side.outdated) for side in sides)
+    left, *rights = (aged(side.label, side.outdated, side.gone) for side in sides)
     if len(others) == 1:
         table = console.table("score, %", "", left, rights[0], f"{others[0].label} − {first.label}, points", "")
         for pair in compared[0].pairs:

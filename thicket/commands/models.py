@@ -41,14 +41,19 @@ def scores_outdated(root: Path, name: str) -> bool:
     return scores.is_dir() and is_outdated(scores, root / MODELS / name)
 
 
-def aged(label: str, outdated: bool) -> str:
-    """What stands over scores that may be of weights that are gone, or never were here."""
-    return f"{label} (weights not here)" if outdated else label
+def aged(label: str, outdated: bool, gone: bool) -> str:
+    """What stands over scores that may be of other weights than a model has now; `gone`: it has none here."""
+    return f"{label} ({'weights not here' if gone else 'earlier weights'})" if outdated else label
+
+
+def is_gone(root: Path, name: str) -> bool:
+    """Whether the folder of a model of the project is not there."""
+    return not (root / MODELS / name).is_dir()
 
 
 def outdated_words(root: Path, names: Sequence[str]) -> str:
     """What is to be said of models whose scores are of the ones that lay in their folders before."""
-    gone = [name for name in names if not (root / MODELS / name).is_dir()]
+    gone = [name for name in names if is_gone(root, name)]
     kinds = (
         ([name for name in names if name not in gone], "earlier weights", f"scores what {MODELS} holds now"),
         (gone, f"weights that {MODELS} holds no more", "makes what is missing and scores it"),

@@ -1,7 +1,7 @@
 """Models of another commit, REV:MODEL: what its dvc.lock has of them, and their files in DVC's cache."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from fnmatch import fnmatchcase
 from glob import has_magic
 from pathlib import Path
@@ -12,6 +12,7 @@ from thicket.commands.models import KINDS
 from thicket.config.overrides import COMMAND_LINE
 from thicket.config.places import EVALUATION, MODELS
 from thicket.config.problems import ConfigError, Problem, nearest, shown
+from thicket.config.yamlfile import values_of
 from thicket.plan.recorded import Entry, Locked, recorded
 
 EXPERIMENTS = "refs/exps"
@@ -38,6 +39,9 @@ class Revision:
         if not text:
             raise ConfigError([Problem(COMMAND_LINE, "REV", shown(name), "that commit has no dvc.lock")])
         self.locked = recorded(text)
+        stages = values_of(cache.git(root, "show", f"{commit}:./dvc.yaml") or "{}").get("stages", self.locked)
+        self.declared = [name for name in self.locked if name in stages]
+        """The stages that dvc.lock has, but those that were declared no more."""
 
     def _commit(self) -> str:
         own = cache.git(self.root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{self.name}^{{commit}}")
@@ -46,13 +50,17 @@ class Revision:
 
     def models(self, pattern: str) -> list[str]:
         """The models of a name or a pattern. Raises: ConfigError where there is none."""
-        known = [stage.partition("-")[2] for stage in self.locked if stage.partition("-")[0] in KINDS]
+        made, known = self._models(self.locked), self._models(self.declared)
         found = [name for name in known if fnmatchcase(name, pattern)] if has_magic(pattern) else [pattern]
-        if not found or found[0] not in known:
+        if not found or found[0] not in made:
             wrong, close = "there is no such model in that commit", nearest(pattern, known)
             given = shown(f"{self.name}:{pattern}")
             raise ConfigError([Problem(COMMAND_LINE, "model", given, wrong, ", ".join(known), close)])
         return found
+
+    @staticmethod
+    def _models(stages: Iterable[str]) -> list[str]:
+        return [stage.partition("-")[2] for stage in stages if stage.partition("-")[0] in KINDS]
 
     def config(self, model: str) -> dict[str, Any]:
         """What a model was made with."""

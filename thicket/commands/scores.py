@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from thicket.commands.sides import Member, Side
 from thicket.config.places import MODELS
-from thicket.reporting.inputs import PASS_AT_1, OtherTest, Scored, check_comparable, interval_of, read_scores
+from thicket.reporting.inputs import PASS_AT_1, Incomparable, Scored, check_comparable, interval_of, read_scores
 from thicket.reporting.results import GREEDY
 from thicket.statistics.intervals import Interval, difference_interval
 from thicket.statistics.recovery import bootstrap_sums, sum_interval
@@ -50,11 +50,12 @@ def paired(left: Side, right: Side, domains: list[str], seed: int) -> Pairs:
     Raises: ValueError, with the files, where one is missing or broken, or where two were scored on other items or in
     another way.
     """
+    check_scored((left, right))
     members = (*left.members, *right.members)
     scored = {member.scores: read_scores(member.scores, domains) for member in members}
     try:
         check_comparable(scored, domains)
-    except OtherTest as error:
+    except Incomparable as error:
         raise ValueError(f"{error}; {_rescoring([one for one in members if one.scores in error.folders])}") from None
     settings = scored[members[0].scores].metrics["settings"]
     comparison = _Comparison(left, right, scored, (settings["resamples"], settings["confidence"], seed))
@@ -68,11 +69,15 @@ def paired(left: Side, right: Side, domains: list[str], seed: int) -> Pairs:
 
 
 def check_scored(sides: Sequence[Side]) -> None:
-    """Raises: ValueError with the command that scores the models of folders, which no pipeline does."""
-    missing = dict.fromkeys(side.given for side in sides if any(_is_missing(member) for member in side.members))
-    if missing:
-        command = f"thicket evaluate -m model={','.join(missing)}"
-        raise ValueError(f"not scored yet as params.yaml now says: `{command}` does it")
+    """Raises: ValueError with the commands that score the models which are not scored: the pipeline's, and folders."""
+    missing = [(side, member) for side in sides for member in side.members if not _is_scored(member)]
+    stages = dict.fromkeys(f"evaluate-{member.name}" for _, member in missing if member.stage)
+    folders = dict.fromkeys(side.given for side, member in missing if not member.stage)
+    commands = [f"`dvc repro {' '.join(stages)}`"] if stages else []
+    commands += [f"`thicket evaluate -m model={','.join(folders)}`"] if folders else []
+    if commands:
+        now = " as params.yaml now says" if folders else ""
+        raise ValueError(f"not scored yet{now}: {' and '.join(commands)} does it")
 
 
 def _rescoring(members: Sequence[Member]) -> str:
@@ -88,8 +93,8 @@ def _rescoring(members: Sequence[Member]) -> str:
     return f"to score them by those of now: {'; '.join(commands)}"
 
 
-def _is_missing(member: Member) -> bool:
-    return not member.stage and not (member.scores / "metrics.json").is_file()
+def _is_scored(member: Member) -> bool:
+    return (member.scores / "metrics.json").is_file()
 
 
 class _Comparison:

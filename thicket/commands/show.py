@@ -8,7 +8,7 @@ from rich.tree import Tree
 
 from thicket.commands.about import abouts
 from thicket.commands.figures import ORIGIN, print_figures, print_ledger
-from thicket.commands.models import aged, models_of, outdated_words, scores_outdated
+from thicket.commands.models import aged, is_gone, models_of, outdated_words, scores_outdated
 from thicket.commands.scores import Pairs, paired
 from thicket.commands.show_run import show_folder
 from thicket.commands.sides import Side, declared_member
@@ -122,7 +122,7 @@ def _print_scores(
     root: Path, name: str, models: dict[str, Resolved], scores: Any, stages: list[Any], project: Project
 ) -> None:
     outdated = [one for one in dict.fromkeys((name, root_of(name, models))) if scores_outdated(root, one)]
-    print(f"\n{aged('Scores, %', name in outdated)}")
+    print(f"\n{aged('Scores, %', name in outdated, is_gone(root, name))}")
     if not scores:
         print(f"None yet: `dvc repro evaluate-{name}` makes them.")
         return

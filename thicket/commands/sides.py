@@ -97,6 +97,11 @@ class Side:
         """Whether scores of its models are of other weights."""
         return any(member.outdated for member in self.members)
 
+    @property
+    def gone(self) -> bool:
+        """Whether nothing is there of the models whose scores are of other weights."""
+        return not any(member.provenance for member in self.members if member.outdated)
+
     @cached_property
     def config(self) -> dict[Path_, Any]:
         """The values that all its models have."""

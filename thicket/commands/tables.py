@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from thicket.commands.about import abouts
-from thicket.commands.models import aged, declared, outdated_words, scores_outdated
+from thicket.commands.models import aged, declared, is_gone, outdated_words, scores_outdated
 from thicket.config.overrides import COMMAND_LINE
 from thicket.config.places import EVALUATION, REPORT
 from thicket.config.problems import ConfigError, Problem
@@ -80,7 +80,7 @@ def scores(root: Path) -> Table | None:
     for name, made in models.items():
         for domain, found in read.get(name, {"domains": {}})["domains"].items():
             cells = [interval_of(found, figure) if figure in found else None for figure in names]
-            rows.append([aged(name, name in outdated), told[name], domain, *map(_scored, cells)])
+            rows.append([aged(name, name in outdated, is_gone(root, name)), told[name], domain, *map(_scored, cells)])
             flat = [found.get(f"{figure}{suffix}", "") for figure in names for suffix in SUFFIXES]
             numbers.append([name, made.kind, domain, *flat, found["items"], int(name in outdated)])
     if not rows:

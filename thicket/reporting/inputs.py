@@ -45,15 +45,14 @@ class Scored:
     """Domain → part of its test → hash; empty where an earlier thicket did not note it."""
 
 
-class OtherTest(ValueError):
-    """Two evaluations are of different tests."""
+class Incomparable(ValueError):
+    """Two evaluations are not of the same items, asked, judged and scored alike."""
 
-    def __init__(self, folders: tuple[Path, Path], differing: dict[str, list[str]]):
-        """`differing`: domain → what of its test."""
+    def __init__(self, folders: tuple[Path, Path], file: str, why: str):
+        """`file`: of either, that tells it."""
         self.folders = folders
-        what = "; ".join(f"{domain}: {', '.join(parts)}" for domain, parts in differing.items())
-        files = " and ".join(str(folder / TEST) for folder in folders)
-        super().__init__(f"{files}: scored by tests that differ ({what}), so that the models can't be compared")
+        files = " and ".join(str(folder / file) for folder in folders)
+        super().__init__(f"{files}: {why}, so that the models can't be compared")
 
 
 @dataclass(frozen=True)
@@ -74,8 +73,8 @@ class Inputs(Scored):
 def read_inputs(stage: ReportStage, root: Path) -> dict[str, Inputs]:
     """The files of every model of the report, by name.
 
-    Raises: ValueError, with the files, where one is missing or broken, or where two models were not scored on the same
-    items in the same way.
+    Raises: ValueError, with the files, where one is missing or broken; Incomparable where two models were not scored on
+    the same items in the same way.
     """
     inputs = {model.name: _read_model(model, stage.domains, root) for model in stage.models}
     check_comparable({root / EVALUATION / name: scored for name, scored in inputs.items()}, stage.domains)
@@ -153,20 +152,27 @@ def _numbers(path: Path) -> Iterator[dict[str, float]]:
 
 
 def check_comparable(scored: Mapping[Path, Scored], domains: list[str]) -> None:
-    """Evaluations by their folders. Raises: ValueError where two are not of the same items, scored in the same way;
-    OtherTest where they were not asked or judged alike."""
+    """Evaluations by their folders. Raises: Incomparable."""
     (first, one), *others = scored.items()
     for folder, other in others:
-        if one.metrics["settings"] != other.metrics["settings"]:
-            files = f"{first / 'metrics.json'} and {folder / 'metrics.json'}"
-            raise ValueError(f"{files}: scored with different settings, so that the models can't be compared")
+        folders, settings = (first, folder), (one.metrics["settings"], other.metrics["settings"])
+        if settings[0] != settings[1]:
+            raise Incomparable(folders, "metrics.json", f"scored with settings that differ ({_told_apart(*settings)})")
         for domain in domains:
-            if one.items[domain].ids != other.items[domain].ids:
-                files = f"{first / 'items.csv'} and {folder / 'items.csv'}"
-                different = len(set(one.items[domain].ids) ^ set(other.items[domain].ids))
-                raise ValueError(f"{files}: {different} items of {domain} are in one and not in the other")
+            ids = one.items[domain].ids, other.items[domain].ids
+            if ids[0] != ids[1]:
+                different = len({*ids[0]} ^ {*ids[1]})
+                why = f"{different} items of {domain} are in one and not in the other"
+                raise Incomparable(folders, "items.csv", why)
         if differing := _differing(one, other, domains):
-            raise OtherTest((first, folder), differing)
+            parts = "; ".join(f"{domain}: {', '.join(parts)}" for domain, parts in differing.items())
+            raise Incomparable(folders, TEST, f"scored by tests that differ ({parts})")
+
+
+def _told_apart(one: dict[str, Any], other: dict[str, Any]) -> str:
+    """The entries in which two mappings differ: `samples: 4 and 8; top_p: 1.0 and 0.9`."""
+    keys = [key for key in {**one, **other} if one.get(key) != other.get(key)]
+    return "; ".join(f"{key}: {one.get(key)} and {other.get(key)}" for key in keys)
 
 
 def _differing(one: Scored, other: Scored, domains: list[str]) -> dict[str, list[str]]:
