@@ -40,7 +40,8 @@ def specialist(name: str, start: str, domain: str, method: str = "grpo") -> Repo
 
 
 def student(name: str, start: str, teachers: list[str], method: str = "opd") -> ReportedModel:
-    return ReportedModel(name=name, kind="student", method=method, type=method, base=start, teachers=teachers)
+    kind = method.replace("-", "_")
+    return ReportedModel(name=name, kind="student", method=method, type=kind, base=start, teachers=teachers)
 
 
 def _around(name: str, value: float) -> dict[str, float]:

@@ -90,6 +90,20 @@ def test_show(scored: Path, command: Command) -> None:
     assert not any(line.startswith("budget_of") for line in lines)  # nobody set it
 
 
+def test_a_teacher_that_a_greedy_soup_left_out(scored: Path, command: Command) -> None:
+    (scored / "conf/method/soup.yaml").write_text("type: greedy_soup\n", encoding="utf-8")
+    params = scored / "params.yaml"
+    text = params.read_text(encoding="utf-8").replace("reverse-grpo]}", "reverse-grpo], domains: [sort, reverse]}")
+    params.write_text(text, encoding="utf-8")
+    assert json.loads(command("show", "soup", "--json").out)["lineage"]["left_out"] == []
+    curve = "step,teacher,taken\n1,1,0\n2,2,1\n3,1,0\n"
+    (scored / "build/curves/soup.csv").write_text(curve, encoding="utf-8")
+    lines = command("show", "soup").out.splitlines()
+    assert "├── sort-grpo  grpo on sort  (left out)" in lines
+    assert "└── reverse-grpo  grpo on reverse" in lines
+    assert json.loads(command("show", "soup", "--json").out)["lineage"]["left_out"] == ["sort-grpo"]
+
+
 def test_a_training_that_was_never_rewarded_differently_is_told_of(scored: Path, command: Command) -> None:
     wrong = "the rewards of a group never differed, so nothing was learnt from them"
     assert wrong not in command("show", "sort-grpo").out
@@ -124,6 +138,7 @@ def test_show_for_programs(scored: Path, command: Command) -> None:
         "base": "tiny",
         "parents": ["tiny", "sort-grpo", "reverse-grpo"],
         "domains": ["sort", "reverse"],
+        "left_out": [],
     }
     assert found["scores"]["domains"]["sort"]["pass@1"] == 1.0
     assert found["config"]["teachers[1].weight"] == 2.0

@@ -13,18 +13,20 @@ from thicket.commands.scores import Pairs, paired
 from thicket.commands.show_run import show_folder
 from thicket.commands.sides import Side, declared_member
 from thicket.commands.status import as_dict
+from thicket.config.merging import GreedySoup
 from thicket.config.places import EVALUATION, METRICS, MODELS, TIMES
 from thicket.config.problems import dotted
 from thicket.config.project import Project
 from thicket.config.resolve import Resolved
-from thicket.config.stages import EvaluateStage
+from thicket.config.stages import EvaluateStage, StudentStage
 from thicket.plan import console
 from thicket.plan.folders import declared_name, is_folder, within
 from thicket.plan.inspect import DEFAULT, pick, values
 from thicket.plan.pipeline import pipeline
 from thicket.plan.state import State, states
-from thicket.reporting.inputs import PASS_AT_1
+from thicket.reporting.inputs import PASS_AT_1, read_curve
 from thicket.reporting.jsonfile import plain
+from thicket.reporting.kept import kept
 from thicket.times import read_times
 
 
@@ -49,6 +51,7 @@ def show(root: Path, model: str, as_json: bool) -> None:
         base = root_of(model, models)
         against = _pairs(root, models[base], resolved, stages, project) if base != model else ""
         lineage = {"base": base, "parents": parents_of(resolved), "domains": list(resolved.domains)}
+        lineage["left_out"] = _left_out(root, resolved)
         config = {dotted(path): value for path, value in values(resolved).items()}
         scored = {"scores": facts["scores"], "against_base": None if isinstance(against, str) else against.pairs}
         scored["scores_outdated"] = scores_outdated(root, model)
@@ -62,6 +65,7 @@ def show(root: Path, model: str, as_json: bool) -> None:
     if state.note:
         print(f"Note: {state.note}.")
     print("\nLineage")
+    told |= {name: f"{told[name]}  (left out)" for name in _left_out(root, resolved)}
     console.show(_tree(model, models, told))
     _print_scores(root, model, models, facts["scores"], stages, project)
     print_ledger(facts["ledger"], facts["origin"], facts["times"])
@@ -73,6 +77,16 @@ def parents_of(resolved: Resolved) -> list[str]:
     stage: Any = resolved.stage
     start = [stage.base] if isinstance(getattr(stage, "base", None), str) else []
     return list(dict.fromkeys([*start, *(teacher.name for teacher in getattr(stage, "teachers", []))]))
+
+
+def _left_out(root: Path, resolved: Resolved) -> list[str]:
+    """The teachers that a greedy soup did not keep, where it is made."""
+    stage: Any = resolved.stage
+    if not (isinstance(stage, StudentStage) and isinstance(stage.method, GreedySoup)):
+        return []
+    teachers = [teacher.name for teacher in stage.teachers]
+    names = kept(teachers, read_curve(root, stage.name))
+    return [name for name in teachers if names and name not in names]
 
 
 def root_of(name: str, models: dict[str, Resolved]) -> str:

@@ -93,9 +93,15 @@ def read_scores(folder: Path, domains: list[str]) -> Scored:
     return Scored(metrics, items, _read_json(tests) if tests.is_file() else {})
 
 
+def read_curve(root: Path, model: str) -> Curve:
+    """The learning curve of a model, where it left one. Raises: ValueError, with the file, where it is broken."""
+    path = root / CURVES / f"{model}.csv"
+    return tuple(_numbers(path)) if path.is_file() else ()
+
+
 def _read_model(model: ReportedModel, domains: list[str], root: Path) -> Inputs:
     scored = read_scores(root / EVALUATION / model.name, domains)
-    curve, folder = root / CURVES / f"{model.name}.csv", root / MODELS / model.name
+    folder = root / MODELS / model.name
     return Inputs(
         model=model,
         metrics=scored.metrics,
@@ -103,7 +109,7 @@ def _read_model(model: ReportedModel, domains: list[str], root: Path) -> Inputs:
         tests=scored.tests,
         ledger=_read_json(root / METRICS / f"{model.name}.json"),
         provenance=_read_json(folder / "provenance.json"),
-        curve=tuple(_numbers(curve)) if curve.is_file() else (),
+        curve=read_curve(root, model.name),
         times=read_times(root / TIMES / f"{model.name}.json", folder),
         shown=tuple(read_shown(folder)),
     )
