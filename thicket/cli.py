@@ -198,6 +198,21 @@ def main(argv: list[str] | None = None) -> int:
         return 1
 
 
+def _may_run_by_hand(root: Path, configs: list[Path]) -> bool:
+    """Whether nobody else is at the pipeline's artifacts; notes what is done already."""
+    from thicket import ranks
+    from thicket.plan import by_hand
+
+    if not ranks.speaks():
+        return True
+    if running := by_hand.repro_words(root):
+        print(f"Error: {running}: wait for its end, or stop it", file=sys.stderr)
+        return False
+    for name in by_hand.done(root, configs):
+        print(f"Note: {name} is done, and made once more: `dvc repro {name}` makes just what has changed.", flush=True)
+    return True
+
+
 def _dispatch(arguments: argparse.Namespace, root: Path) -> int:
     command = arguments.command
     if command is None:
@@ -235,8 +250,10 @@ def _dispatch(arguments: argparse.Namespace, root: Path) -> int:
         return ensembles.materialize(root, arguments.name, arguments.member, arguments.out)
     if command == "run":
         from thicket import warm
-        from thicket.plan import position
+        from thicket.plan import by_hand, position
 
+        if by_hand.BY_DVC not in os.environ and not _may_run_by_hand(root, arguments.config):
+            return 1
         if warm.OWNER not in os.environ:  # `thicket repro` says so itself.
             position.tell(root, arguments.config[0])
         status = warm.run(arguments.config[0]) if len(arguments.config) == 1 else None

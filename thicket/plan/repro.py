@@ -16,8 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from thicket.config.overrides import COMMAND_LINE
-from thicket.config.places import LOGS, RESUME
+from thicket.config.places import LOGS
 from thicket.config.problems import ConfigError, Problem, nearest
+from thicket.plan.by_hand import REPRO
 from thicket.plan.dag import Node, Schedule, behind, read_dag
 from thicket.plan.dvclock import locked_stages, mend_rwlock, put_in_order
 from thicket.plan.shares import environment, threads_note
@@ -44,7 +45,7 @@ def run(root: Path, names: list[str], jobs: int, pull: bool) -> int:
         raise ConfigError([Problem(COMMAND_LINE, name, "", wrong, known, nearest(name, list(dag))) for name in unknown])
     chosen, before = behind(dag, names or list(dag)), locked_stages(root)
     try:
-        with locked(root / RESUME / "repro.lock", "the pipeline"), View(sys.stdout) as view, _signals_noted() as came:
+        with locked(root / REPRO, "the pipeline"), View(sys.stdout) as view, _signals_noted() as came:
             mend_rwlock(root)
             status = Repro({name: dag[name] for name in chosen}, jobs, pull, view, came).run()
             put_in_order(root, before, [COMPOSE, *dag])
