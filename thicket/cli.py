@@ -74,12 +74,12 @@ def parser() -> argparse.ArgumentParser:
     kinds = config.add_subparsers(dest="action", metavar="{show,diff,schema,pages}", required=True)
     show = kinds.add_parser("show", help="a stage's resolved config, with the origin of each value")
     stage = show.add_argument(
-        "stage", nargs="?", help="as in dvc.yaml: specialist-sort-grpo; without it, the stages are listed"
+        "stage", nargs="?", help="as in dvc.yaml: specialist-sort-grpo; or a model; without it, the stages are listed"
     )
-    looking.completes(stage, looking.stages)
-    diff = kinds.add_parser("diff", help="two stages, or two experiments, side by side")
+    looking.completes(stage, looking.stages_and_models)
+    diff = kinds.add_parser("diff", help="two stages, two models or two experiments, side by side")
     for side in ("left", "right"):
-        looking.completes(diff.add_argument(side), looking.stages)
+        looking.completes(diff.add_argument(side), looking.stages_and_models)
     schema = kinds.add_parser("schema", help="JSON Schema for editors")
     schema.add_argument("kind", nargs="?", default="params", help="params (default), or a group of conf/")
     kinds.add_parser("pages", help="write docs/methods.md and docs/domains.md from the docstrings")
