@@ -22,7 +22,7 @@ def repro_words(root: Path) -> str:
     locks, making = held(), in_the_making(root)
     if not (making or is_locked(root / REPRO, locks) or at_work(root, locks) is not None):
         return ""
-    names = [name for name, node in read_dag(root).items() if making.keys() & {*node.outs}]
+    names = [name for name, node in read_dag(root).items() if making.keys() & {*node.outs}] if making else []
     return f"a repro is running{f', which is at {joined(names)}' if names else ''}"
 
 
