@@ -7,16 +7,15 @@ from thicket.config.places import EVALUATION, MODELS
 from thicket.config.project import Project
 from thicket.config.resolve import Resolved
 from thicket.evaluation.scored import is_outdated
+from thicket.plan.folders import MAKERS
 from thicket.plan.inputs import check_built
 from thicket.plan.inspect import pick
 from thicket.plan.pipeline import resolve
 
-KINDS = ("base", "specialist", "student")
-
 
 def models_of(resolved: Iterable[Resolved]) -> dict[str, Resolved]:
     """Name → stage of every model, each after those that it is made of."""
-    return {made.stage.name: made for made in resolved if made.kind in KINDS}
+    return {made.stage.name: made for made in resolved if made.kind in MAKERS}
 
 
 def declared(root: Path) -> dict[str, Resolved]:

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from thicket.commands import cache
-from thicket.commands.models import KINDS
 from thicket.config.overrides import COMMAND_LINE
 from thicket.config.places import EVALUATION, MODELS
 from thicket.config.problems import ConfigError, Problem, nearest, shown
 from thicket.config.yamlfile import values_of
+from thicket.plan.folders import MAKERS
 from thicket.plan.recorded import Entry, Locked, recorded
 
 EXPERIMENTS = "refs/exps"
@@ -60,7 +60,7 @@ class Revision:
 
     @staticmethod
     def _models(stages: Iterable[str]) -> list[str]:
-        return [stage.partition("-")[2] for stage in stages if stage.partition("-")[0] in KINDS]
+        return [stage.partition("-")[2] for stage in stages if stage.partition("-")[0] in MAKERS]
 
     def config(self, model: str) -> dict[str, Any]:
         """What a model was made with."""
@@ -100,7 +100,7 @@ class Revision:
 
     def making(self, model: str) -> Locked:
         """The stage that makes a model, as DVC ran it."""
-        return next(self.locked[stage] for kind in KINDS if (stage := f"{kind}-{model}") in self.locked)
+        return next(self.locked[stage] for kind in MAKERS if (stage := f"{kind}-{model}") in self.locked)
 
 
 def files_of(root: Path, entry: Entry) -> Iterator[tuple[str, Path]]:

@@ -115,7 +115,7 @@ def check_built(root: Path, models: list[Resolved]) -> None:
 
 def check_models(root: Path, names: Collection[str]) -> None:
     """The same of names, of which the project need not declare all. Raises: ConfigError."""
-    if (root / PARAMS).is_file():
+    if names and (root / PARAMS).is_file():
         models = [made for made in resolve(Project(root), with_code=False) if made.kind in MAKERS]
         check_built(root, [made for made in models if made.stage.name in names])
 
