@@ -135,6 +135,9 @@ def test_other_inputs_and_other_code(committed: Path, command: Command) -> None:
     assert found["code"] == ["thicket/cli.py"]
     (committed / CACHE / read["md5"][:2] / read["md5"][2:]).unlink()  # which files it had
     assert "\nInputs: data-sort, weights of sort-grpo\n" in command("compare", "main:opd", "opd").out
+    (committed / "build/models/opd/provenance.json").unlink()
+    out = command("compare", "main:opd", "opd").out
+    assert "The inputs of opd are not known: no provenance.json of it is here." in out
 
 
 def test_an_experiment_of_dvcs_by_its_name(committed: Path, command: Command) -> None:

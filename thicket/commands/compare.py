@@ -227,12 +227,22 @@ def _print_config(root: Path, left: Side, right: Side) -> None:
         console.show(side_by_side(left.label, right.label, shared))
     if alone := sum(NONE in one[1:] for one in differing):
         print(f"{alone} {'more ' if shared else ''}values that only one of the two has{_listed_by(left, right)}.")
-    made_of = {"Inputs": differing_inputs(root, left, right), "Code": differing_code(left, right)}
-    for what, names in made_of.items():
-        if names:
-            print(f"{what}: {listed(names)}")
-    if not (shared or alone or any(made_of.values())):
+    made_of = list(_made_of(root, left, right))
+    for line in made_of:
+        print(line)
+    if not (shared or alone or made_of):
         print("No difference.")
+
+
+def _made_of(root: Path, left: Side, right: Side) -> Iterator[str]:
+    """What differs beside the values, as far as it is known."""
+    if inputs := differing_inputs(root, left, right):
+        yield f"Inputs: {listed(inputs)}"
+    for side in (left, right):
+        if not all(member.provenance for member in side.members):
+            yield f"The inputs of {side.label} are not known: no provenance.json of it is here."
+    if code := differing_code(left, right):
+        yield f"Code: {listed(code)}"
 
 
 def _listed_by(left: Side, right: Side) -> str:

@@ -45,11 +45,8 @@ def _differing(left: Side, right: Side, kind: str) -> list[str]:
 
 def _items(root: Path, member: Member, domain: str) -> dict[str, str]:
     """The files of the data that a model was made on → hash; nothing where dvc.lock, or DVC's cache, does not know."""
-    made = (
-        Revision(root, member.revision).making(member.own_name)
-        if member.revision
-        else read_lock(root).get(member.stage)
-    )
+    there = member.revision
+    made = Revision(root, there).making(member.own_name) if there else read_lock(root).get(member.stage)
     if made is None or member.made_with not in made.params.values():
         return {}
     entry = made.deps.get((DATA / domain).as_posix())
