@@ -34,7 +34,7 @@ class Reason:
     what: str
     before: Any = None
     after: Any = None
-    restored: bool = False
+    restorable: bool = False
     """Whether `dvc checkout` mends it."""
 
     def __str__(self) -> str:
@@ -119,7 +119,7 @@ class _Look:
         log = path.relative_to(self.root) if path.is_file() else None
         shown = record if mark in ("running", "failed", "stopped") else None
         own = [reason for reason in why if reason.kind != "parent"]
-        restorable = bool(own) and all(reason.restored for reason in own)
+        restorable = bool(own) and all(reason.restorable for reason in own)
         return State(planned, mark, why, parents, shown, log, recording, restorable, self._note(planned))
 
     def _making(self, planned: Planned) -> list[float]:
@@ -182,15 +182,15 @@ class _Look:
 
     def _changed_outputs(self, planned: Planned, made: Locked, wanted: bool) -> Iterator[Reason]:
         """`wanted`: whether it would be made again as it was, so that the cache's is as good."""
-        outs, name = {path: made.outs.get(path) for path in outs_of(planned)}, planned.resolved.id
+        outs = {path: made.outs.get(path) for path in outs_of(planned)}
         wrong = {path: wrong_with(self.root, entry, self.since) if entry else "missing" for path, entry in outs.items()}
         kinds = (("missing", "missing"), ("changed", "not what the stage made"))
         for paths, said in (([path for path in outs if wrong[path] == kind], said) for kind, said in kinds):
             if paths:
                 more = f" and {len(paths) - 1} more are" if len(paths) > 1 else " is"
                 back = wanted and all((entry := outs[path]) and is_cached(self.root, entry) for path in paths)
-                told = f"{paths[0]}{more} {said}{f': {restored_by(name)}' if back else ''}"
-                yield Reason("artifact", told, restored=back)
+                hint = f": {_restored_by([planned.resolved.id], len(paths) > 1)}" if back else ""
+                yield Reason("artifact", f"{paths[0]}{more} {said}{hint}", restorable=back)
 
     def _reads(self, planned: Planned) -> list[str]:
         return [path.as_posix() for path in planned.reads]
@@ -210,9 +210,9 @@ def outs_of(planned: Planned) -> list[str]:
     return [path.as_posix() for path in (*made, *planned.metrics, *planned.plots)]
 
 
-def restored_by(*names: str) -> str:
-    """The command that brings back what stages made from DVC's cache, for a message."""
-    return f"`dvc checkout {' '.join(names)}` brings {'it' if len(names) == 1 else 'them'} back"
+def _restored_by(names: list[str], several: bool) -> str:
+    """The command that brings back what stages made, one thing or `several`, from DVC's cache, for a message."""
+    return f"`dvc checkout {' '.join(names)}` brings {'them' if several else 'it'} back"
 
 
 def remedies(root: Path, names: Collection[str]) -> str:
@@ -220,7 +220,7 @@ def remedies(root: Path, names: Collection[str]) -> str:
     found = [state for state in states(root, pipeline(Project(root))) if state.id in names]
     kept, others = ([one.id for one in found if one.restorable is kind] for kind in (True, False))
     if not others:
-        return restored_by(*kept)
+        return _restored_by(kept, len(kept) > 1)
     commands = {"dvc checkout": kept, "dvc repro": others}
     return f"`{' && '.join(' '.join([command, *of]) for command, of in commands.items() if of)}` makes it"
 
