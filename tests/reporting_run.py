@@ -4,7 +4,7 @@ import csv
 import hashlib
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +45,7 @@ def specialist(name: str, start: str, domain: str, method: str = "grpo") -> Repo
 
 
 def student(name: str, start: str, teachers: list[str], method: str = "opd") -> ReportedModel:
-    made = {"kind": "student", "method": method, "type": method, "base": start, "teachers": teachers}
+    made = {"kind": "student", "method": method, "type": method.replace("-", "_"), "base": start, "teachers": teachers}
     return ReportedModel.model_validate({"name": name, "seed": seed_of(name), **made})
 
 
@@ -100,10 +100,16 @@ def write_items(path: Path, correct: dict[str, list[int]]) -> None:
             )
 
 
-def write_run(root: Path, models: list[ReportedModel], correct: Correct, budget_of: dict[str, str]) -> ReportStage:
+def write_run(
+    root: Path,
+    models: list[ReportedModel],
+    correct: Correct,
+    budget_of: dict[str, str],
+    configs: Mapping[str, dict[str, Any]] = {},
+) -> ReportStage:
     """Writes what the stages before the report would leave, and returns the report's config.
 
-    Every model but a base and a soup costs 1e9 FLOPs.
+    Every model but a base and a soup costs 1e9 FLOPs. `configs`: what models were made with, where a test asks for it.
     """
     known: dict[str, ReportedModel] = {}
     costs: dict[str, dict[str, float]] = {}
@@ -130,7 +136,7 @@ def write_run(root: Path, models: list[ReportedModel], correct: Correct, budget_
         teachers = [{"name": name, "domain": known[name].domain or "sort", "weight": 1.0} for name in model.teachers]
         config = {"teachers": teachers, "budget_of": budget_of.get(model.name)} if model.kind == "student" else {}
         made = {"seed": model.seed, "config_hash": "ab" * 32, "weights": weights_of(model.name)}
-        made |= {"cost": costs[model.name], "config": config}
+        made |= {"cost": costs[model.name], "config": configs.get(model.name, config)}
         _write_json(root / f"build/models/{model.name}/provenance.json", made)
         times = {"wall_seconds": 61.0, "peak_memory_bytes": 800e6, "commit": "c0ffee+", "device": "CPU"}
         times |= {"finished": "2026-01-02T03:04:05+00:00", "phase_seconds": {"updates": 60.0}}

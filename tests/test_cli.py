@@ -1,13 +1,18 @@
 """Commands, their output and their exit status."""
 
 import shutil
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
+import yaml
 from commands import Command
 
 import thicket
 from thicket.arguments import NAMES
+from thicket.config.yamlfile import to_yaml
+from thicket.plan.by_hand import BY_DVC, REPRO
+from thicket.stages.publish import locked
 from thicket.warm import OWNER
 
 STAGES = ("data", "base", "specialist", "student", "evaluate", "report")
@@ -149,6 +154,34 @@ def test_several_stages_run_in_turn_up_to_one_that_fails(sample: Path, command: 
     assert [path.name for path in folder.iterdir()] == ["sort"]
     assert command("run", *(f"build/config/data/{name}.yaml" for name in ("reverse", "sort"))).status == 0
     assert sorted(path.name for path in folder.iterdir()) == ["reverse", "sort"]
+
+
+def test_by_hand_what_dvc_is_at_is_left_alone_and_what_is_done_is_told(sample: Path, command: Command) -> None:
+    command("plan")
+    command("compose")
+    config = "build/config/data/sort.yaml"
+    assert "Note" not in command("run", config).out
+    values = yaml.safe_load((sample / config).read_text(encoding="utf-8"))
+    locked = {"data-sort": {"cmd": "", "params": {config: values}, "outs": [{"path": "build/data/sort"}]}}
+    (sample / "dvc.lock").write_text(to_yaml({"schema": "2.0", "stages": locked}), encoding="utf-8")
+    note = "Note: data-sort is done, and made once more: `dvc repro data-sort` makes just what has changed.\n"
+    assert command("run", config).out.startswith(note)
+    with locked_by_repro(sample):
+        said = command("run", config)
+    assert (said.status, said.out) == (1, "")
+    assert said.err == "Error: a repro is running: wait for its end, or stop it\n"
+
+
+def test_dvc_itself_is_not_asked(sample: Path, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    command("plan")
+    command("compose")
+    monkeypatch.setenv(BY_DVC, str(sample))
+    with locked_by_repro(sample):
+        assert command("run", "build/config/data/sort.yaml").status == 0
+
+
+def locked_by_repro(root: Path) -> AbstractContextManager[None]:
+    return locked(root / REPRO, "the pipeline")
 
 
 def test_the_data_stage_by_itself_makes_what_the_pipeline_makes(sample: Path, command: Command) -> None:

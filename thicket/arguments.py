@@ -127,6 +127,10 @@ def models(**_: Any) -> list[str]:
     return [stage.partition("-")[2] for stage in stages() if stage.startswith(kinds)]
 
 
+def stages_and_models(**_: Any) -> list[str]:
+    return [*stages(), *models()]
+
+
 def experiments(**_: Any) -> list[str]:
     """The experiments of conf/."""
     from thicket.config.library import EXPERIMENTS

@@ -74,12 +74,12 @@ def parser() -> argparse.ArgumentParser:
     kinds = config.add_subparsers(dest="action", metavar="{show,diff,schema,pages}", required=True)
     show = kinds.add_parser("show", help="a stage's resolved config, with the origin of each value")
     stage = show.add_argument(
-        "stage", nargs="?", help="as in dvc.yaml: specialist-sort-grpo; without it, the stages are listed"
+        "stage", nargs="?", help="as in dvc.yaml: specialist-sort-grpo; or a model; without it, the stages are listed"
     )
-    looking.completes(stage, looking.stages)
-    diff = kinds.add_parser("diff", help="two stages, or two experiments, side by side")
+    looking.completes(stage, looking.stages_and_models)
+    diff = kinds.add_parser("diff", help="two stages, two models or two experiments, side by side")
     for side in ("left", "right"):
-        looking.completes(diff.add_argument(side), looking.stages)
+        looking.completes(diff.add_argument(side), looking.stages_and_models)
     schema = kinds.add_parser("schema", help="JSON Schema for editors")
     schema.add_argument("kind", nargs="?", default="params", help="params (default), or a group of conf/")
     kinds.add_parser("pages", help="write docs/methods.md and docs/domains.md from the docstrings")
@@ -198,6 +198,21 @@ def main(argv: list[str] | None = None) -> int:
         return 1
 
 
+def _may_run_by_hand(root: Path, configs: list[Path]) -> bool:
+    """Whether nobody else is at the pipeline's artifacts; notes what is done already."""
+    from thicket import ranks
+    from thicket.plan import by_hand
+
+    if not ranks.speaks():
+        return True
+    if running := by_hand.repro_words(root):
+        print(f"Error: {running}: wait for its end, or stop it", file=sys.stderr)
+        return False
+    for name in by_hand.done(root, configs):
+        print(f"Note: {name} is done, and made once more: `dvc repro {name}` makes just what has changed.", flush=True)
+    return True
+
+
 def _dispatch(arguments: argparse.Namespace, root: Path) -> int:
     command = arguments.command
     if command is None:
@@ -235,8 +250,10 @@ def _dispatch(arguments: argparse.Namespace, root: Path) -> int:
         return ensembles.materialize(root, arguments.name, arguments.member, arguments.out)
     if command == "run":
         from thicket import warm
-        from thicket.plan import position
+        from thicket.plan import by_hand, position
 
+        if by_hand.BY_DVC not in os.environ and not _may_run_by_hand(root, arguments.config):
+            return 1
         if warm.OWNER not in os.environ:  # `thicket repro` says so itself.
             position.tell(root, arguments.config[0])
         status = warm.run(arguments.config[0]) if len(arguments.config) == 1 else None

@@ -8,13 +8,16 @@ from command_line_scores import CORRECT
 from reporting_run import as_vote, base, specialist, student, write_run
 from toys import DECLARED, VALUES, run, toy_project
 
+from thicket.commands.models import declared
+
 
 @pytest.fixture
 def scored(sample: Path) -> Path:
     """The sample project, all models but `mixed` scored; `soup` answers by a vote."""
     specialists = [specialist(f"{domain}-grpo", "tiny", domain) for domain in ("sort", "reverse")]
     taught = [student(name, "tiny", ["sort-grpo", "reverse-grpo"], name) for name in ("opd", "soup")]
-    write_run(sample, [base("tiny"), *specialists, *taught], CORRECT, {})
+    configs = {name: resolved.stage.model_dump(mode="json") for name, resolved in declared(sample).items()}
+    write_run(sample, [base("tiny"), *specialists, *taught], CORRECT, {}, configs)
     as_vote(sample, "soup", votes=4)
     return sample
 

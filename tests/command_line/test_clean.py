@@ -3,6 +3,7 @@
 import json
 import shutil
 import subprocess
+import zlib
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,10 @@ from commands import Command
 from toys import stages
 
 from thicket.arguments import KINDS
-from thicket.commands.cache import unused
-from thicket.plan.recorded import CACHE
+from thicket.commands.cache import collect, unused
+from thicket.plan.by_hand import REPRO
+from thicket.plan.recorded import CACHE, OWNED
+from thicket.stages.publish import locked
 from thicket.stages.run import resume_folder
 
 
@@ -78,20 +81,107 @@ def test_an_unknown_kind(project: Path, command: Command) -> None:
     assert (said.status, "did you mean: checkpoints" in said.err) == (2, True)
 
 
-def test_earlier_commits_keep_their_models_until_they_are_named(tmp_path: Path) -> None:
-    def git(*arguments: str) -> None:
-        own = ("-c", "user.name=a", "-c", "user.email=a@b.c")
-        subprocess.run(["git", *own, *arguments], cwd=tmp_path, check=True, capture_output=True)
+class Versions:
+    """A repository whose commits need files of a cache; a file is of seven bytes."""
 
-    git("init")
-    first, second, nobodys = (digit * 32 for digit in "123")
-    for md5 in (first, second):
-        (tmp_path / "dvc.lock").write_text(f"outs:\n- md5: {md5}\n")
-        git("add", "dvc.lock")
-        git("commit", "-m", "one more")
-    for md5 in (first, second, nobodys):
-        file = tmp_path / CACHE / md5[:2] / md5[2:]
-        file.parent.mkdir(parents=True)
-        file.write_bytes(b"weights")
-    assert [path.parent.name for path in unused(tmp_path)] == ["33"]
-    assert [path.parent.name for path in unused(tmp_path, named=True)] == ["11", "33"]
+    def __init__(self, root: Path):
+        self.root = root
+        self.git("init", "-b", "main")
+
+    def git(self, *arguments: str) -> None:
+        own = ("-c", "user.name=a", "-c", "user.email=a@b.c")
+        subprocess.run(["git", *own, *arguments], cwd=self.root, check=True, capture_output=True)
+
+    def commits(self, digit: str, record: str = "dvc.lock") -> None:
+        """A commit that needs the file of a digit."""
+        (self.root / record).write_text(f"outs:\n- md5: {digit * 32}\n", encoding="utf-8")
+        self.git("add", record)
+        self.git("commit", "-m", digit)
+        self.holds(digit)
+
+    def holds(self, digits: str) -> None:
+        for digit in digits:
+            file = self.root / CACHE / (digit * 2) / (digit * 30)
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(b"weights")
+
+    def unused(self, named: bool = False) -> str:
+        return "".join(path.parent.name[0] for path in unused(self.root, named))
+
+
+@pytest.fixture
+def versions(tmp_path: Path) -> Versions:
+    return Versions(tmp_path)
+
+
+def test_earlier_commits_keep_their_models_until_they_are_named(versions: Versions) -> None:
+    versions.commits("1")
+    versions.commits("2")
+    versions.holds("3")
+    assert versions.unused() == "3"
+    assert versions.unused(named=True) == "13"
+
+
+def test_whatever_a_commit_needs_is_kept(versions: Versions) -> None:
+    versions.commits("1")
+    versions.git("checkout", "-b", "side")
+    versions.commits("2")
+    versions.git("checkout", "main")
+    versions.commits("3")
+    versions.git("merge", "-s", "ours", "side")  # Its version is that of one parent.
+    versions.git("branch", "-D", "side")
+    versions.commits("4", "rows.jsonl.dvc")
+    versions.git("rm", "rows.jsonl.dvc")
+    versions.git("commit", "-m", "without rows")
+    versions.git("checkout", "-b", "tried")
+    versions.commits("5")
+    versions.git("update-ref", "refs/exps/ab/cdef/seed-1", "HEAD")
+    versions.git("checkout", "main")
+    versions.git("branch", "-D", "tried")
+    (versions.root / "data").mkdir()
+    (versions.root / "data/new.csv.dvc").write_text(f"outs:\n- md5: {'6' * 32}\n", encoding="utf-8")
+    versions.holds("67")
+    assert versions.unused() == "7"
+    assert versions.unused(named=True) == "1247"
+
+
+def test_what_git_cannot_say_frees_nothing(versions: Versions) -> None:
+    versions.commits("1")
+    (lost,) = [
+        path for path in (versions.root / ".git/objects").glob("??/*") if b"md5: " in zlib.decompress(path.read_bytes())
+    ]
+    (versions.root / "dvc.lock").unlink()
+    lost.unlink()
+    with pytest.raises(ValueError, match="git can't read what commits need"):
+        versions.unused()
+    versions.holds("2")
+    assert (versions.root / CACHE / "22").is_dir()
+
+
+def test_without_git_the_working_tree_counts(tmp_path: Path) -> None:
+    (tmp_path / "dvc.lock").write_text(f"outs:\n- md5: {'1' * 32}\n", encoding="utf-8")
+    for digit in "12":
+        (tmp_path / CACHE / (digit * 2)).mkdir(parents=True)
+        (tmp_path / CACHE / (digit * 2) / (digit * 30)).touch()
+    assert [path.parent.name for path in unused(tmp_path)] == ["22"]
+
+
+def test_what_no_commit_needs_goes_while_dvc_is_not_at_work(
+    versions: Versions, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(versions.root)
+    versions.commits("1")
+    versions.commits("2")
+    versions.holds("3")
+    for lock, said in ((OWNED, "a repro is running: free things when nothing runs"), (REPRO, "a repro is running")):
+        with locked(versions.root / lock, "the pipeline"):
+            refused = command("clean", "--yes")
+        assert (refused.status, refused.out) == (1, "")
+        assert said in refused.err
+    with locked(versions.root / OWNED, "the repository"), pytest.raises(ValueError, match="DVC is at work"):
+        collect(versions.root)
+    freed = command("clean", "--yes")
+    assert (freed.status, freed.err) == (0, "freeing cache: 0.0 KiB\n")
+    assert sorted(path.name for path in (versions.root / CACHE).glob("*/*")) == ["1" * 30, "2" * 30]
+    assert command("clean", "earlier", "--yes").status == 0
+    assert sorted(path.name for path in (versions.root / CACHE).glob("*/*")) == ["2" * 30]

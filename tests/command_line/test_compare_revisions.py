@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from command_line_scores import ALWAYS, CORRECT, SOMETIMES
 from commands import Command
 from reporting_run import base, write_items, write_run
@@ -83,7 +84,60 @@ def test_the_same_model_of_another_commit(committed: Path, command: Command) -> 
     lines = command("compare", "main:opd", "opd").out.splitlines()
     row = next(line for line in lines if line.startswith("main:opd "))
     assert row.split() == ["main:opd", "1.00", "k", "2.00", "k", "1.00", "G", "3.00", "G"]
-    assert "code" not in "".join(lines)
+    config = lines[lines.index("Config") + 1 :]
+    assert any(line.split()[:2] == ["method.steps", "5"] for line in config)
+    assert "code" not in "".join(config)
+
+
+def provenance(root: Path, **more: Any) -> None:
+    path = root / "build/models/opd/provenance.json"
+    path.write_text(json.dumps(json.loads(path.read_text(encoding="utf-8")) | more), encoding="utf-8")
+
+
+def test_the_config_is_that_of_the_model_which_was_scored(committed: Path, command: Command) -> None:
+    """params.yaml says another number of steps by now; no such model is made yet."""
+    provenance(committed, config=CONFIG, seed=3)
+    out = command("compare", "main:opd", "opd").out
+    assert out.endswith("Config\nNo difference.\n")
+    assert "opd is stale (" in out
+    assert "): what is said here is of the one that was made; `dvc repro evaluate-opd` makes it anew, and sc" in out
+    found = json.loads(command("compare", "main:opd", "opd", "--json").out)
+    assert (found["config"], found["inputs"], found["code"]) == ([], [], [])
+    assert any(why.startswith("config: method.steps 5 → ") for why in found["stale"]["opd"])
+    assert "opd is stale" not in command("compare", "tiny", "soup").out
+
+
+def test_other_inputs_and_other_code(committed: Path, command: Command) -> None:
+    data = committed / "build/data/sort"
+    data.mkdir(parents=True)
+
+    def made(seed: str) -> dict[str, Any]:
+        """The student anew, of other train items, another teacher and by other code."""
+        (data / "train.jsonl").write_text(seed, encoding="utf-8")
+        (data / "test.jsonl").write_text("the same", encoding="utf-8")
+        config = {**CONFIG, "code": {"thicket.cli": seed, "thicket.disk": "same"}}
+        provenance(committed, config=config, data={"sort": seed, "reverse": "same"}, parents={"sort-grpo": seed})
+        read = kept(committed, "build/data/sort")
+        outs, params = [kept(committed, MADE["student-opd"])], {"build/config/models/opd.yaml": config}
+        lock = committed / "dvc.lock"
+        locked = yaml.safe_load(lock.read_text(encoding="utf-8"))
+        locked["stages"]["student-opd"] |= {"params": params, "deps": [read], "outs": outs}
+        lock.write_text(to_yaml(locked), encoding="utf-8")
+        return read
+
+    made("1")
+    git(committed, "commit", "-am", "first")
+    read = made("2")
+    out = command("compare", "main:opd", "opd").out
+    assert out.endswith("\nInputs: data-sort (train items), weights of sort-grpo\nCode: thicket/cli.py\n")
+    found = json.loads(command("compare", "main:opd", "opd", "--json").out)
+    assert found["inputs"] == ["data-sort (train items)", "weights of sort-grpo"]
+    assert found["code"] == ["thicket/cli.py"]
+    (committed / CACHE / read["md5"][:2] / read["md5"][2:]).unlink()  # which files it had
+    assert "\nInputs: data-sort, weights of sort-grpo\n" in command("compare", "main:opd", "opd").out
+    (committed / "build/models/opd/provenance.json").unlink()
+    out = command("compare", "main:opd", "opd").out
+    assert "The inputs of opd are not known: no provenance.json of it is here." in out
 
 
 def test_an_experiment_of_dvcs_by_its_name(committed: Path, command: Command) -> None:
@@ -103,6 +157,15 @@ def test_what_there_is_not(committed: Path, command: Command, side: str, wrong: 
     assert (said.status, said.out) == (2, "")
     assert wrong in said.err
     assert close in said.err
+
+
+def test_what_the_commit_declares_no_more_is_not_offered(committed: Path, command: Command) -> None:
+    (committed / "dvc.yaml").write_text(to_yaml({"stages": {"base-tiny": {"cmd": ""}}}), encoding="utf-8")
+    git(committed, "add", "dvc.yaml")
+    git(committed, "commit", "-m", "without the student")
+    assert "allowed: opd" not in command("compare", "main:odp", "opd").err
+    assert "there is no such model in that commit" in command("compare", "main:o*", "opd").err
+    assert command("compare", "main:opd", "opd").status == 0  # what it made is known by its name
 
 
 def test_a_commit_without_a_lock_and_a_cache_without_the_files(committed: Path, command: Command) -> None:

@@ -217,4 +217,43 @@ def test_one_that_is_not_made(project: Path, command: Command, tmp_path: Path, m
     for arguments in (["export", "soup"], ["chat", "soup"]):
         said = command(*arguments)
         assert said.status == 2
-        assert "not made yet: `dvc repro student-soup` makes it" in said.err
+        assert "not here: `dvc repro student-soup` makes it" in said.err
+
+
+@pytest.mark.parametrize("lost", ["model.safetensors", "tokenizer.json", "config.json", "provenance.json"])
+def test_one_that_is_not_whole(
+    project: Path, command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lost: str
+) -> None:
+    root = Path(shutil.copytree(project, tmp_path / "project"))
+    (root / "build/models/soup" / lost).unlink()
+    monkeypatch.chdir(root)
+    for arguments in (["export", "soup"], ["chat", "soup"], ["analyze", "density", "model=soup", "domain=sort"]):
+        said = command(*arguments)
+        assert (said.status, said.out) == (2, "")
+        assert "model = 'soup': no " in said.err
+        assert "`dvc repro student-soup` makes it" in said.err
+    assert not (root / "build/export").exists()
+
+
+def test_one_whose_weights_are_damaged(
+    project: Path, command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = Path(shutil.copytree(project, tmp_path / "project"))
+    weights = root / "build/models/soup/model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"\0")
+    monkeypatch.chdir(root)
+    said = command("export", "soup")
+    assert (said.status, said.out) == (1, "")
+    assert "its weights are not those that its provenance.json names" in said.err
+
+
+def test_what_a_vote_answers_with_has_to_be_there(
+    project: Path, command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = Path(shutil.copytree(project, tmp_path / "project"))
+    shutil.rmtree(root / "build/models/tiny")
+    monkeypatch.chdir(root)
+    for arguments in (["chat", "sort-randopt"], ["model", "materialize", "sort-randopt"]):
+        said = command(*arguments)
+        assert said.status == 2
+        assert "model = 'tiny': not here: `dvc repro base-tiny` makes it" in said.err

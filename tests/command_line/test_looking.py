@@ -55,8 +55,17 @@ def test_a_divergence_that_was_measured(scored: Path, command: Command) -> None:
 def test_without_scores(scored: Path, command: Command) -> None:
     said = command("compare", "tiny", "mixed")
     assert said.status == 0
-    assert "No scores to compare: " in said.out
-    assert "build/evaluation/mixed/metrics.json: there is no such file" in said.out
+    assert "No scores to compare: not scored yet: `dvc repro evaluate-mixed` does it\n" in said.out
+
+
+def test_scores_by_other_settings_and_the_command_that_makes_them_alike(scored: Path, command: Command) -> None:
+    path = scored / "build/evaluation/opd/metrics.json"
+    metrics = json.loads(path.read_text(encoding="utf-8"))
+    metrics["settings"] |= {"samples": 8, "top_p": 0.9}
+    path.write_text(json.dumps(metrics), encoding="utf-8")
+    out = command("compare", "tiny", "opd").out
+    assert "scored with settings that differ (samples: 4 and 8; top_p: 1.0 and 0.9), so that" in out
+    assert "can't be compared; to score them by those of now: `dvc repro evaluate-tiny evaluate-opd`\n" in out
 
 
 @pytest.mark.parametrize("arguments", [["show", "odp"], ["compare", "tiny", "odp"], ["chat", "odp"], ["export", "odp"]])
@@ -80,6 +89,20 @@ def test_show(scored: Path, command: Command) -> None:
     assert any(line.startswith("time") and "1 min 1 s (updates 1 min 0 s)" in line for line in lines)
     assert any(line.split() == ["teachers[1].weight", "2.0", "params.yaml:13"] for line in lines)
     assert not any(line.startswith("budget_of") for line in lines)  # nobody set it
+
+
+def test_a_teacher_that_a_greedy_soup_left_out(scored: Path, command: Command) -> None:
+    (scored / "conf/method/soup.yaml").write_text("type: greedy_soup\n", encoding="utf-8")
+    params = scored / "params.yaml"
+    text = params.read_text(encoding="utf-8").replace("reverse-grpo]}", "reverse-grpo], domains: [sort, reverse]}")
+    params.write_text(text, encoding="utf-8")
+    assert json.loads(command("show", "soup", "--json").out)["lineage"]["left_out"] == []
+    curve = "step,teacher,taken\n1,1,0\n2,2,1\n3,1,0\n"
+    (scored / "build/curves/soup.csv").write_text(curve, encoding="utf-8")
+    lines = command("show", "soup").out.splitlines()
+    assert "├── sort-grpo  grpo on sort  (left out)" in lines
+    assert "└── reverse-grpo  grpo on reverse" in lines
+    assert json.loads(command("show", "soup", "--json").out)["lineage"]["left_out"] == ["sort-grpo"]
 
 
 def test_a_training_that_was_never_rewarded_differently_is_told_of(scored: Path, command: Command) -> None:
@@ -137,6 +160,7 @@ def test_show_for_programs(scored: Path, command: Command) -> None:
         "base": "tiny",
         "parents": ["tiny", "sort-grpo", "reverse-grpo"],
         "domains": ["sort", "reverse"],
+        "left_out": [],
     }
     assert found["scores"]["domains"]["sort"]["pass@1"] == 1.0
     assert found["config"]["teachers[1].weight"] == 2.0
@@ -167,9 +191,9 @@ def test_scores_of_earlier_weights(arguments: list[str], outdated: Path, command
 
 
 def test_scores_of_earlier_weights_are_marked_where_they_stand(outdated: Path, command: Command) -> None:
-    assert command("compare", "tiny", "opd").out.splitlines()[0].split("  ")[-2].strip() == "opd (weights not here)"
+    assert command("compare", "tiny", "opd").out.splitlines()[0].split("  ")[-2].strip() == "opd (earlier weights)"
     lines = command("compare", "tiny", "sort-grpo", "opd").out.splitlines()
-    assert all("opd (weights not here)  " in line for line in lines if line.startswith(" ") and "opd" in line)
+    assert all("opd (earlier weights)  " in line for line in lines if line.startswith(" ") and "opd" in line)
 
 
 def test_scores_of_a_model_that_is_gone(outdated: Path, command: Command) -> None:
@@ -188,7 +212,7 @@ def test_scores_of_earlier_weights_for_programs(outdated: Path, command: Command
     rows = csv.DictReader(io.StringIO(said.out))
     assert {row["model"] for row in rows if row["scores_outdated"] == "1"} == {"opd"}
     assert said.err == OUTDATED
-    assert "| opd (weights not here) | opd of sort-grpo, reverse-grpo | sort |" in command("tables").out
+    assert "| opd (earlier weights) | opd of sort-grpo, reverse-grpo | sort |" in command("tables").out
 
 
 def test_why_a_model_is_not_held_against_its_base(scored: Path, command: Command) -> None:

@@ -64,13 +64,17 @@ def test_changed_and_lost_files(lab: Lab) -> None:
     path.write_text(text, encoding="utf-8")
     shutil.rmtree(lab.root / "build/models/soup")
     found = stages(lab)
-    assert ("artifact", "build/metrics/sort-long.json is not what the stage made") in reasons(
-        found["specialist-sort-long"]
-    )
-    lost = ("artifact", "build/models/soup is missing: `dvc checkout` brings it back")
+    restored = "`dvc checkout specialist-sort-long` brings it back"
+    changed = ("artifact", f"build/metrics/sort-long.json is not what the stage made: {restored}")
+    assert changed in reasons(found["specialist-sort-long"])
+    lost = ("artifact", "build/models/soup is missing: `dvc checkout student-soup` brings it back")
     assert reasons(found["student-soup"]) == [lost]
     assert found["student-soup"]["state"] == "missing"
     assert "dvc checkout" in lab.call("thicket")
+    (lab.root / "build/models/sort-grpo/model.safetensors").unlink()
+    for asked in (("export", "soup"), ("chat", "soup"), ("export", "sort-grpo"), ("evaluate", "model=soup")):
+        stage = "specialist-sort-grpo" if "sort-grpo" in asked else "student-soup"
+        assert f"`dvc checkout {stage}` brings it back" in lab.call("thicket", *asked, status=2)
     # DVC names a lost input with those who read it, and a changed one; here it is said of who makes it.
     assert own(found) <= by_dvc(lab)
     lab.call("dvc", "checkout", "--force")

@@ -124,7 +124,7 @@ def test_two_runs_of_one_stage_do_not_meet(unbroken: tuple[Lab, bytes], tmp_path
     lab = unbroken[0].copy(tmp_path / "project", loads_itself=True)
     running = start_training(lab)
     printed = lab.call("thicket", "run", f"build/config/models/{NAME}.yaml", status=1)
-    assert "is being made by another process" in printed
+    assert f"Error: a repro is running, which is at specialist-{NAME}: wait for its end, or stop it" in printed
     printed = lab.call("dvc", "repro", f"specialist-{NAME}", status=255)
     assert "is busy, it is being blocked by" in printed
     running.terminate()

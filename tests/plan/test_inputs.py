@@ -181,7 +181,7 @@ def test_files_without_a_row_that_can_be_read_are_the_data_stages(sample: Path, 
 @pytest.mark.parametrize("settings", [(), ("-m", "method.optimizer.lr=1e-4,1e-3")])
 def test_what_is_not_made_yet_is_named_at_once(toy: Path, command: Command, settings: tuple[str, ...]) -> None:
     asked = ("specialist", "base=tiny", "domain=sort", "method=grpo", *settings)
-    assert "it reads what is not made yet: `dvc repro data-sort base-tiny` makes it\n" in command(*asked).err
+    assert "it reads what is not here, or not whole: `dvc repro data-sort base-tiny` makes it\n" in command(*asked).err
     stage: Any = stages(toy)["base-tiny"]
     run = Standing(toy / "build/logs", "base-tiny")
     run.tells("base", 0.25, "step 5", None)
@@ -203,7 +203,7 @@ def test_data_that_no_stage_makes_is_to_be_declared(toy: Path, command: Command)
     assert said.err.splitlines(keepends=True)[1].endswith(wrong)
     assert "`dvc repro data-sort base-tiny` makes it" in said.err
     declare(toy, DECLARED | {"domains": ["sort", "reverse", "odd"]})
-    assert "`dvc repro data-sort base-tiny data-odd` makes it" in command(*asked).err
+    assert "`dvc repro data-sort data-odd base-tiny` makes it" in command(*asked).err
 
 
 def test_a_report_reads_scores_too(toy: Path, command: Command) -> None:

@@ -84,8 +84,22 @@ def test_the_stages(sample: Path, command: Command) -> None:
 def test_an_unknown_stage(arguments: list[str], sample: Path, command: Command) -> None:
     said = command("config", *arguments)
     assert (said.status, said.out) == (2, "")
-    assert said.err.startswith("command line: stage = 'student-odp': there is no such stage\n")
+    assert said.err.startswith("command line: stage or model = 'student-odp': there is no such stage or model\n")
     assert "did you mean: student-opd\n" in said.err
+
+
+def test_models_by_their_names(sample: Path, command: Command) -> None:
+    assert command("config", "show", "opd").out == command("config", "show", "student-opd").out
+    by_name, by_stage = (command("config", "diff", one, "mixed").out for one in ("opd", "student-opd"))
+    assert by_name.splitlines()[0].split() == ["value", "opd", "mixed"]
+    assert [line.split() for line in by_name.splitlines()[1:]] == [line.split() for line in by_stage.splitlines()[1:]]
+    assert "did you mean: opd\n" in command("config", "show", "odp").err
+
+
+def test_a_model_that_has_the_name_of_an_experiment(sample: Path, command: Command) -> None:
+    (sample / "conf/experiment/opd.yaml").write_text("experiment: opd\n", encoding="utf-8")
+    assert command("config", "diff", "opd", "mixed").out.splitlines()[0].split() == ["value", "opd", "mixed"]
+    assert "\nexperiment " in command("config", "diff", "opd", "toy").out
 
 
 def test_two_stages(sample: Path, command: Command) -> None:

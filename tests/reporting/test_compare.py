@@ -7,7 +7,7 @@ import pytest
 from reporting_run import WriteRun, base, results_of, specialist, student
 
 from thicket.reporting.findings import findings
-from thicket.reporting.inputs import OtherTest, read_inputs
+from thicket.reporting.inputs import Incomparable, read_inputs
 
 MODELS = [base("tiny"), specialist("sort-grpo", "tiny", "sort"), student("opd", "tiny", ["sort-grpo"])]
 CORRECT = {
@@ -71,7 +71,7 @@ def test_other_settings_are_refused_with_both_files(run: WriteRun, tmp_path: Pat
     metrics = json.loads(path.read_text(encoding="utf-8"))
     metrics["settings"]["temperature"] = 0.7
     path.write_text(json.dumps(metrics), encoding="utf-8")
-    with pytest.raises(ValueError, match="different settings") as error:
+    with pytest.raises(ValueError, match=r"settings that differ \(temperature: 1.0 and 0.7\)") as error:
         read_inputs(stage, tmp_path)
     assert str(tmp_path / "build/evaluation/tiny/metrics.json") in str(error.value)
     assert str(path) in str(error.value)
@@ -88,7 +88,7 @@ def test_other_tests_are_refused_with_what_differs(run: WriteRun, tmp_path: Path
     if same:  # `sort-grpo` has noted nothing, and may have been scored by the same one
         read_inputs(stage, tmp_path)
         return
-    with pytest.raises(OtherTest, match=rf"tests that differ \(sort: {part}\)") as error:
+    with pytest.raises(Incomparable, match=rf"tests that differ \(sort: {part}\)") as error:
         read_inputs(stage, tmp_path)
     assert all(str(path) in str(error.value) for path in paths)
 

@@ -115,6 +115,16 @@ def test_what_the_students_are_stands_below_their_table(run: WriteRun, tmp_path:
     assert dict(ways.deployed(results).terms) == {"grpo": "Reinforcement."}
 
 
+@pytest.mark.parametrize(("taken", "said"), [("11", "all"), ("01", "reverse-grpo")])
+def test_which_teachers_a_greedy_soup_kept(run: WriteRun, tmp_path: Path, taken: str, said: str) -> None:
+    models = [*MODELS[:3], student("soup", "tiny", ["sort-grpo", "reverse-grpo"], "greedy-soup")]
+    stage = run(models, CORRECT)
+    rows = [f"{step},{teacher},{flag}" for step, (teacher, flag) in enumerate(zip("12", taken, strict=True), start=1)]
+    (tmp_path / "build/curves/soup.csv").write_text("\n".join(["step,teacher,taken", *rows]) + "\n", encoding="utf-8")
+    told = dict(costs.students(results_of(stage, tmp_path)).terms)
+    assert told == {"soup": f"Teachers: sort-grpo and reverse-grpo; kept: {said}."}
+
+
 def test_entropy_and_length_go_below_the_learning_curve(run: WriteRun, tmp_path: Path) -> None:
     result = results_of(run(MODELS, CORRECT, {"mixed": "opd"}), tmp_path).models["sort-grpo"]
     plain = figures.curve_panel(result, "a")

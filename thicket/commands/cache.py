@@ -1,21 +1,30 @@
-"""DVC's cache: which of its files a commit or the working tree needs."""
+"""DVC's cache: which of its files a commit or the working tree needs, and freeing the others.
+
+`dvc gc` keeps the same, and reads every commit's files with a parser of YAML: minutes for some hundred commits with a
+hundred stages. Here git says which versions of them there are, and each is searched for hashes, once.
+"""
 
 import configparser
 import json
+import os
 import re
 import subprocess
-import sys
+from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryFile
 
-from thicket.plan.recorded import CACHE
+from thicket.plan.recorded import CACHE, OWNED
+from thicket.stages.publish import Busy, locked
 
-MD5 = re.compile(r"md5: ([0-9a-f]{32}(?:\.dir)?)")
-KEPT = ("--workspace", "--all-commits", "--all-experiments")
-"""What `dvc gc` keeps the files of, to which `git checkout` and `dvc checkout` can go back."""
-KEPT_OF_NAMED = ("--workspace", "--all-branches", "--all-tags", "--all-experiments")
-"""The same where only versions with a name are kept. HEAD is kept besides."""
-REFS = ("refs/heads", "refs/tags", "refs/exps")
-"""These, as git has them."""
+MD5 = re.compile(rb"md5: ([0-9a-f]{32}(?:\.dir)?)")
+LOCK, DVC_FILE = "dvc.lock", ".dvc"
+"""What names files of the cache: DVC's record of stages, and the ending of its records of single files."""
+EVERY = ("--all", "--full-history", "--", f":(glob)**/{LOCK}", f":(glob)**/*{DVC_FILE}")
+"""Every commit, as git's rev-list takes it: `git checkout` and `dvc checkout` can go back there."""
+NAMED = ("--no-walk", "--branches", "--tags", "--glob=refs/exps/*")
+"""Those that a branch, a tag or an experiment of DVC's ends at. HEAD counts besides."""
+NO_RECORDS = (".git", ".dvc", ".venv", "build")
+"""Folders in which no such files are looked for."""
 
 
 def is_elsewhere(root: Path) -> bool:
@@ -39,29 +48,61 @@ def unused(root: Path, named: bool = False) -> list[Path]:
 
 
 def collect(root: Path, named: bool = False) -> None:
-    """Has DVC remove them. Raises: ValueError where it fails."""
-    head = ("--rev", "HEAD") if git(root, "rev-parse", "--verify", "-q", "HEAD") else ()
-    command = [sys.executable, "-m", "dvc", "gc", *(KEPT_OF_NAMED if named else KEPT), *head, "--force", "--quiet"]
-    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise ValueError(f"dvc gc ended with {done.returncode}: {done.stderr.strip() or done.stdout.strip()}")
+    """Removes them, while DVC can't be at work. Raises: ValueError where it is."""
+    try:
+        with locked(root / OWNED, "DVC's cache"):
+            for path in unused(root, named):
+                path.unlink(missing_ok=True)
+    except Busy:
+        raise ValueError("DVC is at work: free things when nothing runs") from None
 
 
 def _needed(root: Path, named: bool) -> set[str]:
-    """Hashes in the dvc.lock of the working tree and of every commit, or every version that has a name, with those of
-    the files in folders."""
-    path = root / "dvc.lock"
-    texts = [path.read_text(encoding="utf-8")] if path.is_file() else []
-    with_name = ("for-each-ref", "--format=%(objectname)", *REFS)
-    commits = git(root, *(with_name if named else ("log", "--all", "--format=%H", "--", "dvc.lock"))).split()
-    for commit in dict.fromkeys(["HEAD", *commits]):
-        texts.append(git(root, "show", f"{commit}:./dvc.lock"))
-    found = {hash for text in texts for hash in MD5.findall(text)}
+    """Hashes of what the working tree and every commit, or every version that has a name, needs, with those of the
+    files in folders."""
+    lines = (line for lines in (_in_working_tree(root), _in_versions(root, named)) for line in lines)
+    found = {hash.decode() for line in lines for hash in MD5.findall(line)}
     for hash in [hash for hash in found if hash.endswith(".dir")]:
         listed = root / CACHE / hash[:2] / hash[2:]
         if listed.is_file():
             found |= {entry["md5"] for entry in json.loads(listed.read_text(encoding="utf-8"))}
     return found
+
+
+def _in_working_tree(root: Path) -> Iterator[bytes]:
+    for folder, inner, names in os.walk(root):
+        inner[:] = [name for name in inner if name not in NO_RECORDS]
+        for name in filter(_is_record, names):
+            yield Path(folder, name).read_bytes()
+
+
+def _in_versions(root: Path, named: bool) -> Iterator[bytes]:
+    """The lines of all records that commits have, of equal ones once. Raises: ValueError where git can't read them."""
+    if not any((folder / ".git").exists() for folder in (root, *root.parents)):
+        return
+    which = [*NAMED, *(["HEAD"] if git(root, "rev-parse", "--verify", "-q", "HEAD") else [])] if named else EVERY
+    objects = [line.partition(" ") for line in _asked(root, "rev-list", "--objects", *which)]
+    with TemporaryFile() as wanted:
+        wanted.write("".join(f"{name}\n" for name, _, path in objects if _is_record(Path(path).name)).encode())
+        wanted.seek(0)
+        command = ["git", "cat-file", "--batch"]
+        with subprocess.Popen(command, cwd=root, stdin=wanted, stdout=subprocess.PIPE) as read:
+            assert read.stdout is not None
+            yield from read.stdout
+    if read.returncode:
+        raise ValueError(f"git can't read what commits need: `{' '.join(command)}` ended with {read.returncode}")
+
+
+def _is_record(name: str) -> bool:
+    return name == LOCK or Path(name).suffix == DVC_FILE
+
+
+def _asked(root: Path, *arguments: str) -> list[str]:
+    """The lines that git prints. Raises: ValueError where it fails: what is not known must not count as not needed."""
+    done = subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise ValueError(f"git can't read what commits need: {done.stderr.strip()}")
+    return done.stdout.splitlines()
 
 
 def git(root: Path, *arguments: str) -> str:

@@ -18,6 +18,7 @@ from thicket.config.run import Trainer
 from thicket.config.stages import DataStage, EvaluateStage
 from thicket.models.answering import read_answering
 from thicket.plan.folders import model_folder, within
+from thicket.plan.inputs import check_models
 from thicket.plan.inspect import pick
 from thicket.plan.pipeline import resolve
 
@@ -54,6 +55,7 @@ def chat(
     else:
         folder = built(root, pick(model, models_of(known), "model"))
     way = read_answering(folder) or Answering()
+    check_models(root, way.others)
     asked = _asked(Project(root), known, domain) if domain else None
     scoring: Any = next((made.stage for made in known if isinstance(made.stage, EvaluateStage)), None)
     settings = Settings(

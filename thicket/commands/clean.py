@@ -1,6 +1,7 @@
 """The command clean: what caches and checkpoints hold, and freeing what nothing needs."""
 
 import shutil
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +13,7 @@ from thicket.config.places import LOGS, PARAMS, RESUME, RUNS, SCORES
 from thicket.config.problems import ConfigError, Problem, nearest
 from thicket.config.project import Project
 from thicket.plan import console
+from thicket.plan.by_hand import REPRO, repro_words
 from thicket.plan.locks import held, is_locked
 from thicket.plan.pipeline import Planned, pipeline
 from thicket.plan.recorded import CACHE
@@ -46,19 +48,18 @@ class Held:
 def clean(root: Path, kinds: list[str], yes: bool, as_json: bool) -> None:
     """Prints what each kind holds and, with `yes`, frees what can go.
 
-    Raises: ConfigError for an unknown kind; ValueError where a stage runs, or DVC fails.
+    Raises: ConfigError for an unknown kind; ValueError where a stage or DVC runs, or git can't read what commits need.
     """
     if unknown := [kind for kind in kinds if kind not in LOOKS]:
         near = nearest(unknown[0], list(LOOKS))
         raise ConfigError([Problem(COMMAND_LINE, "KIND", repr(unknown[0]), "no such kind", ", ".join(LOOKS), near)])
-    locks = held()
-    running = [path.stem for path in (root / RESUME).glob("*.lock") if is_locked(path, locks)]
-    if yes and running:
-        raise ValueError(f"{running[0]} is being made: free things when nothing runs")
+    if yes and (running := _running(root)):
+        raise ValueError(f"{running}: free things when nothing runs")
     found = [look(root) for kind, look in LOOKS.items() if not kinds or kind in kinds]
     sizes = {one.kind: one.free_size for one in found}
     freed = [one for one in found if yes and one.free and (kinds or one.kind not in ASKED)]
     for one in freed:
+        print(f"freeing {one.kind}: {_shown(sizes[one.kind])}", file=sys.stderr, flush=True)
         if one.kind in CACHED:
             cache.collect(root, named=one.kind == "earlier")
         for path in [] if one.kind in CACHED else one.free:
@@ -80,6 +81,13 @@ def clean(root: Path, kinds: list[str], yes: bool, as_json: bool) -> None:
         print(f"Freed {_shown(size)}." if size else "There was nothing to free.")
     elif any(one.free and one.kind not in ASKED for one in found):
         print("`thicket clean --yes` frees what nothing needs, `thicket clean KIND --yes` just this kind.")
+
+
+def _running(root: Path) -> str:
+    """What runs, for a message; empty: nothing."""
+    locks = held()
+    made = [path.stem for path in (root / RESUME).glob("*.lock") if path != root / REPRO and is_locked(path, locks)]
+    return repro_words(root) or (f"{made[0]} is being made" if made else "")
 
 
 def _cache(root: Path) -> Held:

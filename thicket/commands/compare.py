@@ -6,6 +6,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from thicket.commands.differing import differing_code, differing_inputs, listed
 from thicket.commands.models import aged, models_of, outdated_words
 from thicket.commands.scores import Pairs, check_scored, paired
 from thicket.commands.seeds import check_seeds, once
@@ -18,7 +19,8 @@ from thicket.config.project import Project
 from thicket.config.stages import AnalyzeStage, EvaluateStage
 from thicket.plan import console
 from thicket.plan.inspect import NONE, differences, side_by_side
-from thicket.plan.pipeline import resolve
+from thicket.plan.pipeline import pipeline
+from thicket.plan.state import State, states
 from thicket.reporting.findings import out_of_reach
 from thicket.reporting.gains import DOWN, UP
 from thicket.reporting.jsonfile import plain
@@ -57,7 +59,8 @@ def compare(root: Path, sides: list[str], as_json: bool) -> None:
 
 def _compare(root: Path, sides: list[str], as_json: bool, scratch: Path) -> None:
     project = Project(root)
-    resolved = resolve(project, with_code=False)
+    stages = pipeline(project)
+    resolved = [planned.resolved for planned in stages]
     reader = Sides(root, models_of(resolved), resolved, scratch)
     read = reader.read(sides)
     check_seeds(read)
@@ -65,6 +68,7 @@ def _compare(root: Path, sides: list[str], as_json: bool, scratch: Path) -> None
     scoring = next(made.stage for made in resolved if isinstance(made.stage, EvaluateStage))
     domains = [domain.name for domain in scoring.domains]
     first, *others = read
+    stale = _stale(states(root, stages), read)
     try:
         check_scored(read)
         seed = project.sound_params()[0].seed
@@ -74,7 +78,7 @@ def _compare(root: Path, sides: list[str], as_json: bool, scratch: Path) -> None
     analyses = [made.stage for made in resolved if isinstance(made.stage, AnalyzeStage)]
     divergence = _Divergence(root, analyses, domains[0], read)
     if as_json:
-        _print_json(read, compared, missing, divergence, reader.notes)
+        _print_json(root, read, compared, missing, divergence, stale, reader.notes)
         return
     _print_members(read)
     for note in reader.notes:
@@ -83,14 +87,30 @@ def _compare(root: Path, sides: list[str], as_json: bool, scratch: Path) -> None
         _print_scores(root, read, compared)
     else:
         print(f"No scores to compare: {missing}")
+    for state in stale:
+        name = state.planned.resolved.stage.name
+        again = f"`dvc repro evaluate-{name}` makes it anew, and scores that"
+        print(f"{name} is {state.mark} ({state.reasons}): what is said here is of the one that was made; {again}.")
     _print_costs(read)
     if len(read) == 2:
-        _print_config(first, others[0])
+        _print_config(root, first, others[0])
         divergence.print()
 
 
+def _stale(found: list[State], sides: list[Side]) -> list[State]:
+    """The models that params.yaml, inputs or code would by now make others of, as far as DVC knows what made them."""
+    made = {member.stage for side in sides for member in side.members if member.provenance}
+    return [state for state in found if state.id in made and state.why and state.why[0].kind != "record"]
+
+
 def _print_json(
-    sides: list[Side], compared: list[Pairs], missing: str, divergence: "_Divergence", notes: list[str]
+    root: Path,
+    sides: list[Side],
+    compared: list[Pairs],
+    missing: str,
+    divergence: "_Divergence",
+    stale: list[State],
+    notes: list[str],
 ) -> None:
     first, second = sides[:2]
     differing = differences(first.config, second.config) if first.label != second.label else []
@@ -106,6 +126,9 @@ def _print_json(
                 "config": [
                     {"path": dotted(path), first.label: one, second.label: other} for path, one, other in differing
                 ],
+                "inputs": differing_inputs(root, first, second),
+                "code": differing_code(first, second),
+                "stale": {state.planned.resolved.stage.name: list(map(str, state.why)) for state in stale},
                 "divergence": divergence.measured,
                 "divergence_command": None if divergence.measured else divergence.command,
                 "sides": [
@@ -158,7 +181,7 @@ def _seeds(side: Side) -> str:
 
 def _print_scores(root: Path, sides: list[Side], compared: list[Pairs]) -> None:
     first, *others = sides
-    left, *rights = (aged(side.label, side.outdated) for side in sides)
+    left, *rights = (aged(side.label, side.outdated, side.gone) for side in sides)
     if len(others) == 1:
         table = console.table("score, %", "", left, rights[0], f"{others[0].label} − {first.label}, points", "")
         for pair in compared[0].pairs:
@@ -231,7 +254,7 @@ def _mean(values: list[float | None]) -> str:
     return si(sum(known) / len(known)) if len(known) == len(values) else NONE
 
 
-def _print_config(left: Side, right: Side) -> None:
+def _print_config(root: Path, left: Side, right: Side) -> None:
     """What both have, with other values; of what only one has, which is of its kind and much, the names alone."""
     print("\nConfig")
     if not (left.config and right.config):
@@ -251,7 +274,10 @@ def _print_config(left: Side, right: Side) -> None:
             print(f"Only {label} has {joined(names, NAMED)}.")
     if any(alone.values()):
         print(f"{_lister(left, right)} lists their values.")
-    elif not shared:
+    made_of = list(_made_of(root, left, right))
+    for line in made_of:
+        print(line)
+    if not (shared or any(alone.values()) or made_of):
         print("No difference.")
 
 
@@ -266,6 +292,17 @@ def _alone(side: Side, other: Side) -> list[str]:
     parts = ([path[:length] for length in range(1, len(path) + 1)] for path in side.config)
     absent = [next((part for part in of_path if part not in known), None) for of_path in parts]
     return [dotted(part) for part in dict.fromkeys(absent) if part]
+
+
+def _made_of(root: Path, left: Side, right: Side) -> Iterator[str]:
+    """What differs beside the values, as far as it is known."""
+    if inputs := differing_inputs(root, left, right):
+        yield f"Inputs: {listed(inputs)}"
+    for side in (left, right):
+        if not all(member.provenance for member in side.members):
+            yield f"The inputs of {side.label} are not known: no provenance.json of it is here."
+    if code := differing_code(left, right):
+        yield f"Code: {listed(code)}"
 
 
 def _lister(left: Side, right: Side) -> str:

@@ -28,9 +28,10 @@ def export(root: Path, model: str, out: Path | None, license: str | None) -> Non
     before are no part of the card.
 
     Raises: ConfigError where there is no such model, where it is not made, or where the folder is there already and is
-    no export; ValueError where it has no weights of its own.
+    no export; ValueError where it has no weights of its own, or damaged ones.
     """
     from thicket.commands.card import Card
+    from thicket.models.folder import check_weights
     from thicket.stages.publish import whole
 
     project = Project(root)
@@ -43,6 +44,7 @@ def export(root: Path, model: str, out: Path | None, license: str | None) -> Non
         check_own_weights(folder)
     except ValueError as error:
         raise ValueError(f"{error}; {_instead(made)}") from None
+    check_weights(folder)
     _say_what_is_of_now(made)
     card = Card(made, _data(project, resolved, made), license)
     with whole(target) as partial:

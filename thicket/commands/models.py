@@ -12,6 +12,7 @@ from thicket.config.project import Project
 from thicket.config.resolve import Resolved
 from thicket.evaluation.scored import is_outdated
 from thicket.plan.folders import MAKERS
+from thicket.plan.inputs import check_built
 from thicket.plan.inspect import pick
 from thicket.plan.pipeline import pipeline, resolve
 from thicket.plan.run_states import making_words
@@ -47,20 +48,20 @@ def chosen(root: Path, name: str) -> Resolved:
 
 
 def built(root: Path, resolved: Resolved) -> Path:
-    """The folder of a model. Raises: ConfigError where it is not made yet."""
+    """The folder of a model. Raises: ConfigError where it is not there, or not whole."""
     folder = root / MODELS / resolved.stage.name
-    if not folder.is_dir():
-        raise ConfigError([Problem(COMMAND_LINE, "model", repr(resolved.stage.name), _not_there(root, resolved.id))])
+    if not folder.is_dir() and (told := _on_its_way(root, resolved.id)):
+        raise ConfigError([Problem(COMMAND_LINE, "model", repr(resolved.stage.name), told)])
+    check_built(root, [resolved])
     return folder
 
 
-def _not_there(root: Path, stage: str) -> str:
-    """Why what a stage makes is not there, and what makes it."""
+def _on_its_way(root: Path, stage: str) -> str:
+    """How far the making is of what a stage makes, and what became of it; empty where it has not begun."""
     state = next(one for one in states(root, pipeline(Project(root))) if one.id == stage)
     if state.mark == "running":
         return f"it is {making_words(state.record)}"
-    told = words(state) if state.mark in ("failed", "stopped") else f"`dvc repro {stage}` makes it"
-    return f"not made yet: {told}"
+    return f"not made yet: {words(state)}" if state.mark in ("failed", "stopped") else ""
 
 
 def scores_outdated(root: Path, name: str) -> bool:
@@ -69,14 +70,19 @@ def scores_outdated(root: Path, name: str) -> bool:
     return scores.is_dir() and is_outdated(scores, root / MODELS / name)
 
 
-def aged(label: str, outdated: bool) -> str:
-    """What stands over scores that may be of weights that are gone, or never were here."""
-    return f"{label} (weights not here)" if outdated else label
+def aged(label: str, outdated: bool, gone: bool) -> str:
+    """What stands over scores that may be of other weights than a model has now; `gone`: it has none here."""
+    return f"{label} ({'weights not here' if gone else 'earlier weights'})" if outdated else label
+
+
+def is_gone(root: Path, name: str) -> bool:
+    """Whether the folder of a model of the project is not there."""
+    return not (root / MODELS / name).is_dir()
 
 
 def outdated_words(root: Path, names: Sequence[str]) -> str:
     """What is to be said of models whose scores are of the ones that lay in their folders before."""
-    gone = [name for name in names if not (root / MODELS / name).is_dir()]
+    gone = [name for name in names if is_gone(root, name)]
     kinds = (
         ([name for name in names if name not in gone], "earlier weights", f"scores what {MODELS} holds now"),
         (gone, f"weights that {MODELS} holds no more", "makes what is missing and scores it"),

@@ -95,7 +95,7 @@ def _steps(root: Path, found: list[State]) -> Iterator[Step]:
     if marks == {"done"}:
         yield from _with_results(found)
         return
-    if any(map(_only_lost, found)):
+    if any(state.restorable for state in found):
         yield "dvc checkout", "brings back what the cache holds"
     failed = [state for state in found if state.mark == "failed"]
     if failed:
@@ -108,12 +108,6 @@ def _steps(root: Path, found: list[State]) -> Iterator[Step]:
         return
     yield "dvc repro", f"makes the {sum(state.mark != 'done' for state in found)} stages that are not done"
     yield "thicket status", "which they are, and why"
-
-
-def _only_lost(state: State) -> bool:
-    """Whether all that is wrong with a stage is that its artifact is gone, and the cache has it."""
-    own = [reason for reason in state.why if reason.kind != "parent"]
-    return bool(own) and all(reason.kind == "artifact" and "`dvc checkout`" in reason.what for reason in own)
 
 
 def _with_results(found: list[State]) -> Iterator[Step]:

@@ -1,6 +1,5 @@
 """A merged student as a file that mergekit merges again."""
 
-import csv
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +7,8 @@ from thicket.config.merging import Dare, GreedySoup, Merging, Soup, TaskVectors,
 from thicket.config.places import MODELS
 from thicket.config.stages import StudentStage, Teacher
 from thicket.config.yamlfile import to_yaml
+from thicket.reporting.inputs import read_curve
+from thicket.reporting.kept import kept
 
 FILE = "mergekit_config.yml"
 """The name that mergekit itself gives such a file."""
@@ -51,11 +52,10 @@ def _chosen(stage: StudentStage, curves: Path) -> tuple[list[Teacher], float]:
     scales = method.scales if isinstance(method, TaskVectors) else [1.0]
     if isinstance(method, Soup) or (len(scales) == 1 and not isinstance(method, GreedySoup)):
         return given, scales[0]
-    if not curves.is_file():
+    curve = read_curve(curves)
+    if not curve:
         raise ValueError(f"{curves}: there is no such file, which says what was chosen; making {stage.name} writes it")
-    with curves.open(newline="", encoding="utf-8") as file:
-        taken = [row for row in csv.DictReader(file) if float(row["taken"])]
     if isinstance(method, TaskVectors):
-        return given, float(taken[0]["scale"])
-    places = {int(float(row["teacher"])) - 1 for row in taken}
-    return [teacher for place, teacher in enumerate(stage.teachers) if place in places], 1.0
+        return given, next(row["scale"] for row in curve if row["taken"])
+    names = kept([teacher.name for teacher in stage.teachers], curve)
+    return [teacher for teacher in stage.teachers if teacher.name in names], 1.0

@@ -1,7 +1,7 @@
 """Models of another commit, REV:MODEL: what its dvc.lock has of them, and their files in DVC's cache."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from fnmatch import fnmatchcase
 from glob import has_magic
 from pathlib import Path
@@ -11,6 +11,7 @@ from thicket.commands import cache
 from thicket.config.overrides import COMMAND_LINE
 from thicket.config.places import EVALUATION, MODELS
 from thicket.config.problems import ConfigError, Problem, nearest, shown
+from thicket.config.yamlfile import values_of
 from thicket.plan.folders import MAKERS
 from thicket.plan.recorded import Entry, Locked, recorded
 
@@ -38,6 +39,9 @@ class Revision:
         if not text:
             raise ConfigError([Problem(COMMAND_LINE, "REV", shown(name), "that commit has no dvc.lock")])
         self.locked = recorded(text)
+        stages = values_of(cache.git(root, "show", f"{commit}:./dvc.yaml") or "{}").get("stages", self.locked)
+        self.declared = [name for name in self.locked if name in stages]
+        """The stages that dvc.lock has, but those that were declared no more."""
 
     def _commit(self) -> str:
         own = cache.git(self.root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{self.name}^{{commit}}")
@@ -46,21 +50,25 @@ class Revision:
 
     def models(self, pattern: str) -> list[str]:
         """The models of a name or a pattern. Raises: ConfigError where there is none."""
-        known = [stage.partition("-")[2] for stage in self.locked if stage.partition("-")[0] in MAKERS]
+        made, known = self._models(self.locked), self._models(self.declared)
         found = [name for name in known if fnmatchcase(name, pattern)] if has_magic(pattern) else [pattern]
-        if not found or found[0] not in known:
+        if not found or found[0] not in made:
             wrong, close = "there is no such model in that commit", nearest(pattern, known)
             given = shown(f"{self.name}:{pattern}")
             raise ConfigError([Problem(COMMAND_LINE, "model", given, wrong, ", ".join(known), close)])
         return found
 
+    @staticmethod
+    def _models(stages: Iterable[str]) -> list[str]:
+        return [stage.partition("-")[2] for stage in stages if stage.partition("-")[0] in MAKERS]
+
     def config(self, model: str) -> dict[str, Any]:
         """What a model was made with."""
-        return next(iter(self._making(model).params.values()), {})
+        return next(iter(self.making(model).params.values()), {})
 
     def provenance(self, model: str) -> dict[str, Any]:
         """A model's provenance; nothing where the cache has it no more."""
-        files = dict(self._files(self._making(model).outs[(MODELS / model).as_posix()]))
+        files = dict(files_of(self.root, self.making(model).outs[(MODELS / model).as_posix()]))
         path = files.get("provenance.json")
         return json.loads(path.read_text(encoding="utf-8")) if path and path.is_file() else {}
 
@@ -72,7 +80,7 @@ class Revision:
         stage, made = f"evaluate-{model}", self.locked.get(f"evaluate-{model}")
         if made is None:
             raise ValueError(f"{self.name}:{model} was not scored in that commit")
-        files = dict(self._files(made.outs[(EVALUATION / model).as_posix()]))
+        files = dict(files_of(self.root, made.outs[(EVALUATION / model).as_posix()]))
         if not files or not all(path.is_file() for path in files.values()):
             fetch = f"`dvc fetch --all-commits {stage}` takes it from a remote that has it"
             raise ValueError(f"the evaluation of {self.name}:{model} is not in DVC's cache: {fetch}")
@@ -88,15 +96,17 @@ class Revision:
         """Whether its scores in that commit are of other weights than it has there."""
         path = (MODELS / model).as_posix()
         scored = self.locked[f"evaluate-{model}"].deps.get(path)
-        return scored is None or scored.md5 != self._making(model).outs[path].md5
+        return scored is None or scored.md5 != self.making(model).outs[path].md5
 
-    def _making(self, model: str) -> Locked:
+    def making(self, model: str) -> Locked:
+        """The stage that makes a model, as DVC ran it."""
         return next(self.locked[stage] for kind in MAKERS if (stage := f"{kind}-{model}") in self.locked)
 
-    def _files(self, entry: Entry) -> Iterator[tuple[str, Path]]:
-        """The files of a folder by their names in it; none where the cache does not know which these are."""
-        files = cache.folder(self.root)
-        listed = files / entry.md5[:2] / entry.md5[2:]
-        if listed.is_file():
-            for one in json.loads(listed.read_text(encoding="utf-8")):
-                yield one["relpath"], files / one["md5"][:2] / one["md5"][2:]
+
+def files_of(root: Path, entry: Entry) -> Iterator[tuple[str, Path]]:
+    """The files of a folder in the cache, by their names in it; none where it does not know which these are."""
+    files = cache.folder(root)
+    listed = files / entry.md5[:2] / entry.md5[2:]
+    if listed.is_file():
+        for one in json.loads(listed.read_text(encoding="utf-8")):
+            yield one["relpath"], files / one["md5"][:2] / one["md5"][2:]

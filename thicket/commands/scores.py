@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from thicket.commands.sides import Member, Side
 from thicket.config.never_right import Counts, noted_in
 from thicket.config.places import MODELS
-from thicket.reporting.inputs import PASS_AT_1, OtherTest, Scored, check_comparable, interval_of, read_scores
+from thicket.reporting.inputs import PASS_AT_1, Incomparable, Scored, check_comparable, interval_of, read_scores
 from thicket.reporting.results import GREEDY
 from thicket.statistics.intervals import Interval, percentile_interval
 from thicket.statistics.recovery import mean_over_domains
@@ -51,11 +51,12 @@ def paired(left: Side, right: Side, domains: list[str], seed: int) -> Pairs:
     Raises: ValueError, with the files, where one is missing or broken, or where two were scored on other items or in
     another way.
     """
+    check_scored((left, right))
     members = (*left.members, *right.members)
     scored = {member.scores: read_scores(member.scores, domains) for member in members}
     try:
         check_comparable(scored, domains)
-    except OtherTest as error:
+    except Incomparable as error:
         raise ValueError(f"{error}; {_rescoring([one for one in members if one.scores in error.folders])}") from None
     settings = scored[members[0].scores].metrics["settings"]
     comparison = _Comparison(left, right, scored, (settings["resamples"], settings["confidence"], seed))
@@ -71,13 +72,16 @@ def paired(left: Side, right: Side, domains: list[str], seed: int) -> Pairs:
 
 
 def check_scored(sides: Sequence[Side]) -> None:
-    """Raises: ValueError with the command that scores the models of folders, which no pipeline does."""
-    members = [member for side in sides for member in side.members]
-    missing = dict.fromkeys(side.given for side in sides if any(map(_is_missing, side.members)))
-    if missing:
-        count = f"{sum(map(_is_missing, members))} of {len(members)} models"
-        command = f"thicket evaluate -m model={','.join(missing)}"
-        raise ValueError(f"not scored yet as params.yaml now says ({count}): `{command}` does it")
+    """Raises: ValueError with the commands that score the models which are not scored: the pipeline's, and folders."""
+    missing = [(side, member) for side in sides for member in side.members if not _is_scored(member)]
+    stages = dict.fromkeys(f"evaluate-{member.name}" for _, member in missing if member.stage)
+    folders = dict.fromkeys(side.given for side, member in missing if not member.stage)
+    commands = [f"`dvc repro {' '.join(stages)}`"] if stages else []
+    commands += [f"`thicket evaluate -m model={','.join(folders)}`"] if folders else []
+    if commands:
+        count = f"{len(missing)} of {sum(len(side.members) for side in sides)} models"
+        now = f" as params.yaml now says ({count})" if folders else ""
+        raise ValueError(f"not scored yet{now}: {' and  '.join(commands)} does it")
 
 
 def _rescoring(members: Sequence[Member]) -> str:
@@ -86,15 +90,15 @@ def _rescoring(members: Sequence[Member]) -> str:
     commands = [f"`dvc repro {' '.join(here)}`"] if here else []
     for member in members:
         if member.revision:
-            name = member.given.removeprefix(f"{member.revision}:")
+            name = member.own_name
             folder = f"build/{name}-{member.revision.replace('/', '-')}"
             taken = f"dvc get . {MODELS / name} --rev {member.revision} -o {folder}"
             commands.append(f"`{taken} && thicket evaluate model={folder}`, with {folder} in place of {member.given}")
     return f"to score them by those of now: {'; '.join(commands)}"
 
 
-def _is_missing(member: Member) -> bool:
-    return not member.stage and not (member.scores / "metrics.json").is_file()
+def _is_scored(member: Member) -> bool:
+    return (member.scores / "metrics.json").is_file()
 
 
 class _Comparison:

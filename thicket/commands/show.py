@@ -9,23 +9,25 @@ from rich.tree import Tree
 
 from thicket.commands.about import abouts
 from thicket.commands.figures import facts, print_figures, print_ledger
-from thicket.commands.models import aged, models_of, outdated_words, parents_of, root_of, scores_outdated
+from thicket.commands.models import aged, is_gone, models_of, outdated_words, parents_of, root_of, scores_outdated
 from thicket.commands.scores import Pair, paired
 from thicket.commands.show_run import show_folder
 from thicket.commands.sides import Side, declared_member
 from thicket.commands.status import as_dict, words
-from thicket.config.places import EVALUATION
+from thicket.config.merging import GreedySoup
+from thicket.config.places import CURVES, EVALUATION
 from thicket.config.problems import dotted
 from thicket.config.project import Project
 from thicket.config.resolve import Resolved
-from thicket.config.stages import EvaluateStage
+from thicket.config.stages import EvaluateStage, StudentStage
 from thicket.plan import console
 from thicket.plan.folders import declared_name, is_folder, within
 from thicket.plan.inspect import DEFAULT, pick, values
 from thicket.plan.pipeline import pipeline
 from thicket.plan.state import State, states
-from thicket.reporting.inputs import PASS_AT_1
+from thicket.reporting.inputs import PASS_AT_1, read_curve
 from thicket.reporting.jsonfile import plain
+from thicket.reporting.kept import kept
 from thicket.stages.run import in_pipeline
 
 
@@ -45,6 +47,8 @@ class _Shown:
     """Its scores beside the base's."""
     unpaired: str
     """Why there are none; empty for a base, too."""
+    left_out: list[str]
+    """The teachers that a greedy soup did not keep, where it is made."""
 
     @property
     def name(self) -> str:
@@ -78,16 +82,17 @@ def _known(root: Path, name: str) -> _Shown:
     base = root_of(name, models)
     pairs, unpaired = _against(root, models[base], resolved, stages, project) if base != name else ([], "")
     known = facts(in_pipeline(root, resolved.stage), root / EVALUATION / name)
-    return _Shown(resolved, models, base, state, known, pairs, unpaired)
+    return _Shown(resolved, models, base, state, known, pairs, unpaired, _left_out(root, resolved))
 
 
 def _as_dict(root: Path, shown: _Shown) -> dict[str, Any]:
     resolved, known = shown.resolved, shown.facts
+    lineage = {"base": shown.base, "parents": parents_of(resolved), "domains": list(resolved.domains)}
     return {
         "name": shown.name,
         "about": abouts(shown.models.values())[shown.name],
         "state": as_dict(shown.state),
-        "lineage": {"base": shown.base, "parents": parents_of(resolved), "domains": list(resolved.domains)},
+        "lineage": {**lineage, "left_out": shown.left_out},
         "scores": known["scores"],
         "against_base": shown.pairs or None,
         "against_base_missing": shown.unpaired or None,
@@ -106,10 +111,20 @@ def _print(root: Path, shown: _Shown) -> None:
     if shown.state.note:
         print(f"Note: {shown.state.note}.")
     print("\nLineage")
+    told |= {name: f"{told[name]}  (left out)" for name in shown.left_out}
     console.show(_tree(shown.name, shown.models, told))
     _print_scores(root, shown)
     print_ledger(shown.facts["ledger"], shown.facts["origin"], shown.facts["times"])
     _print_config(shown.resolved)
+
+
+def _left_out(root: Path, resolved: Resolved) -> list[str]:
+    stage: Any = resolved.stage
+    if not (isinstance(stage, StudentStage) and isinstance(stage.method, GreedySoup)):
+        return []
+    teachers = [teacher.name for teacher in stage.teachers]
+    names = kept(teachers, read_curve(root / CURVES / f"{stage.name}.csv"))
+    return [name for name in teachers if names and name not in names]
 
 
 def _state_line(state: State) -> str:
@@ -148,7 +163,7 @@ def _tree(name: str, models: dict[str, Resolved], told: dict[str, str]) -> Tree:
 def _print_scores(root: Path, shown: _Shown) -> None:
     name, base, scores = shown.name, shown.base, shown.facts["scores"]
     outdated = [one for one in dict.fromkeys((name, base)) if scores_outdated(root, one)]
-    print(f"\n{aged('Scores, %', name in outdated)}")
+    print(f"\n{aged('Scores, %', name in outdated, is_gone(root, name))}")
     if not scores:
         print(f"None yet: `dvc repro evaluate-{name}` makes them.")
         return

@@ -1,12 +1,12 @@
 """What `thicket compare` holds against each other: models by name or by folder, one or several on each side."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from functools import cached_property
 from glob import has_magic
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from thicket.commands.models import scores_outdated
 from thicket.commands.revisions import Revision, is_of_revision
@@ -24,11 +24,12 @@ from thicket.plan.folders import (
     provenance_of,
     within,
 )
-from thicket.plan.inspect import leaves, values
+from thicket.plan.inspect import leaves
 from thicket.plan.pipeline import hashed
 from thicket.plan.sweeps import Sweep, SweepRun, is_sweep, model_folders, read_ended
 from thicket.stages.run import on_its_own
 
+Key = TypeVar("Key")
 SEED = "seed="
 LONGEST_LABEL = 40
 """Characters; a longer list of models is named by its first."""
@@ -44,8 +45,8 @@ class Member:
     """What a command takes for it: its name, or its folder."""
     seed: int | None
     """What fixed everything random in its making; None where nobody says."""
-    config: dict[Path_, Any]
-    """Every value of the config that it was made with; empty where nobody says."""
+    made_with: dict[str, Any]
+    """The config that it was made with; of one that is not made, that of now; empty where nobody says."""
     scores: Path
     """Where its scores are, once it is evaluated."""
     stage: str = ""
@@ -56,6 +57,21 @@ class Member:
     """The commit that has it; empty: it is in the working tree."""
     provenance: dict[str, Any] = field(default_factory=dict)
     """How it was made; empty where nobody says."""
+
+    @property
+    def own_name(self) -> str:
+        """Its name, without the commit that has it."""
+        return self.name.removeprefix(f"{self.revision}:")
+
+    @cached_property
+    def config(self) -> dict[Path_, Any]:
+        """Every value of the config, by its path, its code left out."""
+        return dict(leaves({key: value for key, value in self.made_with.items() if key != "code"}))
+
+    @property
+    def code(self) -> dict[str, str]:
+        """Module → hash of its source."""
+        return self.made_with.get("code", {})
 
     @property
     def cost(self) -> float | None:
@@ -84,15 +100,20 @@ class Side:
         """Whether scores of its models are of other weights."""
         return any(member.outdated for member in self.members)
 
+    @property
+    def gone(self) -> bool:
+        """Whether nothing is there of the models whose scores are of other weights."""
+        return not any(member.provenance for member in self.members if member.outdated)
+
     @cached_property
     def config(self) -> dict[Path_, Any]:
         """The values that all its models have."""
-        first, *others = (member.config for member in self.members)
-        return {
-            path: value
-            for path, value in first.items()
-            if all(path in other and other[path] == value for other in others)
-        }
+        return self.shared(lambda member: member.config)
+
+    def shared(self, of: Callable[[Member], dict[Key, Any]]) -> dict[Key, Any]:
+        """The entries that all its models have."""
+        first, *others = map(of, self.members)
+        return {key: value for key, value in first.items() if all(key in o and o[key] == value for o in others)}
 
 
 def _label(text: str, members: Sequence[Member]) -> str:
@@ -111,11 +132,12 @@ def _not_made(sweep: Sweep, left: Sequence[str]) -> Iterator[str]:
 
 
 def declared_member(root: Path, resolved: Resolved) -> Member:
-    """A model of the project."""
+    """A model of the project, by what its folder says where it is made: params.yaml may say something else since."""
     name, scores = resolved.stage.name, root / EVALUATION / resolved.stage.name
     outdated, made = scores_outdated(root, name), provenance_of(root, str(MODELS / name))
-    config = values(resolved)
-    return Member(name, name, resolved.stage.seed, config, scores, resolved.id, outdated, provenance=made)
+    made_with = made["config"] if made else resolved.stage.model_dump(mode="json")
+    seed = made.get("seed", resolved.stage.seed)
+    return Member(name, name, seed, made_with, scores, resolved.id, outdated, provenance=made)
 
 
 class Sides:
@@ -195,17 +217,11 @@ class Sides:
             return declared_member(self.root, self.models[name])
         made = provenance_of(self.root, folder)
         stage: Any = hashed(evaluation_of(self.root, folder, self.stages).stage)
-        config, scores = made.get("config", {}), on_its_own(self.root, stage).artifact
-        name = name_of(self.root, folder)
-        return Member(name, folder, made.get("seed"), _values(config), scores, provenance=made)
+        name, scores = name_of(self.root, folder), on_its_own(self.root, stage).artifact
+        return Member(name, folder, made.get("seed"), made.get("config", {}), scores, provenance=made)
 
     def _of_revision(self, revision: Revision, model: str) -> Member:
         given, config = f"{revision.name}:{model}", revision.config(model)
         scores, outdated = revision.scores(model, self.scratch), revision.outdated(model)
         known = {"revision": revision.name, "provenance": revision.provenance(model)}
-        return Member(given, given, config.get("seed"), _values(config), scores, "", outdated, **known)
-
-
-def _values(config: dict[str, Any]) -> dict[Path_, Any]:
-    """Every value of a config, by its path, its code left out."""
-    return dict(leaves({key: value for key, value in config.items() if key != "code"}))
+        return Member(given, given, config.get("seed"), config, scores, "", outdated, **known)

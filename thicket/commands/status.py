@@ -27,8 +27,6 @@ SIGNS: dict[Mark, tuple[str, str]] = {
 """A sign for each state, and its colour on a terminal."""
 GROUPS = {"analyze": "analyses", "report": "report", "claims": "report"}
 MODEL = BaseStage | SpecialistStage | StudentStage
-SHOWN = 2
-"""The most reasons that a line gives."""
 
 
 def status(root: Path, as_json: bool) -> None:
@@ -151,6 +149,5 @@ def words(state: State) -> str:
         does = "goes on" if state.resumes else "begins it anew: no checkpoint is there"
         return f"{stopped_words(record)}: `dvc repro {state.id}` {does}  ({state.log})"
     if state.mark == "stale" or (state.mark == "missing" and state.why[0].kind != "record"):
-        more = f", and {len(state.why) - SHOWN} more" if len(state.why) > SHOWN else ""
-        return f"{state.mark}: {', '.join(map(str, state.why[:SHOWN]))}{more}"
+        return f"{state.mark}: {state.reasons}"
     return ""

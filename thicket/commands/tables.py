@@ -90,7 +90,7 @@ def scores(root: Path) -> Table | None:
     for name, domain, found in ((name, *of) for name, one in read.items() for of in one.metrics["domains"].items()):
         cells = [interval_of(found, figure) if figure in found else None for figure in figures]
         way, is_old = made.ways[domain][name], name in outdated
-        row = [aged(name, is_old), told[name], domain, *map(_scored, cells)]
+        row = [aged(name, is_old, is_gone(root, name)), told[name], domain, *map(_scored, cells)]
         rows.append([*row, str(way)] if made.note else row)
         flat = [found.get(figure, "") for figure in flat_head]
         numbers.append([name, models[name].kind, domain, *flat, found["items"], int(is_old), way])

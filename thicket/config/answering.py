@@ -57,3 +57,8 @@ class Answering(Strict):
     """Null: the evaluation's."""
     template: Template | None = None
     """Text around each prompt, with {prompt} in it; null: the prompt as it is."""
+
+    @property
+    def others(self) -> list[str]:
+        """The models with whose weights it answers; none where it answers with its own."""
+        return [voice.model for voice in self.pooled] or ([self.weights_of] if self.weights_of else [])

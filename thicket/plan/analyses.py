@@ -18,6 +18,7 @@ from thicket.config.problems import ConfigError, Problem, nearest, shown
 from thicket.config.project import Project
 from thicket.config.stages import AnalysedModel, AnalyzeStage, DataStage
 from thicket.config.validate import validate
+from thicket.plan.inputs import check_models
 from thicket.plan.pipeline import hashed, resolve
 from thicket.stages.launch import run_one
 from thicket.stages.run import in_pipeline, made_before, on_its_own
@@ -33,6 +34,7 @@ def run(root: Path, name: str, texts: list[str]) -> int:
     """Runs an analysis and says where its files are. Raises: ConfigError."""
     project = _project(root)
     stage, data = _declared(project, name) if _is_declared(project, name, texts) else _stage(project, name, texts)
+    check_models(root, [one.name for one in stage.models if not one.source])
     for one in data:
         if not (root / DATA / one.name).is_dir() and (status := run_one(root, one, in_pipeline(root, one))):
             return status

@@ -7,6 +7,7 @@ from thicket.config.overrides import COMMAND_LINE
 from thicket.config.places import MEMBERS, MODELS
 from thicket.config.problems import ConfigError, Problem, nearest, shown
 from thicket.models.answering import read_answering
+from thicket.plan.inputs import check_models
 from thicket.stages.launch import guarded
 
 
@@ -24,7 +25,9 @@ def _materialize(root: Path, name: str | Path, member: int | None, out: Path | N
     from thicket.methods.member import write_member
     from thicket.stages.publish import whole
 
+    check_models(root, [str(name)])
     folder, ensemble = _ensemble(root, name)
+    check_models(root, ensemble.others)
     # A run of its own lies in a folder of its name and hash, which tells it from others.
     out = out or root / MEMBERS / (folder.name if isinstance(name, str) else folder.parent.name)
     ranks = range(1, len(ensemble.members) + 1)

@@ -1,22 +1,27 @@
 """Whether what a stage reads is there, and was made with what the configs now say."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
 from thicket.config.layers import Path_, at_path
 from thicket.config.named_files import named_files
-from thicket.config.places import BUILD, DATA, EVALUATION, MODELS
+from thicket.config.overrides import COMMAND_LINE
+from thicket.config.places import BUILD, DATA, EVALUATION, MODELS, PARAMS
 from thicket.config.plugins import is_plugin
 from thicket.config.problems import ConfigError, Problem, dotted, nearest, shown
+from thicket.config.project import Project
 from thicket.config.resolve import Resolved
 from thicket.config.source import CONSTANT, DatasetSource
 from thicket.config.stages import DataStage
 from thicket.config.yamlfile import read_yaml
 from thicket.domains.files import first_row, has_column, unreadable
 from thicket.evaluation.scored import is_outdated
+from thicket.models.answering import read_answering
 from thicket.models.files import faults
 from thicket.plan.folders import MAKERS
+from thicket.plan.pipeline import resolve
+from thicket.plan.state import remedies
 from thicket.plan.writable import unwritable
 from thicket.stages.run import in_pipeline
 
@@ -118,9 +123,40 @@ def of_earlier_weights(root: Path, wanted: Resolved) -> list[str]:
 
 
 def not_made(root: Path, stages: list[Resolved], wanted: Resolved) -> list[str]:
-    """The stages whose artifacts a stage reads, and that are not there yet."""
-    found: list[tuple[str, Any]] = [(made.id, made.stage) for made in _read_by(wanted, stages)]
-    return [name for name, stage in found if not in_pipeline(root, stage).artifact.exists()]
+    """The stages whose artifacts a stage reads, and that are not there, or not whole."""
+    return [made.id for made in _read_by(wanted, stages) if lacking(root, made)]
+
+
+def check_built(root: Path, models: list[Resolved]) -> None:
+    """Raises: ConfigError where a model of the project is not there, or not whole, with what makes it."""
+    problems = [
+        Problem(COMMAND_LINE, "model", shown(made.stage.name), f"{lack}: {remedies(root, [made.id])}")
+        for made in models
+        if (lack := lacking(root, made))
+    ]
+    if problems:
+        raise ConfigError(problems)
+
+
+def check_models(root: Path, names: Collection[str]) -> None:
+    """The same of names, of which the project need not declare all. Raises: ConfigError."""
+    if names and (root / PARAMS).is_file():
+        models = [made for made in resolve(Project(root), with_code=False) if made.kind in MAKERS]
+        check_built(root, [made for made in models if made.stage.name in names])
+
+
+def lacking(root: Path, made: Resolved) -> str:
+    """What a stage's artifact lacks, as far as names of files tell, for a message; empty: nothing."""
+    stage: Any = made.stage
+    folder = in_pipeline(root, stage).artifact
+    if not folder.exists():
+        return "not here"
+    if made.kind not in MAKERS:
+        return ""
+    if not (folder / "provenance.json").is_file():
+        return "no provenance.json here"
+    way = read_answering(folder)
+    return "" if way and way.others else "; ".join(faults(folder))
 
 
 def not_declared(root: Path, stages: list[Resolved], wanted: Resolved) -> list[str]:

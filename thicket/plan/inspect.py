@@ -21,12 +21,15 @@ from thicket.config.run import Evaluation, Sampler, Trainer
 from thicket.config.schema import for_editors
 from thicket.config.yamlfile import read_yaml
 from thicket.plan import console
+from thicket.plan.folders import MAKERS
 from thicket.plan.pipeline import resolve
 
 DEFAULT = "default"
 """The origin of a value that nobody set: the schema's."""
 NONE = "—"
 """Stands for a value that a side lacks."""
+STAGE = "stage or model"
+"""What the commands take."""
 ALIGNED = 70
 """The most columns before an origin; longer lines stick out."""
 SCHEMAS: dict[str, Any] = {
@@ -42,12 +45,11 @@ SCHEMAS: dict[str, Any] = {
 
 
 def show(root: Path, stage: str | None) -> int:
-    """Prints a stage's resolved config with the origin of each value, or the stages there are."""
-    stages = _stages(root)
+    """Prints the resolved config of a stage or a model, with the origin of each value, or the stages there are."""
     if stage is None:
-        print("\n".join(stages))
+        print("\n".join(made.id for made in resolve(Project(root))))
         return 0
-    resolved = pick(stage, stages, "stage")
+    resolved = pick(stage, _stages(root), STAGE)
     lines = {path: f"{dotted(path)}: {_json(value)}" for path, value in values(resolved).items()}
     width = min(max(map(len, lines.values())), ALIGNED)
     for path, line in lines.items():
@@ -56,15 +58,16 @@ def show(root: Path, stage: str | None) -> int:
 
 
 def diff(root: Path, left: str, right: str) -> int:
-    """Prints the values in which two stages, or two experiments, differ."""
+    """Prints the values in which two stages, two models or two experiments differ."""
     library = Project(root).library
-    if left in library.options(EXPERIMENTS):
-        pick(right, dict.fromkeys(library.options(EXPERIMENTS)), EXPERIMENTS)
+    experiments = library.options(EXPERIMENTS)
+    if left in experiments and (right in experiments or not {left, right} <= _stages(root).keys()):
+        pick(right, dict.fromkeys(experiments), EXPERIMENTS)
         paths = [library.root / EXPERIMENTS / f"{name}.yaml" for name in (left, right)]
         sides = [dict(leaves(read_yaml(path, f"conf/{EXPERIMENTS}/{path.name}").value)) for path in paths]
     else:
         stages = _stages(root)
-        sides = [values(pick(name, stages, "stage")) for name in (left, right)]
+        sides = [values(pick(name, stages, STAGE)) for name in (left, right)]
     differing = differences(*sides)
     if differing:
         console.show(side_by_side(left, right, differing))
@@ -108,7 +111,9 @@ def leaves(value: Any, at: Path_ = ()) -> list[tuple[Path_, Any]]:
 
 
 def _stages(root: Path) -> dict[str, Resolved]:
-    return {resolved.id: resolved for resolved in resolve(Project(root))}
+    """Every stage by its name, and those that make models by the models' too."""
+    stages = resolve(Project(root))
+    return {made.stage.name: made for made in stages if made.kind in MAKERS} | {made.id: made for made in stages}
 
 
 def values(resolved: Resolved) -> dict[Path_, Any]:

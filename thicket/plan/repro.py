@@ -16,8 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from thicket.config.overrides import COMMAND_LINE
-from thicket.config.places import LOGS, RESUME
+from thicket.config.places import LOGS
 from thicket.config.problems import ConfigError, Problem, nearest
+from thicket.plan.by_hand import REPRO
 from thicket.plan.commands import plan_again
 from thicket.plan.dag import Node, Schedule, behind, read_dag
 from thicket.plan.dvclock import locked_stages, mend_rwlock, put_in_order
@@ -42,7 +43,7 @@ def run(root: Path, names: list[str], jobs: int, pull: bool) -> int:
     Raises: ConfigError for a name that is none, and for a configuration that can't be planned.
     """
     try:
-        with locked(root / RESUME / "repro.lock", "the pipeline"):
+        with locked(root / REPRO, "the pipeline"):
             planned = plan_again(root)
             dag = read_dag(root)
             chosen, before = _chosen(dag, names), locked_stages(root)

@@ -1,7 +1,7 @@
 """What has been made of each stage: done, stale and why, missing, running, failed or stopped."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,17 +11,21 @@ from thicket.config.layers import Path_
 from thicket.config.never_right import in_words, noted_in
 from thicket.config.places import LOGS
 from thicket.config.problems import dotted
+from thicket.config.project import Project
 from thicket.config.stages import EvaluateStage
 from thicket.config.useful import USELESS, was_useless
 from thicket.plan.inspect import leaves
 from thicket.plan.locks import held, is_locked
-from thicket.plan.pipeline import Planned
+from thicket.plan.pipeline import Planned, pipeline
 from thicket.plan.recorded import Locked, at_work, in_the_making, is_cached, locked_since, read_lock, wrong_with
+from thicket.plan.run_states import making_words
 from thicket.plan.source import path_of
 from thicket.stages.run import in_pipeline, resume_folder
 from thicket.standing import Record, log_of, read_record
 
 Mark = Literal["done", "stale", "missing", "running", "failed", "stopped"]
+SHOWN = 2
+"""The most reasons that a line gives."""
 MARKS: tuple[Mark, ...] = ("done", "running", "failed", "stopped", "stale", "missing")
 
 
@@ -33,6 +37,8 @@ class Reason:
     what: str
     before: Any = None
     after: Any = None
+    restorable: bool = False
+    """Whether `dvc checkout` mends it."""
 
     def __str__(self) -> str:
         if self.kind == "config":
@@ -57,12 +63,20 @@ class State:
     """Whether its run has ended, and DVC is about to note in dvc.lock what it made; until then it counts as running."""
     resumes: bool = False
     """Of one that broke off: whether there is a checkpoint that it would go on from."""
+    restorable: bool = False
+    """Whether what is missing or changed would be made again as DVC's cache has it."""
     note: str = ""
     """What its making left to be said: of a training that came to nothing, of scores that can't reach 100 %."""
 
     @property
     def id(self) -> str:
         return self.planned.resolved.id
+
+    @property
+    def reasons(self) -> str:
+        """The first reasons why it would run, in words."""
+        more = f", and {len(self.why) - SHOWN} more" if len(self.why) > SHOWN else ""
+        return f"{', '.join(map(str, self.why[:SHOWN]))}{more}"
 
     @property
     def seconds_left(self) -> float | None:
@@ -109,8 +123,10 @@ class _Look:
         path = log_of(self.root / LOGS, name)
         log = path.relative_to(self.root) if path.is_file() else None
         shown = record if mark in ("running", "failed", "stopped") else None
+        own = [reason for reason in why if reason.kind != "parent"]
+        restorable = bool(own) and all(reason.restorable for reason in own)
         resumes = mark == "stopped" and resume_folder(self.root, stage).is_dir()
-        return State(planned, mark, why, parents, shown, log, recording, resumes, self._note(planned))
+        return State(planned, mark, why, parents, shown, log, recording, resumes, restorable, self._note(planned))
 
     def _making(self, planned: Planned) -> list[float]:
         """Since when those DVC processes are there that are having it made."""
@@ -179,14 +195,13 @@ class _Look:
         """`wanted`: whether it would be made again as it was, so that the cache's is as good."""
         outs = {path: made.outs.get(path) for path in outs_of(planned)}
         wrong = {path: wrong_with(self.root, entry, self.since) if entry else "missing" for path, entry in outs.items()}
-        yield from (
-            Reason("artifact", f"{path} is not what the stage made") for path in outs if wrong[path] == "changed"
-        )
-        if missing := [path for path in outs if wrong[path] == "missing"]:
-            back = wanted and any((entry := outs[path]) is not None and is_cached(self.root, entry) for path in missing)
-            more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
-            hint = ": `dvc checkout` brings them back" if more else ": `dvc checkout` brings it back"
-            yield Reason("artifact", f"{missing[0]}{more} {'are' if more else 'is'} missing{hint if back else ''}")
+        kinds = (("missing", "missing"), ("changed", "not what the stage made"))
+        for paths, said in (([path for path in outs if wrong[path] == kind], said) for kind, said in kinds):
+            if paths:
+                more = f" and {len(paths) - 1} more are" if len(paths) > 1 else " is"
+                back = wanted and all((entry := outs[path]) and is_cached(self.root, entry) for path in paths)
+                hint = f": {_restored_by([planned.resolved.id], len(paths) > 1)}" if back else ""
+                yield Reason("artifact", f"{paths[0]}{more} {said}{hint}", restorable=back)
 
     def _reads(self, planned: Planned) -> list[str]:
         return [path.as_posix() for path in planned.reads]
@@ -206,6 +221,22 @@ def outs_of(planned: Planned) -> list[str]:
     return [path.as_posix() for path in (*made, *planned.metrics, *planned.plots)]
 
 
+def _restored_by(names: list[str], several: bool) -> str:
+    """The command that brings back what stages made, one thing or `several`, from DVC's cache, for a message."""
+    return f"`dvc checkout {' '.join(names)}` brings {'them' if several else 'it'} back"
+
+
+def remedies(root: Path, names: Collection[str]) -> str:
+    """The commands that make what some stages make, or bring it back, for a message. Raises: ConfigError."""
+    found = [state for state in states(root, pipeline(Project(root))) if state.id in names]
+    kept, others = ([one.id for one in found if one.restorable is kind] for kind in (True, False))
+    if not others:
+        return _restored_by(kept, len(kept) > 1)
+    commands = {"dvc checkout": kept, "dvc repro": others}
+    going = "".join(f"; {one.id} is {making_words(one.record)}" for one in found if one.mark == "running")
+    return f"`{' && '.join(' '.join([command, *of]) for command, of in commands.items() if of)}` makes it{going}"
+
+
 def _changed_values(planned: Planned, made: Locked) -> Iterator[Reason]:
     """The values of the config, and the modules, that are not those of the last run."""
     now = planned.resolved.stage.model_dump(mode="json")
@@ -217,14 +248,14 @@ def _changed_values(planned: Planned, made: Locked) -> Iterator[Reason]:
     for module in sorted(code.keys() | code_before.keys()):
         if code.get(module) != code_before.get(module):
             change = "" if module in code and module in code_before else " is new" if module in code else " is gone"
-            yield Reason("code", f"{_file_of(module)}{change}", code_before.get(module), code.get(module))
+            yield Reason("code", f"{file_of(module)}{change}", code_before.get(module), code.get(module))
     sides: list[dict[Path_, Any]] = [dict(leaves(side)) for side in (other, now)]
     for path in dict.fromkeys([*sides[1], *sides[0]]):
         if sides[0].get(path) != sides[1].get(path):
             yield Reason("config", dotted(path), sides[0].get(path), sides[1].get(path))
 
 
-def _file_of(module: str) -> str:
+def file_of(module: str) -> str:
     """A module's file from its package's folder on: `thicket/ops/noise.py`; a plug-in's likewise."""
     path = path_of(module)
     parts = module.split(".") if path.stem == "__init__" else module.split(".")[:-1]

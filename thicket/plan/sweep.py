@@ -26,10 +26,9 @@ from thicket.plan.hydra_settings import CONFIG_NAME, OPTUNA, setting_problems
 from thicket.plan.inputs import not_declared, not_made, of_earlier_weights, outdated
 from thicket.plan.labelled import labelled
 from thicket.plan.objective import SELECTION, direction, objectives, value_of, worst
-from thicket.plan.pipeline import pipeline, resolve
-from thicket.plan.run_states import making_words
+from thicket.plan.pipeline import resolve
 from thicket.plan.runs import BEGUN, INSIDE, Run, domains_of, print_table, read_runs, write_run
-from thicket.plan.state import states
+from thicket.plan.state import remedies
 from thicket.plan.sweeps import model_folders
 from thicket.signals import TERMINATED, Interrupted, children_end_too, exit_at_sigterm
 from thicket.stages.launch import TRACEBACK, in_words, run_one
@@ -102,9 +101,7 @@ def _check_inputs(root: Path, stages: list[Resolved]) -> None:
         wrong = f"the data of {named} is not made: add {named} to it and run `thicket plan`, then `dvc repro {data}`"
         problems.append(Problem(project.params_layers.origin(("domains",)), "domains", "", wrong))
     if missing := list(dict.fromkeys(name for stage in stages for name in not_made(root, declared, stage))):
-        found = [state for state in states(root, pipeline(project)) if state.id in missing and state.mark == "running"]
-        going = "".join(f"; {state.id} is {making_words(state.record)}" for state in found)
-        wrong = f"it reads what is not made yet: `dvc repro {' '.join(missing)}` makes it{going}"
+        wrong = f"it reads what is not here, or not whole: {remedies(root, missing)}"
         problems.append(Problem(COMMAND_LINE, "", "", wrong))
     if problems:
         raise ConfigError(problems)

@@ -61,15 +61,14 @@ def own_weights(identity: Mapping[str, str | None]) -> str | None:
     return identity["weights"] if identity and identity["answering"] is None else None
 
 
-class OtherTest(ValueError):
-    """Two evaluations are of different tests."""
+class Incomparable(ValueError):
+    """Two evaluations are not of the same items, asked, judged and scored alike."""
 
-    def __init__(self, folders: tuple[Path, Path], differing: dict[str, list[str]]):
-        """`differing`: domain → what of its test."""
+    def __init__(self, folders: tuple[Path, Path], file: str, why: str):
+        """`file`: of either, that tells it."""
         self.folders = folders
-        what = "; ".join(f"{domain}: {', '.join(parts)}" for domain, parts in differing.items())
-        files = " and ".join(str(folder / TEST) for folder in folders)
-        super().__init__(f"{files}: scored by tests that differ ({what}), so that the models can't be compared")
+        files = " and ".join(str(folder / file) for folder in folders)
+        super().__init__(f"{files}: {why}, so that the models can't be compared")
 
 
 @dataclass(frozen=True)
@@ -90,8 +89,8 @@ class Inputs(Scored):
 def read_inputs(stage: ReportStage, root: Path) -> dict[str, Inputs]:
     """The files of every model of the report, by name.
 
-    Raises: ValueError, with the files, where one is missing or broken, or where two models were not scored on the same
-    items in the same way.
+    Raises: ValueError, with the files, where one is missing or broken; Incomparable where two models were not scored on
+    the same items in the same way.
     """
     inputs = {model.name: _read_model(model, stage.domains, root) for model in stage.models}
     check_comparable({root / EVALUATION / name: scored for name, scored in inputs.items()}, stage.domains)
@@ -110,9 +109,14 @@ def read_scores(folder: Path, domains: Sequence[str] = ()) -> Scored:
     return Scored(metrics, items, tests, identity)
 
 
+def read_curve(path: Path) -> Curve:
+    """A model's learning curve, where it left one. Raises: ValueError, with the file, where it is broken."""
+    return tuple(_numbers(path)) if path.is_file() else ()
+
+
 def _read_model(model: ReportedModel, domains: list[str], root: Path) -> Inputs:
     scored = read_scores(root / EVALUATION / model.name, domains)
-    curve, folder = root / CURVES / f"{model.name}.csv", root / MODELS / model.name
+    folder = root / MODELS / model.name
     return Inputs(
         model=model,
         metrics=scored.metrics,
@@ -121,7 +125,7 @@ def _read_model(model: ReportedModel, domains: list[str], root: Path) -> Inputs:
         identity=scored.identity,
         ledger=_read_json(root / METRICS / f"{model.name}.json"),
         provenance=_read_json(folder / "provenance.json"),
-        curve=tuple(_numbers(curve)) if curve.is_file() else (),
+        curve=read_curve(root / CURVES / f"{model.name}.csv"),
         times=read_times(root / TIMES / f"{model.name}.json", folder),
         shown=tuple(read_shown(folder)),
     )
@@ -170,20 +174,27 @@ def _numbers(path: Path) -> Iterator[dict[str, float]]:
 
 
 def check_comparable(scored: Mapping[Path, Scored], domains: list[str]) -> None:
-    """Evaluations by their folders. Raises: ValueError where two are not of the same items, scored in the same way;
-    OtherTest where they were not asked or judged alike."""
+    """Evaluations by their folders. Raises: Incomparable."""
     (first, one), *others = scored.items()
     for folder, other in others:
-        if one.metrics["settings"] != other.metrics["settings"]:
-            files = f"{first / 'metrics.json'} and {folder / 'metrics.json'}"
-            raise ValueError(f"{files}: scored with different settings, so that the models can't be compared")
+        folders, settings = (first, folder), (one.metrics["settings"], other.metrics["settings"])
+        if settings[0] != settings[1]:
+            raise Incomparable(folders, "metrics.json", f"scored with settings that differ ({_told_apart(*settings)})")
         for domain in domains:
-            if one.items[domain].ids != other.items[domain].ids:
-                files = f"{first / 'items.csv'} and {folder / 'items.csv'}"
-                different = len(set(one.items[domain].ids) ^ set(other.items[domain].ids))
-                raise ValueError(f"{files}: {different} items of {domain} are in one and not in the other")
+            ids = one.items[domain].ids, other.items[domain].ids
+            if ids[0] != ids[1]:
+                different = len({*ids[0]} ^ {*ids[1]})
+                why = f"{different} items of {domain} are in one and not in the other"
+                raise Incomparable(folders, "items.csv", why)
         if differing := differing_tests(one, other, domains):
-            raise OtherTest((first, folder), differing)
+            parts = "; ".join(f"{domain}: {', '.join(parts)}" for domain, parts in differing.items())
+            raise Incomparable(folders, TEST, f"scored by tests that differ ({parts})")
+
+
+def _told_apart(one: dict[str, Any], other: dict[str, Any]) -> str:
+    """The entries in which two mappings differ: `samples: 4 and 8; top_p: 1.0 and 0.9`."""
+    keys = [key for key in {**one, **other} if one.get(key) != other.get(key)]
+    return "; ".join(f"{key}: {one.get(key)} and {other.get(key)}" for key in keys)
 
 
 def differing_tests(one: Scored, other: Scored, domains: list[str]) -> dict[str, list[str]]:

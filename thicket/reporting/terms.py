@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from thicket.config.stages import ReportedModel
+from thicket.reporting.kept import kept
 from thicket.reporting.results import Cost, Results
 from thicket.reporting.text import joined
 
@@ -21,10 +22,16 @@ def terms(results: Results, named: Iterable[tuple[str, ReportedModel]]) -> tuple
 def _what(results: Results, model: ReportedModel) -> str:
     parts = [results.methods.get(model.method, "")]
     if model.teachers:
-        parts.append(f"Teachers: {joined(model.teachers, MOST)}.")
+        parts.append(f"Teachers: {joined(model.teachers, MOST)}{_kept(results, model)}.")
     if model.kind == "student" and (cost := results.models[model.name].cost).budget_of:
         parts.append(f"Budget: {budget(cost)}.")
     return " ".join(part for part in parts if part)
+
+
+def _kept(results: Results, model: ReportedModel) -> str:
+    """Which of its teachers a greedy soup kept."""
+    names = kept(model.teachers, results.models[model.name].curve) if model.type == "greedy_soup" else []
+    return "" if not names else f"; kept: {'all' if names == model.teachers else joined(names, MOST)}"
 
 
 def budget(cost: Cost) -> str:
