@@ -9,7 +9,7 @@ from pathlib import Path
 
 from thicket.commands.about import abouts
 from thicket.commands.alike import alike
-from thicket.commands.models import aged, declared, outdated_words, scores_outdated
+from thicket.commands.models import aged, declared, is_gone, outdated_words, scores_outdated
 from thicket.config.overrides import COMMAND_LINE
 from thicket.config.places import EVALUATION, PARAMS, REPORT
 from thicket.config.problems import ConfigError, Problem
