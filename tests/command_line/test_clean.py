@@ -138,9 +138,10 @@ def test_whatever_a_commit_needs_is_kept(versions: Versions) -> None:
     versions.git("update-ref", "refs/exps/ab/cdef/seed-1", "HEAD")
     versions.git("checkout", "main")
     versions.git("branch", "-D", "tried")
-    (versions.root / "data").mkdir()
-    (versions.root / "data/new.csv.dvc").write_text(f"outs:\n- md5: {'6' * 32}\n", encoding="utf-8")
-    versions.holds("67")
+    for number, folder in ((6, "data"), (8, "data/build")):  # What is no commit's yet.
+        (versions.root / folder).mkdir()
+        (versions.root / folder / "new.csv.dvc").write_text(f"outs:\n- md5: {f'{number}' * 32}\n", encoding="utf-8")
+    versions.holds("678")
     assert versions.unused() == "7"
     assert versions.unused(named=True) == "1247"
 

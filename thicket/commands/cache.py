@@ -24,7 +24,7 @@ EVERY = ("--all", "--full-history", "--", f":(glob)**/{LOCK}", f":(glob)**/*{DVC
 NAMED = ("--no-walk", "--branches", "--tags", "--glob=refs/exps/*")
 """Those that a branch, a tag or an experiment of DVC's ends at. HEAD counts besides."""
 NO_RECORDS = (".git", ".dvc", ".venv", "build")
-"""Folders in which no such files are looked for."""
+"""Folders of the project in which no such files are looked for."""
 
 
 def is_elsewhere(root: Path) -> bool:
@@ -71,7 +71,7 @@ def _needed(root: Path, named: bool) -> set[str]:
 
 def _in_working_tree(root: Path) -> Iterator[bytes]:
     for folder, inner, names in os.walk(root):
-        inner[:] = [name for name in inner if name not in NO_RECORDS]
+        inner[:] = [name for name in inner if Path(folder, name) != root / name or name not in NO_RECORDS]
         for name in filter(_is_record, names):
             yield Path(folder, name).read_bytes()
 
