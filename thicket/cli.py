@@ -56,7 +56,7 @@ def parser() -> argparse.ArgumentParser:
         "config", type=Path, nargs="+", help="files that `thicket compose` wrote; several run in turn, in one process"
     )
     repro = commands.add_parser("repro", help="build what has changed, as `dvc repro`, with stages side by side")
-    repro.add_argument("stage", nargs="*", help="as in dvc.yaml, with what they need (default: all)")
+    repro.add_argument("stage", nargs="*", help="as in dvc.yaml, or a model's name; with what they need (default: all)")
     repro.add_argument(
         "--jobs",
         type=_at_least_one,

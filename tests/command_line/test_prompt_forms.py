@@ -8,6 +8,7 @@ from toys import stages
 
 from thicket.commands.prompt_forms import UNSAID, prompt_forms
 from thicket.config.domain import Prompt
+from thicket.config.source import DatasetSource
 
 
 def test_of_a_soup(made: Path, command: Command, tmp_path: Path, monkeypatch: Any) -> None:
@@ -38,3 +39,12 @@ def test_chats_examples_and_prefixes(made: Path) -> None:
         'after the system turn `"Think.\\n\\nBe kind."`, after 1 solved example as turns'
     )
     assert prompt_forms([specialist], {}, []) == [UNSAID]
+    rows: dict[str, Any] = {"type": "dataset", "data_files": ["a.csv"], "answer": "{a}"}
+
+    def of_rows(question: str) -> str:
+        source = DatasetSource.model_validate({**rows, "question": question})
+        asked = data.model_copy(update={"domain": data.domain.model_copy(update={"source": source})})
+        return prompt_forms([specialist], {"sort": asked}, ["sort"])[0]
+
+    assert '; the question is made of a row by `"odd {digits}"`; the answer ends at ' in of_rows("odd {digits}")
+    assert "of a row" not in of_rows("{digits}")

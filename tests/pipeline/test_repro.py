@@ -83,6 +83,12 @@ def test_a_name_that_is_no_stage(built_lab: tuple[Lab, set[str]]) -> None:
     assert "did you mean: student-opd" in built_lab[0].call("thicket", "repro", "student-ods", status=2)
 
 
+def test_a_model_by_its_name(built_lab: tuple[Lab, set[str]]) -> None:
+    lab, _ = built_lab
+    by_name, by_stage = (lab.call("thicket", "repro", name).splitlines()[-1] for name in ("opd", "student-opd"))
+    assert by_name.split(maxsplit=1)[1] == by_stage.split(maxsplit=1)[1]
+
+
 def test_sigterm_stops_every_stage_at_a_checkpoint(student_lab: tuple[Lab, set[str]], tmp_path: Path) -> None:
     lab = student_lab[0].copy(tmp_path / "project", loads_itself=True)
 

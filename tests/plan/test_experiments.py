@@ -7,7 +7,9 @@ from commands import Command
 
 from thicket.config.library import Library
 from thicket.config.project import Project
+from thicket.plan.by_hand import REPRO
 from thicket.plan.pipeline import pipeline
+from thicket.stages.publish import locked
 
 SHIPPED = Path(__file__).parents[2]
 
@@ -49,6 +51,21 @@ def test_an_edited_params_stays(sample: Path, command: Command) -> None:
     assert not (sample / "dvc.yaml").exists()
     assert command("experiment", "use", "small", "--force").status == 0
     assert "small" in path.read_text(encoding="utf-8")
+
+
+def test_while_a_repro_reads_dvc_yaml(sample: Path, command: Command) -> None:
+    assert command("plan").status == 0
+    before = [(sample / name).read_bytes() for name in ("params.yaml", "dvc.yaml")]
+    with locked(sample / REPRO, "the pipeline"):
+        said = command("experiment", "use", "small")
+        assert said.status == 2
+        assert said.err.startswith("dvc.yaml: a repro is running, and reads it for each of its stages: wait for its")
+        assert command("plan").status == 0, "it is as it was"
+        assert [(sample / name).read_bytes() for name in ("params.yaml", "dvc.yaml")] == before
+        (sample / "params.yaml").write_bytes((sample / "conf/experiment/small.yaml").read_bytes())
+        assert command("plan").status == 2
+    assert (sample / "dvc.yaml").read_bytes() == before[1]
+    assert command("experiment", "use", "small").status == 0
 
 
 def test_an_unknown_one(sample: Path, command: Command) -> None:

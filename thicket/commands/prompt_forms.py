@@ -5,7 +5,8 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from thicket.config.domain import Prompt, ScoredDomain
+from thicket.config.domain import DataDomain, Prompt, ScoredDomain
+from thicket.config.source import PLACEHOLDER, DatasetSource
 from thicket.config.stages import AnyStage, DataStage
 
 UNSAID = "None is known: it was trained on no domain."
@@ -15,7 +16,7 @@ WORDS = "As JSON writes them; `{question}` is the item's question."
 def prompt_forms(stages: Sequence[AnyStage], data: dict[str, DataStage], domains: Iterable[str]) -> list[str]:
     """Paragraphs of a card. `stages`: those that made the model, itself first; of two of a domain the first counts."""
     asked = _by_domain(stages)
-    lines = [_line(name, data[name].domain.prompt, asked.get(name)) for name in domains]
+    lines = [_line(name, data[name].domain, asked.get(name)) for name in domains]
     return ["\n".join(lines), WORDS] if lines else [UNSAID]
 
 
@@ -32,8 +33,8 @@ def _domains(stage: Any) -> Iterator[ScoredDomain]:
     yield from (one for one in own if isinstance(one, ScoredDomain))
 
 
-def _line(name: str, prompt: Prompt, asked: ScoredDomain | None) -> str:
-    prefix = asked.prefix if asked else ""
+def _line(name: str, made: DataDomain, asked: ScoredDomain | None) -> str:
+    prefix, prompt = asked.prefix if asked else "", made.prompt
     if prompt.style == "chat":
         system = "\n\n".join(filter(None, (prefix, prompt.system)))
         form = f"a user's turn of the chat template: {_code(prompt.template)}"
@@ -42,6 +43,8 @@ def _line(name: str, prompt: Prompt, asked: ScoredDomain | None) -> str:
     else:
         form = f"plain text, which the model goes on with: {_code(prefix + prompt.template)}"
         form += f", after {_examples(prompt)}, {_code(prompt.shot_template)} each" if prompt.shots else ""
+    if isinstance(made.source, DatasetSource) and PLACEHOLDER.sub("", made.source.question).strip():
+        form += f"; the question is made of a row by {_code(made.source.question)}"
     stop = asked.stop if asked else None
     return f"- `{name}`: {form}" + (f"; the answer ends at {_code(stop)}" if stop else "")
 

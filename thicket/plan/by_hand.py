@@ -4,7 +4,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from thicket.config.places import RESUME
-from thicket.config.problems import ConfigError
+from thicket.config.problems import ConfigError, Problem
 from thicket.plan.dag import behind, read_dag
 from thicket.plan.locks import held, is_locked
 from thicket.plan.position import up_to_date
@@ -24,6 +24,13 @@ def repro_words(root: Path) -> str:
         return ""
     names = [name for name, node in read_dag(root).items() if making.keys() & {*node.outs}] if making else []
     return f"a repro is running{f', which is at {joined(names)}' if names else ''}"
+
+
+def check_no_repro(root: Path) -> None:
+    """Raises: ConfigError while `thicket repro` runs, each of whose stages reads dvc.yaml for itself."""
+    if is_locked(root / REPRO, held()):
+        wrong = f"{repro_words(root)}, and reads it for each of its stages: wait for its end, or stop it"
+        raise ConfigError([Problem("dvc.yaml", "", "", wrong)])
 
 
 def done(root: Path, configs: list[Path]) -> list[str]:

@@ -11,6 +11,7 @@ from thicket.config.source import DatasetSource
 from thicket.config.stages import DataStage, EvaluateStage, SpecialistStage, write_stage
 from thicket.disk import explained, take_place, write_whole
 from thicket.plan import console
+from thicket.plan.by_hand import check_no_repro
 from thicket.plan.code import brought_along, code_of
 from thicket.plan.dag import read_dag
 from thicket.plan.dvcfile import dvcfile, out_of_step
@@ -40,9 +41,14 @@ def check(root: Path) -> int:
 
 
 def plan(root: Path) -> int:
-    """Writes dvc.yaml, and prints what each stage is expected to need."""
+    """Writes dvc.yaml, and prints what each stage is expected to need.
+
+    Raises: ConfigError where the configuration is not sound, or dvc.yaml would be another while a repro reads it.
+    """
     stages = _sound(root, bases_are_there=False)  # Maybe it is for a machine that has them.
     changed = out_of_step(root, stages)
+    if changed:
+        check_no_repro(root)
     _write(root, stages)
     _print_estimates(root, stages)
     _note_all(root, stages)

@@ -13,6 +13,7 @@ from thicket.config.project import Project
 from thicket.config.yamlfile import read_yaml
 from thicket.disk import write_whole
 from thicket.plan import console
+from thicket.plan.by_hand import check_no_repro
 from thicket.plan.commands import plan
 from thicket.plan.pipeline import pipeline
 
@@ -42,7 +43,8 @@ def _first_sentence(file: str) -> str:
 def use(root: Path, name: str, force: bool) -> int:
     """Writes params.yaml from an experiment, and dvc.yaml from that.
 
-    Raises: ConfigError where there is no such experiment, where it is not sound, or where params.yaml was edited.
+    Raises: ConfigError where there is no such experiment, where it is not sound, where params.yaml was edited, or while
+    a repro runs.
     """
     project = Project(root)
     unknown = project.library.unknown(EXPERIMENTS, name, COMMAND_LINE, EXPERIMENTS)
@@ -53,6 +55,7 @@ def use(root: Path, name: str, force: bool) -> int:
         raise ConfigError([Problem(PARAMS, "", "", EDITED)])
     file = read_yaml(project.library.root / EXPERIMENTS / f"{name}.yaml", f"conf/{EXPERIMENTS}/{name}.yaml")
     pipeline(project.with_params(file.layers()), with_code=False)
+    check_no_repro(root)
     write_whole(path, texts[name])
     print(f"{PARAMS} is the experiment {name}.")
     return plan(root)

@@ -22,6 +22,7 @@ from thicket.plan.by_hand import REPRO
 from thicket.plan.commands import plan_again
 from thicket.plan.dag import Node, Schedule, behind, read_dag
 from thicket.plan.dvclock import locked_stages, mend_rwlock, put_in_order
+from thicket.plan.folders import MAKERS
 from thicket.plan.shares import environment, threads_note
 from thicket.plan.view import View
 from thicket.signals import GRACE, die_with_parent
@@ -60,12 +61,16 @@ def run(root: Path, names: list[str], jobs: int, pull: bool) -> int:
 
 
 def _chosen(dag: dict[str, Node], names: list[str]) -> list[str]:
-    """The stages that are asked for, and what they rest on. Raises: ConfigError for a name that is none."""
-    unknown = [name for name in names if name not in dag]
+    """The stages that are asked for, a model's by its name, and what they rest on. Raises: ConfigError for a name that
+    is none.
+    """
+    makes = {stage.partition("-")[2]: stage for stage in dag if stage.partition("-")[0] in MAKERS}
+    unknown = [name for name in names if name not in dag and name not in makes]
     if unknown:
-        wrong, known = "dvc.yaml has no such stage", ", ".join(dag)
-        raise ConfigError([Problem(COMMAND_LINE, name, "", wrong, known, nearest(name, list(dag))) for name in unknown])
-    return behind(dag, names or list(dag))
+        wrong, known = "dvc.yaml has no such stage, nor such a model", [*dag, *makes]
+        problems = [Problem(COMMAND_LINE, name, "", wrong, ", ".join(dag), nearest(name, known)) for name in unknown]
+        raise ConfigError(problems)
+    return behind(dag, [name if name in dag else makes[name] for name in names] or list(dag))
 
 
 @dataclass
