@@ -101,6 +101,19 @@ def test_seeds_of_the_mean_are_in_the_order_of_their_numbers(run: WriteRun, tmp_
     assert shown(table, "seeds") == ["+50.0, +50.0, +100.0"]
 
 
+def test_seeds_of_equal_weights_on_every_domain_are_one_seed_of_the_mean(run: WriteRun, tmp_path: Path) -> None:
+    names = {f"s{seed}-{domain}-a": ("grpo", 2) for seed in (0, 1) for domain in ("sort", "odd")}
+    ways_of(run, tmp_path, names)
+    for name in names:
+        path = tmp_path / f"build/evaluation/{name}/model.json"
+        path.write_text(json.dumps({"weights": name.split("-")[1], "answering": None}), encoding="utf-8")
+    models = [base("tiny"), *(specialist(name, "tiny", name.split("-")[1]) for name in names)]
+    stage = ReportStage(name="report", experiment="toy", domains=["sort", "odd"], models=models)
+    (way,) = results_of(stage, tmp_path).ways
+    assert way.sampled_mean is not None
+    assert way.sampled_mean.of_seeds == (0.5,)
+
+
 def test_a_specialist_made_twice_is_no_second_seed(run: WriteRun, tmp_path: Path) -> None:
     models = [base("tiny"), specialist("one", "tiny", "sort"), specialist("again", "tiny", "sort")]
     stage = run(models, {model.name: {"sort": [1, 2, 3, 4]} for model in models})
