@@ -233,14 +233,32 @@ def test_why_a_model_is_not_held_against_its_base(scored: Path, command: Command
     assert (found["against_base"], found["against_base_missing"]) == (None, wrong)
 
 
-def test_claims_of_earlier_scores(scored: Path, command: Command) -> None:
-    claimed(scored)
-    said = command("tables", "claims")
-    assert said.err == "The claims are not those of now: params.yaml declares no analyses to judge them by.\n"
-    params = scored / "params.yaml"
+def analysed(root: Path) -> None:
+    """Declares an analysis, so that the project has claims."""
+    params = root / "params.yaml"
     look = {"analysis": "capability", "models": ["tiny", "opd"], "domains": ["sort"]}
     declared = yaml.safe_load(params.read_text(encoding="utf-8"))
     params.write_text(to_yaml({**declared, "analyses": {"look": look}}), encoding="utf-8")
+
+
+def test_claims_that_another_experiment_left_are_not_shown(scored: Path, command: Command) -> None:
+    claimed(scored)
+    whose = (
+        "The claims in build/report/claims.json are of the experiment 'earlier' and not shown: params.yaml declares no "
+        "analyses to judge by.\n"
+    )
+    said = command("tables", "claims")
+    assert (said.status, said.out) == (1, "")
+    assert said.err.startswith(f"{whose}Error: no claim is judged: ")
+    said = command("tables")
+    assert (said.status, said.err) == (0, whose)
+    assert "## Scores, %" in said.out
+    assert "Claims" not in said.out
+
+
+def test_claims_of_earlier_scores(scored: Path, command: Command) -> None:
+    claimed(scored)
+    analysed(scored)
     said = command("tables", "claims", "--format", "csv")
     assert said.err.startswith("The claims are not those of now: ")
     assert said.err.endswith(" (`dvc repro claims` judges anew).\n")
@@ -301,7 +319,7 @@ def claimed(root: Path) -> None:
     }
     path = root / "build/report/claims.json"
     path.parent.mkdir(parents=True)
-    path.write_text(json.dumps({"claims": {"grows": row}}), encoding="utf-8")
+    path.write_text(json.dumps({"experiment": "earlier", "claims": {"grows": row}}), encoding="utf-8")
 
 
 def test_claims_in_every_form(scored: Path, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -320,8 +338,8 @@ def test_claims_in_every_form(scored: Path, command: Command, monkeypatch: pytes
 def test_one_table_in_a_csv_file(scored: Path, command: Command) -> None:
     """The one that there is, else the one that is asked for."""
     assert command("tables", "--format", "csv").out == command("tables", "scores", "--format", "csv").out != ""
-    (scored / "build/report").mkdir(parents=True)
-    (scored / "build/report/claims.json").write_text(json.dumps({"claims": {}}), encoding="utf-8")
+    claimed(scored)
+    analysed(scored)
     said = command("tables", "--format", "csv")
     assert (said.status, said.out) == (2, "")
     assert "allowed: scores, claims" in said.err

@@ -115,6 +115,13 @@ def test_what_the_students_are_stands_below_their_table(run: WriteRun, tmp_path:
     assert dict(ways.deployed(results).terms) == {"grpo": "Reinforcement."}
 
 
+def test_the_link_to_the_claims_does_not_say_that_they_are_still_to_be_made(run: WriteRun, tmp_path: Path) -> None:
+    results = results_of(run(MODELS, CORRECT), tmp_path)
+    link = '<nav><a href="claims.html" title="The page that `dvc repro claims` makes">Claims</a> <a '
+    assert link in page(results, claims=True)
+    assert "claims.html" not in page(results)
+
+
 @pytest.mark.parametrize(("taken", "said"), [("11", "all"), ("01", "reverse-grpo")])
 def test_which_teachers_a_greedy_soup_kept(run: WriteRun, tmp_path: Path, taken: str, said: str) -> None:
     models = [*MODELS[:3], student("soup", "tiny", ["sort-grpo", "reverse-grpo"], "greedy-soup")]

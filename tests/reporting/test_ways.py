@@ -11,6 +11,7 @@ from thicket.config.report_files import TEMPERATURES_FILE, report_files
 from thicket.config.stages import ReportStage
 from thicket.reporting import ways
 from thicket.reporting.report import build_report
+from thicket.reporting.tables import Table
 
 MODELS = [
     base("tiny"),
@@ -57,6 +58,60 @@ def test_seeds_of_a_way_are_one_row_and_a_sequence_is_another(stage: ReportStage
     assert set(found["grpo",].sampled) == {"sort"}, "its own domain alone"
     assert found["grpo",].sampled_mean == grpo, "of one domain the mean over domains is its own"
     assert found["sft", "grpo"].flops == pytest.approx(2e9), "with the step before it"
+
+
+def ways_of(run: WriteRun, tmp_path: Path, names: dict[str, tuple[str, int]]) -> Table:
+    """The table of sampled pass@1 of specialists by name (`s0-sort-grpo`): their method, and samples of four that are
+    correct; the base has none."""
+    made = [specialist(name, "tiny", name.split("-")[1], method) for name, (method, _) in names.items()]
+    solved = {"tiny": 0, **{name: count for name, (_, count) in names.items()}}
+    correct = {name: {domain: [count] * 4 for domain in ("sort", "odd", "shift")} for name, count in solved.items()}
+    return ways.sampled(results_of(run([base("tiny"), *made], correct), tmp_path))
+
+
+def shown(table: Table, head: str) -> list[str]:
+    return [row.entries[table.head.index(head)].text for row in table.rows]
+
+
+def test_a_mean_over_fewer_domains_than_other_rows_have_is_not_shown(run: WriteRun, tmp_path: Path) -> None:
+    names = {"s0-sort-grpo": ("grpo", 3), "s0-odd-grpo": ("grpo", 1), "s0-sort-dapo": ("dapo", 4)}
+    table = ways_of(run, tmp_path, names)
+    assert (shown(table, "sort"), shown(table, "odd")) == (["+75.0", "+100.0"], ["+25.0", "—"])
+    assert shown(table, "shift") == ["—", "—"], "no way has it: no row lacks it"
+    assert (shown(table, "mean"), shown(table, "seeds")) == (["+50.0", "—"], ["+50.0", "—"])
+    assert "— there: the row lacks a domain that another has" in table.note
+
+
+def test_a_seeds_mean_is_of_models_of_that_seed(run: WriteRun, tmp_path: Path) -> None:
+    """Seed 1 has no specialist on odd, seed 2 none on sort."""
+    names = {"s0-sort-a": 4, "s1-sort-a": 2, "s0-odd-a": 2, "s2-odd-a": 4}
+    table = ways_of(run, tmp_path, {name: ("grpo", count) for name, count in names.items()})
+    assert (shown(table, "sort"), shown(table, "odd")) == (["+75.0"], ["+75.0"])
+    assert (shown(table, "mean"), shown(table, "seeds")) == (["+75.0"], ["+75.0"]), "of seed 0 alone"
+
+
+def test_without_a_seed_of_all_domains_there_is_no_mean(run: WriteRun, tmp_path: Path) -> None:
+    table = ways_of(run, tmp_path, {"s1-sort-a": ("grpo", 2), "s2-odd-a": ("grpo", 4)})
+    assert (shown(table, "mean"), shown(table, "seeds")) == (["—"], ["—"])
+
+
+def test_seeds_of_the_mean_are_in_the_order_of_their_numbers(run: WriteRun, tmp_path: Path) -> None:
+    names = {"s1-sort-a": 4, "s0-sort-a": 2, "s2-sort-a": 4, "s2-odd-a": 4, "s1-odd-a": 0, "s0-odd-a": 2}
+    table = ways_of(run, tmp_path, {name: ("grpo", count) for name, count in names.items()})
+    assert shown(table, "seeds") == ["+50.0, +50.0, +100.0"]
+
+
+def test_seeds_of_equal_weights_on_every_domain_are_one_seed_of_the_mean(run: WriteRun, tmp_path: Path) -> None:
+    names = {f"s{seed}-{domain}-a": ("grpo", 2) for seed in (0, 1) for domain in ("sort", "odd")}
+    ways_of(run, tmp_path, names)
+    for name in names:
+        path = tmp_path / f"build/evaluation/{name}/model.json"
+        path.write_text(json.dumps({"weights": name.split("-")[1], "answering": None}), encoding="utf-8")
+    models = [base("tiny"), *(specialist(name, "tiny", name.split("-")[1]) for name in names)]
+    stage = ReportStage(name="report", experiment="toy", domains=["sort", "odd"], models=models)
+    (way,) = results_of(stage, tmp_path).ways
+    assert way.sampled_mean is not None
+    assert way.sampled_mean.of_seeds == (0.5,)
 
 
 def test_a_specialist_made_twice_is_no_second_seed(run: WriteRun, tmp_path: Path) -> None:

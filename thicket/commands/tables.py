@@ -65,7 +65,7 @@ def tables(root: Path, which: str | None, format: str) -> None:
         raise ConfigError([Problem(COMMAND_LINE, "--format", "'csv'", wrong, ", ".join(TABLES))])
     if not found:
         if which == "claims":
-            raise ValueError("no claim is judged yet: `dvc repro` does that where params.yaml declares analyses")
+            raise ValueError("no claim is judged: `dvc repro` does that where params.yaml declares analyses")
         raise ValueError("nothing is scored yet: `dvc repro` makes the scores")
     sys.stdout.write("\n".join(FORMATS[format](one) for one in found))
 
@@ -99,15 +99,20 @@ def scores(root: Path) -> Table | None:
 
 
 def claims(root: Path) -> Table | None:
-    """A row a statement of the table of claims; whether what they rest on is newer goes to standard error too."""
+    """A row a statement of the table of claims; whether what they rest on is newer goes to standard error too, and
+    whose they are, where the project has none of its own."""
     path = root / REPORT / "claims.json"
     if not path.is_file():
         return None
-    outdated = _why_outdated(root)
+    content, outdated = console.read_json(path), _why_outdated(root)
+    if outdated is None:
+        left = f"of the experiment {content['experiment']!r} and not shown: {PARAMS} declares no analyses to judge by"
+        print(f"The claims in {path.relative_to(root)} are {left}.", file=sys.stderr)
+        return None
     if outdated:
         print(f"The claims are not those of now: {outdated}.", file=sys.stderr)
     rows, numbers = list[list[str]](), list[list[object]]()
-    for name, row in console.read_json(path)["claims"].items():
+    for name, row in content["claims"].items():
         found = [Interval(**row[key]) if row[key] else None for key in ("value", "control", "effect")]
         p = row["adjusted"]
         verdict = f"{row['verdict']} (not of now)" if outdated else row["verdict"]
@@ -122,12 +127,12 @@ def claims(root: Path) -> Table | None:
     )
 
 
-def _why_outdated(root: Path) -> str:
-    """Why the claims are not those of now, and what judges anew; empty where they are."""
+def _why_outdated(root: Path) -> str | None:
+    """Why the claims are not those of now, and what judges anew; empty where they are, None where nothing judges."""
     for state in states(root, pipeline(Project(root))):
         if state.planned.resolved.kind == "claims":
             return f"{state.why[0]} (`dvc repro claims` judges anew)" if state.why else ""
-    return f"{PARAMS} declares no analyses to judge them by"
+    return None
 
 
 TABLES: dict[str, Callable[[Path], Table | None]] = {"scores": scores, "claims": claims}

@@ -31,9 +31,9 @@ class MethodResult:
     """Domain → pass@1 as the model answers, less the base's sampled pass@1."""
     greedy: dict[str, Gain]
     """Domain → the greedy score, or the vote's, less the base's greedy score."""
-    sampled_mean: Gain
-    """Over the domains."""
-    greedy_mean: Gain
+    sampled_mean: Gain | None
+    """Over the domains; None where another way has a domain more, or where no seed has all of them."""
+    greedy_mean: Gain | None
     flops: float
     """Of a specialist's making with all steps before it, the mean."""
     times: float
@@ -46,7 +46,8 @@ def by_method(inputs: dict[str, Inputs], domains: Iterable[str], settings: Setti
     for one in inputs.values():
         if one.model.kind == "specialist" and one.model.domain in set(domains):
             groups.setdefault((root_of(one.model, inputs), _steps(one.model, inputs)), []).append(one)
-    return tuple(_result(base, steps, made, inputs, settings) for (base, steps), made in groups.items())
+    every = {one.model.domain for made in groups.values() for one in made}
+    return tuple(_result(base, steps, made, every, inputs, settings) for (base, steps), made in groups.items())
 
 
 def _steps(model: ReportedModel, inputs: dict[str, Inputs]) -> tuple[Step, ...]:
@@ -70,12 +71,19 @@ def _domain_of(one: Inputs) -> str:
 
 
 def _result(
-    base: str, steps: tuple[Step, ...], made: list[Inputs], inputs: dict[str, Inputs], settings: Settings
+    base: str,
+    steps: tuple[Step, ...],
+    made: list[Inputs],
+    every: set[str | None],
+    inputs: dict[str, Inputs],
+    settings: Settings,
 ) -> MethodResult:
+    """`every`: the domains of all ways. Means over fewer are of other domains, and say nothing beside the rest."""
     domains = list(dict.fromkeys(str(one.model.domain) for one in made))
-    of = {domain: [one for one in made if one.model.domain == domain] for domain in domains}
-    sampled = {domain: _differences(ones, inputs, lambda items: items.pass_at_1_N) for domain, ones in of.items()}
-    greedy = {domain: _differences(ones, inputs, _deployed) for domain, ones in of.items()}
+    of = {domain: by_seed(one for one in made if one.model.domain == domain) for domain in domains}
+    sampled = {domain: _differences(seeds, inputs, lambda items: items.pass_at_1_N) for domain, seeds in of.items()}
+    greedy = {domain: _differences(seeds, inputs, _deployed) for domain, seeds in of.items()}
+    common = _common(list(of.values())) if every <= set(domains) else []
     costs = [sum(one.provenance["cost"].values()) for one in made]
     return MethodResult(
         steps=tuple(option for option, _ in steps),
@@ -84,23 +92,23 @@ def _result(
         example=made[0].model,
         sampled=_gains(sampled, settings),
         greedy=_gains(greedy, settings),
-        sampled_mean=_over_domains(sampled, settings),
-        greedy_mean=_over_domains(greedy, settings),
+        sampled_mean=_over_domains(sampled, common, settings),
+        greedy_mean=_over_domains(greedy, common, settings),
         flops=float(np.mean(costs)),
         times=float(np.mean([_per_answer(one) / _per_answer(inputs[base]) for one in made])),
     )
 
 
 def _differences(
-    made: list[Inputs], inputs: dict[str, Inputs], score: Callable[[Items], NDArray[np.float64]]
+    seeds: list[list[Inputs]], inputs: dict[str, Inputs], score: Callable[[Items], NDArray[np.float64]]
 ) -> list[NDArray[np.float64]]:
     """Each item's difference to the base for each seed, differences_SN."""
-    domain = str(made[0].model.domain)
+    domain = str(seeds[0][0].model.domain)
 
     def gain_N(one: Inputs) -> NDArray[np.float64]:
         return score(one.items[domain]) - score(inputs[root_of(one.model, inputs)].items[domain])
 
-    return [np.mean([gain_N(one) for one in of_seed], axis=0) for of_seed in by_seed(made)]
+    return [np.mean([gain_N(one) for one in of_seed], axis=0) for of_seed in seeds]
 
 
 def _deployed(items: Items) -> NDArray[np.float64]:
@@ -112,9 +120,24 @@ def _gains(values: dict[str, list[NDArray[np.float64]]], settings: Settings) -> 
     return {domain: mean_gain([[one_N] for one_N in values_SN], settings) for domain, values_SN in values.items()}
 
 
-def _over_domains(values: dict[str, list[NDArray[np.float64]]], settings: Settings) -> Gain:
-    """The mean over domains, of as many seeds as every domain has, in their order."""
-    return mean_gain(list(zip(*values.values(), strict=False)), settings)
+def _common(of_domains: list[list[list[Inputs]]]) -> list[tuple[int, ...]]:
+    """For each seed that all domains have, its place among each domain's; what is the same in all of them counts once.
+
+    By number, not in order: where domains lack different seeds, what has one place is not of one seed.
+    """
+    places = [{one.model.seed: place for place, of_seed in enumerate(seeds) for one in of_seed} for seeds in of_domains]
+    common = [seed for seed in places[0] if all(seed in others for others in places)]
+    return list(dict.fromkeys(tuple(of_domain[seed] for of_domain in places) for seed in common))
+
+
+def _over_domains(
+    values: dict[str, list[NDArray[np.float64]]], common: list[tuple[int, ...]], settings: Settings
+) -> Gain | None:
+    """The mean over domains, of the seeds that they have in common; None where there are none."""
+    of_common = [
+        [values_SN[place] for values_SN, place in zip(values.values(), places, strict=True)] for places in common
+    ]
+    return mean_gain(of_common, settings) if of_common else None
 
 
 def root_of(model: ReportedModel, inputs: dict[str, Inputs]) -> str:

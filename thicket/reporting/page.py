@@ -57,13 +57,15 @@ BUDGET_NOTE = (
     "Marks: sampled pass@1 on the items of the tables above, with intervals. Lines: on the selection items, while "
     "training. A student with teachers starts where their cost ends. Broken line: the base."
 )
+CLAIMS_HINT = "The page that `dvc repro claims` makes"
+"""The report is not made anew for them: it can't know whether they are there."""
 LINEAGE_NOTE = "Solid: starts from. Broken: learns from, or is a mean of. Each box leads to the model's scores."
 
 
 def page(results: Results, claims: bool = False) -> str:
     """The whole page, with a newline at its end; `claims`: it leads to the page on them."""
     links = " ".join(f'<a href="#{name}">{escaped(text)}</a>' for name, text in SECTIONS.items())
-    links = f'<a href="claims.html">Claims</a> (<code>dvc repro claims</code> makes them) {links}' if claims else links
+    links = f'<a href="claims.html" title="{CLAIMS_HINT}">Claims</a> {links}' if claims else links
     body = "\n".join([_top(results), f"<nav>{links}</nav>", *_sections(results)])
     return document(f"{results.experiment}: results", body)
 

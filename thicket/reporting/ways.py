@@ -18,8 +18,10 @@ OVER_SEEDS = (
 )
 SEEDS_NOTE = (
     "A cell is the mean over the seeds of each specialist's gain on its own domain, percentage points, "
-    f"{OVER_SEEDS} Mean, and seeds: of as many seeds as every domain has. FLOPs: of a specialist with all steps before "
-    "it, the base left out. An answer: its FLOPs, times the base's."
+    f"{OVER_SEEDS} Mean: over the domains, of the seeds that have a specialist on each of them; seeds: the mean of "
+    f"each such seed. {NONE} there: the row lacks a domain that another has, and its mean would be of something else; "
+    "or no seed has all its domains. FLOPs: of a specialist with all steps before it, the base left out. An answer: "
+    "its FLOPs, times the base's."
 )
 CONSOLIDATION_NOTE = (
     "Students that differ in nothing but the seed. A cell is the mean over seeds of their gain on the base, percentage "
@@ -81,7 +83,7 @@ def _table(
     results: Results,
     title: str,
     gains: Callable[[MethodResult], dict[str, Gain]],
-    mean: Callable[[MethodResult], Gain],
+    mean: Callable[[MethodResult], Gain | None],
 ) -> Table:
     head = (*results.domains, MEAN, "seeds", "FLOPs")
     rows = [
@@ -90,7 +92,7 @@ def _table(
             (
                 *(_gain(gains(way).get(domain)) for domain in results.domains),
                 _gain(mean(way)),
-                Entry(", ".join(map(points, mean(way).of_seeds))),
+                _seeds(mean(way)),
                 Entry(si(way.flops), f"an answer {times(way.times)}"),
             ),
             label=_label(way, results.ways),
@@ -106,6 +108,10 @@ def _label(way: MethodResult, all_ways: tuple[MethodResult, ...]) -> str:
     alike = [other for other in all_ways if (other.base, other.steps) == (way.base, way.steps)]
     several = len({other.base for other in all_ways}) > 1
     return " → ".join([way.base] * several + list(way.steps)) + (f" ({way.models[0]})" if len(alike) > 1 else "")
+
+
+def _seeds(found: Gain | None) -> Entry:
+    return Entry(", ".join(map(points, found.of_seeds)) if found else NONE)
 
 
 def _gain(found: Gain | None) -> Entry:
