@@ -1,6 +1,7 @@
 """Files that a config names, and what others have made of another config."""
 
 import json
+import shutil
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -141,6 +142,29 @@ source:
   reference: {tests: tset}
   level: level
 """
+
+
+def test_sft_wants_something_to_imitate(sample: Path, command: Command) -> None:
+    domain, params = sample / "conf/domain/sort.yaml", sample / "params.yaml"
+    declared = yaml.safe_load(params.read_text(encoding="utf-8"))
+    shutil.copy(Path(__file__).parents[2] / "conf/method/sft.yaml", sample / "conf/method")
+    declared["products"][0]["methods"] = ["sft"]
+    declared["students"] = declared["analyses"] = {}
+    params.write_text(to_yaml(declared), encoding="utf-8")
+    lines = domain.read_text(encoding="utf-8").splitlines()
+
+    def said(more: str) -> tuple[int, str]:
+        rows = "type: dataset, data_files: a.csv, question: '{q}', reference: {numbers: n, target: t}"
+        source = f"source: {{{rows}{more}}}"
+        judged = {"source": source, "verifier": "verifier: {type: countdown}"}
+        domain.write_text("\n".join(judged.get(line.partition(":")[0], line) for line in lines), encoding="utf-8")
+        checked = command("check")
+        return checked.status, checked.err
+
+    status, wrong = said("")
+    assert status == 2
+    assert "conf/method/sft.yaml:2: method = 'sft': the rows of sort have neither domain.source.demonstration nor" in wrong
+    assert said(", answer: '{a}'") == (0, "")
 
 
 def test_columns_that_the_files_lack(sample: Path, command: Command) -> None:

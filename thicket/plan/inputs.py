@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
+from thicket.config.imitation import Sft
 from thicket.config.layers import Path_, at_path
 from thicket.config.named_files import named_files
 from thicket.config.overrides import COMMAND_LINE
@@ -13,7 +14,7 @@ from thicket.config.problems import ConfigError, Problem, dotted, nearest, shown
 from thicket.config.project import Project
 from thicket.config.resolve import Resolved
 from thicket.config.source import CONSTANT, DatasetSource
-from thicket.config.stages import DataStage
+from thicket.config.stages import DataStage, SpecialistStage
 from thicket.config.yamlfile import read_yaml
 from thicket.domains.files import first_row, has_column, unreadable
 from thicket.evaluation.scored import is_outdated
@@ -43,14 +44,32 @@ def missing_files(root: Path, stages: list[Resolved]) -> dict[Path, tuple[str, s
 
 def check_named(root: Path, stages: list[Resolved], bases_are_there: bool) -> None:
     """Raises: ConfigError where what a config names can't be what it is to be: a model's folder is there and can't be
-    loaded as one, a file is none of rows, or its rows lack a column or have no answer that the models can write; and,
-    with `bases_are_there`, where a base's folder is not there.
+    loaded as one, a file is none of rows, or its rows lack a column or have no answer that the models can write or are
+    to imitate; and, with `bases_are_there`, where a base's folder is not there.
     """
-    problems = [*_model_folders(root, stages), *(list(_rows(root, stages)) or unwritable(root, stages))]
+    problems = [*_model_folders(root, stages), *_nothing_to_imitate(stages)]
+    problems += list(_rows(root, stages)) or unwritable(root, stages)
     if bases_are_there:
         problems += _missing_bases(root, stages)
     if problems:
         raise ConfigError(problems)
+
+
+def _nothing_to_imitate(stages: list[Resolved]) -> Iterator[Problem]:
+    """Specialists by demonstrations, on domains of rows that have neither these nor answers."""
+    sources = {made.stage.name: made.stage.domain.source for made in stages if isinstance(made.stage, DataStage)}
+    for made in stages:
+        stage = made.stage
+        if isinstance(stage, SpecialistStage) and isinstance(stage.method, Sft):
+            source = sources.get(stage.domain.name)
+            if isinstance(source, DatasetSource) and source.answer is None and source.demonstration is None:
+                wrong = (
+                    f"the rows of {stage.domain.name} have neither domain.source.demonstration nor domain.source.answer"
+                )
+                where = made.layers.origin(("method", "type"))
+                yield Problem(
+                    where, "method", shown(stage.method.type), f"{wrong}: nothing to imitate", "", "", (_user(made),)
+                )
 
 
 def _missing_bases(root: Path, stages: list[Resolved]) -> Iterator[Problem]:
