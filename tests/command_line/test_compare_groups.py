@@ -218,6 +218,9 @@ def test_a_sweep_that_was_stopped_says_what_is_missing(swept: Path, command: Com
         (swept / SWEEP / str(number) / "result.json").unlink()
     words = f"3 of the 6 runs of {SWEEP} are not made, so that nothing is compared of method=dapo: "
     assert words in command("compare", "tiny", SWEEP).out
+    said = command("compare", SWEEP)
+    assert (said.status, said.out) == (2, "")
+    assert f"nothing to compare it with yet: {words}`thicket show {SWEEP}` says how far they are\n" in said.err
 
 
 @pytest.mark.parametrize(

@@ -148,12 +148,16 @@ class Sides:
         self.root, self.models, self.stages, self.scratch = root, models, stages, scratch
         self.notes: list[str] = []
         """What is to be said of sweeps of which not all runs have ended."""
+        self.left: list[str] = []
+        """Of these, what is said of those of which ways have no model yet."""
 
     def read(self, texts: list[str]) -> list[Side]:
         """The sides, of which a sweep's folder makes several. Raises: ConfigError where there are not two."""
         sides = [side for text in texts for side in self._read(text)]
         if len(sides) < 2:
-            wrong = "nothing to compare it with: name another model, or a sweep that varies more than the seed"
+            other = "name another model, or a sweep that varies more than the seed"
+            wrong = f"nothing to compare it with{' yet' if self.left else ''}: {' '.join(self.left) or other}"
+            wrong = wrong.removesuffix(".")
             raise ConfigError([Problem(COMMAND_LINE, "compare", shown(texts[0]), wrong)])
         labels = [side.label for side in sides]
         if len(set(labels)) == len(labels):
@@ -180,7 +184,9 @@ class Sides:
                 yield side
             else:
                 left.append(side.label)
-        self.notes += _not_made(sweep, left)
+        notes = list(_not_made(sweep, left))
+        self.notes += notes
+        self.left += notes if left else []
 
     def _of_runs(self, label: str, runs: list[SweepRun], given: str) -> Side:
         """Runs of a sweep that differ in the seed alone. Raises: ConfigError where none of them will have a model."""
