@@ -22,6 +22,7 @@ from thicket.plan.folders import (
     model_folder,
     name_of,
     provenance_of,
+    run_named,
     within,
 )
 from thicket.plan.inspect import leaves
@@ -212,9 +213,8 @@ class Sides:
             found = [name for name in self.models if fnmatchcase(name, text)] if has_magic(text) else [text]
             if not found or found[0] not in self.models:
                 wrong, known = "there is no such model", list(self.models)
-                raise ConfigError(
-                    [Problem(COMMAND_LINE, "model", shown(text), wrong, ", ".join(known), nearest(text, known))]
-                )
+                close = run_named(self.root, text) or nearest(text, known)
+                raise ConfigError([Problem(COMMAND_LINE, "model", shown(text), wrong, ", ".join(known), close)])
             yield from (declared_member(self.root, self.models[name]) for name in found)
 
     def of_folder(self, folder: str) -> Member:

@@ -15,7 +15,7 @@ from thicket.config.problems import ConfigError, Problem, dotted, nearest, shown
 from thicket.config.project import Project
 from thicket.config.resolve import Resolved
 from thicket.config.roles import makers
-from thicket.plan.folders import SOME_MODELS, declared_name, evaluation_of, is_folder, model_folder
+from thicket.plan.folders import SOME_MODELS, declared_name, evaluation_of, is_folder, model_folder, run_named
 from thicket.plan.pipeline import resolve, resolve_data
 
 Pairs = list[tuple[Override, Any]]
@@ -65,7 +65,8 @@ def stage_from(root: Path, kind: str, pairs: Pairs) -> Resolved:
         known = [other.removeprefix(f"{kind}-") for other in stages if other.startswith(f"{kind}-")]
         where, path = request.place(SUBJECTS[kind])
         wrong = "there is none of this name"
-        raise ConfigError([Problem(where, path, shown(name), wrong, ", ".join(known), nearest(name, known))])
+        close = run_named(root, name) or nearest(name, known)
+        raise ConfigError([Problem(where, path, shown(name), wrong, ", ".join(known), close)])
     return stages[wanted]
 
 
