@@ -146,6 +146,19 @@ def test_what_models_of_several_seeds_have_in_common(sample: Path, texts: list[s
     assert noted(sample, *texts, f"seed={seed}", "method.steps=7") == ""
 
 
+@pytest.mark.parametrize(
+    ("other", "name"),
+    [
+        ("{base: tiny, domain: sort, method: grpo, seed: 4, set: {method: {steps: 7}}}", "sort-grpo"),
+        ("{base: tiny, domain: reverse, method: grpo-gentle}", "s0-sort-grpo"),
+    ],
+)
+def test_what_they_have_in_common_is_laid_over_no_declared_model(sample: Path, other: str, name: str) -> None:
+    declare(sample, TWO_SEEDS.replace("students:", f"specialists:\n  sort-grpo: {other}\nstudents:"))
+    stage: Any = asked(sample, "specialist", "domain=sort", "seed=3").stage
+    assert (stage.name, stage.domain.name, stage.seed, stage.method.steps) == (name, "sort", 3, 7)
+
+
 def test_of_models_that_differ_in_more_the_one_with_the_seed(sample: Path) -> None:
     declare(sample, TWO_SEEDS.replace("method: {steps: 7}", "method: {steps: 8}").replace("seed: 0, ", ""))
     for seed, steps in ((0, 7), (1, 8)):

@@ -238,7 +238,10 @@ class _Request:
             of_seed = [name for name in fitting if self._value(name, "seed") == self.own["seed"][0]]
             return of_seed[0] if len(of_seed) == 1 else ""
         common = {key: value for key, value in self._declared[first].items() if key != "seed"}
-        name, self.alike = _plain(common[key] for key in CHOICES[self.kind]), fitting
+        name = _plain(common[key] for key in CHOICES[self.kind])
+        if name in self._declared:
+            return name if name in fitting else first
+        self.alike = fitting
         # What is at the new place was written at that of the first.
         self.layers.merge({name: common}, lambda path: self.layers.origin((group, first, *path[2:])), (group,))
         return name
