@@ -218,6 +218,28 @@ def test_a_sweep_that_was_stopped_says_what_is_missing(swept: Path, command: Com
         (swept / SWEEP / str(number) / "result.json").unlink()
     words = f"3 of the 6 runs of {SWEEP} are not made, so that nothing is compared of method=dapo: "
     assert words in command("compare", "tiny", SWEEP).out
+    said = command("compare", SWEEP)
+    assert (said.status, said.out) == (2, "")
+    assert f"nothing to compare it with yet: {words}`thicket show {SWEEP}` says how far they are\n" in said.err
+
+
+def test_of_a_sweep_the_best_is_named(swept: Path, command: Command) -> None:
+    words = f"a sweep: name one of its runs, which `thicket show {SWEEP}` lists"
+    assert f"'{SWEEP}': {words}\n" in command("export", SWEEP).err, "without an objective none is the best"
+    hydra = (swept / SWEEP / "multirun.yaml").read_text(encoding="utf-8").replace("objective=null", "objective=flops")
+    (swept / SWEEP / "multirun.yaml").write_text(hydra, encoding="utf-8")
+
+    def write(number: int, **values: Any) -> None:
+        path = swept / SWEEP / str(number) / "result.json"
+        run = json.loads(path.read_text(encoding="utf-8"))
+        path.write_text(json.dumps({**run, **values}), encoding="utf-8")
+
+    for number, flops in enumerate([1, 9, 9, 3, 2, 4]):
+        write(number, value=flops, domains="sort")
+    best = folder_of("dapo", 1)
+    assert f"'{SWEEP}': {words}; by flops the best is {best}\n" in command("export", SWEEP).err, "by the seeds' mean"
+    write(0, domains="reverse")
+    assert f"the best is {folder_of('grpo', 0)} on reverse, {best} on sort\n" in command("export", SWEEP).err
 
 
 @pytest.mark.parametrize(
@@ -226,6 +248,7 @@ def test_a_sweep_that_was_stopped_says_what_is_missing(swept: Path, command: Com
         (["tiny"], "nothing to compare it with"),
         (["tiny", "x*"], "'x*': there is no such model"),
         (["tiny", "build/runs/specialist/sort-grpo-7"], "did you mean: build/runs/specialist/sort-grpo-"),
+        (["tiny", "sort-grpo-1"], "did you mean: build/runs/specialist/sort-grpo-1\n"),
         (["tiny", "build/runs/nothing-*"], "no folder of this pattern"),
         (["tiny", "build/runs"], "there is no model in this folder"),
         (["tiny", "build/runs/evaluate/sort-grpo-0/evaluate"], "name the run or the sweep that made it"),

@@ -151,7 +151,7 @@ WRONG = {
         command line: objective=flops: only a sweep has an objective: add -m
     """,
     "specialist": """
-        command line: specialist: several are declared: say domain=…, method=…, or name=MODEL
+        command line: specialist: several are declared: say domain=…, or name=MODEL
             allowed: sort-grpo, reverse-grpo
     """,
     "specialist domain=sort method": """

@@ -9,7 +9,7 @@ from thicket.config.overrides import combinations, parse
 from thicket.config.problems import ConfigError
 from thicket.config.project import Project
 from thicket.config.resolve import Resolved
-from thicket.plan.adhoc import stage_from
+from thicket.plan.adhoc import inherited, stage_from
 from thicket.plan.pipeline import resolve
 
 
@@ -110,3 +110,82 @@ def test_a_project_at_fault_comes_first(sample: Path) -> None:
     (sample / "params.yaml").write_text("products: 3\n", encoding="utf-8")
     with pytest.raises(ConfigError, match=r"params.yaml:1: products = 3: wrong type"):
         asked(sample, "specialist", "domain=sort")
+
+
+# -- which declared model is meant -------------------------------------------------------------------------------------
+
+TWO_SEEDS = """products:
+  - {base: tiny, domains: [sort], methods: [grpo], prefix: s0, seed: 0, set: {s0-sort-grpo: {method.steps: 7}}}
+  - {base: tiny, domains: [sort], methods: [grpo], prefix: s1, seed: 1, set: {s1-sort-grpo: {method: {steps: 7}}}}
+  - {base: tiny, domains: [reverse], methods: [grpo]}
+students:
+  soup: {base: tiny, method: soup, teachers: [s0-sort-grpo, reverse-grpo]}
+"""
+
+
+def declare(sample: Path, text: str) -> None:
+    head = (sample / "params.yaml").read_text(encoding="utf-8").partition("products:")[0]
+    (sample / "params.yaml").write_text(head + text, encoding="utf-8")
+
+
+def noted(root: Path, *texts: str) -> str:
+    (pairs,) = combinations(parse(list(texts))[0])
+    return inherited(Project(root), pairs, stage_from(root, "specialist", pairs))
+
+
+@pytest.mark.parametrize("texts", [["domain=sort"], ["method=grpo", "domain=sort"]])
+@pytest.mark.parametrize("seed", [0, 1, 3])
+def test_what_models_of_several_seeds_have_in_common(sample: Path, texts: list[str], seed: int) -> None:
+    declare(sample, TWO_SEEDS)
+    made = asked(sample, "specialist", *texts, f"seed={seed}")
+    stage: Any = made.stage
+    assert (stage.name, stage.seed, stage.method.steps) == ("sort-grpo", seed, 7)
+    assert made.layers.origin(("method", "steps")) == "params.yaml:8"
+    note = "grpo on sort takes method.steps=7 from params.yaml:8 (s0-sort-grpo, s1-sort-grpo)"
+    assert noted(sample, *texts, f"seed={seed}") == note
+    assert noted(sample, *texts, f"seed={seed}", "method.steps=7") == ""
+
+
+@pytest.mark.parametrize(
+    ("other", "name"),
+    [
+        ("{base: tiny, domain: sort, method: grpo, seed: 4, set: {method: {steps: 7}}}", "sort-grpo"),
+        ("{base: tiny, domain: reverse, method: grpo-gentle}", "s0-sort-grpo"),
+    ],
+)
+def test_what_they_have_in_common_is_laid_over_no_declared_model(sample: Path, other: str, name: str) -> None:
+    declare(sample, TWO_SEEDS.replace("students:", f"specialists:\n  sort-grpo: {other}\nstudents:"))
+    stage: Any = asked(sample, "specialist", "domain=sort", "seed=3").stage
+    assert (stage.name, stage.domain.name, stage.seed, stage.method.steps) == (name, "sort", 3, 7)
+
+
+def test_of_models_that_differ_in_more_the_one_with_the_seed(sample: Path) -> None:
+    declare(sample, TWO_SEEDS.replace("method: {steps: 7}", "method: {steps: 8}").replace("seed: 0, ", ""))
+    for seed, steps in ((0, 7), (1, 8)):
+        stage: Any = asked(sample, "specialist", "domain=sort", f"seed={seed}").stage
+        assert (stage.name, stage.seed, stage.method.steps) == (f"s{seed}-sort-grpo", seed, steps)
+    with pytest.raises(ConfigError, match=r"domain=sort: several are declared: say name=MODEL"):
+        asked(sample, "specialist", "domain=sort", "seed=3")
+
+
+def test_without_a_seed_several_seeds_are_several(sample: Path) -> None:
+    declare(sample, TWO_SEEDS)
+    with pytest.raises(ConfigError, match=r"domain=sort method=grpo: several are declared: say seed=…, or name=MODEL"):
+        asked(sample, "specialist", "domain=sort", "method=grpo")
+    with pytest.raises(ConfigError, match=r"specialist: several are declared: say domain=…, seed=…, or name=MODEL"):
+        asked(sample, "specialist")
+
+
+def test_a_name_like_that_of_a_declared_model(sample: Path) -> None:
+    declare(sample, TWO_SEEDS)
+    note = "s0-sort-gpo is not declared: it takes no model's values from params.yaml; did you mean: s0-sort-grpo"
+    assert noted(sample, "name=s0-sort-gpo", "domain=sort", "method=grpo") == note
+    assert noted(sample, "name=other", "domain=sort", "method=grpo") == ""
+    assert noted(sample, "name=s0-sort-gpo", "domain=reverse", "method=grpo-gentle") == ""
+    with pytest.raises(ConfigError) as error:
+        asked(sample, "specialist", "name=s0-sort-gpo", "method=grpo")
+    assert str(error.value).splitlines() == [
+        "override 'name=s0-sort-gpo': name = 's0-sort-gpo': not declared, and a new one needs domain=…",
+        "    allowed: s0-sort-grpo, s1-sort-grpo, reverse-grpo",
+        "    did you mean: s0-sort-grpo",
+    ]

@@ -17,10 +17,11 @@ from thicket.config.project import Project
 from thicket.config.run import Trainer
 from thicket.config.stages import DataStage, EvaluateStage
 from thicket.models.answering import read_answering
-from thicket.plan.folders import model_folder, within
+from thicket.plan.folders import run_named, within
 from thicket.plan.inputs import check_models
 from thicket.plan.inspect import pick
 from thicket.plan.pipeline import resolve
+from thicket.plan.sweeps import one_model
 
 HELP = """\
 /temperature T   of the sampling; 0: the likeliest token
@@ -51,9 +52,9 @@ def chat(
         _check_temperature(temperature)
     known = resolve(Project(root), with_code=False) if (root / PARAMS).is_file() else []
     if isinstance(model, Path):
-        folder = root / model_folder(root, within(root, model))
+        folder = root / one_model(root, within(root, model))
     else:
-        folder = built(root, pick(model, models_of(known), "model"))
+        folder = built(root, pick(model, models_of(known), "model", run_named(root, model)))
     way = read_answering(folder) or Answering()
     check_models(root, way.others)
     asked = _asked(Project(root), known, domain) if domain else None

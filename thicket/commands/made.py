@@ -16,8 +16,9 @@ from thicket.config.resolve import Resolved
 from thicket.config.stages import STAGE_TYPES, BaseStage
 from thicket.evaluation.scored import is_outdated
 from thicket.plan import console
-from thicket.plan.folders import declared_name, is_folder, model_folder, provenance_of, within
+from thicket.plan.folders import declared_name, is_folder, provenance_of, run_named, within
 from thicket.plan.inspect import pick
+from thicket.plan.sweeps import one_model
 from thicket.stages.run import Targets, in_pipeline, of_run
 
 CODE: dict[str, Any] = {"code": {}}
@@ -85,11 +86,11 @@ def made_model(root: Path, resolved: list[Resolved], model: str) -> Made:
     """The model of a name or a folder. Raises: ConfigError where there is none, or nothing says how it was made."""
     models = models_of(resolved)
     if is_folder(model):
-        folder = model_folder(root, within(root, root / model))
+        folder = one_model(root, within(root, root / model))
         if not (declared := declared_name(root, folder)):
             return _of_folder(root, resolved, models, folder)
         model = declared
-    chosen = pick(model, models, "model")
+    chosen = pick(model, models, "model", run_named(root, model))
     built(root, chosen)
     scores, command = root / EVALUATION / model, f"dvc repro evaluate-{model}"
     return Made(root, model, chosen, models, in_pipeline(root, chosen.stage), scores, model, command)

@@ -21,7 +21,7 @@ from thicket.config.project import Project
 from thicket.config.resolve import Resolved
 from thicket.config.stages import EvaluateStage, StudentStage
 from thicket.plan import console
-from thicket.plan.folders import declared_name, is_folder, within
+from thicket.plan.folders import declared_name, is_folder, run_named, within
 from thicket.plan.inspect import DEFAULT, pick, values
 from thicket.plan.pipeline import pipeline
 from thicket.plan.state import State, states
@@ -77,7 +77,7 @@ def _known(root: Path, name: str) -> _Shown:
     project = Project(root)
     stages = pipeline(project)
     models = models_of(planned.resolved for planned in stages)
-    resolved = pick(name, models, "model")
+    resolved = pick(name, models, "model", run_named(root, name))
     state = next(state for state in states(root, stages) if state.id == resolved.id)
     base = root_of(name, models)
     pairs, unpaired = _against(root, models[base], resolved, stages, project) if base != name else ([], "")

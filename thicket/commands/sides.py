@@ -22,6 +22,7 @@ from thicket.plan.folders import (
     model_folder,
     name_of,
     provenance_of,
+    run_named,
     within,
 )
 from thicket.plan.inspect import leaves
@@ -148,12 +149,16 @@ class Sides:
         self.root, self.models, self.stages, self.scratch = root, models, stages, scratch
         self.notes: list[str] = []
         """What is to be said of sweeps of which not all runs have ended."""
+        self.left: list[str] = []
+        """Of these, what is said of those of which ways have no model yet."""
 
     def read(self, texts: list[str]) -> list[Side]:
         """The sides, of which a sweep's folder makes several. Raises: ConfigError where there are not two."""
         sides = [side for text in texts for side in self._read(text)]
         if len(sides) < 2:
-            wrong = "nothing to compare it with: name another model, or a sweep that varies more than the seed"
+            other = "name another model, or a sweep that varies more than the seed"
+            wrong = f"nothing to compare it with{' yet' if self.left else ''}: {' '.join(self.left) or other}"
+            wrong = wrong.removesuffix(".")
             raise ConfigError([Problem(COMMAND_LINE, "compare", shown(texts[0]), wrong)])
         labels = [side.label for side in sides]
         if len(set(labels)) == len(labels):
@@ -180,7 +185,9 @@ class Sides:
                 yield side
             else:
                 left.append(side.label)
-        self.notes += _not_made(sweep, left)
+        notes = list(_not_made(sweep, left))
+        self.notes += notes
+        self.left += notes if left else []
 
     def _of_runs(self, label: str, runs: list[SweepRun], given: str) -> Side:
         """Runs of a sweep that differ in the seed alone. Raises: ConfigError where none of them will have a model."""
@@ -206,9 +213,8 @@ class Sides:
             found = [name for name in self.models if fnmatchcase(name, text)] if has_magic(text) else [text]
             if not found or found[0] not in self.models:
                 wrong, known = "there is no such model", list(self.models)
-                raise ConfigError(
-                    [Problem(COMMAND_LINE, "model", shown(text), wrong, ", ".join(known), nearest(text, known))]
-                )
+                close = run_named(self.root, text) or nearest(text, known)
+                raise ConfigError([Problem(COMMAND_LINE, "model", shown(text), wrong, ", ".join(known), close)])
             yield from (declared_member(self.root, self.models[name]) for name in found)
 
     def of_folder(self, folder: str) -> Member:

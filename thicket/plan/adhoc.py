@@ -1,6 +1,6 @@
 """A stage from the command line: the project's declarations, with overrides laid over them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from copy import deepcopy
 from functools import partial
 from pathlib import Path
@@ -10,11 +10,12 @@ from thicket.config.graph import written_out
 from thicket.config.layers import Path_, at_path, expanded
 from thicket.config.overrides import COMMAND_LINE, Override
 from thicket.config.params import Params
+from thicket.config.places import PARAMS
 from thicket.config.problems import ConfigError, Problem, dotted, nearest, shown
 from thicket.config.project import Project
 from thicket.config.resolve import Resolved
 from thicket.config.roles import makers
-from thicket.plan.folders import SOME_MODELS, declared_name, evaluation_of, is_folder, model_folder
+from thicket.plan.folders import SOME_MODELS, declared_name, evaluation_of, is_folder, model_folder, run_named
 from thicket.plan.pipeline import resolve, resolve_data
 
 Pairs = list[tuple[Override, Any]]
@@ -64,16 +65,23 @@ def stage_from(root: Path, kind: str, pairs: Pairs) -> Resolved:
         known = [other.removeprefix(f"{kind}-") for other in stages if other.startswith(f"{kind}-")]
         where, path = request.place(SUBJECTS[kind])
         wrong = "there is none of this name"
-        raise ConfigError([Problem(where, path, shown(name), wrong, ", ".join(known), nearest(name, known))])
+        close = run_named(root, name) or nearest(name, known)
+        raise ConfigError([Problem(where, path, shown(name), wrong, ", ".join(known), close)])
     return stages[wanted]
 
 
 def inherited(project: Project, pairs: Pairs, made: Resolved) -> str:
-    """What a command line's stage takes from the declaration of the model that it is, for people; else nothing."""
+    """What a command line's stage takes from the declaration of the model that it is, for people; else nothing.
+
+    Of a new one whose name may be meant for a declared one's, that it takes nothing.
+    """
     if made.kind not in GROUPS:
         return ""
-    layers = _Request(project, made.kind, pairs).layers
-    at = (GROUPS[made.kind], made.stage.name)
+    request = _Request(project, made.kind, pairs)
+    name, layers = request.meant(), request.layers
+    if near := request.mistaken(name):
+        return f"{name} is not declared: it takes no model's values from {PARAMS}; did you mean: {near}"
+    at = (GROUPS[made.kind], name)
     node = at_path(layers.value, at) or {}
     declared = expanded(node.get("set") or {}, (*at, "set"), layers.origin)
     taken: dict[str, list[str]] = {}
@@ -91,7 +99,12 @@ def inherited(project: Project, pairs: Pairs, made: Resolved) -> str:
     chosen = {key: node[key] for key in CHOICES[made.kind]}
     chosen |= {override.key: value for override, value in pairs if override.key in chosen}
     values = ", ".join(f"{', '.join(texts)} from {origin}" for origin, texts in taken.items())
-    return f"{' on '.join(map(str, reversed(chosen.values())))} takes {values} ({made.stage.name})"
+    return f"{' on '.join(map(str, reversed(chosen.values())))} takes {values} ({', '.join(request.alike) or name})"
+
+
+def _plain(options: Iterable[Any]) -> str:
+    """A model's name, made of its options."""
+    return "-".join(str(option).replace("/", "-") for option in options)
 
 
 class _Request:
@@ -102,6 +115,8 @@ class _Request:
         self.shared = SHARED.get(kind, ())
         self.own: dict[str, tuple[Any, str]] = {}
         self.values: list[tuple[str, Any, str]] = []
+        self.alike: list[str] = []
+        """The declared models whose common values are meant, with another seed."""
         problems = [problem for override, value in pairs if (problem := self._sort(override, value))]
         if problems:
             raise ConfigError(problems)
@@ -140,7 +155,7 @@ class _Request:
 
     def declare_model(self) -> str:
         """Lays the overrides over the declared model that they mean, or declares a new one. Raises: ConfigError."""
-        name = self._meant()
+        name = self.meant()
         at = (GROUPS[self.kind], name)
         if at_path(self.layers.value, at) is None:
             self._set(at, {}, COMMAND_LINE)
@@ -158,9 +173,10 @@ class _Request:
         """The options of a group that make such a model."""
         return partial(makers, self.library, self.kind) if group == "method" else None
 
-    def _meant(self) -> str:
-        """The name that is given; else of the one model that is declared with these options; else made of them."""
-        options = {key: self.own[key][0] for key in CHOICES[self.kind] if key in self.own}
+    def meant(self) -> str:
+        """The name that is given; else of the one model that is declared with these options, and this seed where
+        several are; else made of the options. Raises: ConfigError."""
+        options = self._options
         unknown = [
             problem
             for group, option in options.items()
@@ -169,20 +185,86 @@ class _Request:
         if unknown:
             raise ConfigError(unknown)
         if "name" in self.own:
-            return str(self.own["name"][0])
-        declared = self.layers.value.get(GROUPS[self.kind]) or {}
-        fitting = [name for name, node in declared.items() if all(node.get(k) == v for k, v in options.items())]
+            return self._named(str(self.own["name"][0]))
+        fitting = self._fitting
         if len(fitting) == 1:
-            return str(fitting[0])
-        plain = "-".join(str(option).replace("/", "-") for option in options.values())
+            return fitting[0]
+        plain = _plain(options.values())
         if len(options) == len(CHOICES[self.kind]) and (not fitting or plain in fitting):
             return plain
-        needed = ", ".join(f"{key}=…" for key in CHOICES[self.kind] if key not in options)
+        if name := self._of_seed(fitting):
+            return name
         asked = " ".join([self.kind, *(f"{key}={option}" for key, option in options.items())])
+        needed = ", ".join(f"{key}=…" for key in self._deciding(fitting))
         wrong = (
             f"{'several are' if fitting else 'none is'} declared: say {f'{needed}, or ' if needed else ''}name=MODEL"
         )
-        raise ConfigError([Problem(COMMAND_LINE, asked, "", wrong, ", ".join(fitting or declared))])
+        raise ConfigError([Problem(COMMAND_LINE, asked, "", wrong, ", ".join(fitting or self._declared))])
+
+    @property
+    def _options(self) -> dict[str, Any]:
+        return {key: self.own[key][0] for key in CHOICES[self.kind] if key in self.own}
+
+    @property
+    def _declared(self) -> dict[str, dict[str, Any]]:
+        return self.layers.value.get(GROUPS[self.kind]) or {}
+
+    @property
+    def _fitting(self) -> list[str]:
+        """The declared models with the options that are given."""
+        wanted = self._options.items()
+        return [str(name) for name, node in self._declared.items() if all(node.get(k) == v for k, v in wanted)]
+
+    def _named(self, name: str) -> str:
+        """Raises: ConfigError where a model of this name is neither declared nor can be made of what is given."""
+        missing = ", ".join(f"{key}=…" for key in CHOICES[self.kind] if key not in self._options)
+        if missing and name not in self._declared:
+            wrong, known = f"not declared, and a new one needs {missing}", list(self._declared)
+            where, path = self.place("name")
+            raise ConfigError([Problem(where, path, shown(name), wrong, ", ".join(known), nearest(name, known))])
+        return name
+
+    def mistaken(self, name: str) -> str:
+        """The declared model with the given options that the name of a new one is most like; empty: none."""
+        return nearest(name, self._fitting) if "name" in self.own and name not in self._declared else ""
+
+    def _of_seed(self, fitting: list[str]) -> str:
+        """Of several models the one with the given seed; where they differ in the seed alone, what they have in common,
+        declared by itself. Empty: the seed doesn't tell them apart."""
+        if not fitting or "seed" not in self.own:
+            return ""
+        group, (first, *others) = GROUPS[self.kind], fitting
+        if any(self._but_for_seed(name) != self._but_for_seed(first) for name in others):
+            of_seed = [name for name in fitting if self._value(name, "seed") == self.own["seed"][0]]
+            return of_seed[0] if len(of_seed) == 1 else ""
+        common = {key: value for key, value in self._declared[first].items() if key != "seed"}
+        name = _plain(common[key] for key in CHOICES[self.kind])
+        if name in self._declared:
+            return name if name in fitting else first
+        self.alike = fitting
+        # What is at the new place was written at that of the first.
+        self.layers.merge({name: common}, lambda path: self.layers.origin((group, first, *path[2:])), (group,))
+        return name
+
+    def _but_for_seed(self, name: str) -> dict[str, Any]:
+        """A declaration without its seed, however its values are spelt."""
+        at = (GROUPS[self.kind], name, "set")
+        node = {key: value for key, value in self._declared[name].items() if key != "seed" and value is not None}
+        return node | {"set": expanded(node.get("set") or {}, at, self.layers.origin).value}
+
+    def _value(self, name: str, key: str) -> Any:
+        """What a model's declaration has for a key; for the seed, the experiment's where it has none."""
+        value = self._declared[name].get(key)
+        return (
+            self.layers.value.get(key, Params.model_fields[key].default) if value is None and key == "seed" else value
+        )
+
+    def _deciding(self, fitting: list[str]) -> list[str]:
+        """The keys that are not given and tell models apart."""
+        if not fitting:
+            return [key for key in CHOICES[self.kind] if key not in self.own]
+        keys = [key for key in (*CHOICES[self.kind], "seed") if key not in self.own]
+        return [key for key in keys if len({self._value(name, key) for name in fitting}) > 1]
 
     def _only_base(self) -> str:
         bases = list(self.layers.value["bases"])

@@ -61,6 +61,14 @@ def model_folder(root: Path, text: str, held: str = ONE_MODEL) -> str:
     raise ConfigError([Problem(COMMAND_LINE, "model", shown(text), _lacking(root, folder), held, near)])
 
 
+def run_named(root: Path, name: str) -> str:
+    """The folder of the run that has a name, as `compare` and cards call it; empty where there is none."""
+    if not re.fullmatch(NAME_PATTERN, name):
+        return ""
+    folders = (RUNS / kind / name for kind in MAKERS)
+    return next((str(folder) for folder in folders if (root / folder).is_dir()), "")
+
+
 def run_artifact(root: Path, folder: str) -> str:
     """The place of the model that a run is to make, by the run's folder or its own; empty where it is no run's."""
     path = root / folder

@@ -121,10 +121,13 @@ def values(resolved: Resolved) -> dict[Path_, Any]:
     return dict(leaves(resolved.stage.model_dump(exclude={"code"})))
 
 
-def pick(name: str, known: dict[str, Any], what: str) -> Any:
-    """The entry of a name. Raises: ConfigError where there is none."""
+def pick(name: str, known: dict[str, Any], what: str, meant: str = "") -> Any:
+    """The entry of a name. Raises: ConfigError where there is none.
+
+    `meant`: what the name may stand for that is no entry.
+    """
     if name not in known:
-        wrong, close = f"there is no such {what}", nearest(name, list(known))
+        wrong, close = f"there is no such {what}", meant or nearest(name, list(known))
         raise ConfigError([Problem(COMMAND_LINE, what, shown(name), wrong, ", ".join(known), close)])
     return known[name]
 

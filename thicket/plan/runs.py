@@ -90,6 +90,12 @@ def best_first(settings: list[Setting], objective: str) -> list[Setting]:
     return sorted(settings, key=lambda one: (all(run.error for run in one.runs), sign * (one.value or 0.0)))
 
 
+def best_run(runs: list[Run], objective: str) -> Run:
+    """Of the best setting, the best of its seeds."""
+    seeds = best_first(by_setting(runs), objective)[0].runs
+    return best_first([Setting(run.overrides, [run]) for run in seeds], objective)[0].runs[0]
+
+
 def print_table(runs: list[Run], objective: str | None) -> None:
     """Prints the runs of a sweep: above them the overrides that all have, in their rows the others.
 

@@ -19,7 +19,7 @@ from thicket.plan.folders import MULTIRUN, SOME_MODELS, is_sweep, model_folder, 
 from thicket.plan.objective import value_of
 from thicket.plan.recorded import began
 from thicket.plan.run_states import Mark, RunState, run_state
-from thicket.plan.runs import BEGUN, INSIDE, RESULT, Run
+from thicket.plan.runs import BEGUN, INSIDE, RESULT, Run, best_run, by_domain
 from thicket.stages.run import of_run, on_its_own
 
 SWEEPS = RUNS / "sweeps"
@@ -176,6 +176,29 @@ def read_ended(root: Path, folder: Path) -> Sweep:
         wrong = f"none of this sweep's runs is done: `thicket show {own}` says how far they are"
         raise ConfigError([Problem(COMMAND_LINE, "model", shown(own), wrong)])
     return sweep
+
+
+def one_model(root: Path, text: str) -> str:
+    """The folder of a model, as `model_folder`. Raises: ConfigError where there is none: of a sweep it names the best.
+
+    `text`: relative to the project where it lies in it.
+    """
+    if is_sweep(root / text):
+        with suppress(ValueError):  # A sweep that can't be read has no best.
+            if best := _best(read_sweep(root, Path(text))):
+                wrong = f"a sweep: name one of its runs, which `thicket show {text}` lists; {best}"
+                raise ConfigError([Problem(COMMAND_LINE, "model", shown(text), wrong)])
+    return model_folder(root, text)
+
+
+def _best(sweep: Sweep) -> str:
+    """The best of a sweep's runs, of each domain that they are on, in words; empty where nothing tells it."""
+    done = [one.run for one in sweep.runs if one.run.value is not None and not one.run.error]
+    if not (objective := sweep.objective) or not done:
+        return ""
+    best = {domain: best_run(alike, objective).artifact for domain, alike in by_domain(done).items()}
+    named = (f"{artifact} on {domain}" if len(best) > 1 else artifact for domain, artifact in best.items())
+    return f"by {objective} the best is {', '.join(named)}"
 
 
 def model_folders(root: Path, text: str) -> list[str]:
