@@ -63,13 +63,9 @@ def _nothing_to_imitate(stages: list[Resolved]) -> Iterator[Problem]:
         if isinstance(stage, SpecialistStage) and isinstance(stage.method, Sft):
             source = sources.get(stage.domain.name)
             if isinstance(source, DatasetSource) and source.answer is None and source.demonstration is None:
-                wrong = (
-                    f"the rows of {stage.domain.name} have neither domain.source.demonstration nor domain.source.answer"
-                )
-                where = made.layers.origin(("method", "type"))
-                yield Problem(
-                    where, "method", shown(stage.method.type), f"{wrong}: nothing to imitate", "", "", (_user(made),)
-                )
+                lacking = "neither domain.source.demonstration nor domain.source.answer: nothing to imitate"
+                wrong, where = f"the rows of {stage.domain.name} have {lacking}", made.layers.origin(("method", "type"))
+                yield Problem(where, "method", shown(stage.method.type), wrong, users=(_user(made),))
 
 
 def _missing_bases(root: Path, stages: list[Resolved]) -> Iterator[Problem]:
