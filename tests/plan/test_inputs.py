@@ -163,9 +163,7 @@ def test_sft_wants_something_to_imitate(sample: Path, command: Command) -> None:
 
     status, wrong = said("")
     assert status == 2
-    assert (
-        "conf/method/sft.yaml:2: method = 'sft': the rows of sort have neither domain.source.demo" in wrong
-    )
+    assert "conf/method/sft.yaml:2: method = 'sft': the rows of sort have neither domain.source.demo" in wrong
     assert said(", answer: '{a}'") == (0, "")
 
 
