@@ -7,9 +7,7 @@ from thicket.config.places import RESUME
 from thicket.config.problems import ConfigError, Problem
 from thicket.plan.dag import behind, read_dag
 from thicket.plan.locks import held, is_locked
-from thicket.plan.position import up_to_date
 from thicket.plan.recorded import at_work, in_the_making
-from thicket.reporting.text import joined
 
 REPRO = RESUME / "repro.lock"
 """What `thicket repro` holds."""
@@ -23,7 +21,8 @@ def repro_words(root: Path) -> str:
     if not (making or is_locked(root / REPRO, locks) or at_work(root, locks) is not None):
         return ""
     names = [name for name, node in read_dag(root).items() if making.keys() & {*node.outs}] if making else []
-    return f"a repro is running{f', which is at {joined(names)}' if names else ''}"
+    at = ", ".join(names)
+    return f"a repro is running{f', which is at {at}' if at else ''}"
 
 
 def check_no_repro(root: Path) -> None:
@@ -35,6 +34,8 @@ def check_no_repro(root: Path) -> None:
 
 def done(root: Path, configs: list[Path]) -> list[str]:
     """The stages of resolved configs' files that are done, as far as the files say what DVC made."""
+    from thicket.plan.position import up_to_date  # It loads numpy.
+
     with suppress(ConfigError, OSError, ValueError):  # No DVC here, or a stage that it does not know.
         dag = read_dag(root)
         asked = [name for name, node in dag.items() if node.config in {config.as_posix() for config in configs}]
