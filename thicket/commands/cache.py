@@ -71,7 +71,8 @@ def _needed(root: Path, named: bool) -> set[str]:
 
 def _in_working_tree(root: Path) -> Iterator[bytes]:
     for folder, inner, names in os.walk(root):
-        inner[:] = [name for name in inner if Path(folder, name) != root / name or name not in NO_RECORDS]
+        if Path(folder) == root:
+            inner[:] = [name for name in inner if name not in NO_RECORDS]
         for name in filter(_is_record, names):
             yield Path(folder, name).read_bytes()
 

@@ -31,7 +31,6 @@ from thicket.plan.sweeps import Sweep, SweepRun, is_sweep, model_folders, read_e
 from thicket.stages.run import on_its_own
 
 Key = TypeVar("Key")
-SEED = "seed="
 LONGEST_LABEL = 40
 """Characters; a longer list of models is named by its first."""
 
@@ -177,7 +176,7 @@ class Sides:
         """One for each way in which its runs differ, the seed aside; of those without a model yet, none."""
         groups: dict[tuple[str, ...], list[SweepRun]] = {}
         for one in sweep.runs:
-            groups.setdefault(tuple(o for o in one.run.overrides if not o.startswith(SEED)), []).append(one)
+            groups.setdefault(one.run.setting, []).append(one)
         common, left = set.intersection(*map(set, groups)), list[str]()
         for overrides, runs in groups.items():
             side = self._of_runs(" ".join(o for o in overrides if o not in common), runs, sweep.folder.as_posix())

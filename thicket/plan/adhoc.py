@@ -255,9 +255,9 @@ class _Request:
     def _value(self, name: str, key: str) -> Any:
         """What a model's declaration has for a key; for the seed, the experiment's where it has none."""
         value = self._declared[name].get(key)
-        return (
-            self.layers.value.get(key, Params.model_fields[key].default) if value is None and key == "seed" else value
-        )
+        if value is None and key == "seed":
+            return self.layers.value.get(key, Params.model_fields[key].default)
+        return value
 
     def _deciding(self, fitting: list[str]) -> list[str]:
         """The keys that are not given and tell models apart."""

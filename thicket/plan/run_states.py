@@ -12,8 +12,6 @@ from thicket.standing import Record, log_of, read_record
 Mark = Literal["done", "running", "failed", "stopped", "gone", "waiting"]
 WORDS: dict[Mark, str] = {"stopped": "broke off", "waiting": "not begun"}
 """A state's own words, where its name is not enough."""
-
-
 UNTOLD = "runs"
 """What is said of a run that does not say yet how far it is."""
 

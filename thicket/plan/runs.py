@@ -34,6 +34,11 @@ class Run:
     domains: str = ""
     """What its model is made for, or scored on; empty where it is made for none."""
 
+    @property
+    def setting(self) -> tuple[str, ...]:
+        """Its overrides, the seed left out: what several seeds have in common."""
+        return tuple(text for text in self.overrides if _key(text) != SEED)
+
 
 def domains_of(stage: Stage) -> str:
     """What a stage's model is made for, or scored on, in words."""
@@ -72,7 +77,7 @@ def by_setting(runs: list[Run]) -> list[Setting]:
     """The runs by their setting, in Hydra's order."""
     found: dict[tuple[str, ...], list[Run]] = {}
     for run in runs:
-        found.setdefault(tuple(text for text in run.overrides if _key(text) != SEED), []).append(run)
+        found.setdefault(run.setting, []).append(run)
     return [Setting(list(overrides), alike) for overrides, alike in found.items()]
 
 
