@@ -71,7 +71,7 @@ def test_rows_that_contradict_each_other_are_told(tmp_path: Path, capsys: pytest
     values = {"type": "dataset", "data_files": str(path), "question": "{q}", "answer": "{a}", "level": "level"}
     made(tmp_path, domain(source=DatasetSource.model_validate(values)))
     (note,) = [line for line in capsys.readouterr().out.splitlines() if "another answer" in line]
-    assert note.startswith("Note: data sort: 3 items left out, whose question another has with another answer ('q")
+    assert note.startswith("Note: data sort: 3 items left out, whose question an earlier one has with another answer (")
 
 
 def test_few_items_say_how_little_they_tell(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -179,3 +179,36 @@ def test_about_half_of_the_documents_are_wrong_throughout() -> None:
 def test_a_question_that_looks_like_a_template_stays_as_it_is() -> None:
     prompt = Prompt(shots=1, shot_pool=1, shot_template="{prompt}={answer};")
     assert item_of(prompt, [RawItem("what is {answer}", "4")], RawItem("q", "a")).prompt == "what is {answer}=4;q"
+
+
+def test_a_row_more_moves_one_item_at_most_of_a_capped_split(tmp_path: Path) -> None:
+    """And a corrected label none, and the file's order none; examples are drawn so, too."""
+    rows = [{"q": f"{n}+{n}", "n": 2 * n} for n in range(400)]
+    caps = Splits(train=40, selection=20, test=30)
+    prompt = Prompt(template="{question}=", shots=2, shot_pool=8, shot_template="{prompt}{answer};")
+
+    def of(name: str, rows: list[dict]) -> dict[str, dict[str, str]]:
+        (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+        files = str(tmp_path / f"{name}.jsonl")
+        source = DatasetSource(type="dataset", data_files=files, question="{q}", answer="{n}")
+        splits = made(tmp_path, domain(source=source, splits=caps, prompt=prompt))
+        return {split: {item.id: item.prompt for item in items} for split, items in splits.items()}
+
+    before = of("before", rows)
+    assert {name: len(items) for name, items in before.items()} == {"train": 40, "selection": 20, "test": 30}
+    assert of("turned", rows[::-1]) == before
+    labelled = of("labelled", [{**row, "n": 0} if row["q"] == "7+7" else row for row in rows])
+    assert all(set(labelled[name]) == set(before[name]) for name in before)
+    moved = rephrased = 0
+    for n in range(400, 440):
+        after = of("after", [{"q": f"{n}+{n}", "n": 2 * n}, *rows])
+        gone = sum(len(set(before[name]) - set(after[name])) for name in before)
+        # One that goes into the shots' pool pushes another to train's items, and that one the last of these out.
+        assert gone <= 1
+        moved += gone
+        stay = [(before[name][id], after[name][id]) for name in before for id in set(before[name]) & set(after[name])]
+        changed = sum(one != other for one, other in stay)
+        assert changed <= len(stay) / 2  # two of eight examples each: those that had the lost one, or have the new one
+        rephrased += changed > 0
+    assert moved > 2
+    assert rephrased > 0

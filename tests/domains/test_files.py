@@ -111,7 +111,7 @@ def test_the_seed_draws_the_order(tmp_path: Path) -> None:
 
 
 def test_a_column_that_all_rows_lack_is_the_first_ones(tmp_path: Path) -> None:
-    """Whatever row the seed draws first."""
+    """Whatever row the seed draws first, and whether a split needs it."""
     with pytest.raises(ValueError, match=r"a\.json: row 1: the column 'n' is missing; columns: q"):
         items(tmp_path / "a.json", [{"q": number} for number in range(50)])
 

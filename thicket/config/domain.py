@@ -50,7 +50,11 @@ class Prompt(Strict):
 
 
 class Splits(Strict):
-    """Train, selection and test, decided by a hash of the item's question: equal questions always fall in one split."""
+    """Train, selection and test, decided by a hash of the item's question: equal questions always fall in one split.
+
+    Which of a file's items a most of `train`, `selection` or `test` keeps is decided by a hash of question and seed: a
+    row more takes the place of one other at most, and the order of a file's questions counts for nothing.
+    """
 
     train_share: Share = 0.6
     """Share of the hash's range that is train. With both shares 0 every item is a test item: models can be scored on

@@ -47,6 +47,14 @@ def item_id(question: str) -> str:
     return hashlib.sha256(question.encode()).hexdigest()[:16]
 
 
+def place_of(question: str, drawn: object) -> str:
+    """Where a question comes in the order that a seed (or another item) draws: smaller first.
+
+    A hash of the two, so that a row more or less moves no other one: of those that a cap keeps, at most one goes.
+    """
+    return item_id(f"{drawn}:{question}")
+
+
 def split_of(identity: str, train_share: float, selection_share: float) -> SplitName:
     """The split that a question falls in: the hash as a number in [0, 1) against the cumulated shares."""
     position = int(identity, 16) / 16**16

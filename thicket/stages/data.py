@@ -1,6 +1,5 @@
 """Stage *data*: a domain's items, split by hash, as JSON lines."""
 
-import random
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,7 +8,17 @@ from statistics import NormalDist
 
 from thicket.config.domain import DataDomain, Prompt
 from thicket.config.stages import DataStage
-from thicket.domains.item import SPLIT_NAMES, Item, Message, RawItem, SplitName, item_id, split_of, write_items
+from thicket.domains.item import (
+    SPLIT_NAMES,
+    Item,
+    Message,
+    RawItem,
+    SplitName,
+    item_id,
+    place_of,
+    split_of,
+    write_items,
+)
 from thicket.domains.registry import raw_items
 
 PATIENCE = 20_000
@@ -43,7 +52,7 @@ def _contradictions(dealt: "Dealt") -> Iterator[str]:
         kept, left = dealt.contradicting[0]
         example = f"{kept.question!r:.60}: {_right(kept)} stays, {_right(left)} does not"
         count = f"{len(dealt.contradicting)} item{'s' if len(dealt.contradicting) > 1 else ''}"
-        yield f"{count} left out, whose question another has with another answer ({example}; the seed's order decides)"
+        yield f"{count} left out, whose question an earlier one has with another answer ({example})"
 
 
 def _right(raw: RawItem) -> str:
@@ -120,7 +129,7 @@ def collect(domain: DataDomain, source: Iterator[RawItem]) -> Dealt:
 def item_of(prompt: Prompt, pool: list[RawItem], raw: RawItem) -> Item:
     """An item as it is put to the model; its examples are drawn from the pool by the item's id."""
     identity = item_id(raw.question)
-    shots = random.Random(f"shots:{identity}").sample(pool, prompt.shots)
+    shots = sorted(pool, key=lambda shot: place_of(shot.question, identity))[: prompt.shots]
     asked = (_chat if prompt.style == "chat" else _text)(prompt, shots, raw)
     written = _lead(prompt) + _demonstration(raw) if _demonstration(raw) else ""
     return Item(identity, asked, raw.answer, raw.level, raw.reference, written)

@@ -1,18 +1,18 @@
 """Rows of a Hugging Face data set, or of local files, as items."""
 
-import random
 import re
 from collections.abc import Iterator
 
 from thicket.config.source import CONSTANT, PLACEHOLDER, DatasetSource
 from thicket.domains.files import Row, check_encodes, has_column, read_rows, text_of
-from thicket.domains.item import RawItem
+from thicket.domains.item import RawItem, place_of
 from thicket.domains.options import Options, answer_of, lines, read_options
 from thicket.hub import answers
 
 
 def raw_items(source: DatasetSource, seed: int) -> Iterator[RawItem]:
-    """An item a row, in an order that the seed draws: a sorted file gives no one-sided splits.
+    """An item a row, in an order that the seed draws: a sorted file gives no one-sided splits. Of rows with one
+    question the first comes first.
 
     Raises: ValueError where the data can't be read or a row lacks what the templates ask for: the first such row, and
     how many there are.
@@ -20,14 +20,11 @@ def raw_items(source: DatasetSource, seed: int) -> Iterator[RawItem]:
     rows = _hub_rows(source) if source.data_files is None else read_rows(source.data_files)
     if rows:
         _check_columns(source, rows[0])
-    order = list(rows)
-    random.Random(f"dataset:{seed}").shuffle(order)
-    for row in order:
-        try:
-            item = _item(source, row)
-        except ValueError:
-            raise ValueError(_wrong_rows(source, rows)) from None
-        yield item
+    try:
+        items = [_item(source, row) for row in rows]
+    except ValueError:
+        raise ValueError(_wrong_rows(source, rows)) from None
+    yield from sorted(items, key=lambda item: place_of(item.question, seed))
 
 
 def _item(source: DatasetSource, row: Row) -> RawItem:

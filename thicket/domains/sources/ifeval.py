@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from thicket.config.source import IfevalSource
 from thicket.domains.files import Row, read_rows
 from thicket.domains.instructions import CHECKS, Arguments, require_arguments, require_known
-from thicket.domains.item import RawItem
+from thicket.domains.item import RawItem, place_of
 from thicket.domains.requests import draw_request
 
 DEFAULT_LEVELS = (1,)
@@ -19,14 +19,12 @@ def raw_items(source: IfevalSource, seed: int) -> Iterator[RawItem]:
     Raises: ValueError where a file or row doesn't fit, or an instruction has no check.
     """
     require_known(source.kinds, "domain.source.kinds")
-    rng = random.Random(f"ifeval:{seed}")
     if source.data_files is None:
+        rng = random.Random(f"ifeval:{seed}")
         kinds = source.kinds or list(CHECKS)
         while True:
             yield _item(*draw_request(rng, kinds, rng.choice(source.levels or DEFAULT_LEVELS)))
-    rows = read_rows(source.data_files)
-    rng.shuffle(rows)
-    for row in rows:
+    for row in sorted(read_rows(source.data_files), key=lambda row: place_of(str(row["prompt"]), seed)):
         if not source.kinds or set(row["instruction_id_list"]) <= set(source.kinds):
             yield _item(row["prompt"], _instructions(row))
 
