@@ -1,5 +1,6 @@
 """The decode loop against `generate` and against a plain forward pass, on small random models of several families."""
 
+from copy import deepcopy
 from typing import Any
 
 import pytest
@@ -57,7 +58,7 @@ FAMILIES = {
 def small_model(family: str = "llama", spread: float = 8.0) -> PreTrainedModel:
     """Random weights; logits spread out, so that no two tokens are near a tie."""
     torch.manual_seed(0)
-    model = AutoModelForCausalLM.from_config(FAMILIES[family]).eval()
+    model = AutoModelForCausalLM.from_config(deepcopy(FAMILIES[family])).eval()  # Tests may change it.
     with torch.no_grad():
         model.get_output_embeddings().weight.mul_(spread)
     return model

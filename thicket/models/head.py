@@ -23,7 +23,8 @@ def head_of(model: Any) -> Head:
     """The last layer as weights and factors, which are the model's own."""
     bare = plain(model)
     layer, config = bare.get_output_embeddings(), bare.config.get_text_config()
-    scale = getattr(config, "logit_scale", 1.0) / getattr(config, "logits_scaling", 1.0)
+    # None in some configs (MPT), for 1.
+    scale = (getattr(config, "logit_scale", None) or 1.0) / (getattr(config, "logits_scaling", None) or 1.0)
     cap = getattr(config, "final_logit_softcapping", None)
     return Head(layer.weight, getattr(layer, "bias", None), scale, cap)
 

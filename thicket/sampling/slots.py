@@ -229,9 +229,15 @@ def cache_keyword(model: Any) -> str:
 def window_of(model: Any) -> int | None:
     """How many tokens the layers see, or some of them; None: all see everything."""
     some = not _kinds(model) or SLIDING in _kinds(model)
-    return getattr(plain(model).config.get_text_config(), "sliding_window", None) if some else None
+    return _declared(model, "sliding_window") if some else None
 
 
 def _kinds(model: Any) -> set[str]:
     """Of layers; empty where the config names none."""
-    return set(getattr(plain(model).config.get_text_config(), "layer_types", None) or ())
+    return set(_declared(model, "layer_types") or ())
+
+
+def _declared(model: Any, name: str) -> Any:
+    """A value of the config that the model's family has; one that a file gives besides means nothing to its layers."""
+    config = plain(model).config.get_text_config()
+    return getattr(config, name, None) if hasattr(type(config), name) else None

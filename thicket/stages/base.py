@@ -25,6 +25,7 @@ def make_base(config: BaseStage, places: Places) -> Outcome:
 
 def _take(base: GgufBase | FolderBase | HubBase, name: str, places: Places) -> Outcome:
     from thicket.models.folder import save_model
+    from thicket.sampling.faithful import check_faithful
 
     if isinstance(base, GgufBase):
         from thicket.models.gguf import load_gguf
@@ -35,6 +36,7 @@ def _take(base: GgufBase | FolderBase | HubBase, name: str, places: Places) -> O
 
         model, tokenizer = load_elsewhere(base, places.root)
     check_fit(name, model, tokenizer, base.context)
+    check_faithful(model, tokenizer, f"base {name}")
     save_model(model, tokenizer, places.out, base.dtype)
     print(f"base {name}: {model.num_parameters():,} parameters, saved in {base.dtype}", flush=True)
     return Outcome()

@@ -18,6 +18,7 @@ from thicket.models.answering import read_answering
 from thicket.models.folder import active_parameter_count, load_model, load_tokenizer, weights_hash
 from thicket.models.pooled import Pooled
 from thicket.sampling.environment import Environment, count_never_right, load_environment
+from thicket.sampling.faithful import check_faithful
 from thicket.sampling.prompts import Tokenizer
 from thicket.sampling.rollout_log import RolloutLog
 from thicket.sampling.sampler import sampler_of
@@ -73,6 +74,8 @@ def _evaluator(
     resume: Path,
 ) -> Evaluator:
     models, samples = [load_model(folder) for folder in weights], config.evaluation.samples
+    if config.source:  # Bases were looked at when they were taken, and the pipeline's other models are made of them.
+        check_faithful(models[0], tokenizer, config.source)
     model = Pooled(models, way.shares, len(tokenizer)) if way.shares else models[0]
     sampler = sampler_of(config.sampler, RolloutLog(resume))
     return Evaluator(model, tokenizer, environments, way, samples, True, config.seed, sampler)

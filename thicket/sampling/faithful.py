@@ -1,0 +1,78 @@
+"""Whether a model from elsewhere is run as it is: its trunk and head apart, and its text token by token.
+
+Of some of transformers' families the head is more than their last layer (ModernBERT's decoder, RoBERTa), others keep
+more than keys and values in their layers' order (looped ones): thicket would train and sample another model, and
+nothing would say so. Legend: L tokens of a text, V vocabulary.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from thicket.models.head import head_logits, hidden_states
+from thicket.ops import draws
+from thicket.sampling.decode import Decoding, decode
+from thicket.sampling.prompts import Tokenizer
+from thicket.sampling.writing import Rows
+
+TEXTS = ("1 + 2 = 3 and 2 + 3 =", "The capital of France is", "a")
+"""Of several lengths; characters that a tokenizer does not know do no harm."""
+READ, WRITTEN = 8, 8
+"""Tokens of a text at most, and after it: few enough for any context."""
+NEAR, MOST = 0.05, 0.25
+"""A log-probability that is farther off, in nats, is another one; a mixture of experts may rarely choose another expert
+after other rounding, so that a share of them may be."""
+
+
+@torch.no_grad()
+def check_faithful(model: PreTrainedModel, tokenizer: Tokenizer, shown: str) -> None:
+    """Notes where a model can't be decoded: an engine of its own may be able to.
+
+    Raises: ValueError, beginning with `shown`, where what thicket makes of it is not what the model itself gives.
+    """
+    kind = f"{shown}: {type(model).__name__}"
+    prompts = [ids[:READ] for text in TEXTS if (ids := tokenizer(text).input_ids)]
+    if not all(_head_is_its_own(model, torch.tensor(ids)) for ids in prompts):
+        raise ValueError(f"{kind}: its logits are not those of its last layer alone, and can't be trained on")
+    try:
+        off = _off(model, prompts)
+    except ValueError as error:
+        print(f"Note: {shown}: {error}", flush=True)
+        return
+    except Exception as error:  # What a family keeps that thicket does not know of can make it raise anything.
+        raise ValueError(f"{kind}: token by token it can't be read: {type(error).__name__}: {error}") from error
+    if (off > NEAR).float().mean() > MOST:
+        wrong = f"log-probabilities differ by up to {off.max():.2g}"
+        raise ValueError(f"{kind}: token by token it is not the model that it is as a whole ({wrong})")
+
+
+def _off(model: PreTrainedModel, prompts: list[list[int]]) -> Tensor:
+    """By how much log-probabilities of what the decode loop writes differ from the model's own reading of the whole."""
+    rows = Rows(prompts, range(len(prompts)), len(prompts))
+    keys = draws.keys_tensor([draws.key(row) for row in rows.prompt_R])
+    written = decode(model, rows, keys, Decoding(1.0, most=WRITTEN), stop_ids=[])
+    pairs = zip(prompts, written.tokens_RT, strict=True)
+    own_RT = torch.stack([_log_probs(model, ids, tokens_T) for ids, tokens_T in pairs])
+    return (own_RT - written.log_probs_RT).abs()
+
+
+def _head_is_its_own(model: PreTrainedModel, ids_L: Tensor) -> bool:
+    try:
+        apart_LV = head_logits(model, hidden_states(model, ids_L[None])[0])
+    except (AttributeError, RuntimeError):  # No trunk with hidden states, or a head of another width.
+        return False
+    off_LV = _logits(model, ids_L).log_softmax(-1) - apart_LV.log_softmax(-1)
+    return bool((off_LV.abs() > NEAR).float().mean() <= MOST)
+
+
+def _log_probs(model: PreTrainedModel, prompt: list[int], tokens_T: Tensor) -> Tensor:
+    """Of the written tokens, by the model's own reading of the whole."""
+    ids_L = torch.cat([torch.tensor(prompt), tokens_T])
+    log_probs_LV = _logits(model, ids_L).log_softmax(-1)
+    return log_probs_LV[len(prompt) - 1 : -1].gather(1, tokens_T[:, None])[:, 0]
+
+
+def _logits(model: Any, ids_L: Tensor) -> Tensor:
+    return model(input_ids=ids_L[None], use_cache=False).logits[0].float()
