@@ -49,7 +49,7 @@ def test_a_head_that_is_more_than_its_last_layer_is_refused() -> None:
 def test_a_cache_that_is_read_otherwise_than_the_model_does_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """As a window is that thicket would take from a config, and the family's layers don't have."""
     monkeypatch.setattr(slots, "window_of", lambda model: 3)
-    with pytest.raises(ValueError, match="base x: LlamaForCausalLM: token by token it is not the model that it is as"):
+    with pytest.raises(ValueError, match="base x: LlamaForCausalLM: token by token it is not the model that it is for"):
         check_faithful(from_config(FAMILIES["llama"]), TOKENIZER, "base x")
 
 

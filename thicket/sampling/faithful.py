@@ -5,6 +5,7 @@ more than keys and values in their layers' order (looped ones): thicket would tr
 nothing would say so. Legend: L tokens of a text, V vocabulary.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -15,6 +16,9 @@ from thicket.models.head import head_logits, hidden_states
 from thicket.ops import draws
 from thicket.sampling.decode import Decoding, decode
 from thicket.sampling.prompts import Tokenizer
+from thicket.sampling.reading import target_log_probs, trained_hidden
+from thicket.sampling.rollouts import sequences
+from thicket.sampling.slots import CanNotDecode
 from thicket.sampling.writing import Rows
 
 TEXTS = ("1 + 2 = 3 and 2 + 3 =", "The capital of France is", "a")
@@ -36,20 +40,37 @@ def check_faithful(model: PreTrainedModel, tokenizer: Tokenizer, shown: str) -> 
     prompts = [ids[:READ] for text in TEXTS if (ids := tokenizer(text).input_ids)]
     if not all(_head_is_its_own(model, torch.tensor(ids)) for ids in prompts):
         raise ValueError(f"{kind}: its logits are not those of its last layer alone, and can't be trained on")
+    _compare(f"{kind}: in a batch", lambda: _read(model, prompts))
     try:
-        off = _off(model, prompts)
-    except ValueError as error:
+        _compare(f"{kind}: token by token", lambda: _written(model, prompts))
+    except CanNotDecode as error:
         print(f"Note: {shown}: {error}", flush=True)
-        return
+
+
+def _compare(shown: str, off: Callable[[], Tensor]) -> None:
+    """Raises: ValueError where too many log-probabilities are off."""
+    try:
+        off_N = off()
+    except CanNotDecode:
+        raise
     except Exception as error:  # What a family keeps that thicket does not know of can make it raise anything.
-        raise ValueError(f"{kind}: token by token it can't be read: {type(error).__name__}: {error}") from error
-    if (off > NEAR).float().mean() > MOST:
-        wrong = f"log-probabilities differ by up to {off.max():.2g}"
-        raise ValueError(f"{kind}: token by token it is not the model that it is as a whole ({wrong})")
+        raise ValueError(f"{shown} it can't be read: {type(error).__name__}: {error}") from error
+    if (off_N > NEAR).float().mean() > MOST:
+        wrong = f"log-probabilities differ by up to {off_N.max():.2g}"
+        raise ValueError(f"{shown} it is not the model that it is for one text as a whole ({wrong})")
 
 
-def _off(model: PreTrainedModel, prompts: list[list[int]]) -> Tensor:
-    """By how much log-probabilities of what the decode loop writes differ from the model's own reading of the whole."""
+def _read(model: PreTrainedModel, prompts: list[list[int]]) -> Tensor:
+    """By how much log-probabilities in training differ from the model's own, where two responses share a prompt."""
+    rows = [(prompt, prompt[::-1][:count]) for prompt in prompts for count in (WRITTEN, 1)]
+    batch = sequences([prompt for prompt, _ in rows], [response for _, response in rows], "cpu")
+    found_BK, _ = target_log_probs(model, trained_hidden(model, batch), batch)
+    own = [_log_probs(model, prompt, torch.tensor(response)) for prompt, response in rows]
+    return (found_BK[batch.mask_BK > 0] - torch.cat(own)).abs()
+
+
+def _written(model: PreTrainedModel, prompts: list[list[int]]) -> Tensor:
+    """By how much log-probabilities of what the decode loop writes differ from the model's own."""
     rows = Rows(prompts, range(len(prompts)), len(prompts))
     keys = draws.keys_tensor([draws.key(row) for row in rows.prompt_R])
     written = decode(model, rows, keys, Decoding(1.0, most=WRITTEN), stop_ids=[])

@@ -17,7 +17,7 @@ from thicket.models.fused import fused
 from thicket.models.head import head_logits, head_of, hidden_states, plain
 from thicket.ops.chosen import chosen_log_probs
 from thicket.sampling.rollouts import Sequences
-from thicket.sampling.slots import cache_keyword, window_of
+from thicket.sampling.slots import cache_keyword, unreadable, window_of
 
 WORTH = 0.1
 """Of a batch's tokens: what has to be saved before two passes over the layers are better than one."""
@@ -47,9 +47,8 @@ def _trained_hidden(model: PreTrainedModel, batch: Sequences) -> Tensor:
     prompts_UP, row_B = torch.unique_consecutive(of_rows_BP, dim=0, return_inverse=True)
     rest = int((batch.lengths_B - prompt_B1.squeeze(1)).max()) - 1
     saved = batch.ids_BL.numel() - (prompts_UP.numel() + len(batch) * rest)
-    if not _is_worth(model, saved, batch.ids_BL.numel()) or (
-        window_of(model) is not None and bool((prompts_UP == NOTHING).any())
-    ):
+    padded = window_of(model) is not None and bool((prompts_UP == NOTHING).any())
+    if padded or unreadable(model) or not _is_worth(model, saved, batch.ids_BL.numel()):
         return hidden_states(model, batch.ids_BL)[:, batch.positions_K]
     # A row with a long prompt and a short response ends before the others: what it has beyond counts for nothing.
     place_BR = (prompt_B1 + torch.arange(rest, device=prompt_B1.device)).clamp(max=batch.ids_BL.shape[1] - 1)
@@ -74,7 +73,7 @@ def _hidden(model: Any, prompts_UP: Tensor, row_B: Tensor, ids_BL: Tensor, place
     responses lies a gap, which a window that counts places would take for tokens. The cache keeps its graph: what the
     rows do to the keys and values of their prompt comes together in it.
     """
-    cache = DynamicCache(config=plain(model).config)
+    cache = DynamicCache()  # Not of the config, of which it takes a window that the layers may not have.
     given: dict[str, Any] = {"use_cache": True, cache_keyword(model): cache}
     mask_UP = prompts_UP != NOTHING
     read_UPH = hidden_states(model, prompts_UP.clamp(min=0), **given)

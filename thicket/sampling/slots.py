@@ -27,6 +27,10 @@ UNREAD = ("softcap", "s_aux", "position_bias")
 """What some families give their attention besides, which ours does not read."""
 
 
+class CanNotDecode(ValueError):
+    """The decode loop does not know how a model keeps what it has read."""
+
+
 class Reader:
     """A model, and what it has read in each slot."""
 
@@ -44,13 +48,10 @@ class Reader:
     def opened(self, model: Any) -> Iterator[None]:
         """Within the block the model reads.
 
-        Raises: ValueError where it has layers that keep no keys and values, or that see what they like.
+        Raises: CanNotDecode where it has layers that keep no keys and values, or that see what they like.
         """
-        kind, wrong = type(plain(model)), sorted(_kinds(model) - READABLE)
-        if wrong:
-            raise ValueError(f"{kind.__name__}: layers of {wrong} can't be decoded")
-        if not (kind._supports_attention_backend or kind._supports_sdpa):
-            raise ValueError(f"{kind.__name__}: its attention takes no mask but its own, and can't be decoded")
+        if wrong := unreadable(model):
+            raise CanNotDecode(wrong)
         self.model, self._trunk = model, plain(model).base_model
         self._keyword, self._window, self._by_span = cache_keyword(model), window_of(model), _attends_by_span(model)
         try:
@@ -226,18 +227,23 @@ def cache_keyword(model: Any) -> str:
     return "cache" if "cache" in signature(type(plain(model)).forward).parameters else "past_key_values"
 
 
+def unreadable(model: Any) -> str:
+    """Why what a model keeps of a text can't be dealt to its continuations; empty where it can be."""
+    kind, others = type(plain(model)), sorted(_kinds(model) - READABLE)
+    if others:
+        return f"{kind.__name__}: layers of {others} can't be decoded"
+    masked = kind._supports_attention_backend or kind._supports_sdpa
+    return "" if masked else f"{kind.__name__}: its attention takes no mask but its own, and can't be decoded"
+
+
 def window_of(model: Any) -> int | None:
     """How many tokens the layers see, or some of them; None: all see everything."""
     some = not _kinds(model) or SLIDING in _kinds(model)
-    return _declared(model, "sliding_window") if some else None
+    config = plain(model).config.get_text_config()
+    # One that a file gives to a family without windows means nothing to its layers.
+    return getattr(config, "sliding_window", None) if some and hasattr(type(config), "sliding_window") else None
 
 
 def _kinds(model: Any) -> set[str]:
     """Of layers; empty where the config names none."""
-    return set(_declared(model, "layer_types") or ())
-
-
-def _declared(model: Any, name: str) -> Any:
-    """A value of the config that the model's family has; one that a file gives besides means nothing to its layers."""
-    config = plain(model).config.get_text_config()
-    return getattr(config, name, None) if hasattr(type(config), name) else None
+    return set(getattr(plain(model).config.get_text_config(), "layer_types", None) or ())
