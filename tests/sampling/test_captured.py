@@ -149,7 +149,7 @@ def test_what_a_model_held_is_freed_with_it() -> None:
 
 
 @pytest.mark.parametrize("slots", [16, 64])
-@pytest.mark.parametrize("family", ["llama", "gemma3"])
+@pytest.mark.parametrize("family", ["llama", "gemma3", "qwen3.5"])
 def test_a_call_that_was_broken_off_goes_on(
     family: str, slots: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,15 +8,19 @@ import torch
 from small_models import SIZES
 from transformers import (
     AutoModelForCausalLM,
+    FalconH1Config,
     Gemma2Config,
     Gemma3TextConfig,
     GPT2Config,
     GPTBigCodeConfig,
     GPTNeoConfig,
+    Lfm2Config,
     LlamaConfig,
     MistralConfig,
+    NemotronHConfig,
     PreTrainedModel,
     Qwen2Config,
+    Qwen3_5TextConfig,
     Qwen3Config,
 )
 
@@ -26,6 +30,7 @@ from thicket.models.stacked import stacked
 from thicket.ops import draws
 from thicket.sampling import writing
 from thicket.sampling.decode import Decoded, Decoding, Rows, decode
+from thicket.sampling.slots import CanNotDecode
 
 VOCABULARY = 60
 PROMPTS = [[5, 6, 7], [8], [9, 10, 11, 12, 13, 14], [15, 16]]
@@ -39,6 +44,13 @@ SHAPE: dict[str, Any] = {
     "eos_token_id": 2,
     "pad_token_id": 0,
 }
+DELTA: dict[str, Any] = {
+    "linear_num_key_heads": 2,
+    "linear_num_value_heads": 4,
+    "linear_key_head_dim": 8,
+    "linear_value_head_dim": 8,
+}
+MAMBA: dict[str, Any] = {"mamba_d_state": 8, "mamba_n_groups": 1, "mamba_chunk_size": 8}
 FAMILIES = {
     "llama": LlamaConfig(**SHAPE),
     "qwen2": Qwen2Config(**SHAPE),
@@ -51,6 +63,22 @@ FAMILIES = {
     # Its attention adds the mask to the scores.
     "gemma2": Gemma2Config(**SHAPE, head_dim=8, sliding_window=4),
     "learned positions": GPTBigCodeConfig(vocab_size=VOCABULARY, n_embd=32, n_layer=2, n_head=4, n_positions=64),
+    # Layers that keep a state of all that was read: alone, as a convolution's, beside keys and values, or of a mixture.
+    "qwen3.5": Qwen3_5TextConfig(**SHAPE, head_dim=8, layer_types=["linear_attention", "full_attention"], **DELTA),
+    "lfm2": Lfm2Config(**SHAPE, layer_types=["conv", "full_attention"]),
+    "falcon-h1": FalconH1Config(**SHAPE, mamba_d_ssm=32, mamba_n_heads=4, mamba_d_head=8, **MAMBA),
+    "nemotron-h": NemotronHConfig(
+        **{**SHAPE, "num_hidden_layers": 4},
+        head_dim=8,
+        layers_block_type=["mamba", "attention", "mlp", "moe"],
+        mamba_num_heads=4,
+        mamba_head_dim=8,
+        ssm_state_size=8,
+        n_groups=1,
+        n_routed_experts=4,
+        moe_intermediate_size=16,
+        moe_shared_expert_intermediate_size=16,
+    ),
     "gpt2": GPT2Config(vocab_size=VOCABULARY, n_embd=32, n_layer=2, n_head=4, n_positions=64, eos_token_id=2),
 }
 
@@ -111,7 +139,7 @@ def test_a_row_does_not_depend_on_its_batch() -> None:
 
 
 @pytest.mark.parametrize("slots", [1, 2, 5, 16])
-@pytest.mark.parametrize("family", ["llama", "gemma2", "gemma3"])
+@pytest.mark.parametrize("family", ["llama", "gemma2", "gemma3", "qwen3.5", "lfm2", "falcon-h1"])
 def test_rows_that_wait_for_a_slot_are_written_alike(family: str, slots: int) -> None:
     """40 rows in few slots: rows end early and late, others take their places, and at the end slots are given up."""
     model, decoding, stops = small_model(family, spread=0.5), Decoding(1.0, most=9), list(range(2, 14))
@@ -191,8 +219,8 @@ def test_prompts_are_read_some_at_a_time(lanes: int, monkeypatch: pytest.MonkeyP
 
 def test_a_model_with_other_layers_than_attention_is_refused() -> None:
     model = small_model("qwen3")
-    model.config.layer_types = ["full_attention", "linear_attention"]
-    with pytest.raises(ValueError, match=r"Qwen3ForCausalLM: layers of \['linear_attention'\] can't be decoded"):
+    model.config.layer_types = ["full_attention", "chunked_attention"]
+    with pytest.raises(CanNotDecode, match=r"Qwen3ForCausalLM: layers of \['chunked_attention'\] can't be decoded"):
         decode(model, rows_of(PROMPTS), keys(4), Decoding(0.0), stop_ids=[2])
 
 

@@ -11,6 +11,8 @@ from transformers import (
     Gemma3TextConfig,
     GPT2Config,
     GPT2LMHeadModel,
+    Lfm2Config,
+    Lfm2ForCausalLM,
     LlamaConfig,
     LlamaForCausalLM,
     Qwen3MoeConfig,
@@ -29,6 +31,7 @@ FAMILIES = {
     "llama": lambda: LlamaForCausalLM(LlamaConfig(**SMALL)),
     "a window shorter than the prompts": lambda: Gemma3ForCausalLM(Gemma3TextConfig(**SMALL, **SLIDING)),
     "experts": lambda: Qwen3MoeForCausalLM(Qwen3MoeConfig(**SMALL, **EXPERTS)),
+    "states": lambda: Lfm2ForCausalLM(Lfm2Config(**SMALL, layer_types=["conv", "full_attention"])),
     "adapters": lambda: adapt(LlamaForCausalLM(LlamaConfig(**SMALL)), Lora(rank=2), seed=0),
 }
 PROMPTS = [[3, 4, 5, 6, 7]] * 3 + [[3, 4, 5, 6, 7, 8, 9, 10]] * 2

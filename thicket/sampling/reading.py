@@ -17,7 +17,7 @@ from thicket.models.fused import fused
 from thicket.models.head import head_logits, head_of, hidden_states, plain
 from thicket.ops.chosen import chosen_log_probs
 from thicket.sampling.rollouts import Sequences
-from thicket.sampling.slots import cache_keyword, unreadable, window_of
+from thicket.sampling.slots import cache_keyword, keeps_states, unreadable, window_of
 
 WORTH = 0.1
 """Of a batch's tokens: what has to be saved before two passes over the layers are better than one."""
@@ -48,7 +48,7 @@ def _trained_hidden(model: PreTrainedModel, batch: Sequences) -> Tensor:
     rest = int((batch.lengths_B - prompt_B1.squeeze(1)).max()) - 1
     saved = batch.ids_BL.numel() - (prompts_UP.numel() + len(batch) * rest)
     padded = window_of(model) is not None and bool((prompts_UP == NOTHING).any())
-    if padded or unreadable(model) or not _is_worth(model, saved, batch.ids_BL.numel()):
+    if padded or keeps_states(model) or unreadable(model) or not _is_worth(model, saved, batch.ids_BL.numel()):
         return hidden_states(model, batch.ids_BL)[:, batch.positions_K]
     # A row with a long prompt and a short response ends before the others: what it has beyond counts for nothing.
     place_BR = (prompt_B1 + torch.arange(rest, device=prompt_B1.device)).clamp(max=batch.ids_BL.shape[1] - 1)

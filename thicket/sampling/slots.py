@@ -15,12 +15,14 @@ from typing import Any
 import torch
 from torch import Tensor
 from transformers import AttentionInterface, Cache, DynamicCache
-from transformers.cache_utils import CacheLayerMixin
 
 from thicket.models.head import head_logits, plain
+from thicket.sampling.slot_layers import SlotKeys, of_all, slot_layer
 
-SLIDING, READABLE = "sliding_attention", {"full_attention", "sliding_attention"}
-"""Kinds of layers, as configs of transformers name them."""
+FULL, SLIDING = "full_attention", "sliding_attention"
+LINEAR, STATES, NOTHING = "linear_attention", {"linear_attention", "conv", "hybrid"}, {"mlp", "moe"}
+"""Kinds of layers, as configs of transformers name them: those that keep states, `hybrid` beside keys and values, and
+what keeps neither. Others can't be read token by token here."""
 BY_SPAN = "thicket_by_span"
 """The name of our attention among those of transformers."""
 UNREAD = ("softcap", "s_aux", "position_bias")
@@ -37,12 +39,12 @@ class Reader:
     def __init__(self, slots: int, length: int, words: int | None):
         """`words`: of the vocabulary, those that count; None: all."""
         self.slots, self.length, self.words = slots, length, words
-        self._layers: list[Any] = []  # of _SlotLayer
+        self._layers: list[Any] = []
 
     @property
     def nbytes(self) -> int:
         """Of the caches."""
-        return sum(layer.keys.nbytes + layer.values.nbytes for layer in self._layers)
+        return sum(layer.nbytes for layer in self._layers)
 
     @contextmanager
     def opened(self, model: Any) -> Iterator[None]:
@@ -60,11 +62,24 @@ class Reader:
             del self.model, self._trunk
 
     def read_prompts(self, ids_UP: Tensor, lengths_U: Tensor) -> tuple[Tensor, Cache]:
-        """Reads right-padded prompts; the logits_UV after each, and what `store` takes.
+        """Reads right-padded prompts; the logits_UV after each, and what `store` takes."""
+        if not keeps_states(self.model):
+            # Padding lies behind all that a causal mask lets a prompt's own tokens see.
+            return self._read(ids_UP, lengths_U, DynamicCache())
+        # A state would be of the padding too: prompts of one length are read at a time.
+        logits: list[Tensor] = []
+        layers: list[Any] = []
+        groups = [(lengths_U == length).nonzero()[:, 0] for length in lengths_U.unique()]
+        for own_N in groups:
+            ids_NP = ids_UP[own_N, : int(lengths_U[own_N[0]])]
+            logits_NV, cache = self._read(ids_NP, lengths_U[own_N], of_all(plain(self.model).config))
+            logits.append(logits_NV)
+            layers = layers or [slot_layer(layer, *ids_UP.shape) for layer in cache.layers]
+            for layer, read in zip(layers, cache.layers, strict=True):
+                layer.put(read, own_N, torch.arange(len(own_N), device=own_N.device))
+        return torch.cat(logits)[torch.cat(groups).argsort()], Cache(layers=layers)
 
-        Padding lies behind all that a causal mask lets a prompt's own tokens see.
-        """
-        cache = DynamicCache()
+    def _read(self, ids_UP: Tensor, lengths_U: Tensor, cache: Cache) -> tuple[Tensor, Cache]:
         # A row of positions for each prompt: `stacked` deals rows to neighbours, also those of learned positions.
         position_UP = torch.arange(ids_UP.shape[1], device=ids_UP.device).expand(ids_UP.shape)
         hidden_UPH = self._hidden(ids_UP, cache, position_ids=position_UP)
@@ -74,7 +89,7 @@ class Reader:
     def store(self, cache: Cache, slots_N: Tensor, prompts_N: Tensor) -> None:
         """Puts what was read of a prompt into each slot that continues it."""
         if not self._layers:
-            self._layers = [_SlotLayer(layer, self.slots, self.length) for layer in cache.layers]
+            self._layers = [slot_layer(layer, self.slots, self.length) for layer in cache.layers]
         for layer, read in zip(self._layers, cache.layers, strict=True):
             layer.put(read, slots_N, prompts_N)
 
@@ -84,7 +99,8 @@ class Reader:
         What the slots say that are not used is of no use.
         """
         for layer in self._layers:
-            layer.at_S, layer.reach, layer.by_span = at_S, reach, self._by_span
+            if isinstance(layer, SlotKeys):
+                layer.at_S, layer.reach, layer.by_span = at_S, reach, self._by_span
         seen = self._spans(at_S.masked_fill(~used_S, -1)) if self._by_span else self._masks(at_S, reach)
         given = {"attention_mask": seen, "position_ids": at_S.unsqueeze(1)}
         with self._attention():
@@ -120,17 +136,23 @@ class Reader:
         visible_SL = place_L <= at_S1
         full_S11L = self._mask(visible_SL)
         if self._window is None:
-            return full_S11L
-        near_S11L = self._mask(visible_SL & (place_L > at_S1 - self._window))
-        return {"full_attention": full_S11L, SLIDING: near_S11L} if _kinds(self.model) else near_S11L
+            return self._by_kind(full_S11L, None)
+        return self._by_kind(full_S11L, self._mask(visible_SL & (place_L > at_S1 - self._window)))
+
+    def _by_kind(self, full: Tensor, near: Tensor | None) -> Any:
+        """What each kind of layer is given of full and near masks: one, where all layers are of a kind."""
+        kinds = _kinds(self.model)
+        if not kinds or (near is None and not kinds & STATES):
+            return full if near is None else near
+        return {**dict.fromkeys(kinds), LINEAR: None, FULL: full, SLIDING: near}
 
     def _spans(self, last_S: Tensor) -> Tensor | dict[str, Tensor]:
         """The first and the last place that each slot's new token sees, in the form of a mask: span_S112."""
         full_S112 = torch.stack([torch.zeros_like(last_S), last_S], dim=1)[:, None, None]
         if self._window is None:
-            return full_S112
+            return self._by_kind(full_S112, None)
         near_S112 = torch.stack([(last_S - self._window + 1).clamp(min=0), last_S], dim=1)[:, None, None]
-        return {"full_attention": full_S112, SLIDING: near_S112} if _kinds(self.model) else near_S112
+        return self._by_kind(full_S112, near_S112)
 
     def _mask(self, visible_SL: Tensor) -> Tensor:
         """In the form that the model's attention takes: some families (Gemma 2) add it to the scores."""
@@ -141,55 +163,6 @@ class Reader:
         return torch.zeros(visible_S11L.shape, dtype=self.model.dtype, device=visible_SL.device).masked_fill(
             ~visible_S11L, least
         )
-
-
-class _SlotLayer(CacheLayerMixin):
-    """Keys and values of one layer, shape SGLD. Each slot has its own length, and a new token goes to its end."""
-
-    keys: Any
-    values: Any
-
-    def __init__(self, read: Any, slots: int, length: int):
-        """`read`: the layer of a cache that has read prompts."""
-        super().__init__()
-        # Under autocast, rotary embeddings turn bfloat16 keys into float32: they are kept in the type of the values.
-        # Zeros, since what nobody looks at is multiplied by 0, and has to be a number.
-        self.keys, self.values = (
-            read.values.new_zeros(slots, of_prompts.shape[1], length, of_prompts.shape[3])
-            for of_prompts in (read.keys, read.values)
-        )
-        self.at_S, self.reach, self.by_span, self.is_initialized = torch.empty(0), length, False, True
-
-    def put(self, read: Any, slots_N: Tensor, prompts_N: Tensor) -> None:
-        for own_SGLD, read_UGPD in ((self.keys, read.keys), (self.values, read.values)):
-            own_SGLD[slots_N, :, : read_UGPD.shape[2]] = read_UGPD[prompts_N].to(own_SGLD.dtype)
-
-    def update(self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
-        if self.by_span:
-            from thicket.ops.kernels.attend import put
-
-            put(key_states, value_states, self.keys, self.values, self.at_S)
-            return self.keys, self.values
-        slots_S = torch.arange(len(self.at_S), device=self.at_S.device)
-        for own_SGLD, new_SG1D in ((self.keys, key_states), (self.values, value_states)):
-            own_SGLD[slots_S, :, self.at_S] = new_SG1D[:, :, 0].to(own_SGLD.dtype)
-        return self.keys[:, :, : self.reach], self.values[:, :, : self.reach]
-
-    def keep(self, slots_N: Tensor) -> None:
-        self.keys, self.values = self.keys[slots_N], self.values[slots_N]
-
-    def lazy_initialization(self, key_states: Tensor, value_states: Tensor) -> None:
-        """The first prompts have set the shapes."""
-
-    def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
-        return self.reach, 0
-
-    def get_seq_length(self) -> int:
-        """None that all slots share: their positions are given."""
-        return 0
-
-    def get_max_length(self) -> int:
-        return self.keys.shape[2]
 
 
 def _attention_by_span(
@@ -228,12 +201,17 @@ def cache_keyword(model: Any) -> str:
 
 
 def unreadable(model: Any) -> str:
-    """Why what a model keeps of a text can't be dealt to its continuations; empty where it can be."""
-    kind, others = type(plain(model)), sorted(_kinds(model) - READABLE)
+    """Why a model can't be read token by token; empty where it can be."""
+    kind, others = type(plain(model)), sorted(_kinds(model) - {FULL, SLIDING} - STATES - NOTHING)
     if others:
         return f"{kind.__name__}: layers of {others} can't be decoded"
     masked = kind._supports_attention_backend or kind._supports_sdpa
     return "" if masked else f"{kind.__name__}: its attention takes no mask but its own, and can't be decoded"
+
+
+def keeps_states(model: Any) -> bool:
+    """Whether some layers keep a state of all that was read, padding too, and not keys and values of each token."""
+    return bool(_kinds(model) & STATES)
 
 
 def window_of(model: Any) -> int | None:
