@@ -46,14 +46,15 @@ def role(result: ModelResult, domain: str) -> str:
 def score_panel(results: Results, domain: str, name: str) -> str:
     """All models on one domain: sampled pass@1 with its interval, each base as a broken line with its interval."""
     models = list(results.models.values())
-    left = LETTER * max(len(result.model.name) for result in models) + GAP
+    names = [results.label(name) for name in results.models]
+    left = LETTER * max(map(len, names)) + GAP
     height, width = HEAD + ROW * len(models) + FOOT, left + PLOT + VALUE
     with drawing(width / INCH, height / INCH) as figure:
         axes = figure.add_axes((left / width, FOOT / height, PLOT / width, ROW * len(models) / height))
         for place, result in enumerate(models):
             _score_row(axes, place, result, domain)
         axes.set(xlim=(-EDGE, PERCENT + EDGE), ylim=(len(models) - 0.5, -0.5), yticks=range(len(models)))
-        labels = axes.set_yticklabels([result.model.name for result in models])
+        labels = axes.set_yticklabels(names)
         for label, result in zip(labels, models, strict=True):
             _emphasise(label, role(result, domain))
         axes.tick_params(length=0)

@@ -4,11 +4,13 @@ Every text goes through `escaped`; only figures and tags made here are put in as
 """
 
 import html
+from collections.abc import Iterable
 
 from thicket.reporting import costs, figures, gains, inference, tables, ways
 from thicket.reporting.findings import findings, how_made
 from thicket.reporting.lineage import lineage
-from thicket.reporting.results import Results
+from thicket.reporting.outdated import told
+from thicket.reporting.results import AGED, Results
 from thicket.reporting.samples import samples
 from thicket.reporting.ssd_map import ssd_map
 from thicket.reporting.style import document
@@ -80,13 +82,21 @@ def _top(results: Results) -> str:
     return "\n".join(
         [
             f"<h1>{escaped(results.experiment)} <small>results</small></h1>",
+            _banner(results),
             f'<p class="lead">{escaped(findings(results))}</p>',
-            _table(ways.consolidated(results)),
+            _table(results, ways.consolidated(results)),
             f'<div class="wide">{"".join(panels)}</div>',
             f'<p class="legend">{legend}</p>',
-            _table(costs.students(results)),
+            _table(results, costs.students(results)),
         ]
     )
+
+
+def _banner(results: Results) -> str:
+    """What is not as declared, where anything is not."""
+    sentence, reasons = told(results)
+    listed = "".join(f"<li>{escaped(why)}</li>" for why in reasons)
+    return f'<div class="banner"><p>{escaped(sentence)}</p><ul>{listed}</ul></div>' if sentence else ""
 
 
 def _brackets(results: Results) -> str:
@@ -95,16 +105,16 @@ def _brackets(results: Results) -> str:
 
 def _sections(results: Results) -> list[str]:
     content = {
-        "scores": _table(tables.scores(results), anchors=True),
-        "ways": _table(ways.deployed(results)) + _table(ways.sampled(results)) + _maps(results),
-        "gains": _table(gains.differences(results)) + _table(gains.greedy_differences(results)),
-        "attempts": _side_by_side(tables.attempts(results)),
-        "levels": _side_by_side([*tables.levels(results), tables.lengths(results)]),
+        "scores": _table(results, tables.scores(results), anchors=True),
+        "ways": _tables(results, ways.deployed(results), ways.sampled(results)) + _maps(results),
+        "gains": _tables(results, gains.differences(results), gains.greedy_differences(results)),
+        "attempts": _side_by_side(_tables(results, *tables.attempts(results))),
+        "levels": _side_by_side(_tables(results, *tables.levels(results), tables.lengths(results))),
         "learning": _learning(results),
         "samples": _samples(results),
-        "cost": _table(costs.prices(results)) + _table(inference.answers(results)) + _table(costs.ledger(results)),
+        "cost": _tables(results, costs.prices(results), inference.answers(results), costs.ledger(results)),
         "lineage": _lineage(results),
-        "settings": "".join(f"<p>{escaped(text)}</p>" for text in how_made(results)) + _table(costs.origins(results)),
+        "settings": _paragraphs(how_made(results)) + _table(results, costs.origins(results)),
     }
     return [
         f'<section id="{name}"><h2>{escaped(SECTIONS[name])}</h2>{part or "<p>Nothing to show.</p>"}</section>'
@@ -128,7 +138,7 @@ def _maps(results: Results) -> str:
 def _learning(results: Results) -> str:
     trained = [result for result in results.models.values() if figures.has_curve(result)]
     panels = [
-        _figure(result.model.name, brief(result.model), figures.curve_panel(result, f"curve-{place}"))
+        _figure(results.label(result.model.name), brief(result.model), figures.curve_panel(result, f"curve-{place}"))
         for place, result in enumerate(trained)
     ]
     parts = [_note(CURVES_NOTE), f'<div class="small">{"".join(panels)}</div>'] if panels else []
@@ -144,8 +154,12 @@ def _samples(results: Results) -> str:
 
 
 def _lineage(results: Results) -> str:
-    graph = lineage(result.model for result in results.models.values())
+    graph = lineage((result.model for result in results.models.values()), results.outdated)
     return f'<div class="scroll">{graph}</div>{_note(LINEAGE_NOTE)}'
+
+
+def _paragraphs(texts: Iterable[str]) -> str:
+    return "".join(f"<p>{escaped(text)}</p>" for text in texts)
 
 
 def _note(text: str) -> str:
@@ -156,13 +170,16 @@ def _figure(caption: str, detail: str, svg: str) -> str:
     return f"<figure><figcaption>{escaped(caption)} <small>{escaped(detail)}</small></figcaption>{svg}</figure>"
 
 
-def _table(table: Table, anchors: bool = False) -> str:
+def _table(results: Results, table: Table, anchors: bool = False) -> str:
     """A table with its title and note; nothing where it has no rows. `anchors`: links to a model lead to its row."""
     if not table.rows:
         return ""
     head = "".join(f'<th scope="col">{escaped(text)}</th>' for text in (table.first, *table.head))
     kinds = [None, *(row.model.kind for row in table.rows)]
-    rows = "".join(_row(row, row.model.kind != before, anchors) for row, before in zip(table.rows, kinds, strict=False))
+    rows = "".join(
+        _row(row, _mark(results, row.models), row.model.kind != before, anchors)
+        for row, before in zip(table.rows, kinds, strict=False)
+    )
     note = (_note(table.note) if table.note else "") + _terms(table)
     return (
         f'<div><h3>{escaped(table.title)}</h3><div class="scroll"><table><thead><tr>{head}</tr></thead>'
@@ -176,18 +193,28 @@ def _terms(table: Table) -> str:
     return f'<dl class="note">{said}</dl>' if said else ""
 
 
-def _side_by_side(shown: list[Table]) -> str:
+def _tables(results: Results, *shown: Table) -> str:
+    return "".join(_table(results, table) for table in shown)
+
+
+def _side_by_side(shown: str) -> str:
     """Tables beside each other, as far as they fit."""
-    return f'<div class="tables">{"".join(map(_table, shown))}</div>'
+    return f'<div class="tables">{shown}</div>'
 
 
-def _row(row: Row, first_of_kind: bool, anchored: bool) -> str:
+def _mark(results: Results, models: Iterable[str]) -> str:
+    """What stands beside a name of models of which one is not as declared; why, for who points at it."""
+    reasons = dict.fromkeys(why for name in models for why in results.outdated.get(name, ()))
+    return f' <abbr title="{escaped("; ".join(reasons))}">{AGED}</abbr>' if reasons else ""
+
+
+def _row(row: Row, mark: str, first_of_kind: bool, anchored: bool) -> str:
     name = escaped(row.name)
     kind = f"<small>{escaped(brief(row.model))}</small>" if anchored else ""
     anchor = f' id="model-{name}"' if anchored else ""
     start = ' class="first"' if first_of_kind else ""
     cells = "".join(map(_cell, row.entries))
-    return f'<tr{anchor}{start}><th scope="row">{name}{kind}</th>{cells}</tr>'
+    return f'<tr{anchor}{start}><th scope="row">{name}{mark}{kind}</th>{cells}</tr>'
 
 
 def _cell(entry: Entry) -> str:

@@ -22,6 +22,10 @@ body { margin: 0; background: var(--page); color: var(--ink); font: 16px/1.5 sys
 main { max-width: 1120px; margin: 0 auto; padding: 2rem 1.25rem 4rem; }
 h1 { font-size: 1.9rem; line-height: 1.2; margin: 0 0 .75rem; }
 h1 small { color: var(--muted); font-weight: 400; }
+.banner { border-left: 4px solid rgb(var(--loss)); background: rgb(var(--loss) / .12); padding: .5rem 1rem;
+  margin: 0 0 1rem; max-width: 75ch; overflow-wrap: anywhere; }
+.banner p { font-weight: 600; margin: 0; } .banner ul { margin: .35rem 0 0; padding-left: 1.2rem; }
+abbr { color: rgb(var(--loss)); font-weight: 700; text-decoration: none; cursor: help; }
 h2 { font-size: 1.3rem; margin: 3rem 0 .5rem; padding-top: 1rem; border-top: 1px solid var(--line); }
 h3 { font-size: 1rem; margin: 1.75rem 0 .4rem; }
 p { margin: .5rem 0; max-width: 75ch; }
@@ -82,6 +86,7 @@ table.samples td:has(bdi) { white-space: normal; min-width: min(14rem, 32vw); ma
 .lineage rect { fill: var(--soft); stroke: var(--muted); }
 .lineage .specialist rect { stroke: var(--specialist); } .lineage .student rect { stroke: var(--student); }
 .lineage text { fill: var(--ink); font: 600 13px system-ui, sans-serif; }
+.lineage .aged rect { stroke-dasharray: 4 3; }
 .lineage text.detail { fill: var(--muted); font-weight: 400; font-size: 11px; }
 .lineage a:hover rect { fill: var(--line); }
 """

@@ -36,10 +36,17 @@ class Row:
     entries: tuple[Entry, ...]
     label: str = ""
     """In place of the model's name, where a row stands for more than one model."""
+    several: tuple[str, ...] = ()
+    """Those models."""
 
     @property
     def name(self) -> str:
         return self.label or self.model.name
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """Those that it stands for."""
+        return self.several or (self.model.name,)
 
 
 @dataclass(frozen=True)

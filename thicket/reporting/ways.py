@@ -56,6 +56,7 @@ def consolidated(results: Results) -> Table:
                 Entry(si(way.flops)),
             ),
             label=_suffix(way.models),
+            several=way.models,
         )
         for way in results.consolidations
     ]
@@ -96,6 +97,7 @@ def _table(
                 Entry(si(way.flops), f"an answer {times(way.times)}"),
             ),
             label=_label(way, results.ways),
+            several=way.models,
         )
         for way in results.ways
     ]
