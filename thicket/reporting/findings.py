@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from thicket.config.never_right import Counts, NeverRight, in_words
 from thicket.config.useful import USELESS
 from thicket.reporting.results import ModelResult, Results
-from thicket.reporting.tables import DOWN, UP, marked
+from thicket.reporting.tables import DOWN, UP, brackets, marked
 from thicket.reporting.text import PERCENT, SPACE, joined, percent, percent_interval, points, points_interval
 from thicket.statistics.intervals import Interval
 
@@ -34,7 +34,8 @@ def findings(results: Results) -> str:
         result.root: result.never_right for result in results.models.values()
     }  # By base, whose tokenizer they share.
     notes = [*_useless(results), *out_of_reach(never_right, results.settings.split)]
-    return " ".join([*(found or map(_base, results.of_kind("base"))), *notes])
+    told = found or list(map(_base, results.of_kind("base")))
+    return " ".join([*told, *[brackets(results)] * any("[" in text for text in told), *notes])
 
 
 def how_made(results: Results) -> list[str]:
@@ -53,7 +54,8 @@ def how_made(results: Results) -> list[str]:
         f"Intervals: the items of a domain are drawn again, with replacement, {shown.resamples} times (seed "
         f"{shown.seed}); an interval is the middle {_confidence(results)} of the {shown.resamples} means. For a "
         "difference both models are taken on the same drawn items (paired). For a mean, a sum or a share over domains "
-        "each domain is drawn by itself, and all models on the same draws."
+        "each domain is drawn by itself, and all models on the same draws. Where all items score alike, so do all "
+        "draws: an interval without a width does not say that another item would score so too."
     )
     return [items, intervals, SHARE_NOTE, SEED_NOTE]
 
@@ -72,7 +74,8 @@ def _specialists(results: Results) -> str:
     listed = f" (in points of sampled pass@1: {_listed(above)})" if above else ""
     first = (
         f"In {len(better)} of {len(domains)} {'domains' if len(domains) > 1 else 'domain'} a specialist of the domain "
-        f"beats its base, the {_confidence(results)} interval of the paired difference lying above 0{listed}."
+        f"beats its base, the {_confidence(results)} interval of the paired difference over the items lying above 0"
+        f"{listed}."
     )
     rest = [
         f"{side}: {_listed(gains)}."

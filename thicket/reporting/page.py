@@ -15,7 +15,7 @@ from thicket.reporting.samples import samples
 from thicket.reporting.ssd_map import ssd_map
 from thicket.reporting.style import document
 from thicket.reporting.tables import Entry, Row, Table, brief
-from thicket.reporting.text import PERCENT, SPACE
+from thicket.reporting.text import over_items
 
 escaped = html.escape
 HEAT = 0.55
@@ -41,25 +41,26 @@ SECTIONS = {
 }
 CURVES_NOTE = (
     "By step, in %. Dots: sampled pass@1 on the selection items of the model's own domains. Grey: the mean reward of "
-    "the rollouts (100: every response is correct). Triangles: a control's candidates, by temperature. Below, from 0 "
-    "on, and with the first and the last value: the policy's entropy and its KL to its teachers or its start (nats a "
-    "token), and the mean length of its responses (tokens)."
+    "the rollouts (100: every response is correct). Below, from 0 on, and with the first and the last value: the "
+    "policy's entropy and its KL to its teachers or its start (nats a token), and the mean length of its responses "
+    "(tokens)."
 )
+CANDIDATES_NOTE = " Triangles: a control's candidates, by temperature."
 SAMPLES_NOTE = (
     "What a model learned from in steps 1, 2, 4, 8 and so on: of its own responses the first ones to the first prompt "
     "of each domain, with their rewards or their divergence from the teachers (mean over tokens); by imitation, the "
     "first texts of each domain, to the token that ends them. They lie in build/models/NAME/samples.jsonl."
 )
 MAP_NOTE = (
-    "Sampled pass@1 in % with its interval, on the items of the tables above. Rows: the temperature that a model was "
-    "trained on samples of; start: the model that was not trained. Columns: the temperature of the answers, 0 for "
-    "greedy ones. Colour: better or worse than the start at its best temperature. Bold: the best of all."
+    "Sampled pass@1 in %, on the items of the tables above; in brackets: {intervals}. Rows: the temperature that a "
+    "model was trained on samples of; start: the model that was not trained. Columns: the temperature of the "
+    "answers, 0 for greedy ones. Colour: better or worse than the start at its best temperature. Bold: the best of all."
 )
 BUDGET_NOTE = (
-    "Marks: sampled pass@1 on the items of the tables above, with intervals. Lines: on the selection items, while "
+    "Marks: sampled pass@1 on the items of the tables above, with {intervals}. Lines: on the selection items, while "
     "training. A student with teachers starts where their cost ends. Broken line: the base."
 )
-CLAIMS_HINT = "The page that `dvc repro claims` makes"
+CLAIMS_LINK = '<a href="claims.html">Claims</a> <small>(a page that <code>dvc repro claims</code> makes)</small>'
 """The report is not made anew for them: it can't know whether they are there."""
 LINEAGE_NOTE = "Solid: starts from. Broken: learns from, or is a mean of. Each box leads to the model's scores."
 
@@ -67,14 +68,18 @@ LINEAGE_NOTE = "Solid: starts from. Broken: learns from, or is a mean of. Each b
 def page(results: Results, claims: bool = False) -> str:
     """The whole page, with a newline at its end; `claims`: it leads to the page on them."""
     links = " ".join(f'<a href="#{name}">{escaped(text)}</a>' for name, text in SECTIONS.items())
-    links = f'<a href="claims.html" title="{CLAIMS_HINT}">Claims</a> {links}' if claims else links
+    links = f"{links} {CLAIMS_LINK}" if claims else links
     body = "\n".join([_top(results), f"<nav>{links}</nav>", *_sections(results)])
     return document(f"{results.experiment}: results", body)
 
 
 def _top(results: Results) -> str:
-    signs = [f'<b class="{kind}-ink">{sign}</b> {escaped(text)}' for kind, sign, text in LEGEND]
-    legend = " ".join(f"<span>{text}</span>" for text in (*signs, "axis: sampled pass@1, %", _brackets(results)))
+    there = {figures.role(result, domain) for result in results.models.values() for domain in results.domains}
+    signs = [f'<b class="{kind}-ink">{sign}</b> {escaped(text)}' for kind, sign, text in LEGEND if kind in there]
+    legend = " ".join(
+        f"<span>{text}</span>"
+        for text in (*signs, "axis: sampled pass@1, %", f"bars: {over_items(results.settings.confidence)}")
+    )
     panels = [
         _figure(domain, f"{results.items[domain]} items", figures.score_panel(results, domain, f"score-{place}"))
         for place, domain in enumerate(results.domains)
@@ -97,10 +102,6 @@ def _banner(results: Results) -> str:
     sentence, reasons = told(results)
     listed = "".join(f"<li>{escaped(why)}</li>" for why in reasons)
     return f'<div class="banner"><p>{escaped(sentence)}</p><ul>{listed}</ul></div>' if sentence else ""
-
-
-def _brackets(results: Results) -> str:
-    return f"bars and brackets: {results.settings.confidence * PERCENT:g}{SPACE}% intervals over the items"
 
 
 def _sections(results: Results) -> list[str]:
@@ -128,11 +129,11 @@ def _maps(results: Results) -> str:
         _figure(
             f"Self-distillation on {found.domain}",
             f"by its two temperatures; samples with {found.cut}",
-            ssd_map(found, f"map-{place}", most),
+            _scrolled(ssd_map(found, f"map-{place}", most)),
         )
         for place, found in enumerate(results.maps)
     ]
-    return f'<div class="wide">{"".join(panels)}</div>{_note(MAP_NOTE)}' if panels else ""
+    return f'<div class="tables">{"".join(panels)}</div>{_note(_with_intervals(MAP_NOTE, results))}' if panels else ""
 
 
 def _learning(results: Results) -> str:
@@ -141,10 +142,14 @@ def _learning(results: Results) -> str:
         _figure(results.label(result.model.name), brief(result.model), figures.curve_panel(result, f"curve-{place}"))
         for place, result in enumerate(trained)
     ]
-    parts = [_note(CURVES_NOTE), f'<div class="small">{"".join(panels)}</div>'] if panels else []
+    said = CURVES_NOTE + CANDIDATES_NOTE * any(result.is_control for result in trained)
+    parts = [_note(said), f'<div class="small">{"".join(panels)}</div>'] if panels else []
     if results.of_kind("student"):
-        budget = figures.budget_figure(results, "budget")
-        parts += [_figure("Score against budget", "mean over domains, %", budget), _note(BUDGET_NOTE)]
+        budget = _scrolled(figures.budget_figure(results, "budget"))
+        parts += [
+            _figure("Score against budget", "mean over domains, %", budget),
+            _note(_with_intervals(BUDGET_NOTE, results)),
+        ]
     return "".join(parts)
 
 
@@ -155,11 +160,20 @@ def _samples(results: Results) -> str:
 
 def _lineage(results: Results) -> str:
     graph = lineage((result.model for result in results.models.values()), results.outdated)
-    return f'<div class="scroll">{graph}</div>{_note(LINEAGE_NOTE)}'
+    return f"{_scrolled(graph)}{_note(LINEAGE_NOTE)}"
+
+
+def _scrolled(svg: str) -> str:
+    """A picture in a box that scrolls where the page is narrower: its letters stay as large as they are."""
+    return f'<div class="scroll">{svg}</div>'
 
 
 def _paragraphs(texts: Iterable[str]) -> str:
     return "".join(f"<p>{escaped(text)}</p>" for text in texts)
+
+
+def _with_intervals(text: str, results: Results) -> str:
+    return text.format(intervals=over_items(results.settings.confidence))
 
 
 def _note(text: str) -> str:

@@ -36,7 +36,7 @@ dt { font-weight: 600; } dd { margin: 0; }
 p.note, dl.note, nav, .legend { color: var(--muted); font-size: .875rem; }
 nav { margin-top: 1.5rem; }
 nav a { color: inherit; margin-right: 1rem; white-space: nowrap; }
-.legend span { margin-right: 1.25rem; white-space: nowrap; }
+.legend span { display: inline-block; margin-right: 1.25rem; }
 .legend { max-width: none; }
 .legend b { font-weight: 400; }
 .base-ink { color: var(--ink); } .specialist-ink { color: var(--specialist); }
@@ -48,8 +48,12 @@ figure { margin: 0; }
 figcaption { font-weight: 600; margin: .5rem 0 .15rem; }
 figcaption small { color: var(--muted); font-weight: 400; }
 svg { max-width: 100%; height: auto; display: block; }
+.scroll > svg { max-width: none; }
 .tables { display: flex; flex-wrap: wrap; gap: 1rem 2rem; }
-.tables > div { max-width: 100%; }
+.tables > * { max-width: 100%; }
+.tables .note { width: 0; min-width: 100%; } /* as wide as its table, which alone says how many fit side by side */
+.tables th, .tables td { padding: .3rem .5rem; }
+.tables thead th { max-width: 6.5rem; }
 /* A shadow at the right edge, which the first layer covers where the content ends: some systems show no scroll bars. */
 .scroll { overflow-x: auto; background:
   linear-gradient(to left, var(--page) 40%, transparent) right / 3rem 100% no-repeat local,
@@ -66,7 +70,7 @@ td.gain { background: rgb(var(--gain) / var(--heat)); } td.loss { background: rg
 td.gain small, td.loss small { color: var(--ink); opacity: .8; }
 tr:target th, tr:target td { background-color: var(--soft); }
 @media (max-width: 700px) { th, td { padding: .3rem .4rem; } tbody th { white-space: normal; }
-  main { padding: 1.25rem 1rem; } .legend span { white-space: normal; } }
+  main { padding: 1.25rem 1rem; } }
 table.claims td { white-space: normal; min-width: 5.5rem; }
 table.claims th[scope=row] { font-weight: 400; white-space: normal; min-width: min(20rem, 45vw); max-width: 28rem; }
 summary { cursor: pointer; }
