@@ -81,7 +81,7 @@ def test_a_mean_over_fewer_domains_than_other_rows_have_is_not_shown(run: WriteR
     assert shown(table, "mean") == ["+50.0", "—"]
     assert "seeds" not in table.head
     assert "There is one seed of each" in table.note
-    assert "— there: the row lacks a domain that another has" in table.note
+    assert "—: there is none; as a mean, the row lacks a domain that another has" in table.note
 
 
 def test_a_seeds_mean_is_of_models_of_that_seed(run: WriteRun, tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ HEAT = 0.55
 LEGEND = (
     ("base", "◆", "base, with its interval as a band"),
     ("specialist", "●", "the domain's specialist"),
-    ("control", "▲", "a control of the domain: the base, asked in another way"),
+    ("control", "▲", "a control of the domain: a model asked in another way"),
     ("student", "■", "student"),
     ("other", "○", "another domain's specialist or control"),
 )
@@ -52,9 +52,10 @@ SAMPLES_NOTE = (
     "first texts of each domain, to the token that ends them. They lie in build/models/NAME/samples.jsonl."
 )
 MAP_NOTE = (
-    "Sampled pass@1 in %, on the items of the tables above; in brackets: {intervals}. Rows: the temperature that a "
-    "model was trained on samples of; start: the model that was not trained. Columns: the temperature of the "
-    "answers, 0 for greedy ones. Colour: better or worse than the start at its best temperature. Bold: the best of all."
+    "Sampled pass@1 in %, on the items of the tables above; in brackets: {intervals}. Of several seeds the first is "
+    "shown. Rows: the temperature that a model was trained on samples of; start: the model that was not trained. "
+    "Columns: the temperature of the answers, 0 for greedy ones. Colour: better or worse than the start at its best "
+    "temperature. Bold: the best of all."
 )
 BUDGET_NOTE = (
     "Marks: sampled pass@1 on the items of the tables above, with {intervals}. Lines: on the selection items, while "

@@ -19,7 +19,7 @@ GREEDY = "greedy"
 AGED = "†"
 """Stands at a model whose numbers are not of what is declared now."""
 CONTROLS = frozenset(("self_consistency", "best_prompt"))
-"""Methods that make no model: the base itself, asked in another way."""
+"""Methods that make no model: what they start from, asked in another way."""
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,7 @@
 """Tables of the ways to a specialist: who wins where, at what price."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
-from itertools import takewhile
 
 from thicket.reporting.consolidation import Consolidation
 from thicket.reporting.methods import MethodResult
@@ -25,8 +24,8 @@ ONE_SEED_NOTE = (
     "another would make is not counted. Mean: over the domains."
 )
 NO_MEAN_NOTE = (
-    f" {NONE} there: the row lacks a domain that another has, and its mean would be of something else; or no seed has "
-    "all its domains."
+    f" {NONE}: there is none; as a mean, the row lacks a domain that another has, and its mean would be of something "
+    "else, or no seed has all its domains."
 )
 COST_NOTE = (
     " FLOPs: of a specialist with all steps before it, the base left out. An answer: its FLOPs, times the base's."
@@ -64,7 +63,7 @@ def consolidated(results: Results) -> Table:
                 _share(way),
                 Entry(si(way.flops)),
             ),
-            label=_suffix(way.models),
+            label=way.name,
             several=way.models,
         )
         for way in results.consolidations
@@ -86,13 +85,6 @@ def _share(way: Consolidation) -> Entry:
         return Entry(NONE)
     of_seeds = ", ".join(NONE if one is None else percent(one) for one in way.shares)
     return Entry(percent(share.value), f"{percent_interval(share)} seeds {of_seeds}")
-
-
-def _suffix(names: Sequence[str]) -> str:
-    """What is common to the names of models, from the end: s0-opd, s1-opd → opd."""
-    parts = zip(*(reversed(name.split("-")) for name in names), strict=False)
-    common = [same[0] for same in takewhile(lambda same: len(set(same)) == 1, parts)]
-    return "-".join(reversed(common)) or names[0]
 
 
 def _table(
