@@ -31,7 +31,7 @@ def markdown(results: Results) -> str:
         costs.ledger(results),
         costs.origins(results),
     ]
-    parts = [f"# {escaped(results.experiment)}", *_banner(results), escaped(findings(results))]
+    parts = [f"# {escaped(results.experiment)}: results", *_banner(results), escaped(findings(results))]
     parts += [section(table, results.outdated) for table in all_tables if table.rows]
     parts += ["## How the numbers were made", *map(escaped, how_made(results))]
     return "\n\n".join(parts) + "\n"
