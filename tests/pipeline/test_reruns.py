@@ -96,6 +96,19 @@ def test_a_domain_added_scores_every_model_on_it_alone(lab: Lab) -> None:
     assert len(added) <= len(MODELS)  # models of equal weights share a score
 
 
+def test_a_report_built_alone_says_which_models_are_not_of_what_is_declared(lab: Lab) -> None:
+    def reasons() -> dict[str, str]:
+        models = json.loads((lab.root / "build/report/results.json").read_text())["models"]
+        return {name: "; ".join(one["outdated"]) for name, one in models.items() if one["outdated"]}
+
+    assert reasons() == {}
+    lab.edit(lambda declared: declared["values"]["base"]["tiny"].update(steps=7))
+    lab.call("dvc", "repro", "-s", "compose", "report")
+    assert reasons() == {"tiny": "base.steps 6 (declared 7)", **dict.fromkeys(MODELS - {"tiny"}, "built on tiny")}
+    lab.call("dvc", "repro", "-s", "base-tiny", "evaluate-tiny", "report")
+    assert reasons() == dict.fromkeys(MODELS - {"tiny"}, "made from other weights of tiny")
+
+
 def append(lab: Lab, file: str, line: str) -> None:
     with (lab.root / "thicket" / file).open("a", encoding="utf-8") as module:
         module.write(f"\n{line}\n")

@@ -78,7 +78,7 @@ def test_it_is_shown_without_a_complaint_or_a_request(chromium: Browser, page: P
 
 
 @needs_browser
-@pytest.mark.parametrize(("domains", "beside"), [(2, True), (6, False), (20, False)])
+@pytest.mark.parametrize(("domains", "beside"), [(2, True), (4, True), (6, False), (20, False)])
 def test_tables_stand_side_by_side_only_where_none_is_cut_off(
     chromium: Browser, tmp_path: Path, domains: int, beside: bool
 ) -> None:
@@ -96,6 +96,18 @@ def test_tables_stand_side_by_side_only_where_none_is_cut_off(
     assert all(one["whole"] for one in (greedy, attempts) if one["cut"])
     style = "getComputedStyle(document.querySelector('.scroll')).backgroundAttachment"
     assert chromium.value(style) == "local, scroll"
+
+
+@needs_browser
+def test_pictures_keep_their_size_on_a_phone_and_scroll(chromium: Browser, page: Path) -> None:
+    """Shrunk to its width, their letters would be too small to read."""
+    chromium.open(page, 390)
+    found = chromium.value(
+        "[...document.querySelectorAll('.scroll > svg')].map((svg) => "
+        "[svg.getBoundingClientRect().width, svg.viewBox.baseVal.width, svg.parentElement.clientWidth])"
+    )
+    assert len(found) == 2, "the lineage, and scores against the budget"
+    assert all(shown >= drawn > box for shown, drawn, box in found)
 
 
 @needs_browser

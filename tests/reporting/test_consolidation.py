@@ -90,11 +90,27 @@ def test_without_seeds_there_is_no_such_table(run: WriteRun, tmp_path: Path) -> 
     assert ways.consolidated(results_of(run(models, CORRECT), tmp_path)).rows == ()
 
 
+def test_students_of_several_seeds_are_told_by_their_mean(run: WriteRun, tmp_path: Path) -> None:
+    said = findings(results_of(run(MODELS, CORRECT), tmp_path)).replace("\u00a0", " ")
+    assert "Of the specialists' gain s0-ties recovers 0.0 % [0.0, 0.0]. In brackets: 90 % intervals over" in said
+    means = "In the mean over 2 seeds, of the gain of each seed's own specialists opd recovers 87.5 % ["
+    assert means in said
+    assert said.endswith("]: 90 % intervals over items and seeds.")
+    assert "s0-opd" not in said
+
+
 def test_many_students_of_equal_teachers_are_told_by_the_least_and_the_most(run: WriteRun, tmp_path: Path) -> None:
-    more = [student(f"s0-{name}", "tiny", ["s0-sort-grpo", "s0-reverse-grpo"], name) for name in ("dare", "mixed")]
-    correct = {**CORRECT, "s0-dare": CORRECT["s0-soup"], "s0-mixed": CORRECT["s0-opd"]}
-    said = findings(results_of(run([*MODELS, *more], correct), tmp_path)).replace("\u00a0", " ").replace("\u202f", " ")
+    methods = {"s0": ("dare", "mixed", "ties", "opd-top1", "soup"), "s1": ("opd", "rft")}
+    made = [
+        student(f"{seed}-{name}", "tiny", [f"{seed}-sort-grpo", f"{seed}-reverse-grpo"], name)
+        for seed, names in methods.items()
+        for name in names
+    ]
+    scores = {"s0-dare": "s0-soup", "s0-mixed": "s0-opd", "s0-opd-top1": "s0-soup", "s1-rft": "s1-soup"}
+    correct = {**CORRECT, **{name: CORRECT[as_] for name, as_ in scores.items()}}
+    models = [model for model in MODELS if model.kind != "student"]
+    said = findings(results_of(run([*models, *made], correct), tmp_path)).replace("\u00a0", " ")
     first = "Of the gain of s0-sort-grpo and s0-reverse-grpo 5 students recover between "
-    assert f"{first}0.0 % [0.0, 0.0] (s0-ties) and 100.0 % [100.0, 100.0] (s0-opd). Of the gain of s1-sort-grpo" in said
-    second = "Of the gain of s1-sort-grpo and s1-reverse-grpo s1-opd recovers 75.0 % [75.0, 75.0] and s1-soup recovers "
+    assert f"{first}0.0 % [0.0, 0.0] (s0-ties) and 100.0 % [100.0, 100.0] (s0-mixed). Of the gain of s1-sort" in said
+    second = "Of the gain of s1-sort-grpo and s1-reverse-grpo s1-opd recovers 75.0 % [75.0, 75.0] and s1-rft recovers "
     assert f"{second}25.0 % [25.0, 25.0]." in said, "nobody is ranked among those of other teachers"

@@ -4,6 +4,7 @@ import json
 import re
 from collections import Counter
 from dataclasses import replace
+from html import unescape
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,7 @@ CORRECT: Correct = {
     "soup": {"sort": [2, 2, 2, 2], "reverse": [2, 2, 2, 2]},
     "mixed": {"sort": [1, 1, 1, 1], "reverse": [2, 2, 2, 2]},
 }
+BRACKETS = "In brackets: 90 % intervals over the items."
 FILES = ("index.html", "results.md", "results.json")
 
 
@@ -69,9 +71,10 @@ def test_the_frontier_is_a_picture_where_there_are_students(run: WriteRun, tmp_p
 def test_the_findings_are_computed(run: WriteRun, tmp_path: Path) -> None:
     told = json.loads(build(run, tmp_path, MODELS, CORRECT)["results.json"])["findings"].replace("\xa0", " ")
     assert told == (
-        "In 2 of 2 domains a specialist of the domain beats its base, the 90 % interval of the paired difference lying "
-        "above 0 (in points of sampled pass@1: sort-grpo +50.0, reverse-grpo +50.0). Of the specialists' gain opd "
-        "recovers 75.0 % [75.0, 75.0], soup recovers 50.0 % [50.0, 50.0] and mixed recovers 25.0 % [25.0, 25.0]."
+        "In 2 of 2 domains a specialist of the domain beats its base, the 90 % interval of the paired difference over "
+        "the items lying above 0 (in points of sampled pass@1: sort-grpo +50.0, reverse-grpo +50.0). Of the "
+        "specialists' gain opd recovers 75.0 % [75.0, 75.0], soup recovers 50.0 % [50.0, 50.0] and mixed recovers "
+        f"25.0 % [25.0, 25.0]. {BRACKETS}"
     )
 
 
@@ -81,7 +84,7 @@ def test_levels_have_a_table_where_there_are_several(run: WriteRun, tmp_path: Pa
     cell = results.models["tiny"].cells["sort"]
     cell.levels["2"] = cell.levels["1"]
     (table,) = tables.levels(results)
-    assert table.title == "sort: pass@1 by level, %"
+    assert table.title == "sort: sampled pass@1 by level of difficulty, %"
 
 
 def test_what_is_no_gain_is_not_told_as_one(run: WriteRun, tmp_path: Path) -> None:
@@ -90,9 +93,9 @@ def test_what_is_no_gain_is_not_told_as_one(run: WriteRun, tmp_path: Path) -> No
     correct = {**CORRECT, "reverse-grpo": same, "sort-es": {**same, "sort": [0] * len(same["sort"])}}
     told = json.loads(build(run, tmp_path, models, correct)["results.json"])["findings"].replace("\xa0", " ")
     assert told == (
-        "In 1 of 2 domains a specialist of the domain beats its base, the 90 % interval of the paired difference lying "
-        "above 0 (in points of sampled pass@1: sort-grpo +50.0). Not told from 0: reverse-grpo 0.0 [0.0, 0.0]. "
-        "Below 0: sort-es −25.0."
+        "In 1 of 2 domains a specialist of the domain beats its base, the 90 % interval of the paired difference over "
+        "the items lying above 0 (in points of sampled pass@1: sort-grpo +50.0). Not told from 0: reverse-grpo 0.0 "
+        f"[0.0, 0.0]. Below 0: sort-es −25.0. {BRACKETS}"
     )
 
 
@@ -117,7 +120,7 @@ def test_what_the_students_are_stands_below_their_table(run: WriteRun, tmp_path:
 
 def test_the_link_to_the_claims_does_not_say_that_they_are_still_to_be_made(run: WriteRun, tmp_path: Path) -> None:
     results = results_of(run(MODELS, CORRECT), tmp_path)
-    link = '<nav><a href="claims.html" title="The page that `dvc repro claims` makes">Claims</a> <a '
+    link = '<a href="claims.html">Claims</a> <small>(a page that <code>dvc repro claims</code> makes)</small></nav>'
     assert link in page(results, claims=True)
     assert "claims.html" not in page(results)
 
@@ -192,6 +195,24 @@ def test_numbers_of_the_tables(run: WriteRun, tmp_path: Path) -> None:
     assert "| mixed | 60, budget 3.00 GFLOP, the cost of opd | 1.00 k | 2.00 k | 1.00 G | 1 min 1 s | 800 MB |" in text
 
 
+def test_every_interval_says_over_what(run: WriteRun, tmp_path: Path) -> None:
+    models = [model.model_copy(update={"name": f"s1-{model.name}", "seed": 1}) for model in MODELS[1:3]]
+    opd = student("s1-opd", "tiny", [model.name for model in models])
+    correct = {**CORRECT, **{f"s1-{name}": CORRECT[name] for name in ("sort-grpo", "reverse-grpo", "opd")}}
+    forms = build(run, tmp_path, [*MODELS, *models, opd], correct)
+    head, *sections = forms["results.md"].split("\n## ")
+    assert "intervals over the items" in head
+    with_intervals = [text for text in sections if re.search(r"^\|.*\\\[", text, re.MULTILINE)]
+    assert len(with_intervals) >= 8
+    assert [text.partition("\n")[0] for text in with_intervals if "90 % intervals over " not in text] == []
+    seeds = [text.partition(":")[0].partition("\n")[0] for text in sections if "intervals over items and seeds" in text]
+    assert seeds == ["Ways to one model, means over seeds", "Ways to a specialist", "Ways to a specialist"]
+    titles = re.findall(r"<h3>([^<]*)</h3>(?:(?!<h3>).)*?</table></div><p class=\"note\">([^<]*)", forms["index.html"])
+    assert {unescape(title) for title, note in titles if "intervals over" in note} == {
+        text.partition("\n")[0].replace("\\", "") for text in with_intervals
+    }
+
+
 def test_equal_inputs_give_equal_bytes(run: WriteRun, tmp_path: Path) -> None:
     assert build(run, tmp_path, MODELS, CORRECT) == build(run, tmp_path, MODELS, CORRECT)
 
@@ -258,7 +279,7 @@ def test_only_bases_are_told_by_their_scores(run: WriteRun, tmp_path: Path) -> N
     stage = run(MODELS[:1], CORRECT)
     results = results_of(stage, tmp_path)
     told = findings(results).replace("\xa0", " ")
-    assert told == "tiny solves 25.0 % [25.0, 25.0] of the samples, in the mean over domains."
+    assert told == f"tiny solves 25.0 % [25.0, 25.0] of the samples, in the mean over domains. {BRACKETS}"
     tiny = replace(results.models["tiny"], mean=Interval(0.5, 0.4, 0.6))
     told = findings(replace(results, models={"tiny": tiny})).replace("\xa0", " ")
-    assert told == "tiny solves 50.0 % [40.0, 60.0] of the samples, in the mean over domains."
+    assert told == f"tiny solves 50.0 % [40.0, 60.0] of the samples, in the mean over domains. {BRACKETS}"

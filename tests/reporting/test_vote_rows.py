@@ -103,9 +103,10 @@ def test_controls_are_told_apart_from_specialists(stage: ReportStage, tmp_path: 
     results = results_of(stage, tmp_path)
     told = findings(results).replace("\xa0", " ")
     assert told == (
-        "In 0 of 1 domain a specialist of the domain beats its base, the 90 % interval of the paired difference lying "
-        "above 0. Not told from 0: sort-randopt +37.5 [0.0, +69.1]. Gains of the controls, which are the base asked "
-        "in another way, not told from 0: sort-sc +12.5 [−50.0, +45.3]."
+        "In 0 of 1 domain a specialist of the domain beats its base, the 90 % interval of the paired difference over "
+        "the items lying above 0. Not told from 0: sort-randopt +37.5 [0.0, +69.1]. Gains of the controls, which are "
+        "models asked in another way, not told from 0: sort-sc +12.5 [−50.0, +45.3]. In brackets: 90 % intervals "
+        "over the items."
     )
     roles = {name: figures.role(result, "sort") for name, result in results.models.items()}
     assert roles == {"tiny": "base", "sort-randopt": "specialist", "sort-sc": "control"}

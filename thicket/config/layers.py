@@ -75,6 +75,15 @@ class Layered:
             del self.origins[known]
 
 
+def leaves(value: Any, at: Path_ = ()) -> list[tuple[Path_, Any]]:
+    """Every value that is not a mapping or a list of mappings, with its path."""
+    if isinstance(value, dict) and value:
+        return [leaf for key, inner in value.items() for leaf in leaves(inner, (*at, key))]
+    if isinstance(value, list) and any(isinstance(inner, dict) for inner in value):
+        return [leaf for index, inner in enumerate(value) for leaf in leaves(inner, (*at, index))]
+    return [(at, value)]
+
+
 def _descend(value: dict[Any, Any], at: Path_) -> dict[Any, Any]:
     """The mapping at a path, made where there is none."""
     for key in at:

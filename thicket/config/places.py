@@ -5,6 +5,8 @@ from pathlib import Path
 PARAMS = "params.yaml"
 BUILD = Path("build")
 CONFIG, DATA, MODELS = BUILD / "config", BUILD / "data", BUILD / "models"
+MODEL_CONFIGS = CONFIG / "models"
+"""Their resolved configs, as `thicket compose` last wrote them."""
 METRICS, CURVES, EVALUATION, REPORT = BUILD / "metrics", BUILD / "curves", BUILD / "evaluation", BUILD / "report"
 SCORED_MODEL = "model.json"
 """In an evaluation's folder, and not among its metrics, which DVC shows in tables: which weights it scored."""

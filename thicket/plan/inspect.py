@@ -9,7 +9,7 @@ from rich.table import Table
 from thicket.config.analysis import Analysis
 from thicket.config.base import Base
 from thicket.config.domain import Domain
-from thicket.config.layers import Path_
+from thicket.config.layers import Path_, leaves
 from thicket.config.library import EXPERIMENTS
 from thicket.config.method import SpecialistMethod, StudentMethod
 from thicket.config.overrides import COMMAND_LINE
@@ -99,15 +99,6 @@ def schema(kind: str) -> int:
     model = pick(kind, SCHEMAS, "schema")
     print(json.dumps(for_editors(model, options=kind != "params"), indent=2, ensure_ascii=False))
     return 0
-
-
-def leaves(value: Any, at: Path_ = ()) -> list[tuple[Path_, Any]]:
-    """Every value that is not a mapping or a list of mappings, with its path."""
-    if isinstance(value, dict) and value:
-        return [leaf for key, inner in value.items() for leaf in leaves(inner, (*at, key))]
-    if isinstance(value, list) and any(isinstance(inner, dict) for inner in value):
-        return [leaf for index, inner in enumerate(value) for leaf in leaves(inner, (*at, index))]
-    return [(at, value)]
 
 
 def _stages(root: Path) -> dict[str, Resolved]:

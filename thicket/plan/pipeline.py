@@ -14,6 +14,7 @@ from thicket.config.places import (
     DATA,
     EVALUATION,
     METRICS,
+    MODEL_CONFIGS,
     MODELS,
     PICTURES,
     REPORT,
@@ -37,7 +38,7 @@ class Planned:
     config: Path
     """Its resolved config, relative to the project."""
     reads: tuple[Path, ...]
-    """Artifacts of other stages."""
+    """Artifacts of other stages, and by the report the resolved configs of its models."""
     artifact: Path
     metrics: tuple[Path, ...] = ()
     plots: tuple[Path, ...] = ()
@@ -102,11 +103,14 @@ def _planned(resolved: Resolved) -> Planned:
     if isinstance(stage, ReportStage | ClaimsStage):
         scored = tuple(EVALUATION / model for model in resolved.models)
         ledgers = tuple(METRICS / f"{model}.json" for model in resolved.models)
-        looked = tuple(ANALYSIS / one.name for one in stage.analyses) if isinstance(stage, ClaimsStage) else ()
-        files = claims_files(stage) if isinstance(stage, ClaimsStage) else report_files(stage)
-        return Planned(resolved, CONFIG / f"{kind}.yaml", (*models, *scored, *ledgers, *looked), REPORT, files=files)
+        if isinstance(stage, ClaimsStage):
+            files, more = claims_files(stage), [ANALYSIS / one.name for one in stage.analyses]
+        else:  # which says what of its models is not what their configs now declare
+            files, more = report_files(stage), [MODEL_CONFIGS / f"{model}.yaml" for model in resolved.models]
+        reads = (*models, *scored, *ledgers, *more)
+        return Planned(resolved, CONFIG / f"{kind}.yaml", reads, REPORT, files=files)
     curves = (CURVES / f"{name}.csv",) if _is_trained(stage) else ()
-    config = CONFIG / "models" / f"{name}.yaml"
+    config = MODEL_CONFIGS / f"{name}.yaml"
     return Planned(resolved, config, reads, MODELS / name, (METRICS / f"{name}.json",), curves)
 
 

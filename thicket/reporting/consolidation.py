@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,6 +48,13 @@ class Consolidation:
     """Each seed's own; None where it can't be said."""
     flops: float
     """Of a student with all that it rests on, the mean."""
+
+    @property
+    def name(self) -> str:
+        """What is common to the names of its models, from the end: s0-opd, s1-opd → opd."""
+        parts = zip(*(reversed(name.split("-")) for name in self.models), strict=False)
+        common = [same[0] for same in takewhile(lambda same: len(set(same)) == 1, parts)]
+        return "-".join(reversed(common)) or self.models[0]
 
 
 def by_students(

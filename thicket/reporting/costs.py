@@ -1,7 +1,7 @@
 """Tables of what models cost and what the cost bought."""
 
 from thicket.reporting.results import Cost, ModelResult, Results
-from thicket.reporting.tables import Entry, Row, Table, marked
+from thicket.reporting.tables import Entry, Row, Table, brackets, marked
 from thicket.reporting.terms import budget, terms
 from thicket.reporting.text import (
     NONE,
@@ -19,8 +19,9 @@ from thicket.times import UNKNOWN
 SHORT = 12
 """Hexadecimal digits of a hash that are shown; results.json has them all."""
 STUDENTS_NOTE = (
-    "A share is of the gain of the student's own teachers, or of those of the student whose cost it may spend. "
-    "Students of other teachers have shares of other gains: score and gain alone rank them."
+    "Means are over the domains. Total FLOPs: of its training and that of all models that it rests on, the base left "
+    "out. A share is of the gain of the student's own teachers, or of those of the student whose cost it may spend; "
+    "students of other teachers have shares of other gains: score and gain alone rank them."
 )
 
 
@@ -41,7 +42,8 @@ def students(results: Results) -> Table:
     head = ("mean pass@1, %", "mean gain, points", "its own specialists' gain recovered, %", "total FLOPs")
     told = {name for way in results.consolidations for name in way.models}  # at the table of ways over their seeds
     named = [(row.name, row.model) for row in rows if row.name not in told]
-    return Table("Students", head, tuple(rows), STUDENTS_NOTE, terms(results, named))
+    note = f"{STUDENTS_NOTE} {brackets(results, signs=True)}"
+    return Table("Students", head, tuple(rows), note, terms(results, named))
 
 
 def ledger(results: Results) -> Table:
@@ -58,7 +60,7 @@ def ledger(results: Results) -> Table:
 
 def prices(results: Results) -> Table:
     """What a point of gain cost, with and without the models that it rests on."""
-    head = ("points gained", "own FLOPs", "a point", "total FLOPs", "a point")
+    head = ("points gained", "own FLOPs", "own FLOPs a point", "total FLOPs", "total FLOPs a point")
     rows = [
         Row(
             result.model,
@@ -76,7 +78,7 @@ def prices(results: Results) -> Table:
     note = (
         "A specialist's points are those on its own domain, a student's the mean over all domains, against the base. "
         "The total counts all models that one rests on, its teachers and what it started from, the base left out. "
-        f"{NONE}: nothing was spent, or no point gained."
+        f"{NONE}: nothing was spent, or no point gained. {brackets(results, signs=True)}"
     )
     return Table("Cost of a percentage point", head, tuple(rows), note)
 

@@ -11,21 +11,21 @@ from thicket.reporting.results import ModelResult, Results
 from thicket.reporting.ssd_map import draw_map, size
 from thicket.reporting.svg import INCH, ROLES, SERIES, drawing, inline, save_png
 from thicket.reporting.tables import is_own
-from thicket.reporting.text import PERCENT, percent
+from thicket.reporting.text import PERCENT, over_items, percent
 from thicket.statistics.intervals import Interval
 
 CURVE_WIDTH, CURVE_HEIGHT, BUDGET_WIDTH, BUDGET_HEIGHT = 3.1, 1.9, 7.6, 3.4
 """Inches; the page scales a figure down where it is narrower."""
 ROW, HEAD, FOOT = 18.0, 6.0, 22.0
 """Points: the height of a model's row, and the room above and below the rows."""
-LETTER, GAP, PLOT, VALUE = 6.0, 12.0, 270.0, 38.0
+LETTER, GAP, PLOT, VALUE = 6.0, 12.0, 220.0, 38.0
 """Points: the width of a letter, of a gap, of the axes, and of the column of values at the right."""
 TRACE_HEIGHT = 0.5
 """Inches of each of the small ones below a learning curve."""
 TRACES = {"entropy": "entropy", "length": "length", "kl": "KL"}
 """Column of a curve → what stands over its small picture, which begins at 0."""
-TITLE = 34.0
-"""Points: the room of a map's title."""
+TITLE, LINE = 34.0, 13.0
+"""Points: the room of a map's title, and of each of its two lines."""
 LEGEND_COLUMNS, TICKS = 5, 5
 """The most that fit side by side."""
 LEGEND_LETTERS, LEGEND_HANDLE = 105, 6
@@ -46,20 +46,25 @@ def role(result: ModelResult, domain: str) -> str:
 def score_panel(results: Results, domain: str, name: str) -> str:
     """All models on one domain: sampled pass@1 with its interval, each base as a broken line with its interval."""
     models = list(results.models.values())
-    left = LETTER * max(len(result.model.name) for result in models) + GAP
+    names = [results.label(name) for name in results.models]
+    left = LETTER * max(map(len, names)) + GAP
     height, width = HEAD + ROW * len(models) + FOOT, left + PLOT + VALUE
     with drawing(width / INCH, height / INCH) as figure:
         axes = figure.add_axes((left / width, FOOT / height, PLOT / width, ROW * len(models) / height))
         for place, result in enumerate(models):
             _score_row(axes, place, result, domain)
         axes.set(xlim=(-EDGE, PERCENT + EDGE), ylim=(len(models) - 0.5, -0.5), yticks=range(len(models)))
-        labels = axes.set_yticklabels([result.model.name for result in models])
+        labels = axes.set_yticklabels(names)
         for label, result in zip(labels, models, strict=True):
             _emphasise(label, role(result, domain))
         axes.tick_params(length=0)
         axes.grid(axis="y", visible=False)
         axes.spines["left"].set_visible(False)
-        return inline(figure, name, f"Sampled pass@1 of each model on {domain}, in percent, with intervals")
+        return inline(
+            figure,
+            name,
+            f"Sampled pass@1 of each model on {domain}, in percent, with {over_items(results.settings.confidence)}",
+        )
 
 
 def _score_row(axes: Axes, place: int, result: ModelResult, domain: str) -> None:
@@ -162,7 +167,10 @@ def temperatures_picture(results: Results, path: Path) -> None:
         top = height
         for found, (_, tall) in zip(results.maps, sizes, strict=True):
             title = f"{found.domain}, {found.base}: samples with {found.cut}"
-            figure.text(GAP / width, (top - GAP) / height, title, va="top", color=ROLES["ink"], fontweight="bold")
+            brackets = f"in brackets: {over_items(results.settings.confidence)}"
+            above, below = ((top - TITLE + lines * LINE) / height for lines in (2, 1))
+            figure.text(GAP / width, above, title, va="top", color=ROLES["ink"], fontweight="bold")
+            figure.text(GAP / width, below, brackets, va="top", color=ROLES["muted"])
             draw_map(figure, found, most, top - TITLE)
             top -= TITLE + tall
         if not sizes:
@@ -187,7 +195,8 @@ def _budget(results: Results, figure: Figure) -> None:
         before = result.cost.total_flops - result.cost.flops
         axes.plot(*_series(result, "flops", "selection", before), color=colour, linewidth=1.2, alpha=0.7)
         _point(axes, result.cost.total_flops, result.mean, colour, "s", labels.get(name))
-    axes.set(ylim=(0, PERCENT), xlabel="total FLOPs of training, the base left out", ylabel="mean pass@1 (%)")
+    below = f"total FLOPs of training, the base left out; bars: {over_items(results.settings.confidence)}"
+    axes.set(ylim=(0, PERCENT), xlabel=below, ylabel="mean pass@1 (%)")
     axes.xaxis.set_major_formatter(EngFormatter())
     axes.tick_params(length=0)
     longest = max(map(len, [*roots, *labels.values()]), default=0)

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from thicket.config.never_right import Counts, NeverRight, in_words
 from thicket.config.useful import USELESS
 from thicket.reporting.results import ModelResult, Results
-from thicket.reporting.tables import DOWN, UP, marked
+from thicket.reporting.tables import DOWN, UP, brackets, marked
 from thicket.reporting.text import PERCENT, SPACE, joined, percent, percent_interval, points, points_interval
 from thicket.statistics.intervals import Interval
 
@@ -30,11 +30,13 @@ SEED_NOTE = (
 def findings(results: Results) -> str:
     """The specialists on their own domains, and what share of their gain each student has; without both, the bases."""
     found = [part for part in (_specialists(results), _controls(results), _students(results)) if part]
+    over_seeds = _over_seeds(results)
     never_right = {
         result.root: result.never_right for result in results.models.values()
     }  # By base, whose tokenizer they share.
     notes = [*_useless(results), *out_of_reach(never_right, results.settings.split)]
-    return " ".join([*(found or map(_base, results.of_kind("base"))), *notes])
+    told = found if found or over_seeds else list(map(_base, results.of_kind("base")))
+    return " ".join([*told, *[brackets(results)] * any("[" in text for text in told), *over_seeds, *notes])
 
 
 def how_made(results: Results) -> list[str]:
@@ -53,7 +55,8 @@ def how_made(results: Results) -> list[str]:
         f"Intervals: the items of a domain are drawn again, with replacement, {shown.resamples} times (seed "
         f"{shown.seed}); an interval is the middle {_confidence(results)} of the {shown.resamples} means. For a "
         "difference both models are taken on the same drawn items (paired). For a mean, a sum or a share over domains "
-        "each domain is drawn by itself, and all models on the same draws."
+        "each domain is drawn by itself, and all models on the same draws. Where all items score alike, so do all "
+        "draws: an interval without a width does not say that another item would score so too."
     )
     return [items, intervals, SHARE_NOTE, SEED_NOTE]
 
@@ -72,7 +75,8 @@ def _specialists(results: Results) -> str:
     listed = f" (in points of sampled pass@1: {_listed(above)})" if above else ""
     first = (
         f"In {len(better)} of {len(domains)} {'domains' if len(domains) > 1 else 'domain'} a specialist of the domain "
-        f"beats its base, the {_confidence(results)} interval of the paired difference lying above 0{listed}."
+        f"beats its base, the {_confidence(results)} interval of the paired difference over the items lying above 0"
+        f"{listed}."
     )
     rest = [
         f"{side}: {_listed(gains)}."
@@ -101,7 +105,7 @@ def _controls(results: Results) -> str:
     own = _gains(result for result in results.of_kind("specialist") if result.is_control)
     sides = zip(("above 0", "not told from 0", "below 0"), _sides(own), strict=True)
     told = "; ".join(f"{side}: {_listed(gains)}" for side, gains in sides if gains)
-    return f"Gains of the controls, which are the base asked in another way, {told}." if told else ""
+    return f"Gains of the controls, which are models asked in another way, {told}." if told else ""
 
 
 def _gains(shown: Iterable[ModelResult]) -> list[Gained]:
@@ -137,9 +141,11 @@ def _base(result: ModelResult) -> str:
 
 
 def _students(results: Results) -> str:
-    """Shares of the specialists' gain. Those of other specialists' gain are shares of something else: none is ranked
-    among them."""
-    held = [(result, result.recovered) for result in results.of_kind("student") if result.recovered]
+    """Shares of the specialists' gain, of students that no mean over seeds tells of. Those of other specialists' gain
+    are shares of something else: none is ranked among them."""
+    told = {name for way in results.consolidations if way.recovered for name in way.models}
+    students = [result for result in results.of_kind("student") if result.model.name not in told]
+    held = [(result, result.recovered) for result in students if result.recovered]
     named, specialists = dict[object, list[Named]](), dict[object, list[str]]()
     for result, found in held:
         if share := found.recovery.share:
@@ -154,6 +160,19 @@ def _students(results: Results) -> str:
     more = [f"The table “Students” has those of {len(said) - MOST} other gains."] if len(said) > MOST else []
     unclear = [result for result, found in held if not found.recovery.share]
     return " ".join([*said[:MOST], *more, *_chosen(results), *map(_no_share, unclear)])
+
+
+def _over_seeds(results: Results) -> list[str]:
+    """The mean shares of students of several seeds, each of its own specialists' gain."""
+    named = dict[int, list[Named]]()
+    for way in results.consolidations:
+        if way.recovered:
+            named.setdefault(len(way.shares), []).append((way.recovered, way.name))
+    return [
+        f"In the mean over {seeds} seeds, of the gain of each seed's own specialists {_recovered(of, len(of) > MOST)}: "
+        f"{_confidence(results)} intervals over items and seeds."
+        for seeds, of in named.items()
+    ]
 
 
 def _recovered(named: list[Named], brief: bool) -> str:

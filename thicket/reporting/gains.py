@@ -1,7 +1,7 @@
 """Tables of paired differences: who gains where, and who loses."""
 
 from thicket.reporting.results import Results
-from thicket.reporting.tables import DOWN, MEAN, OWN_NOTE, UP, Entry, Row, Table, is_own, marked
+from thicket.reporting.tables import DOWN, MEAN, OWN_NOTE, UP, Entry, Row, Table, brackets, is_own, marked
 from thicket.reporting.text import points, points_interval
 from thicket.statistics.intervals import Interval
 
@@ -14,7 +14,7 @@ def differences(results: Results) -> Table:
         if result.model.kind != "base"
     }
     title = "Gain or loss of sampled pass@1 against the base, percentage points"
-    note = f"{UP}: the interval lies above 0. {DOWN}: below 0. Without a mark it holds 0. {OWN_NOTE}"
+    note = f"{brackets(results, signs=True)} Without {UP} or {DOWN} it holds 0. {OWN_NOTE}"
     return _gains(results, found, title, (*results.domains, MEAN), note)
 
 
@@ -27,7 +27,8 @@ def greedy_differences(results: Results) -> Table:
     }
     title = "Greedy models and votes against the greedy base, percentage points"
     note = (
-        "Their scores less the base's greedy ones, on the same items: of a gain on samples, greedy decoding is a part."
+        "Their scores less the base's greedy ones, on the same items: of a gain on samples, greedy decoding is a part. "
+        f"{brackets(results, signs=True)}"
     )
     return _gains(results, found, title, results.domains, note)
 

@@ -14,7 +14,8 @@ DIGITS = 6
 def to_json(results: Results, findings: str) -> dict[str, Any]:
     """The content of results.json: everything but the learning curves, which have files of their own."""
     head = {name: getattr(results, name) for name in ("experiment", "domains", "items")}
-    models = {name: _model_json(result) for name, result in results.models.items()}
+    aged = results.outdated
+    models = {name: {**_model_json(one), "outdated": aged.get(name, ())} for name, one in results.models.items()}
     return plain({**head, "settings": asdict(results.settings), "findings": findings, "models": models})
 
 

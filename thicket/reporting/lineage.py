@@ -1,10 +1,11 @@
 """The lineage of the models as SVG: columns from the bases to the last students, a link from each box to its row."""
 
 import html
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
 from thicket.config.stages import ReportedModel
+from thicket.reporting.results import AGED
 from thicket.reporting.tables import brief
 
 LEAST_COLUMN = {"base": 0, "specialist": 1, "student": 2}
@@ -42,14 +43,14 @@ class _Layout:
         return right + MARGIN, 2 * MARGIN + BOX_HEIGHT + ROW_PITCH * (tallest - 1)
 
 
-def lineage(models: Iterable[ReportedModel]) -> str:
-    """An `<svg>` element. Every model comes after those that it was made from."""
+def lineage(models: Iterable[ReportedModel], aged: Collection[str] = ()) -> str:
+    """An `<svg>` element. Every model comes after those that it was made from; those in `aged` get a mark."""
     nodes = {model.name: model for model in models}
     layout = _layout(nodes)
     edges = "".join(
         _edge(layout, parent, model.name, kind) for model in nodes.values() for parent, kind in parents(model)
     )
-    boxes = "".join(_box(layout, model) for model in nodes.values())
+    boxes = "".join(_box(layout, model, model.name in aged) for model in nodes.values())
     width, height = layout.size
     label = f"Lineage of {len(nodes)} models, from the bases on the left to the last students on the right"
     head = f'<svg class="lineage" role="img" aria-label="{label}" width="{width:g}" height="{height:g}"'
@@ -67,7 +68,7 @@ def _layout(nodes: dict[str, ReportedModel]) -> _Layout:
     for model in nodes.values():
         depths[model.name] = max([LEAST_COLUMN[model.kind], *(depths[parent] + 1 for parent, _ in parents(model))])
     used = sorted(set(depths.values()))
-    longest = max(len(text) for model in nodes.values() for text in (model.name, brief(model)))
+    longest = max(len(text) for model in nodes.values() for text in (f"{model.name} {AGED}", brief(model)))
     layout = _Layout(LETTER * longest + 2 * PADDING, {name: used.index(depth) for name, depth in depths.items()})
     for name, column in layout.columns.items():
         layout.slots[name, column] = layout.rows(column)
@@ -92,13 +93,14 @@ def _edge(layout: _Layout, parent: str, child: str, kind: str) -> str:
     return f'<path class="{kind}" d="{path}"/>'
 
 
-def _box(layout: _Layout, model: ReportedModel) -> str:
+def _box(layout: _Layout, model: ReportedModel, aged: bool) -> str:
     column = layout.columns[model.name]
     x, y = layout.left(column), layout.middle(model.name, column) - BOX_HEIGHT / 2
     name, second = html.escape(model.name), html.escape(brief(model))
+    kind, mark = (f"{model.kind} aged", f" {AGED}") if aged else (model.kind, "")
     return (
-        f'<a href="#model-{name}"><g class="{model.kind}" transform="translate({x:g} {y:g})">'
+        f'<a href="#model-{name}"><g class="{kind}" transform="translate({x:g} {y:g})">'
         f'<rect width="{layout.width:g}" height="{BOX_HEIGHT:g}" rx="6"/>'
-        f'<text x="{PADDING:g}" y="{NAME_LINE:g}" class="name">{name}</text>'
+        f'<text x="{PADDING:g}" y="{NAME_LINE:g}" class="name">{name}{mark}</text>'
         f'<text x="{PADDING:g}" y="{DETAIL_LINE:g}" class="detail">{second}</text></g></a>'
     )

@@ -1,10 +1,12 @@
 """`results.md`: the tables of the report as Markdown."""
 
 import re
+from collections.abc import Collection
 
 from thicket.reporting import costs, gains, inference, tables, ways
 from thicket.reporting.findings import findings, how_made
-from thicket.reporting.results import Results
+from thicket.reporting.outdated import told
+from thicket.reporting.results import AGED, Results
 from thicket.reporting.tables import Entry, Table
 
 SPECIAL = re.compile(r"([\\`*_<>|#\[\]&])")
@@ -29,17 +31,24 @@ def markdown(results: Results) -> str:
         costs.ledger(results),
         costs.origins(results),
     ]
-    parts = [f"# {escaped(results.experiment)}", escaped(findings(results))]
-    parts += [section(table) for table in all_tables if table.rows]
+    parts = [f"# {escaped(results.experiment)}: results", *_banner(results), escaped(findings(results))]
+    parts += [section(table, results.outdated) for table in all_tables if table.rows]
     parts += ["## How the numbers were made", *map(escaped, how_made(results))]
     return "\n\n".join(parts) + "\n"
 
 
-def section(table: Table) -> str:
-    """A heading, a table, its note, and what the names in it are."""
+def _banner(results: Results) -> list[str]:
+    """What is not as declared, where anything is not."""
+    sentence, reasons = told(results)
+    return [f"**{escaped(sentence)}**", "\n".join(f"- {escaped(why)}" for why in reasons)] if sentence else []
+
+
+def section(table: Table, aged: Collection[str]) -> str:
+    """A heading, a table, its note, and what the names in it are. `aged`: models whose rows get a mark."""
     lines = [_line([*map(escaped, (table.first, *table.head))]), _line(["---", *("---:" for _ in table.head)])]
     for row in table.rows:
-        lines.append(_line([escaped(row.name), *map(_text, row.entries)]))
+        mark = "" if set(aged).isdisjoint(row.models) else f" {AGED}"
+        lines.append(_line([f"{escaped(row.name)}{mark}", *map(_text, row.entries)]))
     terms = [f"- **{escaped(name)}**: {escaped(what)}" for name, what in table.terms]
     parts = [f"## {escaped(table.title)}", "\n".join(lines), escaped(table.note), "\n".join(terms)]
     return "\n\n".join(part for part in parts if part)

@@ -1,6 +1,7 @@
 """Stage *report*: what the experiment found, as a page, as Markdown and as JSON."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 from thicket.config.report_files import BUDGET_FILE, TEMPERATURES_FILE, report_files
@@ -11,6 +12,7 @@ from thicket.reporting.findings import findings
 from thicket.reporting.inputs import read_inputs
 from thicket.reporting.jsonfile import to_json
 from thicket.reporting.markdown import markdown
+from thicket.reporting.outdated import outdated
 from thicket.reporting.page import page
 
 
@@ -22,7 +24,8 @@ def build_report(stage: ReportStage, root: Path, out: Path) -> None:
     Raises: ValueError, with the files, where one is missing or broken, or where two models were not scored on the same
     items in the same way.
     """
-    results = compare(stage, read_inputs(stage, root))
+    inputs = read_inputs(stage, root)
+    results = replace(compare(stage, inputs), outdated=outdated(inputs, root))
     (out / "index.html").write_text(page(results, stage.claims), encoding="utf-8")
     (out / "results.md").write_text(markdown(results), encoding="utf-8")
     for name, draw in ((BUDGET_FILE, budget_picture), (TEMPERATURES_FILE, temperatures_picture)):

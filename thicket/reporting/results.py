@@ -16,8 +16,10 @@ from thicket.statistics.intervals import Interval
 from thicket.statistics.recovery import Recovery
 
 GREEDY = "greedy"
+AGED = "†"
+"""Stands at a model whose numbers are not of what is declared now."""
 CONTROLS = frozenset(("self_consistency", "best_prompt"))
-"""Methods that make no model: the base itself, asked in another way."""
+"""Methods that make no model: what they start from, asked in another way."""
 
 
 @dataclass(frozen=True)
@@ -179,8 +181,14 @@ class Results:
     """Every way to a specialist, over its seeds."""
     consolidations: tuple[Consolidation, ...] = ()
     """Ways to one model that have students of several seeds."""
+    outdated: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Model → why its numbers are not of what is declared now."""
     maps: tuple[SsdMap, ...] = ()
     """Self-distillation by its two temperatures, where several were measured."""
+
+    def label(self, name: str) -> str:
+        """A model's name, with a mark where its numbers are not of what is declared now."""
+        return f"{name} {AGED}" if name in self.outdated else name
 
     def of_kind(self, kind: Literal["base", "specialist", "student"]) -> list[ModelResult]:
         return [result for result in self.models.values() if result.model.kind == kind]

@@ -26,7 +26,9 @@ is known. A column of which nothing is known is left out."""
 
 def samples(results: Results) -> str:
     """A table a model, folded; nothing where no training left samples."""
-    return "".join(of_model(name, result.shown) for name, result in results.models.items() if result.shown)
+    return "".join(
+        of_model(results.label(name), result.shown) for name, result in results.models.items() if result.shown
+    )
 
 
 def of_model(name: str, shown: Sequence[Shown]) -> str:

@@ -22,6 +22,10 @@ body { margin: 0; background: var(--page); color: var(--ink); font: 16px/1.5 sys
 main { max-width: 1120px; margin: 0 auto; padding: 2rem 1.25rem 4rem; }
 h1 { font-size: 1.9rem; line-height: 1.2; margin: 0 0 .75rem; }
 h1 small { color: var(--muted); font-weight: 400; }
+.banner { border-left: 4px solid rgb(var(--loss)); background: rgb(var(--loss) / .12); padding: .5rem 1rem;
+  margin: 0 0 1rem; max-width: 75ch; overflow-wrap: anywhere; }
+.banner p { font-weight: 600; margin: 0; } .banner ul { margin: .35rem 0 0; padding-left: 1.2rem; }
+abbr { color: rgb(var(--loss)); font-weight: 700; text-decoration: none; cursor: help; }
 h2 { font-size: 1.3rem; margin: 3rem 0 .5rem; padding-top: 1rem; border-top: 1px solid var(--line); }
 h3 { font-size: 1rem; margin: 1.75rem 0 .4rem; }
 p { margin: .5rem 0; max-width: 75ch; }
@@ -32,7 +36,7 @@ dt { font-weight: 600; } dd { margin: 0; }
 p.note, dl.note, nav, .legend { color: var(--muted); font-size: .875rem; }
 nav { margin-top: 1.5rem; }
 nav a { color: inherit; margin-right: 1rem; white-space: nowrap; }
-.legend span { margin-right: 1.25rem; white-space: nowrap; }
+.legend span { display: inline-block; margin-right: 1.25rem; }
 .legend { max-width: none; }
 .legend b { font-weight: 400; }
 .base-ink { color: var(--ink); } .specialist-ink { color: var(--specialist); }
@@ -44,8 +48,12 @@ figure { margin: 0; }
 figcaption { font-weight: 600; margin: .5rem 0 .15rem; }
 figcaption small { color: var(--muted); font-weight: 400; }
 svg { max-width: 100%; height: auto; display: block; }
+.scroll > svg { max-width: none; }
 .tables { display: flex; flex-wrap: wrap; gap: 1rem 2rem; }
-.tables > div { max-width: 100%; }
+.tables > * { max-width: 100%; }
+.tables .note { width: 0; min-width: 100%; } /* as wide as its table, which alone says how many fit side by side */
+.tables th, .tables td { padding: .3rem .5rem; }
+.tables thead th { max-width: 6.5rem; }
 /* A shadow at the right edge, which the first layer covers where the content ends: some systems show no scroll bars. */
 .scroll { overflow-x: auto; background:
   linear-gradient(to left, var(--page) 40%, transparent) right / 3rem 100% no-repeat local,
@@ -62,7 +70,7 @@ td.gain { background: rgb(var(--gain) / var(--heat)); } td.loss { background: rg
 td.gain small, td.loss small { color: var(--ink); opacity: .8; }
 tr:target th, tr:target td { background-color: var(--soft); }
 @media (max-width: 700px) { th, td { padding: .3rem .4rem; } tbody th { white-space: normal; }
-  main { padding: 1.25rem 1rem; } .legend span { white-space: normal; } }
+  main { padding: 1.25rem 1rem; } }
 table.claims td { white-space: normal; min-width: 5.5rem; }
 table.claims th[scope=row] { font-weight: 400; white-space: normal; min-width: min(20rem, 45vw); max-width: 28rem; }
 summary { cursor: pointer; }
@@ -82,6 +90,7 @@ table.samples td:has(bdi) { white-space: normal; min-width: min(14rem, 32vw); ma
 .lineage rect { fill: var(--soft); stroke: var(--muted); }
 .lineage .specialist rect { stroke: var(--specialist); } .lineage .student rect { stroke: var(--student); }
 .lineage text { fill: var(--ink); font: 600 13px system-ui, sans-serif; }
+.lineage .aged rect { stroke-dasharray: 4 3; }
 .lineage text.detail { fill: var(--muted); font-weight: 400; font-size: 11px; }
 .lineage a:hover rect { fill: var(--line); }
 """

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from thicket.config.stages import ReportedModel
 from thicket.reporting.results import GREEDY, Cell, ModelResult, Results
-from thicket.reporting.text import NONE, SPACE, percent, percent_interval
+from thicket.reporting.text import NONE, SPACE, over_items, percent, percent_interval
 from thicket.statistics.intervals import Interval
 
 UP, DOWN = "▲", "▼"
@@ -36,10 +36,17 @@ class Row:
     entries: tuple[Entry, ...]
     label: str = ""
     """In place of the model's name, where a row stands for more than one model."""
+    several: tuple[str, ...] = ()
+    """Those models."""
 
     @property
     def name(self) -> str:
         return self.label or self.model.name
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """Those that it stands for."""
+        return self.several or (self.model.name,)
 
 
 @dataclass(frozen=True)
@@ -55,6 +62,12 @@ class Table:
     """Names that stand in it, and what each is."""
     first: str = "model"
     """Head of the first column: what a row is."""
+
+
+def brackets(results: Results, *, signs: bool = False) -> str:
+    """What stands in brackets in a table of the items' scores; `signs`: and what its signs are."""
+    said = f"In brackets: {over_items(results.settings.confidence)}"
+    return f"{said}; {UP}: above 0, {DOWN}: below 0." if signs else f"{said}."
 
 
 def brief(model: ReportedModel) -> str:
@@ -84,7 +97,8 @@ def scores(results: Results) -> Table:
         )
         for result in results.models.values()
     ]
-    return Table("Sampled pass@1, %", (*results.domains, MEAN), tuple(rows), OWN_NOTE)
+    note = f"{brackets(results)} {OWN_NOTE}"
+    return Table("Sampled pass@1, %", (*results.domains, MEAN), tuple(rows), note)
 
 
 def attempts(results: Results) -> list[Table]:
@@ -93,8 +107,19 @@ def attempts(results: Results) -> list[Table]:
     def entry(cell: Cell, name: str) -> Entry:
         return _score(cell.scores[name]) if name in cell.scores else Entry(NONE)
 
-    named = [GREEDY, *(f"pass@{k}" for k in results.settings.ks if k > 1)]
-    return [_by_domain(results, f"{name.capitalize()}, %", lambda cell, name=name: entry(cell, name)) for name in named]
+    said = {GREEDY: "The share of right answers where each token is the likeliest one."}
+    said |= {
+        f"pass@{k}": f"The chance that at least one of {k} samples is right." for k in results.settings.ks if k > 1
+    }
+    return [
+        _by_domain(
+            results,
+            f"{name.capitalize()}, %",
+            lambda cell, name=name: entry(cell, name),
+            f"{what} {brackets(results)}",
+        )
+        for name, what in said.items()
+    ]
 
 
 def levels(results: Results) -> list[Table]:
@@ -120,12 +145,13 @@ def _levels_of(results: Results, domain: str) -> Table:
         for name, cell in cells.items()
     ]
     head = tuple(f"level{SPACE}{level}, {count}{SPACE}items" for level, count in counts.items())
-    return Table(f"{domain}: pass@1 by level, %", head, tuple(rows))
+    note = f"A level is the domain's own measure of difficulty. {brackets(results)}"
+    return Table(f"{domain}: sampled pass@1 by level of difficulty, %", head, tuple(rows), note)
 
 
-def _by_domain(results: Results, title: str, entry: Callable[[Cell], Entry]) -> Table:
+def _by_domain(results: Results, title: str, entry: Callable[[Cell], Entry], note: str = "") -> Table:
     rows = [_row(result, entry) for result in results.models.values()]
-    return Table(title, results.domains, tuple(rows))
+    return Table(title, results.domains, tuple(rows), note)
 
 
 def _row(result: ModelResult, entry: Callable[[Cell], Entry]) -> Row:

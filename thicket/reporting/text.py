@@ -39,6 +39,11 @@ def _signless_zero(number: str) -> str:
     return number.lstrip("+-") if float(number) == 0 else number.replace("-", "−")
 
 
+def over_items(confidence: float) -> str:
+    """What an interval is of which nothing else is said: `95 % intervals over the items`."""
+    return f"{confidence * PERCENT:g}{SPACE}% intervals over the items"
+
+
 def si(number: float, unit: str = "") -> str:
     """Three significant digits and a prefix: `1.01 T`, `817 MB`."""
     scaled, place = float(number), 0

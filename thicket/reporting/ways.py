@@ -1,31 +1,39 @@
 """Tables of the ways to a specialist: who wins where, at what price."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
-from itertools import takewhile
 
 from thicket.reporting.consolidation import Consolidation
 from thicket.reporting.methods import MethodResult
 from thicket.reporting.results import Results
 from thicket.reporting.seeds import Gain
-from thicket.reporting.tables import MEAN, Entry, Row, Table, marked
+from thicket.reporting.tables import DOWN, MEAN, UP, Entry, Row, Table, brackets, marked
 from thicket.reporting.terms import terms
-from thicket.reporting.text import NONE, percent, percent_interval, points, points_interval, si, times
+from thicket.reporting.text import NONE, PERCENT, SPACE, percent, percent_interval, points, points_interval, si, times
 
 OVER_SEEDS = (
-    "with its interval over items and seeds (Student's t for the few seeds, as thicket compare has it; of one seed "
-    "over items alone). Models of one seed, or with equal weights, count as one seed's."
+    "intervals over items and seeds (Student's t for the few seeds, as thicket compare has it; of one seed over items "
+    f"alone); {UP}: above 0, {DOWN}: below 0. Models of one seed, or with equal weights, count as one seed's."
 )
 SEEDS_NOTE = (
-    "A cell is the mean over the seeds of each specialist's gain on its own domain, percentage points, "
-    f"{OVER_SEEDS} Mean: over the domains, of the seeds that have a specialist on each of them; seeds: the mean of "
-    f"each such seed. {NONE} there: the row lacks a domain that another has, and its mean would be of something else; "
-    "or no seed has all its domains. FLOPs: of a specialist with all steps before it, the base left out. An answer: "
-    "its FLOPs, times the base's."
+    "A cell is the mean over the seeds of each specialist's gain on its own domain, percentage points. {brackets} "
+    "Mean: over the domains, of the seeds that have a specialist on each of them; seeds: the mean of each such seed."
+)
+ONE_SEED_NOTE = (
+    "A cell is a specialist's gain on its own domain, percentage points. {brackets} There is one seed of each: what "
+    "another would make is not counted. Mean: over the domains."
+)
+NO_MEAN_NOTE = (
+    f" {NONE}: there is none; as a mean, the row lacks a domain that another has, and its mean would be of something "
+    "else, or no seed has all its domains."
+)
+COST_NOTE = (
+    " FLOPs: of a specialist with all steps before it, the base left out. An answer: its FLOPs, times the base's."
 )
 CONSOLIDATION_NOTE = (
     "Students that differ in nothing but the seed. A cell is the mean over seeds of their gain on the base, percentage "
-    f"points, {OVER_SEEDS} Recovered: of the gain of each student's own specialists; and each seed's own."
+    "points. {brackets} Recovered: of the gain of each student's own specialists, with such an interval; and each "
+    "seed's own. Total FLOPs: of a student with all that it rests on, the base left out."
 )
 EFFORTS_NOTE = " A model of an effort answers with the effort's prefix and in its window, the base without."
 
@@ -55,13 +63,20 @@ def consolidated(results: Results) -> Table:
                 _share(way),
                 Entry(si(way.flops)),
             ),
-            label=_suffix(way.models),
+            label=way.name,
+            several=way.models,
         )
         for way in results.consolidations
     ]
     named = [(row.name, row.model) for row in rows]
     title, said = "Ways to one model, means over seeds", terms(results, named)
-    return Table(title, head, tuple(rows), CONSOLIDATION_NOTE, said, first="students")
+    note = CONSOLIDATION_NOTE.format(brackets=_brackets(results))
+    return Table(title, head, tuple(rows), note, said, first="students")
+
+
+def _brackets(results: Results) -> str:
+    """What stands in brackets in a table of means over seeds."""
+    return f"In brackets: {results.settings.confidence * PERCENT:g}{SPACE}% {OVER_SEEDS}"
 
 
 def _share(way: Consolidation) -> Entry:
@@ -72,35 +87,38 @@ def _share(way: Consolidation) -> Entry:
     return Entry(percent(share.value), f"{percent_interval(share)} seeds {of_seeds}")
 
 
-def _suffix(names: Sequence[str]) -> str:
-    """What is common to the names of models, from the end: s0-opd, s1-opd → opd."""
-    parts = zip(*(reversed(name.split("-")) for name in names), strict=False)
-    common = [same[0] for same in takewhile(lambda same: len(set(same)) == 1, parts)]
-    return "-".join(reversed(common)) or names[0]
-
-
 def _table(
     results: Results,
     title: str,
     gains: Callable[[MethodResult], dict[str, Gain]],
     mean: Callable[[MethodResult], Gain | None],
 ) -> Table:
-    head = (*results.domains, MEAN, "seeds", "FLOPs")
+    several = any(len(way.models) > len(way.sampled) for way in results.ways)
+    head = (*results.domains, MEAN, *["seeds"] * several, "FLOPs")
     rows = [
         Row(
             way.example,
             (
                 *(_gain(gains(way).get(domain)) for domain in results.domains),
                 _gain(mean(way)),
-                _seeds(mean(way)),
+                *[_seeds(mean(way))] * several,
                 Entry(si(way.flops), f"an answer {times(way.times)}"),
             ),
             label=_label(way, results.ways),
+            several=way.models,
         )
         for way in results.ways
     ]
+    note = _note(results, several, any(mean(way) is None for way in results.ways))
+    return Table(title, head, tuple(rows), note, first="method")
+
+
+def _note(results: Results, several: bool, lacking: bool) -> str:
+    """What a table says below it, of what is in it: `several` seeds, a mean that is `lacking`."""
+    cells = SEEDS_NOTE if several else ONE_SEED_NOTE
+    said = cells.format(brackets=_brackets(results) if several else brackets(results, signs=True))
     efforts = any(way.example.effort for way in results.ways)
-    return Table(title, head, tuple(rows), SEEDS_NOTE + EFFORTS_NOTE * efforts, first="method")
+    return said + NO_MEAN_NOTE * lacking + COST_NOTE + EFFORTS_NOTE * efforts
 
 
 def _label(way: MethodResult, all_ways: tuple[MethodResult, ...]) -> str:

@@ -14,14 +14,14 @@ from thicket.config.places import ANALYSIS
 from thicket.config.report_files import DIVERGENCE_FILE
 from thicket.config.stages import ClaimsStage
 from thicket.reporting.claims import consolidation, critical, geometry, self_distillation
-from thicket.reporting.claims.claim import Claim, Row, judge
+from thicket.reporting.claims.claim import CONFIDENCE, Claim, Row, judge
 from thicket.reporting.claims.evidence import Evidence
 from thicket.reporting.claims.side_by_side import looked, picture
 from thicket.reporting.jsonfile import plain
 from thicket.reporting.markdown import escaped as marked_up
 from thicket.reporting.style import document
 from thicket.reporting.svg import STYLE, inline, save_png
-from thicket.reporting.text import NONE, joined
+from thicket.reporting.text import NONE, PERCENT, joined
 from thicket.statistics.intervals import Interval
 
 SECTIONS: dict[str, tuple[Claim, ...]] = {
@@ -46,10 +46,11 @@ RULE = (
     "A statement is supported where its effect is above 0 and Holm's procedure over the whole table rejects 0 at the "
     "level {level}, not supported where it is below and rejected, else undecided, and always with fewer than {seeds} "
     "seeds. Not measured is what no model or analysis of the experiment speaks of. Of a statement of several parts all "
-    "have to be above 0, and one that is below refutes it; the effect shown is that of the part that decides. Effects "
-    "are means over seeds, of which those with equal weights count once. What they vary by over resampled prompts (or "
-    "perturbations) is known from many resamples, what they vary by over seeds from these few alone: Student's t where "
-    "seeds are all that varies. Where nothing varies, nothing is said. An interval ends where what is measured ends, "
+    "have to be above 0, and one that is below refutes it; the effect shown is that of the part that decides. In "
+    "brackets: {confidence:g} % intervals over seeds and over the prompts of each. Effects are means over seeds, of "
+    "which those with equal weights count once. What they vary by over resampled prompts (or perturbations) is known "
+    "from many resamples, what they vary by over seeds from these few alone: Student's t where seeds are all that "
+    "varies. Where nothing varies, nothing is said. An interval ends where what is measured ends, "
     "that of a score or another share at 0 and 1: such an end is the scale's, not the data's."
 )
 
@@ -99,7 +100,7 @@ def _setup(stage: ClaimsStage, evidence: Evidence) -> str:
 
 
 def _rule(stage: ClaimsStage) -> str:
-    return RULE.format(level=stage.level, seeds=stage.seeds_needed)
+    return RULE.format(level=stage.level, seeds=stage.seeds_needed, confidence=CONFIDENCE * PERCENT)
 
 
 def shown(interval: Interval | None) -> str:
