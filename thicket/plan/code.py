@@ -80,6 +80,7 @@ TRACELESS = {
     "thicket.stages.several": "starts and ends the processes that share a stage",
     "thicket.stages.launch": "says what became of a stage",
     "thicket.stages.machine": "says what differs between equal runs",
+    "thicket.sampling.faithful": "refuses a model from elsewhere, and changes none",
     "thicket.progress": "shows how far a stage is",
     "thicket.loggers": "tells others how far a stage is",
     "thicket.standing": "tells other processes how far a stage is, and keeps what it prints",
