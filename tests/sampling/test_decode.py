@@ -63,21 +63,18 @@ FAMILIES = {
     # Its attention adds the mask to the scores.
     "gemma2": Gemma2Config(**SHAPE, head_dim=8, sliding_window=4),
     "learned positions": GPTBigCodeConfig(vocab_size=VOCABULARY, n_embd=32, n_layer=2, n_head=4, n_positions=64),
-    # Layers that keep a state of all that was read: alone, as a convolution's, beside keys and values, or of a mixture.
+    # Layers that keep a state of all that was read, alone or beside keys and values; of the last one some keep nothing.
     "qwen3.5": Qwen3_5TextConfig(**SHAPE, head_dim=8, layer_types=["linear_attention", "full_attention"], **DELTA),
     "lfm2": Lfm2Config(**SHAPE, layer_types=["conv", "full_attention"]),
     "falcon-h1": FalconH1Config(**SHAPE, mamba_d_ssm=32, mamba_n_heads=4, mamba_d_head=8, **MAMBA),
     "nemotron-h": NemotronHConfig(
         **{**SHAPE, "num_hidden_layers": 4},
         head_dim=8,
-        layers_block_type=["mamba", "attention", "mlp", "moe"],
+        layers_block_type=["mamba", "attention", "mlp", "mamba"],
         mamba_num_heads=4,
         mamba_head_dim=8,
         ssm_state_size=8,
         n_groups=1,
-        n_routed_experts=4,
-        moe_intermediate_size=16,
-        moe_shared_expert_intermediate_size=16,
     ),
     "gpt2": GPT2Config(vocab_size=VOCABULARY, n_embd=32, n_layer=2, n_head=4, n_positions=64, eos_token_id=2),
 }

@@ -121,7 +121,11 @@ class GgufBase(_Taken):
 
 
 class FolderBase(_Taken):
-    """A model folder that `AutoModelForCausalLM.from_pretrained` can load (safetensors), trained elsewhere."""
+    """A model folder that `AutoModelForCausalLM.from_pretrained` can load (safetensors), trained elsewhere.
+
+    Layers may attend, to all or to a window, or keep states (Qwen3.5, LFM2, Falcon-H1, Nemotron-H), and be mixtures.
+    Its logits and what is written token by token are tried on a few texts against its own forward pass.
+    """
 
     type: Literal["folder"]
     path: str
