@@ -44,9 +44,9 @@ class _Shown:
     facts: dict[str, Any]
     """What its files say: `scores`, `ledger`, `times` and `origin`."""
     pairs: list[Pair]
-    """Its scores beside the base's."""
+    """Its scores beside the base's, where they can be held against each other."""
     unpaired: str
-    """Why there are none; empty for a base, too."""
+    """Why they can't elsewhere; empty for a base, too."""
     left_out: list[str]
     """The teachers that a greedy soup did not keep, where it is made."""
 
@@ -138,12 +138,13 @@ def _state_line(state: State) -> str:
 def _against(
     root: Path, base: Resolved, model: Resolved, stages: list[Any], project: Project
 ) -> tuple[list[Pair], str]:
-    """The scores beside the base's; or none, and why they can't be compared."""
+    """The scores beside the base's; and of which domains there are none, with the reason."""
     scoring = next(one.resolved.stage for one in stages if isinstance(one.resolved.stage, EvaluateStage))
     domains = [domain.name for domain in scoring.domains]
     try:
         sides = [Side(made.stage.name, (declared_member(root, made),)) for made in (base, model)]
-        return paired(sides[0], sides[1], domains, project.sound_params()[0].seed).pairs, ""
+        found = paired(sides[0], sides[1], domains, project.sound_params()[0].seed)
+        return found.pairs, found.missing
     except ValueError as error:
         return [], str(error).replace(f"{root}/", "")
 
