@@ -246,6 +246,7 @@ def test_of_a_sweep_the_best_is_named(swept: Path, command: Command) -> None:
     ("sides", "message"),
     [
         (["tiny"], "nothing to compare it with"),
+        ([folder_of("grpo", 0)], f"compare = '{folder_of('grpo', 0)}': nothing to compare it with"),
         (["tiny", "x*"], "'x*': there is no such model"),
         (["tiny", "build/runs/specialist/sort-grpo-7"], "did you mean: build/runs/specialist/sort-grpo-"),
         (["tiny", "sort-grpo-1"], "did you mean: build/runs/specialist/sort-grpo-1\n"),

@@ -158,14 +158,18 @@ class Sides:
             other = "name another model, or a sweep that varies more than the seed"
             wrong = f"nothing to compare it with{' yet' if self.left else ''}: {' '.join(self.left) or other}"
             wrong = wrong.removesuffix(".")
-            raise ConfigError([Problem(COMMAND_LINE, "compare", shown(texts[0]), wrong)])
+            raise ConfigError([Problem(COMMAND_LINE, "compare", shown(self._own(texts[0])), wrong)])
         labels = [side.label for side in sides]
         if len(set(labels)) == len(labels):
             return sides
         return [replace(side, label=f"{number}: {side.label}") for number, side in enumerate(sides, start=1)]
 
+    def _own(self, text: str) -> str:
+        """What the command line says, folders relative to the project where they lie in it."""
+        return ",".join(within(self.root, Path(part)) if is_folder(part) else part for part in text.split(","))
+
     def _read(self, text: str) -> Iterator[Side]:
-        text = ",".join(within(self.root, Path(part)) if is_folder(part) else part for part in text.split(","))
+        text = self._own(text)
         if is_folder(text) and is_sweep(self.root / text):
             yield from self._of_sweep(read_ended(self.root, self.root / text))
             return
