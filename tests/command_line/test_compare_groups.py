@@ -294,6 +294,8 @@ def test_a_sweep_of_folders(made: Path, command: Command, monkeypatch: pytest.Mo
         )
     said = command("evaluate", "model=build/runs/student/soup-*")
     assert (said.status, "several values are a sweep: add -m" in said.err) == (2, True)
+    said = command("evaluate", "-m", "model=build/runs/student/nothing-*")
+    assert said.err.startswith("command line: model = 'build/runs/student/nothing-*': no folder of this pattern\n")
     said = command("evaluate", "-m", "model=build/runs/student/soup-*")
     assert (said.status, said.err) == (0, "")
     assert "model=build/runs/student/soup-2/student" in said.out
