@@ -17,6 +17,7 @@ from thicket.commands.card import Card
 from thicket.commands.made import made_model
 from thicket.config.project import Project
 from thicket.config.stages import DataStage
+from thicket.config.yamlfile import to_yaml
 from thicket.plan.pipeline import resolve
 
 
@@ -116,6 +117,19 @@ def test_scores_of_earlier_weights_are_left_out(project: Path, command: Command,
     assert header.eval_results is None
     assert "Not scored with these weights: `dvc repro evaluate-soup` does it." in card.text
     assert "pass@1" not in card.text
+
+
+def test_scores_by_other_settings_than_those_of_now_are_told_of(
+    project: Path, command: Command, tmp_path: Path
+) -> None:
+    locked = {"evaluate-soup": {"cmd": "", "params": {"build/config/evaluate/soup.yaml": {"seed": 7}}}}
+    try:
+        (project / "dvc.lock").write_text(to_yaml({"schema": "2.0", "stages": locked}), encoding="utf-8")
+        out = command("export", "soup", "--out", str(tmp_path / "out")).out
+    finally:
+        (project / "dvc.lock").unlink()
+    assert "Note: The scores of soup are not those of now (" in out
+    assert "Note: The scores" not in command("export", "soup", "--out", str(tmp_path / "out")).out
 
 
 def test_what_has_no_weights(project: Path, command: Command) -> None:

@@ -151,6 +151,7 @@ def test_show_for_programs(scored: Path, command: Command) -> None:
         "against_base",
         "against_base_missing",
         "scores_outdated",
+        "scores_stale",
         "ledger",
         "times",
         "origin",

@@ -12,6 +12,7 @@ from thicket.commands.score_table import print_scores, seeds_of
 from thicket.commands.scores import Pairs, check_scored, paired
 from thicket.commands.seeds import check_seeds, once
 from thicket.commands.sides import Member, Side, Sides
+from thicket.commands.stale_scores import stale_scores, stale_words
 from thicket.config.analysis import Divergence
 from thicket.config.layers import Path_
 from thicket.config.places import ANALYSIS, EVALUATION, MODELS, RUNS
@@ -65,7 +66,9 @@ def _compare(root: Path, sides: list[str], as_json: bool, scratch: Path) -> None
     scoring = next(made.stage for made in resolved if isinstance(made.stage, EvaluateStage))
     domains = [domain.name for domain in scoring.domains]
     first, *others = read
-    stale = _stale(states(root, stages), read)
+    found = states(root, stages)
+    stale = _stale(found, read)
+    old = stale_scores(found, [member.name for side in read for member in side.members if member.stage])
     try:
         check_scored(read)
         seed = project.sound_params()[0].seed
@@ -78,7 +81,7 @@ def _compare(root: Path, sides: list[str], as_json: bool, scratch: Path) -> None
     analyses = [made.stage for made in resolved if isinstance(made.stage, AnalyzeStage)]
     divergence = _Divergence(root, analyses, domains[0], read)
     if as_json:
-        _print_json(root, read, compared, missing, divergence, stale, reader.notes)
+        _print_json(root, read, compared, missing, divergence, stale, old, reader.notes)
         return
     _print_members(read)
     for note in reader.notes:
@@ -91,6 +94,8 @@ def _compare(root: Path, sides: list[str], as_json: bool, scratch: Path) -> None
         name = state.planned.resolved.stage.name
         again = f"`dvc repro evaluate-{name}` makes it anew, and scores that"
         print(f"{name} is {state.mark} ({state.reasons}): what is said here is of the one that was made; {again}.")
+    for words in stale_words(old):
+        print(words)
     _print_costs(read)
     if len(read) == 2:
         _print_config(root, first, others[0])
@@ -110,6 +115,7 @@ def _print_json(
     missing: str,
     divergence: "_Divergence",
     stale: list[State],
+    old: dict[str, list[str]],
     notes: list[str],
 ) -> None:
     first, second = sides[:2]
@@ -130,6 +136,7 @@ def _print_json(
                 "inputs": differing_inputs(root, first, second),
                 "code": differing_code(first, second),
                 "stale": {state.planned.resolved.stage.name: list(map(str, state.why)) for state in stale},
+                "scores_stale": old,
                 "divergence": divergence.measured,
                 "divergence_command": None if divergence.measured else divergence.command,
                 "sides": [
