@@ -130,6 +130,21 @@ def test_each_side_has_the_domains_that_it_shares_with_the_first(apart: Path, co
     assert out.count("Not compared: ") == 2
 
 
+def test_a_side_that_is_not_scored_is_left_out(three: Path, command: Command) -> None:
+    found = compared(command, "tiny", "mixed", "opd")
+    assert [one["left_out"] for one in found["comparisons"]] == [
+        [{"domains": DOMAINS, "why": "mixed is not scored yet"}],
+        [],
+    ]
+    assert (found["scores"], found["scores_missing"], found["settings"]["samples"]) == ([], None, 4)
+    out = command("compare", "tiny", "mixed", "opd").out
+    wrong = "on sort, reverse and third, mixed is not scored yet; `dvc repro evaluate-mixed` does it"
+    assert f"\nNot compared: {wrong}.\n" in out
+    assert "mixed" not in out.split("4 samples an item")[0]
+    out = command("compare", "mixed", "tiny", "opd").out
+    assert "No scores to compare: mixed is not scored yet: `dvc repro evaluate-mixed` does it\n" in out
+
+
 def test_seeds_of_one_side_that_are_not_scored_alike(three: Path, command: Command) -> None:
     params = three / "params.yaml"
     declared = values_of(params.read_text(encoding="utf-8"))

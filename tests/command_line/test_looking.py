@@ -55,7 +55,7 @@ def test_a_divergence_that_was_measured(scored: Path, command: Command) -> None:
 def test_without_scores(scored: Path, command: Command) -> None:
     said = command("compare", "tiny", "mixed")
     assert said.status == 0
-    assert "No scores to compare: not scored yet: `dvc repro evaluate-mixed` does it\n" in said.out
+    assert "No scores to compare: mixed is not scored yet: `dvc repro evaluate-mixed` does it\n" in said.out
 
 
 def test_scores_by_other_settings_and_the_command_that_makes_them_alike(scored: Path, command: Command) -> None:

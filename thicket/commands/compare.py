@@ -9,7 +9,7 @@ from typing import Any
 from thicket.commands.differing import differing_code, differing_inputs, listed
 from thicket.commands.models import models_of
 from thicket.commands.score_table import print_scores, seeds_of
-from thicket.commands.scores import Pairs, check_scored, paired
+from thicket.commands.scores import Pairs, paired, unscored
 from thicket.commands.seeds import check_seeds, once
 from thicket.commands.sides import Member, Side, Sides
 from thicket.commands.stale_scores import stale_scores, stale_words
@@ -70,12 +70,10 @@ def _compare(root: Path, sides: list[str], as_json: bool, scratch: Path) -> None
     stale = _stale(found, read)
     old = stale_scores(found, [member.name for side in read for member in side.members if member.stage])
     try:
-        check_scored(read)
         seed = project.sound_params()[0].seed
         compared = [paired(first, other, domains, seed) for other in others]
-        missing = (
-            "" if any(one.pairs for one in compared) else "; ".join(dict.fromkeys(one.missing for one in compared))
-        )
+        apart = str(unscored(read) or "; ".join(dict.fromkeys(one.missing for one in compared)))
+        missing = "" if any(one.pairs for one in compared) else apart
     except ValueError as error:
         compared, missing = [], str(error).replace(f"{scratch}/", "").replace(f"{root}/", "")
     analyses = [made.stage for made in resolved if isinstance(made.stage, AnalyzeStage)]
@@ -126,7 +124,7 @@ def _print_json(
             {
                 "left": first.label,
                 "right": second.label,
-                "settings": None if missing else compared[0].settings,
+                "settings": next((one.settings for one in compared if one.pairs), None),
                 "scores": None if missing else compared[0].pairs,
                 "scores_missing": missing or None,
                 "left_out": compared[0].left_out if compared else [],

@@ -32,13 +32,13 @@ def print_scores(root: Path, sides: list[Side], compared: list[Pairs], domains: 
             for right, pair in found.items():
                 table.add_row("", "", right, _share(pair.right), *_gap(pair.difference))
     console.show(table)
-    settings = compared[0].settings
+    settings = next(one.settings for one in compared if one.pairs)
     what = "items and seeds" if any(len(side.members) > 1 for side in sides) else "items"
     print(
         f"{settings['samples']} samples an item at temperature {settings['temperature']:g}, {settings['split']} items; "
         f"{100 * settings['confidence']:g} % intervals over {what}, paired. {UP} {DOWN}: the interval does not hold 0."
     )
-    for note in _notes(sides, compared):
+    for note in _notes(sides, compared, settings["split"]):
         print(note)
     outdated = {member.given: member for side in sides for member in side.members if member.outdated}.values()
     if here := [member.name for member in outdated if not member.revision]:
@@ -69,13 +69,13 @@ def _of(pair: Pair, domains: list[str]) -> str:
     return f"{MEAN} of {joined(pair.over)}"
 
 
-def _notes(sides: list[Side], compared: list[Pairs]) -> Iterator[str]:
+def _notes(sides: list[Side], compared: list[Pairs], split: str) -> Iterator[str]:
     """What is out of a side's reach, and what the intervals count of the seeds."""
     yield from dict.fromkeys(f"Not compared: {pairs.missing}." for pairs in compared if pairs.missing)
     never_right: dict[str, Counts] = {}
     for label, counts in (one for pairs in compared for one in pairs.never_right.items()):
         never_right[label] = {**never_right.get(label, {}), **counts}
-    yield from out_of_reach(never_right, compared[0].settings["split"])
+    yield from out_of_reach(never_right, split)
     if all(len(side.members) == 1 for side in sides):
         return
     scores = [score for pairs in compared for pair in pairs.pairs for score in (pair.left, pair.right)]

@@ -75,9 +75,10 @@ def paired(left: Side, right: Side, domains: list[str], seed: int) -> Pairs:
     the same way, and the means over these.
 
     Intervals over one model a side are over items; where a side has several, they count what its seeds vary by too.
-    Raises: ValueError, with the file, where one is missing or broken, or with the command where one is not scored.
+    Raises: ValueError, with the file, where one is missing or broken.
     """
-    check_scored((left, right))
+    if lacking := unscored((left, right)):
+        return Pairs({}, [], [LeftOut(domains, lacking.why)], lacking.remedy, False, {})
     members = {member.scores: member for member in (*left.members, *right.members)}
     scored = {scores: read_scores(scores) for scores in members}
     apart = {domain: why for domain in domains if (why := _why_apart(members, scored, domain))}
@@ -117,17 +118,33 @@ def _never_right(sides: Sequence[Side], scored: Mapping[Path, Scored], domains: 
     return {label: {one: counts[one] for one in domains if one in counts} for label, counts in noted.items()}
 
 
-def check_scored(sides: Sequence[Side]) -> None:
-    """Raises: ValueError with the commands that score the models which are not scored: the pipeline's, and folders."""
-    missing = [(side, member) for side in sides for member in side.members if not _is_scored(member)]
-    stages = dict.fromkeys(f"evaluate-{member.name}" for _, member in missing if member.stage)
-    folders = dict.fromkeys(side.given for side, member in missing if not member.stage)
+@dataclass(frozen=True)
+class Lacking:
+    """What is not scored yet."""
+
+    why: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"{self.why}: {self.remedy}"
+
+
+def unscored(sides: Sequence[Side]) -> Lacking | None:
+    """The models that are not scored, in words, with the commands that do it: the pipeline's, and folders."""
+    missing = {side.label: [one for one in side.members if not _is_scored(one)] for side in sides}
+    members = [(side, member) for side in sides for member in missing[side.label]]
+    stages = dict.fromkeys(f"evaluate-{member.name}" for _, member in members if member.stage)
+    folders = dict.fromkeys(side.given for side, member in members if not member.stage)
     commands = [f"`dvc repro {' '.join(stages)}`"] if stages else []
     commands += [f"`thicket evaluate -m model={','.join(folders)}`"] if folders else []
-    if commands:
-        count = f"{len(missing)} of {sum(len(side.members) for side in sides)} models"
-        now = f" as params.yaml now says ({count})" if folders else ""
-        raise ValueError(f"not scored yet{now}: {' and  '.join(commands)} does it")
+    now, be = " as params.yaml now says" if folders else "", "is" if len(members) == 1 else "are"
+    whose = joined([_part(side, len(missing[side.label])) for side in sides if missing[side.label]])
+    return Lacking(f"{whose} {be} not scored yet{now}", f"{' and '.join(commands)} does it") if members else None
+
+
+def _part(side: Side, count: int) -> str:
+    """So many of a side's models."""
+    return side.label if len(side.members) == 1 else f"{count} of the {len(side.members)} models of {side.label}"
 
 
 def _rescoring(members: Iterable[Member]) -> str:
