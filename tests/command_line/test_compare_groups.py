@@ -102,6 +102,14 @@ def test_a_sweep_falls_into_its_methods_paired_by_seed(swept: Path, command: Com
     assert {one["path"] for one in found["config"]} == {"name", "method.type"}  # the seeds of a side differ
 
 
+def test_a_sweep_over_seeds_alone_is_called_by_what_they_share(swept: Path, command: Command) -> None:
+    for number in (3, 4, 5):
+        shutil.rmtree(swept / SWEEP / str(number))
+    path = swept / SWEEP / "multirun.yaml"
+    path.write_text(path.read_text(encoding="utf-8").replace("method=grpo,dapo", "method=grpo"), encoding="utf-8")
+    assert compared(command, "tiny", SWEEP)["right"] == "domain=sort method=grpo"
+
+
 def test_where_scores_end_is_said(swept: Path, command: Command) -> None:
     note = "An interval that comes to 0 or 100 % is cut off there, where scores end."
     assert note in command("compare", SWEEP).out

@@ -144,7 +144,10 @@ def unscored(sides: Sequence[Side]) -> Lacking | None:
 
 def _part(side: Side, count: int) -> str:
     """So many of a side's models."""
-    return side.label if len(side.members) == 1 else f"{count} of the {len(side.members)} models of {side.label}"
+    if len(side.members) == 1:
+        return side.label
+    of = "" if count == len(side.members) else f"{count} of "
+    return f"{of}the {len(side.members)} models of {side.label}"
 
 
 def _rescoring(members: Iterable[Member]) -> str:

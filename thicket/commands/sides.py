@@ -183,7 +183,10 @@ class Sides:
             groups.setdefault(one.run.setting, []).append(one)
         common, left = set.intersection(*map(set, groups)), list[str]()
         for overrides, runs in groups.items():
-            side = self._of_runs(" ".join(o for o in overrides if o not in common), runs, sweep.folder.as_posix())
+            label = " ".join(o for o in overrides if o not in common)
+            if len(groups) == 1 and len(runs) > 1 and len(whole := " ".join(overrides)) <= LONGEST_LABEL:
+                label = whole
+            side = self._of_runs(label, runs, sweep.folder.as_posix())
             if side.members:
                 yield side
             else:
@@ -200,7 +203,7 @@ class Sides:
             raise ConfigError([Problem(COMMAND_LINE, "compare", shown(given), wrong)])
         folders = dict.fromkeys(one.run.artifact for one in runs if one.ended and not one.run.error)
         members = tuple(self.of_folder(model_folder(self.root, folder)) for folder in folders)
-        return Side(label or (members[0].name if members else given), members, given, lacking, unmade)
+        return Side(label or (_label("", members) if members else given), members, given, lacking, unmade)
 
     def _members(self, texts: Iterable[str]) -> Iterator[Member]:
         for text in texts:
