@@ -194,6 +194,14 @@ def test_what_is_not_scored_names_the_command(swept: Path, command: Command) -> 
     assert (said.status, words in said.out) == (0, True)
 
 
+def test_scores_are_no_model(swept: Path, command: Command) -> None:
+    scores = Path(compared(command, SWEEP)["sides"][0]["models"][0]["scores"]).relative_to(swept)
+    for folder in (scores, scores.parent):
+        said = command("show", str(folder))
+        words = f"'{folder}': scores of a model, and none: name the run or the sweep that made it\n"
+        assert (said.status, words in said.err) == (2, True)
+
+
 def test_a_sweep_of_which_nothing_is_done(swept: Path, command: Command) -> None:
     for result in swept.glob(f"{SWEEP}/*/result.json"):
         result.unlink()

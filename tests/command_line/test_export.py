@@ -220,7 +220,8 @@ def test_another_folder_is_not_written_over(project: Path, command: Command, tmp
     out.mkdir(exist_ok=True)
     before = sorted(out.iterdir())
     said = command("export", "soup", "--out", str(out))
-    assert (said.status, "there already, and no export of a model's" in said.err) == (2, True)
+    place = "build/models/tiny" if there == "model" else out
+    assert (said.status, f"--out = {place}: there already, and no export of a model's" in said.err) == (2, True)
     assert sorted(out.iterdir()) == before
 
 

@@ -41,7 +41,8 @@ def export(root: Path, model: str, out: Path | None, license: str | None) -> Non
     made = made_model(root, resolved, model)
     folder, target, stage = made.targets.artifact, out or root / EXPORT / made.name, made.resolved.stage
     if target.exists() and not all((target / name).is_file() for name in OURS):
-        raise ConfigError([Problem(COMMAND_LINE, "--out", str(target), "there already, and no export of a model's")])
+        wrong = "there already, and no export of a model's"
+        raise ConfigError([Problem(COMMAND_LINE, "--out", within(root, target), wrong)])
     try:
         check_own_weights(folder)
     except ValueError as error:

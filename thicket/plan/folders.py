@@ -86,7 +86,7 @@ def _lacking(root: Path, folder: Path) -> str:
             return f"it is {making_words(state.record)}"
         told = state_words(state)
         return told if state.mark == "gone" else f"not made yet: {told}"
-    if folder.name == "evaluate":
+    if "evaluate" in (folder.name, folder.parent.name):
         return "scores of a model, and none: name the run or the sweep that made it"
     if is_sweep(folder):
         return f"a sweep: name one of its runs, which `thicket show {within(root, folder)}` lists"
