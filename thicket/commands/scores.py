@@ -134,9 +134,10 @@ def unscored(sides: Sequence[Side]) -> Lacking | None:
     missing = {side.label: [one for one in side.members if not _is_scored(one)] for side in sides}
     members = [(side, member) for side in sides for member in missing[side.label]]
     stages = dict.fromkeys(f"evaluate-{member.name}" for _, member in members if member.stage)
-    folders = dict.fromkeys(side.given for side, member in members if not member.stage)
+    folders = dict.fromkeys(side.given for side, one in members if not one.stage and not one.revision)
     commands = [f"`dvc repro {' '.join(stages)}`"] if stages else []
     commands += [f"`thicket evaluate -m model={','.join(folders)}`"] if folders else []
+    commands += [_scoring_here(member) for _, member in members if member.revision]
     now, be = " as params.yaml now says" if folders else "", "is" if len(members) == 1 else "are"
     whose = joined([_part(side, len(missing[side.label])) for side in sides if missing[side.label]])
     return Lacking(f"{whose} {be} not scored yet{now}", f"{' and '.join(commands)} does it") if members else None
@@ -155,13 +156,15 @@ def _rescoring(members: Iterable[Member]) -> str:
     none: a run by itself has no others."""
     here = dict.fromkeys(f"evaluate-{member.name}" for member in members if member.stage)
     commands = [f"`dvc repro {' '.join(here)}`"] if here else []
-    for member in members:
-        if member.revision:
-            name = member.own_name
-            folder = f"build/{name}-{member.revision.replace('/', '-')}"
-            taken = f"dvc get . {MODELS / name} --rev {member.revision} -o {folder}"
-            commands.append(f"`{taken} && thicket evaluate model={folder}`, with {folder} in place of {member.given}")
+    commands += [_scoring_here(member) for member in members if member.revision]
     return f"to score them by the tests of now: {'; '.join(commands)}" if commands else ""
+
+
+def _scoring_here(member: Member) -> str:
+    """The commands that score a model of another commit, as a folder."""
+    folder = f"build/{member.own_name}-{member.revision.replace('/', '-')}"
+    taken = f"dvc get . {MODELS / member.own_name} --rev {member.revision} -o {folder}"
+    return f"`{taken} && thicket evaluate model={folder}` ({folder} in place of {member.given})"
 
 
 def _is_scored(member: Member) -> bool:
