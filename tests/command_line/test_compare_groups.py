@@ -102,6 +102,14 @@ def test_a_sweep_falls_into_its_methods_paired_by_seed(swept: Path, command: Com
     assert {one["path"] for one in found["config"]} == {"name", "method.type"}  # the seeds of a side differ
 
 
+def test_a_sweep_over_seeds_alone_is_called_by_what_they_share(swept: Path, command: Command) -> None:
+    for number in (3, 4, 5):
+        shutil.rmtree(swept / SWEEP / str(number))
+    path = swept / SWEEP / "multirun.yaml"
+    path.write_text(path.read_text(encoding="utf-8").replace("method=grpo,dapo", "method=grpo"), encoding="utf-8")
+    assert compared(command, "tiny", SWEEP)["right"] == "domain=sort method=grpo"
+
+
 def test_where_scores_end_is_said(swept: Path, command: Command) -> None:
     note = "An interval that comes to 0 or 100 % is cut off there, where scores end."
     assert note in command("compare", SWEEP).out
@@ -178,12 +186,20 @@ def test_seeds_with_equal_weights_are_one(swept: Path, command: Command) -> None
 def test_what_is_not_scored_names_the_command(swept: Path, command: Command) -> None:
     found = compared(command, SWEEP)
     shutil.rmtree(Path(found["sides"][1]["models"][2]["scores"]).parent)
+    wrong, does = "1 of the 3 models of method=dapo is not scored yet", f"`thicket evaluate -m model={SWEEP}` does it"
+    said = command("compare", SWEEP)
+    assert (said.status, f"No scores to compare: {wrong} as params.yaml now says: {does}\n" in said.out) == (0, True)
     said = command("compare", "tiny", SWEEP)
-    assert said.status == 0
-    assert (
-        f"not scored yet as params.yaml now says (1 of 7 models): `thicket evaluate -m model={SWEEP}` does it"
-        in said.out
-    )
+    words = f"\nNot compared: on sort and reverse, {wrong} as params.yaml now says; {does}.\n"
+    assert (said.status, words in said.out) == (0, True)
+
+
+def test_scores_are_no_model(swept: Path, command: Command) -> None:
+    scores = Path(compared(command, SWEEP)["sides"][0]["models"][0]["scores"]).relative_to(swept)
+    for folder in (scores, scores.parent):
+        said = command("show", str(folder))
+        words = f"'{folder}': scores of a model, and none: name the run or the sweep that made it\n"
+        assert (said.status, words in said.err) == (2, True)
 
 
 def test_a_sweep_of_which_nothing_is_done(swept: Path, command: Command) -> None:
@@ -246,6 +262,7 @@ def test_of_a_sweep_the_best_is_named(swept: Path, command: Command) -> None:
     ("sides", "message"),
     [
         (["tiny"], "nothing to compare it with"),
+        ([folder_of("grpo", 0)], f"compare = '{folder_of('grpo', 0)}': nothing to compare it with"),
         (["tiny", "x*"], "'x*': there is no such model"),
         (["tiny", "build/runs/specialist/sort-grpo-7"], "did you mean: build/runs/specialist/sort-grpo-"),
         (["tiny", "sort-grpo-1"], "did you mean: build/runs/specialist/sort-grpo-1\n"),
@@ -293,6 +310,8 @@ def test_a_sweep_of_folders(made: Path, command: Command, monkeypatch: pytest.Mo
         )
     said = command("evaluate", "model=build/runs/student/soup-*")
     assert (said.status, "several values are a sweep: add -m" in said.err) == (2, True)
+    said = command("evaluate", "-m", "model=build/runs/student/nothing-*")
+    assert said.err.startswith("command line: model = 'build/runs/student/nothing-*': no folder of this pattern\n")
     said = command("evaluate", "-m", "model=build/runs/student/soup-*")
     assert (said.status, said.err) == (0, "")
     assert "model=build/runs/student/soup-2/student" in said.out

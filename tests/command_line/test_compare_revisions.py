@@ -181,12 +181,26 @@ def test_a_commit_without_a_lock_and_a_cache_without_the_files(committed: Path, 
 def test_scores_by_another_test_and_the_commands_that_make_them_of_one(committed: Path, command: Command) -> None:
     note_test(committed, "second")
     said = command("compare", "main:opd", "opd")
-    (line,) = (
-        line for line in said.out.splitlines() if line.startswith("No scores to compare: main/opd/test.json and")
-    )
-    assert "scored by tests that differ (sort: verifier; reverse: verifier)" in line
+    wrong = "on sort and reverse, opd is not scored as main:opd is (another verifier); to score them by the tests of"
+    (line,) = (line for line in said.out.splitlines() if line.startswith(f"No scores to compare: {wrong} now: "))
     assert "`dvc repro evaluate-opd`; `dvc get . build/models/opd --rev main -o build/opd-main && thicket ev" in line
-    assert line.endswith("`, with build/opd-main in place of main:opd")
+    assert line.endswith("` (build/opd-main in place of main:opd)")
+
+
+def test_one_that_the_commit_has_not_scored(committed: Path, command: Command) -> None:
+    path = committed / "dvc.lock"
+    head, _ = path.read_text(encoding="utf-8").split("  evaluate-opd:")
+    path.write_text(head, encoding="utf-8")
+    git(committed, "commit", "-am", "not scored")
+    said = command("compare", "main:opd", "opd")
+    does = "`dvc get . build/models/opd --rev main -o build/opd-main && thicket evaluate model=build/opd-main`"
+    words = f"No scores to compare: main:opd is not scored yet: {does} (build/opd-main in place of main:opd) does it\n"
+    assert (said.status, words in said.out) == (0, True)
+    assert "\nConfig\n" in said.out
+    assert (
+        "\nNot compared: on sort and reverse, main:opd is not scored"
+        in command("compare", "tiny", "opd", "main:opd").out
+    )
 
 
 def test_scores_that_the_commit_had_of_earlier_weights(committed: Path, command: Command) -> None:

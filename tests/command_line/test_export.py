@@ -17,6 +17,7 @@ from thicket.commands.card import Card
 from thicket.commands.made import made_model
 from thicket.config.project import Project
 from thicket.config.stages import DataStage
+from thicket.config.yamlfile import to_yaml
 from thicket.plan.pipeline import resolve
 
 
@@ -118,6 +119,19 @@ def test_scores_of_earlier_weights_are_left_out(project: Path, command: Command,
     assert "pass@1" not in card.text
 
 
+def test_scores_by_other_settings_than_those_of_now_are_told_of(
+    project: Path, command: Command, tmp_path: Path
+) -> None:
+    locked = {"evaluate-soup": {"cmd": "", "params": {"build/config/evaluate/soup.yaml": {"seed": 7}}}}
+    try:
+        (project / "dvc.lock").write_text(to_yaml({"schema": "2.0", "stages": locked}), encoding="utf-8")
+        out = command("export", "soup", "--out", str(tmp_path / "out")).out
+    finally:
+        (project / "dvc.lock").unlink()
+    assert "Note: The scores of soup are not those of now (" in out
+    assert "Note: The scores" not in command("export", "soup", "--out", str(tmp_path / "out")).out
+
+
 def test_what_has_no_weights(project: Path, command: Command) -> None:
     said = command("export", "sort-randopt")
     assert said.status == 1
@@ -206,7 +220,8 @@ def test_another_folder_is_not_written_over(project: Path, command: Command, tmp
     out.mkdir(exist_ok=True)
     before = sorted(out.iterdir())
     said = command("export", "soup", "--out", str(out))
-    assert (said.status, "there already, and no export of a model's" in said.err) == (2, True)
+    place = "build/models/tiny" if there == "model" else out
+    assert (said.status, f"--out = {place}: there already, and no export of a model's" in said.err) == (2, True)
     assert sorted(out.iterdir()) == before
 
 

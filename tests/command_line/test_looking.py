@@ -55,7 +55,7 @@ def test_a_divergence_that_was_measured(scored: Path, command: Command) -> None:
 def test_without_scores(scored: Path, command: Command) -> None:
     said = command("compare", "tiny", "mixed")
     assert said.status == 0
-    assert "No scores to compare: not scored yet: `dvc repro evaluate-mixed` does it\n" in said.out
+    assert "No scores to compare: mixed is not scored yet: `dvc repro evaluate-mixed` does it\n" in said.out
 
 
 def test_scores_by_other_settings_and_the_command_that_makes_them_alike(scored: Path, command: Command) -> None:
@@ -64,8 +64,8 @@ def test_scores_by_other_settings_and_the_command_that_makes_them_alike(scored: 
     metrics["settings"] |= {"samples": 8, "top_p": 0.9}
     path.write_text(json.dumps(metrics), encoding="utf-8")
     out = command("compare", "tiny", "opd").out
-    assert "scored with settings that differ (samples: 4 and 8; top_p: 1.0 and 0.9), so that" in out
-    assert "can't be compared; to score them by those of now: `dvc repro evaluate-tiny evaluate-opd`\n" in out
+    wrong = "on sort and reverse, opd is not scored as tiny is (samples 8, not 4 and top_p 0.9, not 1.0)"
+    assert f"{wrong}; to score them by the tests of now: `dvc repro evaluate-tiny evaluate-opd`\n" in out
 
 
 @pytest.mark.parametrize("arguments", [["show", "odp"], ["compare", "tiny", "odp"], ["chat", "odp"], ["export", "odp"]])
@@ -151,6 +151,7 @@ def test_show_for_programs(scored: Path, command: Command) -> None:
         "against_base",
         "against_base_missing",
         "scores_outdated",
+        "scores_stale",
         "ledger",
         "times",
         "origin",
@@ -222,8 +223,7 @@ def test_why_a_model_is_not_held_against_its_base(scored: Path, command: Command
         (scored / f"build/evaluation/{name}/test.json").write_text(json.dumps(test), encoding="utf-8")
     out = command("show", "opd").out
     wrong = (
-        "build/evaluation/tiny/test.json and build/evaluation/opd/test.json: scored by tests that differ (sort: "
-        "verifier; reverse: verifier), so that the models can't be compared; to score them by those of now: "
+        "on sort and reverse, opd is not scored as tiny is (another verifier); to score them by the tests of now: "
         "`dvc repro evaluate-tiny evaluate-opd`"
     )
     assert f"\nNot held against tiny: {wrong}.\n" in out

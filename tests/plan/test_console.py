@@ -87,3 +87,10 @@ def test_a_path_is_broken_rather_than_the_table(width: Any, capsys: pytest.Captu
 
 def _texts() -> list[str]:
     return [str(cell) for column in made().columns for cell in (column.header, *column.cells)]
+
+
+def test_texts_are_no_markup(capsys: pytest.CaptureFixture[str]) -> None:
+    table = console.table("", "overrides")
+    table.add_row("1", "teachers=[sort-grpo,odd-grpo] domains=[sort] :cat: [/sort]")
+    console.show(table)
+    assert lines(capsys)[-1] == "1 teachers=[sort-grpo,odd-grpo] domains=[sort] :cat: [/sort]"

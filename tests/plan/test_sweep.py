@@ -22,6 +22,7 @@ from thicket.config.policy_gradient import Dapo, Grpo
 from thicket.config.problems import shown
 from thicket.config.stages import AnyStage, EvaluateStage, SpecialistStage, StudentStage
 from thicket.plan import hydra_settings, sweep, sweeps
+from thicket.plan.folders import made_for
 from thicket.plan.labelled import labelled
 from thicket.plan.objective import COSTS, SELECTION, direction, worst
 from thicket.plan.runs import Run, best_first, by_setting
@@ -276,7 +277,67 @@ def test_a_merge_without_a_choice_has_no_objective(toy: Path, command: Command) 
 
 def test_evaluations_compare_the_mean_over_domains(toy: Path, command: Command) -> None:
     said = command("evaluate", "-m", "model=tiny,opd")
-    assert [row[1:3] for row in rows(said.out)] == [["model=tiny", "0.125"], ["model=opd", "0.125"]]
+    assert "2 runs, best first by the mean pass@1 over sort and reverse:" in said.out
+    assert [row[1:5] for row in rows(said.out)] == [
+        ["model=tiny", "0.125", "0", "0.25"],
+        ["model=opd", "0.125", "0", "0.25"],
+    ]
+
+
+def made_with(root: Path, folder: str, **config: Any) -> str:
+    """Writes what says how the model of a folder was made."""
+    (root / folder).mkdir(parents=True)
+    (root / folder / "provenance.json").write_text(json.dumps({"name": "it", "config": config}))
+    return folder
+
+
+def test_evaluations_compare_what_the_models_are_made_for(toy: Path, command: Command) -> None:
+    for name in ("sort", "reverse"):
+        made_with(toy, f"build/models/{name}-grpo", domain={"name": name})
+    said = command("evaluate", "-m", "model=tiny,sort-grpo,reverse-grpo")
+    assert "3 runs, best first by pass@1 on what each model is made for:" in said.out
+    assert [row[:5] for row in rows(said.out)] == [
+        ["on", "sort,", "reverse"],
+        ["1", "model=tiny", "0.125", "0", "0.25"],
+        ["on", "sort"],
+        ["1", "model=sort-grpo", "0", "0", "0.25"],
+        ["on", "reverse"],
+        ["1", "model=reverse-grpo", "0.25", "0", "0.25"],
+    ]
+    folder = made_with(toy, "build/runs/specialist/reverse-1/specialist", domain={"name": "reverse"})
+    said = command("evaluate", "-m", f"model=reverse-grpo,{folder}", "seed=0,1")
+    assert "4 runs, best first by pass@1 on reverse, the mean over seeds:" in said.out
+    assert [row[0:5] for row in rows(said.out)][:2] == [
+        ["1", "model=reverse-grpo", "0.25", "0", "0.25"],
+        ["seed=0", "0.25", "0", "0.25", rows(said.out)[1][4]],
+    ]
+    said = command("evaluate", "-m", "model=sort-grpo", "domains=[reverse]")
+    assert "\n1 run, best first:\n" in said.out
+    (run,) = rows(said.out)
+    assert run[1:-1] == ["model=sort-grpo", "domains=[reverse]", "0"], "of what is scored there is no other"
+
+
+def test_a_student_is_made_for_its_teachers_domains(toy: Path) -> None:
+    made_with(toy, "build/models/sort-grpo", domain={"name": "sort"})
+    soup = [{"name": "sort-grpo", "domain": "sort"}, {"name": "opd", "domain": None}]
+    made_with(toy, "build/models/opd", domains=[{"name": "sort"}, {"name": "odd"}], teachers=[])
+    assert made_for(toy, made_with(toy, "build/models/soup", domains=[], teachers=soup)) == ["sort", "odd"]
+    assert made_for(toy, made_with(toy, "build/models/tiny", base={"steps": 1})) == []
+    assert made_for(toy, made_with(toy, "build/models/other", domain="sort")) == [], "another version's"
+    assert made_for(toy, "elsewhere") == []
+
+
+def test_a_sweep_of_evaluations_says_what_it_goes_by(toy: Path, command: Command) -> None:
+    folders = [
+        made_with(toy, f"build/runs/specialist/reverse-{number}/specialist", domain={"name": "reverse"})
+        for number in range(2)
+    ]
+    assert command("evaluate", "-m", f"model={','.join(folders)}").status == 0
+    (folder,) = (path.relative_to(toy).as_posix() for path in (toy / "build/runs/sweeps").iterdir())
+    assert "The figure is pass@1 on reverse." in command("show", folder).out.splitlines()
+    (run, _) = json.loads(command("show", folder, "--json").out)["runs"]
+    assert (run["value"], run["domains"], run["scores"]) == (0.25, ["reverse"], {"sort": 0.0, "reverse": 0.25})
+    assert f"; by pass@1 the best is {folders[0]}\n" in command("export", folder).err, "a model, and no scores"
 
 
 @pytest.mark.parametrize(

@@ -7,10 +7,12 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from thicket.commands.differing import differing_code, differing_inputs, listed
-from thicket.commands.models import aged, models_of, outdated_words
-from thicket.commands.scores import Pairs, check_scored, paired
+from thicket.commands.models import models_of
+from thicket.commands.score_table import print_scores, seeds_of
+from thicket.commands.scores import Pairs, paired, unscored
 from thicket.commands.seeds import check_seeds, once
 from thicket.commands.sides import Member, Side, Sides
+from thicket.commands.stale_scores import stale_scores, stale_words
 from thicket.config.analysis import Divergence
 from thicket.config.layers import Path_
 from thicket.config.places import ANALYSIS, EVALUATION, MODELS, RUNS
@@ -21,12 +23,8 @@ from thicket.plan import console
 from thicket.plan.inspect import NONE, differences, side_by_side
 from thicket.plan.pipeline import pipeline
 from thicket.plan.state import State, states
-from thicket.reporting.findings import out_of_reach
-from thicket.reporting.gains import DOWN, UP
 from thicket.reporting.jsonfile import plain
-from thicket.reporting.tables import marked
-from thicket.reporting.text import joined, percent, percent_interval, points, points_interval, si
-from thicket.statistics.intervals import Interval
+from thicket.reporting.text import joined, si
 
 FIGURES = {
     "js_mean": "mean JS divergence, nats",
@@ -68,29 +66,34 @@ def _compare(root: Path, sides: list[str], as_json: bool, scratch: Path) -> None
     scoring = next(made.stage for made in resolved if isinstance(made.stage, EvaluateStage))
     domains = [domain.name for domain in scoring.domains]
     first, *others = read
-    stale = _stale(states(root, stages), read)
+    found = states(root, stages)
+    stale = _stale(found, read)
+    old = stale_scores(found, [member.name for side in read for member in side.members if member.stage])
     try:
-        check_scored(read)
         seed = project.sound_params()[0].seed
-        compared, missing = [paired(first, other, domains, seed) for other in others], ""
+        compared = [paired(first, other, domains, seed) for other in others]
+        apart = str(unscored(read) or "; ".join(dict.fromkeys(one.missing for one in compared)))
+        missing = "" if any(one.pairs for one in compared) else apart
     except ValueError as error:
         compared, missing = [], str(error).replace(f"{scratch}/", "").replace(f"{root}/", "")
     analyses = [made.stage for made in resolved if isinstance(made.stage, AnalyzeStage)]
     divergence = _Divergence(root, analyses, domains[0], read)
     if as_json:
-        _print_json(root, read, compared, missing, divergence, stale, reader.notes)
+        _print_json(root, read, compared, missing, divergence, stale, old, reader.notes)
         return
     _print_members(read)
     for note in reader.notes:
         print(note)
-    if compared:
-        _print_scores(root, read, compared)
-    else:
+    if missing:
         print(f"No scores to compare: {missing}")
+    else:
+        print_scores(root, read, compared, domains)
     for state in stale:
         name = state.planned.resolved.stage.name
         again = f"`dvc repro evaluate-{name}` makes it anew, and scores that"
         print(f"{name} is {state.mark} ({state.reasons}): what is said here is of the one that was made; {again}.")
+    for words in stale_words(old):
+        print(words)
     _print_costs(read)
     if len(read) == 2:
         _print_config(root, first, others[0])
@@ -110,6 +113,7 @@ def _print_json(
     missing: str,
     divergence: "_Divergence",
     stale: list[State],
+    old: dict[str, list[str]],
     notes: list[str],
 ) -> None:
     first, second = sides[:2]
@@ -120,15 +124,17 @@ def _print_json(
             {
                 "left": first.label,
                 "right": second.label,
-                "settings": compared[0].settings if compared else None,
-                "scores": compared[0].pairs if compared else None,
+                "settings": next((one.settings for one in compared if one.pairs), None),
+                "scores": None if missing else compared[0].pairs,
                 "scores_missing": missing or None,
+                "left_out": compared[0].left_out if compared else [],
                 "config": [
                     {"path": dotted(path), first.label: one, second.label: other} for path, one, other in differing
                 ],
                 "inputs": differing_inputs(root, first, second),
                 "code": differing_code(first, second),
                 "stale": {state.planned.resolved.stage.name: list(map(str, state.why)) for state in stale},
+                "scores_stale": old,
                 "divergence": divergence.measured,
                 "divergence_command": None if divergence.measured else divergence.command,
                 "sides": [
@@ -143,7 +149,13 @@ def _print_json(
                 ],
                 "sweeps_not_done": notes,
                 "comparisons": [
-                    {"right": side.label, "paired_by_seed": pairs.by_seed, "scores": pairs.pairs}
+                    {
+                        "right": side.label,
+                        "paired_by_seed": pairs.by_seed,
+                        "scores": pairs.pairs,
+                        "left_out": pairs.left_out,
+                        "remedy": pairs.remedy or None,
+                    }
                     for side, pairs in with_others
                 ],
             }
@@ -169,71 +181,10 @@ def _print_members(sides: list[Side]) -> None:
         names = [member.name for member in side.members]
         if names != [side.label] or side.lacking:
             left_out = {"without a model": side.lacking, "not made": side.unmade}
-            parts = [f"{', '.join(names)}, seed{'s' if len(names) > 1 else ''} {_seeds(side)}"]
+            parts = [f"{', '.join(names)}, seed{'s' if len(names) > 1 else ''} {seeds_of(side)}"]
             parts += [f"{count} more {what}" for what, count in left_out.items() if count]
             parts += [f"{name} has the weights of {first}: no other seed" for name, first in side.same.items()]
             print(f"{side.label}: {'; '.join(parts)}")
-
-
-def _seeds(side: Side) -> str:
-    return ", ".join("?" if one.seed is None else str(one.seed) for one in side.members)
-
-
-def _print_scores(root: Path, sides: list[Side], compared: list[Pairs]) -> None:
-    first, *others = sides
-    left, *rights = (aged(side.label, side.outdated, side.gone) for side in sides)
-    if len(others) == 1:
-        table = console.table("score, %", "", left, rights[0], f"{others[0].label} − {first.label}, points", "")
-        for pair in compared[0].pairs:
-            table.add_row(pair.domain, pair.figure, _share(pair.left), _share(pair.right), *_gap(pair.difference))
-    else:
-        table = console.table("score, %", "", "", "", f"− {first.label}, points", "")
-        for rows in zip(*(pairs.pairs for pairs in compared), strict=True):
-            table.add_row(rows[0].domain, rows[0].figure, left, _share(rows[0].left))
-            for right, pair in zip(rights, rows, strict=True):
-                table.add_row("", "", right, _share(pair.right), *_gap(pair.difference))
-    console.show(table)
-    settings = compared[0].settings
-    what = "items and seeds" if any(len(side.members) > 1 for side in sides) else "items"
-    print(
-        f"{settings['samples']} samples an item at temperature {settings['temperature']:g}, {settings['split']} items; "
-        f"{100 * settings['confidence']:g} % intervals over {what}, paired. {UP} {DOWN}: the interval does not hold 0."
-    )
-    for note in _notes(sides, compared):
-        print(note)
-    outdated = {member.given: member for side in sides for member in side.members if member.outdated}.values()
-    if here := [member.name for member in outdated if not member.revision]:
-        print(outdated_words(root, here))
-    if earlier := [member.name for member in outdated if member.revision]:
-        print(f"The scores of {', '.join(earlier)} are of earlier weights than the commit has.")
-
-
-def _notes(sides: list[Side], compared: list[Pairs]) -> Iterator[str]:
-    """What is out of a side's reach, and what the intervals count of the seeds."""
-    never_right = {label: counts for pairs in compared for label, counts in pairs.never_right.items()}
-    yield from out_of_reach(never_right, compared[0].settings["split"])
-    if all(len(side.members) == 1 for side in sides):
-        return
-    scores = [score for pairs in compared for pair in pairs.pairs for score in (pair.left, pair.right)]
-    if any(score.low <= 0 < score.value or score.value < 1 <= score.high for score in scores):
-        yield "An interval that comes to 0 or 100 % is cut off there, where scores end."
-    for side, pairs in zip(sides[1:], compared, strict=True):
-        if pairs.by_seed:
-            yield f"{side.label} and {sides[0].label} have the same seeds: their differences are taken seed by seed."
-        elif side.given == sides[0].given or min(len(side.members), len(sides[0].members)) > 1:
-            seeds = f"{_seeds(side)} against {_seeds(sides[0])}"
-            yield f"{side.label} and {sides[0].label} have other seeds ({seeds}), which are not paired."
-    for side in sides:
-        if len(side.members) == 1:
-            yield f"{side.label} is one model: what another seed of it would score is not counted."
-
-
-def _share(interval: Interval) -> str:
-    return f"{percent(interval.value)} {percent_interval(interval)}"
-
-
-def _gap(interval: Interval) -> tuple[str, str]:
-    return f"{points(interval.value)} {points_interval(interval)}", marked(interval)
 
 
 def _print_costs(sides: list[Side]) -> None:

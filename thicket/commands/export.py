@@ -6,6 +6,7 @@ from typing import Any
 
 from thicket.commands import recipe
 from thicket.commands.made import Made, made_model
+from thicket.commands.stale_scores import stale_scores, stale_words
 from thicket.config.overrides import COMMAND_LINE
 from thicket.config.places import EXPORT
 from thicket.config.problems import ConfigError, Problem
@@ -15,7 +16,8 @@ from thicket.config.shown import FILE as SAMPLES
 from thicket.config.stages import DataStage, StudentStage
 from thicket.models.answering import check_own_weights
 from thicket.plan.folders import is_folder, within
-from thicket.plan.pipeline import resolve, resolve_data
+from thicket.plan.pipeline import pipeline, resolve, resolve_data
+from thicket.plan.state import states
 
 OURS = ("README.md", "provenance.json")
 """An export has both: another folder isn't written over."""
@@ -39,13 +41,14 @@ def export(root: Path, model: str, out: Path | None, license: str | None) -> Non
     made = made_model(root, resolved, model)
     folder, target, stage = made.targets.artifact, out or root / EXPORT / made.name, made.resolved.stage
     if target.exists() and not all((target / name).is_file() for name in OURS):
-        raise ConfigError([Problem(COMMAND_LINE, "--out", str(target), "there already, and no export of a model's")])
+        wrong = "there already, and no export of a model's"
+        raise ConfigError([Problem(COMMAND_LINE, "--out", within(root, target), wrong)])
     try:
         check_own_weights(folder)
     except ValueError as error:
         raise ValueError(f"{error}; {_instead(made)}") from None
     check_weights(folder)
-    _say_what_is_of_now(made)
+    _say_what_is_of_now(project, made)
     card = Card(made, _data(project, resolved, made), license)
     with whole(target) as partial:
         # Whoever gets the model needn't get prompts of its training.
@@ -67,13 +70,16 @@ def export(root: Path, model: str, out: Path | None, license: str | None) -> Non
     print(f"`hf upload OWNER/{made.name} {place}` pushes it.")
 
 
-def _say_what_is_of_now(made: Made) -> None:
-    """Notes on what the card takes from params.yaml that is no longer as it was when the model was made."""
+def _say_what_is_of_now(project: Project, made: Made) -> None:
+    """Notes on what the card takes from params.yaml that is no longer as it was when the model was made or scored."""
     if not is_folder(made.given) and made.has_another_config():  # A run's config is its own.
         again = f"`dvc repro {made.resolved.id}` makes it anew"
         print(f"Note: {made.name} was made with another config than it has now: {again}.")
     if others := made.made_anew():
         print(f"Note: {made.name} was made of earlier weights of {', '.join(others)}, which the card says.")
+    if not is_folder(made.given) and made.scores.is_dir():
+        for words in stale_words(stale_scores(states(project.root, pipeline(project)), [made.name])):
+            print(f"Note: {words}")
 
 
 def _data(project: Project, resolved: list[Resolved], made: Made) -> dict[str, DataStage]:

@@ -35,7 +35,7 @@ def facts(targets: Targets, scores: Path) -> dict[str, Any]:
 
 
 def print_figures(scores: Any, gaps: Mapping[str, Interval], base: str) -> None:
-    """An evaluation's figures; `gaps`: domain → what lies between the model and its base."""
+    """An evaluation's figures; `gaps`: domain → what lies between the model and its base, where that is known."""
     domains = scores["domains"]
     names = dict.fromkeys(key for one in domains.values() for key in one if key == GREEDY or key.startswith("pass@"))
     figures = [key for key in names if not key.endswith(("_low", "_high"))]
@@ -46,8 +46,11 @@ def print_figures(scores: Any, gaps: Mapping[str, Interval], base: str) -> None:
             f"{percent((one := interval_of(found, key)).value)} {percent_interval(one)}" if key in found else "—"
             for key in figures
         ]
-        gap = [f"{points(gaps[domain].value)} {points_interval(gaps[domain])}", marked(gaps[domain])] if gaps else []
-        table.add_row(domain, *scored, *gap, f"{found['length']:.1f}", f"{percent(found['truncated'])} %")
+        gap = gaps.get(domain)
+        beside = [f"{points(gap.value)} {points_interval(gap)}", marked(gap)] if gap else ["—", ""]
+        table.add_row(
+            domain, *scored, *(beside if gaps else []), f"{found['length']:.1f}", f"{percent(found['truncated'])} %"
+        )
     console.show(table)
     way, settings = scores["answering"], scores["settings"]
     samples = f"{settings['samples']} samples an item at temperature {way['temperature']:g}"

@@ -73,18 +73,18 @@ class Revision:
         return json.loads(path.read_text(encoding="utf-8")) if path and path.is_file() else {}
 
     def scores(self, model: str, scratch: Path) -> Path:
-        """A folder below `scratch` with a model's evaluation.
+        """A folder below `scratch` with a model's evaluation, which is not there where that commit has none.
 
-        Raises: ValueError where it was not scored in that commit, or where the cache does not have it.
+        Raises: ValueError where the cache does not have it.
         """
         stage, made = f"evaluate-{model}", self.locked.get(f"evaluate-{model}")
+        folder = scratch / self.name.replace("/", "-") / model
         if made is None:
-            raise ValueError(f"{self.name}:{model} was not scored in that commit")
+            return folder
         files = dict(files_of(self.root, made.outs[(EVALUATION / model).as_posix()]))
         if not files or not all(path.is_file() for path in files.values()):
             fetch = f"`dvc fetch --all-commits {stage}` takes it from a remote that has it"
             raise ValueError(f"the evaluation of {self.name}:{model} is not in DVC's cache: {fetch}")
-        folder = scratch / self.name.replace("/", "-") / model
         if folder.is_dir():
             return folder
         folder.mkdir(parents=True)
@@ -93,9 +93,11 @@ class Revision:
         return folder
 
     def outdated(self, model: str) -> bool:
-        """Whether its scores in that commit are of other weights than it has there."""
-        path = (MODELS / model).as_posix()
-        scored = self.locked[f"evaluate-{model}"].deps.get(path)
+        """Whether its scores in that commit, where it has any, are of other weights than it has there."""
+        path, evaluation = (MODELS / model).as_posix(), self.locked.get(f"evaluate-{model}")
+        if evaluation is None:
+            return False
+        scored = evaluation.deps.get(path)
         return scored is None or scored.md5 != self.making(model).outs[path].md5
 
     def making(self, model: str) -> Locked:

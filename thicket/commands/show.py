@@ -13,6 +13,7 @@ from thicket.commands.models import aged, is_gone, models_of, outdated_words, pa
 from thicket.commands.scores import Pair, paired
 from thicket.commands.show_run import show_folder
 from thicket.commands.sides import Side, declared_member
+from thicket.commands.stale_scores import stale_scores, stale_words
 from thicket.commands.status import as_dict, words
 from thicket.config.merging import GreedySoup
 from thicket.config.places import CURVES, EVALUATION
@@ -44,9 +45,11 @@ class _Shown:
     facts: dict[str, Any]
     """What its files say: `scores`, `ledger`, `times` and `origin`."""
     pairs: list[Pair]
-    """Its scores beside the base's."""
+    """Its scores beside the base's, where they can be held against each other."""
     unpaired: str
-    """Why there are none; empty for a base, too."""
+    """Why they can't elsewhere; empty for a base, too."""
+    stale: dict[str, list[str]]
+    """Of it and the base, why scores are not those of now."""
     left_out: list[str]
     """The teachers that a greedy soup did not keep, where it is made."""
 
@@ -78,11 +81,11 @@ def _known(root: Path, name: str) -> _Shown:
     stages = pipeline(project)
     models = models_of(planned.resolved for planned in stages)
     resolved = pick(name, models, "model", run_named(root, name))
-    state = next(state for state in states(root, stages) if state.id == resolved.id)
-    base = root_of(name, models)
+    found, base = states(root, stages), root_of(name, models)
+    state, stale = next(one for one in found if one.id == resolved.id), stale_scores(found, [name, base])
     pairs, unpaired = _against(root, models[base], resolved, stages, project) if base != name else ([], "")
     known = facts(in_pipeline(root, resolved.stage), root / EVALUATION / name)
-    return _Shown(resolved, models, base, state, known, pairs, unpaired, _left_out(root, resolved))
+    return _Shown(resolved, models, base, state, known, pairs, unpaired, stale, _left_out(root, resolved))
 
 
 def _as_dict(root: Path, shown: _Shown) -> dict[str, Any]:
@@ -97,6 +100,7 @@ def _as_dict(root: Path, shown: _Shown) -> dict[str, Any]:
         "against_base": shown.pairs or None,
         "against_base_missing": shown.unpaired or None,
         "scores_outdated": scores_outdated(root, shown.name),
+        "scores_stale": shown.stale.get(shown.name, []),
         "ledger": known["ledger"],
         "times": known["times"],
         "origin": known["origin"],
@@ -138,12 +142,13 @@ def _state_line(state: State) -> str:
 def _against(
     root: Path, base: Resolved, model: Resolved, stages: list[Any], project: Project
 ) -> tuple[list[Pair], str]:
-    """The scores beside the base's; or none, and why they can't be compared."""
+    """The scores beside the base's; and of which domains there are none, with the reason."""
     scoring = next(one.resolved.stage for one in stages if isinstance(one.resolved.stage, EvaluateStage))
     domains = [domain.name for domain in scoring.domains]
     try:
         sides = [Side(made.stage.name, (declared_member(root, made),)) for made in (base, model)]
-        return paired(sides[0], sides[1], domains, project.sound_params()[0].seed).pairs, ""
+        found = paired(sides[0], sides[1], domains, project.sound_params()[0].seed)
+        return found.pairs, found.missing
     except ValueError as error:
         return [], str(error).replace(f"{root}/", "")
 
@@ -172,6 +177,8 @@ def _print_scores(root: Path, shown: _Shown) -> None:
         print(f"Not held against {base}: {shown.unpaired}.")
     if outdated:
         print(outdated_words(root, outdated))
+    for told in stale_words(shown.stale):
+        print(told)
 
 
 def _print_config(resolved: Resolved) -> None:

@@ -20,6 +20,7 @@ from thicket.plan.folders import SOME_MODELS, is_sweep, model_folder, run_artifa
 from thicket.plan.inspect import differences, side_by_side, values
 from thicket.plan.pipeline import resolve
 from thicket.plan.run_states import WORDS, RunState, run_state, state_words
+from thicket.plan.runs import AND, measure
 from thicket.plan.sweeps import SWEEPS, Sweep, read_sweep
 from thicket.reporting.jsonfile import plain
 from thicket.stages.run import of_run
@@ -58,6 +59,8 @@ def _show_sweep(sweep: Sweep, as_json: bool) -> None:
     if shared:
         print(f"All have {' '.join(shared)}.")
     console.show(table)
+    if sweep.objective and (by := measure([one.run for one in sweep.runs], sweep.objective)):
+        print(f"The figure is {by}.")
     if sweep.process:
         print(f"Its command runs (process {sweep.process}).")
     elif sweep.unfinished:
@@ -84,6 +87,7 @@ def _counted(sweep: Sweep) -> str:
 def _sweep_as_dict(sweep: Sweep) -> dict[str, Any]:
     runs = [
         {"number": one.number, "overrides": one.run.overrides, "value": one.run.value, "artifact": one.run.artifact}
+        | {"domains": one.run.domains.split(AND) if one.run.domains else [], "scores": one.run.scores or None}
         | _state_as_dict(one.state, one.run.error)
         for one in sweep.runs
     ]

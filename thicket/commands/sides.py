@@ -158,14 +158,18 @@ class Sides:
             other = "name another model, or a sweep that varies more than the seed"
             wrong = f"nothing to compare it with{' yet' if self.left else ''}: {' '.join(self.left) or other}"
             wrong = wrong.removesuffix(".")
-            raise ConfigError([Problem(COMMAND_LINE, "compare", shown(texts[0]), wrong)])
+            raise ConfigError([Problem(COMMAND_LINE, "compare", shown(self._own(texts[0])), wrong)])
         labels = [side.label for side in sides]
         if len(set(labels)) == len(labels):
             return sides
         return [replace(side, label=f"{number}: {side.label}") for number, side in enumerate(sides, start=1)]
 
+    def _own(self, text: str) -> str:
+        """What the command line says, folders relative to the project where they lie in it."""
+        return ",".join(within(self.root, Path(part)) if is_folder(part) else part for part in text.split(","))
+
     def _read(self, text: str) -> Iterator[Side]:
-        text = ",".join(within(self.root, Path(part)) if is_folder(part) else part for part in text.split(","))
+        text = self._own(text)
         if is_folder(text) and is_sweep(self.root / text):
             yield from self._of_sweep(read_ended(self.root, self.root / text))
             return
@@ -179,7 +183,10 @@ class Sides:
             groups.setdefault(one.run.setting, []).append(one)
         common, left = set.intersection(*map(set, groups)), list[str]()
         for overrides, runs in groups.items():
-            side = self._of_runs(" ".join(o for o in overrides if o not in common), runs, sweep.folder.as_posix())
+            label = " ".join(o for o in overrides if o not in common)
+            if len(groups) == 1 and len(runs) > 1 and len(whole := " ".join(overrides)) <= LONGEST_LABEL:
+                label = whole
+            side = self._of_runs(label, runs, sweep.folder.as_posix())
             if side.members:
                 yield side
             else:
@@ -196,7 +203,7 @@ class Sides:
             raise ConfigError([Problem(COMMAND_LINE, "compare", shown(given), wrong)])
         folders = dict.fromkeys(one.run.artifact for one in runs if one.ended and not one.run.error)
         members = tuple(self.of_folder(model_folder(self.root, folder)) for folder in folders)
-        return Side(label or (members[0].name if members else given), members, given, lacking, unmade)
+        return Side(label or (_label("", members) if members else given), members, given, lacking, unmade)
 
     def _members(self, texts: Iterable[str]) -> Iterator[Member]:
         for text in texts:

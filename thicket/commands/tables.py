@@ -10,6 +10,7 @@ from pathlib import Path
 from thicket.commands.about import abouts
 from thicket.commands.alike import alike
 from thicket.commands.models import aged, declared, is_gone, outdated_words, scores_outdated
+from thicket.commands.stale_scores import stale_scores, stale_words
 from thicket.config.overrides import COMMAND_LINE
 from thicket.config.places import EVALUATION, PARAMS, REPORT
 from thicket.config.problems import ConfigError, Problem
@@ -71,8 +72,8 @@ def tables(root: Path, which: str | None, format: str) -> None:
 
 
 def scores(root: Path) -> Table | None:
-    """A row a model and domain that is scored; which scores are of an earlier model, or were made otherwise than others
-    on the domain, goes to standard error too."""
+    """A row a model and domain that is scored; which scores are of an earlier model, are not those of now, or were made
+    otherwise than others on the domain, goes to standard error too."""
     models = declared(root)
     scored = [name for name in models if (root / EVALUATION / name / "metrics.json").is_file()]
     if not scored:
@@ -82,7 +83,8 @@ def scores(root: Path) -> Table | None:
     figures = [*(f"pass@{k}" for k in ks), GREEDY]
     flat_head = [f"{figure}{suffix}" for figure in figures for suffix in SUFFIXES]
     told, outdated, made = abouts(models.values()), [name for name in read if scores_outdated(root, name)], alike(read)
-    for words in filter(None, (outdated_words(root, outdated), made.note)):
+    old = stale_words(stale_scores(states(root, pipeline(Project(root))), scored))
+    for words in filter(None, (outdated_words(root, outdated), *old, made.note)):
         print(words, file=sys.stderr)
     rows: list[list[str]] = []
     head: list[object] = ["model", "kind", "domain", *flat_head, "items", "scores_outdated", "scored_as"]

@@ -40,7 +40,8 @@ def show(made: RenderableType) -> None:
 
     A table that is too wide for its words comes in pieces, one below the other, each with the first column.
     """
-    console = Console(width=None if sys.stdout.isatty() else WIDTH, highlight=False)
+    # Texts are what they are: in `teachers=[a,b]` and `v1:opd` there is no markup.
+    console = Console(width=None if sys.stdout.isatty() else WIDTH, highlight=False, markup=False, emoji=False)
     with console.capture() as captured:
         for number, piece in enumerate(_pieces(made, console) if isinstance(made, Table) else [made]):
             if number:

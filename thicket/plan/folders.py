@@ -1,6 +1,7 @@
 """Models by their folders: of a run by itself, or any folder that holds one."""
 
 import re
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -85,7 +86,7 @@ def _lacking(root: Path, folder: Path) -> str:
             return f"it is {making_words(state.record)}"
         told = state_words(state)
         return told if state.mark == "gone" else f"not made yet: {told}"
-    if folder.name == "evaluate":
+    if "evaluate" in (folder.name, folder.parent.name):
         return "scores of a model, and none: name the run or the sweep that made it"
     if is_sweep(folder):
         return f"a sweep: name one of its runs, which `thicket show {within(root, folder)}` lists"
@@ -117,6 +118,17 @@ def provenance_of(root: Path, folder: str) -> dict[str, Any]:
     """How the model of a folder was made; nothing for one that thicket has not made. Raises: ValueError."""
     path = root / folder / "provenance.json"
     return read_json(path) if path.is_file() else {}
+
+
+def made_for(root: Path, folder: str) -> list[str]:
+    """The domains that the model of a folder was made for: a specialist's own, of a student those that it was trained
+    or chosen on, else its teachers'; none of a base, and where nobody says. Raises: ValueError."""
+    config, found = provenance_of(root, folder).get("config", {}), list[str]()
+    with suppress(KeyError, TypeError):  # Another version of thicket may say it otherwise.
+        found += [domain["name"] for domain in ([config["domain"]] if "domain" in config else config["domains"])]
+        for teacher in config["teachers"] if not found else []:
+            found += [teacher["domain"]] if teacher["domain"] else made_for(root, str(MODELS / teacher["name"]))
+    return list(dict.fromkeys(found))
 
 
 def declared_name(root: Path, folder: str) -> str:

@@ -10,7 +10,7 @@ from thicket.plan.adhoc import CHOICES, KEYS, OTHERS, SHARED
 NODES = {"base": BaseNode, "specialist": SpecialistNode, "student": StudentNode}
 SAID = {
     "name": "What the model is called; left out: as params.yaml calls the one that the other keys mean.",
-    "model": "A model of params.yaml.",
+    "model": "A model of params.yaml, or the folder of any; with -m several, and all of a sweep by its folder.",
     "domain": "Option of conf/domain.",
 }
 """Of keys that params.yaml has not, or has otherwise."""

@@ -18,7 +18,7 @@ COSTS = ("flops", "tokens_generated", "tokens_trained", *MEASURED)
 
 
 def objectives(stage: Stage) -> list[str]:
-    """The figures that a run of the stage leaves: of a model's making, or of an evaluation as means over domains."""
+    """The figures that a run of the stage leaves: of a model's making, or of an evaluation on each domain."""
     if isinstance(stage, EvaluateStage):
         return [*(f"pass@{k}" for k in stage.evaluation.ks), "greedy"]
     if isinstance(stage, SpecialistStage) or (isinstance(stage, StudentStage) and stage.domains):
@@ -35,13 +35,16 @@ def worst(objective: str) -> float:
     return math.inf if objective in COSTS else -math.inf
 
 
+def scores_of(targets: Targets, objective: str) -> dict[str, float]:
+    """Domain → the figure of a finished evaluation; nothing of a model's making."""
+    path = targets.artifact / "metrics.json"
+    domains = _read(path)["domains"] if path.is_file() else {}
+    # A vote is one answer: of all figures it has pass@1 alone.
+    return {domain: figures.get(objective, figures["pass@1"]) for domain, figures in domains.items()}
+
+
 def value_of(targets: Targets, objective: str) -> float:
-    """The figure of a finished run. Raises: ValueError where another machine made it, and it was measured there."""
-    scores = targets.artifact / "metrics.json"
-    if scores.is_file():
-        domains = _read(scores)["domains"].values()
-        # A vote is one answer: of all figures it has pass@1 alone.
-        return math.fsum(figures.get(objective, figures["pass@1"]) for figures in domains) / len(domains)
+    """The figure of a model's making. Raises: ValueError where another machine made it, and it was measured there."""
     found = read_times(targets.times, targets.artifact) if objective in MEASURED else _read(targets.metrics)
     if objective not in found:
         raise ValueError(f"{targets.times}: does not say the {objective} of {targets.artifact}; delete it to run anew")

@@ -25,9 +25,9 @@ from thicket.plan.folders import MAKERS, is_folder
 from thicket.plan.hydra_settings import CONFIG_NAME, OPTUNA, setting_problems
 from thicket.plan.inputs import not_declared, not_made, of_earlier_weights, outdated
 from thicket.plan.labelled import labelled
-from thicket.plan.objective import SELECTION, direction, objectives, value_of, worst
+from thicket.plan.objective import SELECTION, direction, objectives, worst
 from thicket.plan.pipeline import resolve
-from thicket.plan.runs import BEGUN, INSIDE, Run, domains_of, print_table, read_runs, write_run
+from thicket.plan.runs import BEGUN, INSIDE, Run, domains_of, measured, print_table, read_runs, write_run
 from thicket.plan.state import remedies
 from thicket.plan.sweeps import model_folders
 from thicket.signals import TERMINATED, Interrupted, children_end_too, exit_at_sigterm
@@ -263,12 +263,12 @@ def _finished(config: Any, texts: list[str], own: Path) -> Run:
     root, objective, asked = Path(config.root), config.objective, Run(texts)
     try:
         stage: Any = stage_from(root, str(config.stage), combinations(parse(texts)[0])[0]).stage
-        targets, asked = on_its_own(root, stage), replace(asked, domains=domains_of(stage))
+        targets, asked = on_its_own(root, stage), replace(asked, domains=domains_of(root, stage))
         begun = replace(asked, artifact=str(targets.artifact.relative_to(root)))
         write_run(own, begun, BEGUN)
         if not made_before(stage, targets):
             run_stage(root, stage, targets)
-        return replace(begun, value=value_of(targets, objective) if objective else None)
+        return measured(begun, targets, objective) if objective else begun
     except Interrupted:
         raise
     except ConfigError as error:

@@ -16,10 +16,9 @@ from thicket.config.yamlfile import values_of
 from thicket.plan.adhoc import Pairs, stage_from
 from thicket.plan.console import read_json
 from thicket.plan.folders import MULTIRUN, SOME_MODELS, is_sweep, model_folder, within
-from thicket.plan.objective import value_of
 from thicket.plan.recorded import began
 from thicket.plan.run_states import Mark, RunState, run_state
-from thicket.plan.runs import BEGUN, INSIDE, RESULT, Run, best_run, by_domain
+from thicket.plan.runs import BEGUN, INSIDE, RESULT, Run, best_run, by_domain, domains_of, measured
 from thicket.stages.run import of_run, on_its_own
 
 SWEEPS = RUNS / "sweeps"
@@ -128,9 +127,11 @@ class _Reader:
     def not_begun(self, pairs: Pairs) -> tuple[Run, RunState]:
         """Of an equal run, which the same command has made if it was given again; as long as it runs, it finds it."""
         with suppress(ConfigError):
-            artifact = None if self.going else on_its_own(self.root, self._stage(pairs)).artifact
+            stage: Any = None if self.going else self._stage(pairs)
+            artifact = on_its_own(self.root, stage).artifact if stage else None
             if artifact and artifact.parent.is_dir():
-                return self._found(replace(_run(pairs), artifact=within(self.root, artifact)))
+                placed = {"artifact": within(self.root, artifact), "domains": domains_of(self.root, stage)}
+                return self._found(replace(_run(pairs), **placed))
         return _run(pairs), RunState("waiting")
 
     def _stage(self, pairs: Pairs) -> Any:
@@ -140,7 +141,7 @@ class _Reader:
         state = run_state(self.root, run.artifact, self.elsewhere)
         if self.objective and state.mark == "done":
             with suppress(ValueError, OSError):  # Another machine has measured it, or its figures are gone.
-                return replace(run, value=value_of(of_run(self.root / run.artifact), self.objective)), state
+                return measured(run, of_run(self.root / run.artifact), self.objective), state
         return run, state
 
 
@@ -196,9 +197,15 @@ def _best(sweep: Sweep) -> str:
     done = [one.run for one in sweep.runs if one.run.value is not None and not one.run.error]
     if not (objective := sweep.objective) or not done:
         return ""
-    best = {domain: best_run(alike, objective).artifact for domain, alike in by_domain(done).items()}
+    best = {domain: _model_of(best_run(alike, objective)) for domain, alike in by_domain(done).items()}
     named = (f"{artifact} on {domain}" if len(best) > 1 else artifact for domain, artifact in best.items())
     return f"by {objective} the best is {', '.join(named)}"
+
+
+def _model_of(run: Run) -> str:
+    """What a run has made; of an evaluation, the model that it scored."""
+    asked = (text.partition("=") for text in run.overrides)
+    return next((value for key, _, value in asked if key == "model"), run.artifact)
 
 
 def model_folders(root: Path, text: str) -> list[str]:
@@ -210,7 +217,8 @@ def model_folders(root: Path, text: str) -> list[str]:
     made = {path: [run.artifact for run in ended_runs(root, path) if not run.error] for path in paths}
     folders = [folder for path in paths for folder in (made[path] or [within(root, path)])]
     if not folders:
-        raise ConfigError([Problem(COMMAND_LINE, "model", shown(text), "no folder of this pattern", SOME_MODELS)])
+        own = within(root, Path(text))
+        raise ConfigError([Problem(COMMAND_LINE, "model", shown(own), "no folder of this pattern", SOME_MODELS)])
     return list(dict.fromkeys(model_folder(root, folder, SOME_MODELS) for folder in folders))
 
 
