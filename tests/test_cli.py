@@ -43,7 +43,7 @@ def test_help_of_each_command(name: str, command: Command) -> None:
         (["config", "shwo"], "invalid choice: 'shwo'"),
         (["run"], "the following arguments are required: config"),
         (["check", "--all"], "unrecognized arguments: --all"),
-        (["check", "seed=1"], "unrecognized arguments: seed=1"),
+        (["plan", "seed=1"], "unrecognized arguments: seed=1"),
         (["data", "domain=sort", "--all"], "unrecognized arguments: --all"),
     ],
 )

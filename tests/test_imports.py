@@ -54,6 +54,7 @@ def test_light_packages(package: str) -> None:
 
 LOOKING = (
     "check",
+    "check small",
     "plan",
     "compose",
     "experiment list",

@@ -48,7 +48,9 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = top.add_subparsers(dest="command", metavar="COMMAND")
-    commands.add_parser("check", help="validate everything that the pipeline would run")
+    check = commands.add_parser("check", help="validate everything that the pipeline would run")
+    what = "of conf/experiment, without switching to it (default: what params.yaml declares)"
+    looking.completes(check.add_argument("experiment", nargs="?", metavar="EXPERIMENT", help=what), looking.experiments)
     commands.add_parser("plan", help="write dvc.yaml from params.yaml, with estimates of time, memory and disk")
     commands.add_parser("compose", help="write the resolved configs, build/config/ (DVC runs this)")
     run = commands.add_parser("run", help="run the stages of resolved configs (DVC runs this, with one)")
@@ -224,6 +226,8 @@ def _dispatch(arguments: argparse.Namespace, root: Path) -> int:
     if command in ("check", "plan", "compose"):
         from thicket.plan import commands
 
+        if command == "check":
+            return commands.check(root, arguments.experiment)
         return getattr(commands, command)(root)
     if command == "experiment":
         from thicket.plan import experiments

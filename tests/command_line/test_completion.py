@@ -31,6 +31,7 @@ def completed(line: str) -> set[str]:
         ("thicket compare tiny so", {"sort-grpo", "soup"}),
         ("thicket config show data-", {"data-sort", "data-reverse"}),
         ("thicket experiment use ", {"small", "toy"}),
+        ("thicket check ", {"small", "toy"}),
         ("thicket chat opd --domain ", {"sort", "reverse"}),
     ],
 )

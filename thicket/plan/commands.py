@@ -3,7 +3,6 @@
 import shutil
 from pathlib import Path
 
-from thicket.config.loggers import read_loggers
 from thicket.config.places import CONFIG, MODELS
 from thicket.config.problems import ConfigError, Problem
 from thicket.config.project import Project
@@ -28,14 +27,19 @@ HOUR = 3600
 """Seconds."""
 
 
-def check(root: Path) -> int:
-    """Composes and validates everything that the pipeline would run."""
-    stages = _sound(root, bases_are_there=True)
+def check(root: Path, experiment: str | None = None) -> int:
+    """Composes and validates everything that the pipeline would run, or would of an experiment of the library.
+
+    Raises: ConfigError.
+    """
+    project = Project(root) if experiment is None else Project(root).experiment(experiment)
+    stages = sound(project, bases_are_there=True)
     kinds = [planned.resolved.kind for planned in stages]
     counts = ", ".join(f"{kinds.count(kind)} {kind}" for kind in dict.fromkeys(kinds))
-    print(f"All {len(stages)} stages are sound: {counts}.")
-    _note_all(root, stages)
-    if out_of_step(root, stages):
+    of = "" if experiment is None else f" of {experiment}"
+    print(f"All {len(stages)} stages{of} are sound: {counts}.")
+    _note_all(project, stages)
+    if experiment is None and out_of_step(root, stages):
         print("dvc.yaml is out of step with params.yaml: run `thicket plan`.")
     return 0
 
@@ -45,13 +49,14 @@ def plan(root: Path) -> int:
 
     Raises: ConfigError where the configuration is not sound, or dvc.yaml would be another while a repro reads it.
     """
-    stages = _sound(root, bases_are_there=False)  # Maybe it is for a machine that has them.
+    project = Project(root)
+    stages = sound(project, bases_are_there=False)  # Maybe it is for a machine that has them.
     changed = out_of_step(root, stages)
     if changed:
         check_no_repro(root)
     _write(root, stages)
     _print_estimates(root, stages)
-    _note_all(root, stages)
+    _note_all(project, stages)
     written = "written" if changed else "as it was"
     print(f"dvc.yaml is {written}: {len(stages)} stages, after compose. `dvc repro` builds them.")
     return 0
@@ -82,31 +87,33 @@ def _write(root: Path, stages: list[Planned]) -> None:
     forget_removed(root, ["compose", *(planned.resolved.id for planned in stages)])
 
 
-def _sound(root: Path, bases_are_there: bool) -> list[Planned]:
-    """The stages. Raises: ConfigError with all that is wrong with their configs, or else with what these name, or else
-    with a plug-in's code.
+def sound(project: Project, bases_are_there: bool) -> list[Planned]:
+    """The stages of a project.
+
+    Raises: ConfigError with all that is wrong with their configs, or else with what these name, or else with a
+    plug-in's code.
     """
-    stages = pipeline(Project(root), with_code=False)
-    check_named(root, [planned.resolved for planned in stages], bases_are_there)
+    stages = pipeline(project, with_code=False)
+    check_named(project.root, [planned.resolved for planned in stages], bases_are_there)
     for stage in (planned.resolved.stage for planned in stages):
         if brought_along(stage):  # thicket's own is sound.
             code_of(stage)
     return stages
 
 
-def _note_all(root: Path, stages: list[Planned]) -> None:
+def _note_all(project: Project, stages: list[Planned]) -> None:
     """Says what is allowed, and most likely not meant."""
-    _note_missing(root, stages)
+    _note_missing(project, stages)
     _note_unscored(stages)
     _note_alike(stages)
     _note_twice(stages)
 
 
-def _note_missing(root: Path, stages: list[Planned]) -> None:
+def _note_missing(project: Project, stages: list[Planned]) -> None:
     """Says which files have still to come: a project may be checked before its data is there."""
-    for path, (stage, where) in missing_files(root, [planned.resolved for planned in stages]).items():
+    for path, (stage, where) in missing_files(project.root, [planned.resolved for planned in stages]).items():
         print(f"Note: {path} is not there, which {stage} reads ({where}).")
-    for package in read_loggers(root).missing:
+    for package in project.sound_params()[0].loggers.missing:
         print(f"Note: {package} is not installed here, which `loggers` names: trainings would not start.")
 
 
