@@ -63,6 +63,7 @@ LOOKING = (
     "config diff student-opd student-mixed",
     "config schema domain",
     "status",
+    "status opd",
     "",
 )
 

@@ -20,6 +20,8 @@ SHELLS = ("bash", "zsh", "fish")
 def add(commands: Any) -> None:
     """Adds the commands to a parser's."""
     status = commands.add_parser("status", help="the pipeline as a tree: done, stale and why, running, failed")
+    what = "a model, or a stage as in dvc.yaml: it and what it needs (default: all)"
+    completes(status.add_argument("names", nargs="*", metavar="MODEL", help=what), stages_and_models)
     _json(status)
     show = commands.add_parser("show", help="all about a model: lineage, scores, ledger, config; how far a sweep is")
     what = "a model that params.yaml declares, or the folder of a run or a sweep (build/runs/…)"

@@ -32,6 +32,8 @@ def completed(line: str) -> set[str]:
         ("thicket config show data-", {"data-sort", "data-reverse"}),
         ("thicket experiment use ", {"small", "toy"}),
         ("thicket check ", {"small", "toy"}),
+        ("thicket status o", {"opd"}),
+        ("thicket status opd data-", {"data-sort", "data-reverse"}),
         ("thicket chat opd --domain ", {"sort", "reverse"}),
     ],
 )

@@ -108,8 +108,11 @@ def leaves(value: Any, at: Path_ = ()) -> list[tuple[Path_, Any]]:
 
 
 def _stages(root: Path) -> dict[str, Resolved]:
+    return by_name(resolve(Project(root)))
+
+
+def by_name(stages: list[Resolved]) -> dict[str, Resolved]:
     """Every stage by its name, and those that make models by the models' too."""
-    stages = resolve(Project(root))
     return {made.stage.name: made for made in stages if made.kind in MAKERS} | {made.id: made for made in stages}
 
 
