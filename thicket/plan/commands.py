@@ -3,7 +3,7 @@
 import shutil
 from pathlib import Path
 
-from thicket.config.places import CONFIG, MODELS
+from thicket.config.places import BUILD, CONFIG, MODELS
 from thicket.config.problems import ConfigError, Problem
 from thicket.config.project import Project
 from thicket.config.source import DatasetSource
@@ -19,12 +19,15 @@ from thicket.plan.estimate import Estimate, Estimator, total
 from thicket.plan.inputs import check_named, missing_files
 from thicket.plan.pipeline import Planned, pipeline
 from thicket.plan.shapes import saved_shape
+from thicket.plan.state import states
 from thicket.plan.twice import declared_twice
 
 FIGURES = ("time", "memory", "disk")
 """What `thicket plan` estimates of each stage."""
-HOUR = 3600
+MINUTE, HOUR = 60, 3600
 """Seconds."""
+HOURS = 2 * HOUR
+"""From which on a time is told in hours."""
 
 
 def check(root: Path, experiment: str | None = None) -> int:
@@ -45,20 +48,21 @@ def check(root: Path, experiment: str | None = None) -> int:
 
 
 def plan(root: Path) -> int:
-    """Writes dvc.yaml, and prints what each stage is expected to need.
+    """Writes dvc.yaml, and prints what each stage is expected to need, and those together that are not done.
 
     Raises: ConfigError where the configuration is not sound, or dvc.yaml would be another while a repro reads it.
     """
-    project = Project(root)
-    stages = sound(project, bases_are_there=False)  # Maybe it is for a machine that has them.
+    project, built = Project(root), (root / BUILD).is_dir()
+    # Maybe it is for a machine that has the bases. The code's hashes take a second, and tell what is done.
+    stages = sound(project, bases_are_there=False, with_code=built)
     changed = out_of_step(root, stages)
     if changed:
         check_no_repro(root)
     _write(root, stages)
-    _print_estimates(root, stages)
+    _print_estimates(root, stages, _done(root, stages) if built else set())
     _note_all(project, stages)
     written = "written" if changed else "as it was"
-    print(f"dvc.yaml is {written}: {len(stages)} stages, after compose. `dvc repro` builds them.")
+    print(f"dvc.yaml is {written}: {len(stages)} stages, after compose. `dvc repro` builds what is not done.")
     return 0
 
 
@@ -87,13 +91,13 @@ def _write(root: Path, stages: list[Planned]) -> None:
     forget_removed(root, ["compose", *(planned.resolved.id for planned in stages)])
 
 
-def sound(project: Project, bases_are_there: bool) -> list[Planned]:
+def sound(project: Project, bases_are_there: bool, with_code: bool = False) -> list[Planned]:
     """The stages of a project.
 
     Raises: ConfigError with all that is wrong with their configs, or else with what these name, or else with a
     plug-in's code.
     """
-    stages = pipeline(project, with_code=False)
+    stages = pipeline(project, with_code)
     check_named(project.root, [planned.resolved for planned in stages], bases_are_there)
     for stage in (planned.resolved.stage for planned in stages):
         if brought_along(stage):  # thicket's own is sound.
@@ -160,23 +164,46 @@ def compose(root: Path) -> int:
     return 0
 
 
-def _print_estimates(root: Path, stages: list[Planned]) -> None:
+def _done(root: Path, stages: list[Planned]) -> set[str]:
+    """The stages, with the hashes of their code, that DVC would not run."""
+    try:
+        return {state.id for state in states(root, stages) if state.mark == "done"}
+    except ValueError as error:  # dvc.lock with the marks of a merge.
+        print(f"Note: {error}; so all stages count as to do.")
+        return set()
+
+
+def _print_estimates(root: Path, stages: list[Planned], done: set[str]) -> None:
     estimator = Estimator(lambda name: saved_shape(root / MODELS / name))
     estimates = {planned.resolved.id: estimator.estimate(planned.resolved) for planned in stages}
-    table = console.table("stage", *FIGURES, right=FIGURES)
+    table = console.table("stage", *FIGURES, *(["done"] if done else []), right=FIGURES)
     for name, estimate in estimates.items():
-        table.add_row(name, *_words(estimate))
-    known = [estimate for estimate in estimates.values() if estimate.seconds is not None]
-    every = "all" if len(known) == len(estimates) else f"the {len(known)} of {len(estimates)} that are known"
-    table.add_row(f"{every} (memory: the most)", *_words(total(known)))
+        table.add_row(name, *_words(estimate), *(["✓"] if name in done else []))
+    due = {name: estimate for name, estimate in estimates.items() if name not in done}
+    if done:
+        table.add_row(*_together(f"to do: {len(due)} of {len(estimates)} stages", due))
+    table.add_row(*_together("all (memory: the most)", estimates))
     console.show(table)
     print("Estimates are for two CPU cores, from the configs; ? where these can't tell (a base that is not made yet).")
 
 
+def _together(label: str, estimates: dict[str, Estimate]) -> tuple[str, ...]:
+    """A row for several stages, of which those count that are known."""
+    known = [estimate for estimate in estimates.values() if estimate.seconds is not None]
+    unknown = len(estimates) - len(known)
+    return label + (f", {unknown} unknown" if unknown else ""), *_words(total(known))
+
+
 def _words(estimate: Estimate) -> tuple[str, str, str]:
-    seconds = estimate.seconds
-    time = "?" if seconds is None else f"{seconds:.0f} s" if seconds < HOUR else f"{seconds / HOUR:.1f} h"
-    return time, _size(estimate.memory_bytes), _size(estimate.disk_bytes)
+    return _time(estimate.seconds), _size(estimate.memory_bytes), _size(estimate.disk_bytes)
+
+
+def _time(seconds: float | None) -> str:
+    if seconds is None:
+        return "?"
+    if seconds < console.MINUTES:
+        return f"{seconds:.0f} s"
+    return f"{seconds / MINUTE:.0f} min" if seconds < HOURS else f"{seconds / HOUR:.1f} h"
 
 
 def _size(count: float | None) -> str:
