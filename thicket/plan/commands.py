@@ -1,5 +1,6 @@
 """The commands check, plan and compose."""
 
+import os
 import shutil
 from pathlib import Path
 
@@ -10,14 +11,14 @@ from thicket.config.source import DatasetSource
 from thicket.config.stages import DataStage, EvaluateStage, SpecialistStage, write_stage
 from thicket.disk import explained, take_place, write_whole
 from thicket.plan import console
-from thicket.plan.by_hand import check_no_repro
+from thicket.plan.by_hand import BY_DVC, check_no_repro
 from thicket.plan.code import brought_along, code_of
 from thicket.plan.dag import read_dag
 from thicket.plan.dvcfile import dvcfile, out_of_step
 from thicket.plan.dvclock import forget_removed, mend_lock, mend_rwlock
 from thicket.plan.estimate import Estimate, Estimator, total
 from thicket.plan.inputs import check_named, missing_files
-from thicket.plan.pipeline import Planned, pipeline
+from thicket.plan.pipeline import Planned, coded, pipeline
 from thicket.plan.shapes import saved_shape
 from thicket.plan.state import states
 from thicket.plan.twice import declared_twice
@@ -97,8 +98,10 @@ def sound(project: Project, bases_are_there: bool, with_code: bool = False) -> l
     Raises: ConfigError with all that is wrong with their configs, or else with what these name, or else with a
     plug-in's code.
     """
-    stages = pipeline(project, with_code)
+    stages = pipeline(project, with_code=False)
     check_named(project.root, [planned.resolved for planned in stages], bases_are_there)
+    if with_code:
+        return coded(stages)
     for stage in (planned.resolved.stage for planned in stages):
         if brought_along(stage):  # thicket's own is sound.
             code_of(stage)
@@ -149,8 +152,13 @@ def _note_twice(stages: list[Planned]) -> None:
 
 
 def compose(root: Path) -> int:
-    """Writes build/config/: a resolved file for each stage. Raises: ConfigError where dvc.yaml is out of step."""
-    stages = pipeline(Project(root))
+    """Writes build/config/: a resolved file for each stage.
+
+    Raises: ConfigError where the configuration is not sound, or dvc.yaml is out of step with it.
+    """
+    project = Project(root)
+    # By hand it may be for a machine that has the bases; what DVC runs next, it runs here.
+    stages = sound(project, bases_are_there=BY_DVC in os.environ, with_code=True)
     if out_of_step(root, stages):
         wrong = "out of step with params.yaml: run `thicket plan`"
         raise ConfigError([Problem("dvc.yaml", "", "", wrong)])
@@ -161,6 +169,7 @@ def compose(root: Path) -> int:
             write_stage(partial / planned.config.relative_to(CONFIG), planned.resolved.stage)
     take_place(partial, root / CONFIG)
     print(f"{CONFIG}: {len(stages)} resolved configs")
+    _note_missing(project, stages)
     return 0
 
 
