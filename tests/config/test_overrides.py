@@ -210,6 +210,7 @@ def test_a_wrong_command_line(line: str, sample: Path, command: Command) -> None
     said = command(*line.split())
     message = dedent(WRONG[line]).strip("\n")
     count = sum(not one.startswith(" ") for one in message.splitlines())
-    assert said.err == f"{message}\n\n{count} problem{'s' if count > 1 else ''} in the configuration.\n"
+    where = "on the command line" if message.startswith(("override", "command line")) else "in the configuration"
+    assert said.err == f"{message}\n\n{count} problem{'s' if count > 1 else ''} {where}.\n"
     assert (said.status, said.out) == (2, "")
     assert not (sample / "build").exists()
