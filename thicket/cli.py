@@ -216,7 +216,7 @@ def main(argv: list[str] | None = None) -> int:
         sys.stdout.flush()
         return status
     except ConfigError as error:
-        print(f"{error}\n\n{counted(error.problems)}", file=sys.stderr)
+        print(f"{error}\n\n{counted(error.problems)}".rstrip(), file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("Stopped. The next run goes on from the last checkpoint.", file=sys.stderr)

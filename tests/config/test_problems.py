@@ -25,7 +25,7 @@ def test_the_first_of_many_users() -> None:
     ("problems", "words"),
     [
         ([FILE], "1 problem in the configuration."),
-        ([TYPED], "1 problem on the command line."),
+        ([TYPED], ""),
         ([TYPED, OVER], "2 problems on the command line."),
         ([TYPED, FILE], "2 problems in the configuration."),
     ],

@@ -75,7 +75,7 @@ def test_an_unknown_one(sample: Path, command: Command, asked: tuple[str, ...]) 
     assert said.err == (
         "command line: experiment = 'smal': there is no such option of conf/experiment\n"
         "    allowed: small, toy\n"
-        "    did you mean: small\n\n1 problem on the command line.\n"
+        "    did you mean: small\n"
     )
 
 

@@ -48,4 +48,4 @@ def test_an_unknown_name(sample: Path, command: Command) -> None:
     said = command("status", "opt")
     assert (said.status, said.out) == (2, "")
     assert said.err.startswith("command line: stage or model = 'opt': there is no such stage or model\n")
-    assert said.err.endswith("    did you mean: opd\n\n1 problem on the command line.\n")
+    assert said.err.endswith("    did you mean: opd\n")

@@ -70,8 +70,10 @@ class ConfigError(Exception):
 
 
 def counted(problems: Sequence[Problem]) -> str:
-    """How many problems there are, and where people would look for them."""
+    """How many problems there are, and where people would look for them; of one that was just typed nothing."""
     typed = all(problem.where.startswith((COMMAND_LINE, OVERRIDE)) for problem in problems)
+    if typed and len(problems) == 1:
+        return ""
     where = "on the command line" if typed else "in the configuration"
     return f"{len(problems)} problem{'s' if len(problems) > 1 else ''} {where}."
 
