@@ -67,6 +67,8 @@ def test_a_wrong_command(arguments: list[str], wrong: str, command: Command) -> 
     assert (said.status, said.out) == (2, "")
     assert wrong in said.err
     assert "Traceback" not in said.err
+    known = [arguments[0]] if arguments[0] in COMMANDS else []
+    assert said.err.startswith(" ".join(["usage: thicket", *known, ""]))
 
 
 def test_overrides_on_both_sides_of_an_option(sample: Path, command: Command) -> None:

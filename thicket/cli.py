@@ -4,6 +4,7 @@ import argparse
 import os
 import re
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -31,6 +32,7 @@ class Parser(argparse.ArgumentParser):
     """With the nearest match for a command or choice that there is none of, and for a stage the keys that it takes."""
 
     stage = ""
+    commands: Mapping[str, argparse.ArgumentParser] = {}
 
     def format_help(self) -> str:
         if self.stage:
@@ -49,7 +51,7 @@ class Parser(argparse.ArgumentParser):
         super().error(message)
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Parser:
     """All commands."""
     top = Parser(
         prog="thicket",
@@ -58,6 +60,7 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = top.add_subparsers(dest="command", metavar="COMMAND")
+    top.commands = commands.choices
     _add_pipeline(commands)
     looking.add(commands)
     _add_config(commands)
@@ -198,7 +201,7 @@ def main(argv: list[str] | None = None) -> int:
     if arguments.command in STAGES and not any(text.startswith("-") for text in rest):
         arguments.overrides += rest  # those after a `-m` in their midst
     elif rest:
-        commands.error(f"unrecognized arguments: {' '.join(rest)}")
+        commands.commands.get(arguments.command, commands).error(f"unrecognized arguments: {' '.join(rest)}")
     from thicket.config.places import project_root
     from thicket.config.problems import ConfigError, counted
 
