@@ -58,6 +58,8 @@ def test_help_of_each_command(name: str, command: Command) -> None:
         (["check", "--all"], "unrecognized arguments: --all"),
         (["plan", "seed=1"], "unrecognized arguments: seed=1"),
         (["data", "domain=sort", "--all"], "unrecognized arguments: --all"),
+        (["chat", "tiny", "--tokens", "0"], "--tokens: '0': allowed are whole numbers from 1"),
+        (["repro", "--jobs", "two"], "--jobs: 'two': allowed are whole numbers from 1"),
         (["report", "-m"], "unrecognized arguments: -m"),
         (["analyze"], "the following arguments are required: ANALYSIS\n"),
     ],

@@ -62,7 +62,7 @@ def add(commands: Any) -> None:
     what = "of the sampling; 0: the likeliest token (default: 1)"
     chat.add_argument("--temperature", type=float, metavar="T", help=what)
     what = "most tokens of an answer (default: 256, or the domain's)"
-    chat.add_argument("--tokens", type=int, metavar="N", help=what)
+    chat.add_argument("--tokens", type=at_least_one, metavar="N", help=what)
     chat.add_argument("--seed", type=int, default=0, metavar="N", help="fixes the answers (default: 0)")
     told = "a model as a folder for the Hugging Face hub, with its card"
     export = command(commands, "export", told, "opd --license mit")
@@ -86,6 +86,14 @@ def add(commands: Any) -> None:
     completion = command(commands, "completion", told)
     completion.epilog = COMPLETION
     completion.add_argument("shell", choices=SHELLS)
+
+
+def at_least_one(text: str) -> int:
+    """A whole number from 1."""
+    number = int(text) if text.isdecimal() else 0
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text!r}: allowed are whole numbers from 1")
+    return number
 
 
 def from_here(path: str) -> Path:

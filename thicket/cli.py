@@ -91,7 +91,7 @@ def _add_pipeline(commands: Any) -> None:
     what = "a model, or a stage as in dvc.yaml: it and what it needs (default: all)"
     looking.completes(repro.add_argument("stage", nargs="*", metavar="MODEL", help=what), looking.stages_and_models)
     what = "stages side by side (default: one a GPU, or for two cores)"
-    repro.add_argument("--jobs", type=_at_least_one, metavar="N", help=what)
+    repro.add_argument("--jobs", type=looking.at_least_one, metavar="N", help=what)
     repro.add_argument("--pull", action="store_true", help="take what is missing from the DVC remote")
 
 
@@ -157,13 +157,6 @@ def _add_for_dvc(commands: Any) -> None:
     run = looking.command(commands, "run", told, "build/config/data/sort.yaml build/config/models/tiny.yaml")
     what = "a file that `thicket compose` wrote; several run in turn, in one process"
     run.add_argument("config", type=Path, nargs="+", metavar="CONFIG", help=what)
-
-
-def _at_least_one(text: str) -> int:
-    number = int(text) if text.isdecimal() else 0
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{text!r}: allowed are whole numbers from 1")
-    return number
 
 
 def _folder_from_here(override: str) -> str:
