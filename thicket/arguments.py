@@ -21,13 +21,22 @@ examples:
   thicket completion fish > ~/.config/fish/completions/thicket.fish"""
 
 
+class Help(argparse.RawDescriptionHelpFormatter):
+    """With room for the longest of commands in a list: argparse forgets that they are indented."""
+
+    def add_argument(self, action: argparse.Action) -> None:
+        super().add_argument(action)
+        if action.nargs == argparse.PARSER:
+            self._action_max_length += self._indent_increment
+
+
 def command(commands: Any, name: str, does: str, *examples: str) -> argparse.ArgumentParser:
     """Adds a command: what it does stands in the list of all and at the head of its own help, with examples below.
 
     `examples`: what may stand behind its name.
     """
     said = f"{does[0].upper()}{does[1:]}".rstrip("…, ") + "."
-    one = commands.add_parser(name, help=does, description=said, formatter_class=argparse.RawDescriptionHelpFormatter)
+    one = commands.add_parser(name, help=does, description=said, formatter_class=Help)
     lines = [f"{one.prog} {example}".rstrip() for example in examples]
     one.epilog = "\n  ".join([f"example{'s' if len(lines) > 1 else ''}:", *lines]) if lines else None
     return one

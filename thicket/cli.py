@@ -57,7 +57,7 @@ def parser() -> Parser:
         prog="thicket",
         description="Declarative specialist-then-distill post-training of language models.",
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=looking.Help,
     )
     commands = top.add_subparsers(dest="command", metavar="COMMAND")
     top.commands = commands.choices
