@@ -1,5 +1,6 @@
 """Commands, their output and their exit status."""
 
+import re
 import shutil
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -10,6 +11,7 @@ from commands import Command
 
 import thicket
 from thicket.arguments import NAMES
+from thicket.cli import parser
 from thicket.config.yamlfile import to_yaml
 from thicket.plan.by_hand import BY_DVC, REPRO
 from thicket.stages.publish import locked
@@ -18,21 +20,32 @@ from thicket.warm import OWNER
 STAGES = ("data", "base", "specialist", "student", "evaluate", "report")
 
 
-COMMANDS = ("check", "plan", "compose", "run", "experiment", "config", *NAMES, *STAGES)
+COMMANDS = ("check", "plan", "repro", "compose", "run", "experiment", "config", "model", "analyze", *NAMES, *STAGES)
 
 
 def test_help(command: Command) -> None:
     said = command("--help")
     assert (said.status, said.err) == (0, "")
-    words = said.out.split()
-    assert [name for name in COMMANDS if name in words] == list(COMMANDS)
+    listed = re.findall(r"^    (\w+) +\w", said.out, re.MULTILINE)
+    assert set(COMMANDS) <= {*listed}, "each with what it does in the same line"
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+PARTS = ("experiment list", "experiment use", "config show", "config diff", "config schema", "model materialize")
+
+
+@pytest.mark.parametrize("name", [*COMMANDS, *PARTS])
 def test_help_of_each_command(name: str, command: Command) -> None:
-    said = command(name, "--help")
+    """What it does stands at its head, what it takes is explained, and an example takes what it takes."""
+    said = command(*name.split(), "--help")
     assert said.status == 0
-    assert said.out.startswith(f"usage: thicket {name}")
+    usage, does, *rest = said.out.split("\n\n")
+    assert usage.startswith(f"usage: thicket {name}")
+    assert re.match(r"[A-Z].*\.(\nWhat it makes lies in build/runs/.*\.)?$", does), does
+    bare = [line for line in "\n".join(rest).splitlines() if re.fullmatch(r"  [A-Z]+(=[A-Z]+)?", line)]
+    assert bare in ([], ["  COMMAND"], ["  ACTION"])
+    for line in re.findall(r"^ *(?:example: )?(thicket .*?)(?: >.*)?$", said.out, re.MULTILINE):
+        taken = parser().parse_args(line.split()[1:])
+        assert taken.command == name.split()[0]
 
 
 @pytest.mark.parametrize(
@@ -41,10 +54,14 @@ def test_help_of_each_command(name: str, command: Command) -> None:
         (["chekc"], "invalid choice: 'chekc'"),
         (["config"], "the following arguments are required: {show,diff,schema,pages}"),
         (["config", "shwo"], "invalid choice: 'shwo'"),
-        (["run"], "the following arguments are required: config"),
+        (["run"], "the following arguments are required: CONFIG"),
         (["check", "--all"], "unrecognized arguments: --all"),
-        (["check", "seed=1"], "unrecognized arguments: seed=1"),
+        (["plan", "seed=1"], "unrecognized arguments: seed=1"),
         (["data", "domain=sort", "--all"], "unrecognized arguments: --all"),
+        (["chat", "tiny", "--tokens", "0"], "--tokens: '0': allowed are whole numbers from 1"),
+        (["repro", "--jobs", "two"], "--jobs: 'two': allowed are whole numbers from 1"),
+        (["report", "-m"], "unrecognized arguments: -m"),
+        (["analyze"], "the following arguments are required: ANALYSIS\n"),
     ],
 )
 def test_a_wrong_command(arguments: list[str], wrong: str, command: Command) -> None:
@@ -52,6 +69,8 @@ def test_a_wrong_command(arguments: list[str], wrong: str, command: Command) -> 
     assert (said.status, said.out) == (2, "")
     assert wrong in said.err
     assert "Traceback" not in said.err
+    known = [arguments[0]] if arguments[0] in COMMANDS else []
+    assert said.err.startswith(" ".join(["usage: thicket", *known, ""]))
 
 
 def test_overrides_on_both_sides_of_an_option(sample: Path, command: Command) -> None:

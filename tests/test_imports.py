@@ -54,6 +54,7 @@ def test_light_packages(package: str) -> None:
 
 LOOKING = (
     "check",
+    "check small",
     "plan",
     "compose",
     "experiment list",
@@ -62,6 +63,7 @@ LOOKING = (
     "config diff student-opd student-mixed",
     "config schema domain",
     "status",
+    "status opd",
     "",
 )
 

@@ -4,16 +4,27 @@ import argparse
 import os
 import re
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from thicket import arguments as looking
 
-STAGES = ("data", "base", "specialist", "student", "evaluate", "report")
+STAGES = {
+    "data": "make a domain's items by themselves, or a sweep of several",
+    "base": "make a base by itself, or a sweep of several",
+    "specialist": "train a specialist by itself, or a sweep of several",
+    "student": "make a student by itself, or a sweep of several",
+    "evaluate": "score a model by itself, or a sweep of several",
+    "report": "write the report by itself",
+}
+"""Stage → what it does when a person starts it by itself."""
 EPILOG = """\
+`thicket` alone says what can be done next, `thicket COMMAND --help` has examples.
 The pipeline is DVC's: `dvc repro` builds what has changed (`thicket repro`: stages side by side), `dvc metrics diff`
 and `thicket compare REV:MODEL MODEL` compare commits.
-`thicket STAGE -m key=a,b` sweeps over values; key=value are overrides in Hydra's grammar.
+The commands from data to report run a stage by itself, in build/runs/: `thicket specialist method=dapo domain=sort`,
+with -m a sweep over values: `method=dapo,grpo`; key=value are overrides in Hydra's grammar.
 """
 
 
@@ -21,6 +32,7 @@ class Parser(argparse.ArgumentParser):
     """With the nearest match for a command or choice that there is none of, and for a stage the keys that it takes."""
 
     stage = ""
+    commands: Mapping[str, argparse.ArgumentParser] = {}
 
     def format_help(self) -> str:
         if self.stage:
@@ -39,83 +51,112 @@ class Parser(argparse.ArgumentParser):
         super().error(message)
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Parser:
     """All commands."""
     top = Parser(
         prog="thicket",
         description="Declarative specialist-then-distill post-training of language models.",
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=looking.Help,
     )
     commands = top.add_subparsers(dest="command", metavar="COMMAND")
-    commands.add_parser("check", help="validate everything that the pipeline would run")
-    commands.add_parser("plan", help="write dvc.yaml from params.yaml, with estimates of time, memory and disk")
-    commands.add_parser("compose", help="write the resolved configs, build/config/ (DVC runs this)")
-    run = commands.add_parser("run", help="run the stages of resolved configs (DVC runs this, with one)")
-    run.add_argument(
-        "config", type=Path, nargs="+", help="files that `thicket compose` wrote; several run in turn, in one process"
-    )
-    repro = commands.add_parser("repro", help="build what has changed, as `dvc repro`, with stages side by side")
-    repro.add_argument("stage", nargs="*", help="as in dvc.yaml, or a model's name; with what they need (default: all)")
-    repro.add_argument(
-        "--jobs",
-        type=_at_least_one,
-        metavar="N",
-        help="stages side by side (default: one a GPU, or for two cores)",
-    )
-    repro.add_argument("--pull", action="store_true", help="take what is missing from the DVC remote")
-    experiment = commands.add_parser("experiment", help="list the experiments, or make one the project's")
-    kinds = experiment.add_subparsers(dest="action", metavar="ACTION")
-    kinds.add_parser("list", help="the experiments of conf/experiment (default)")
-    use = kinds.add_parser("use", help="write params.yaml and dvc.yaml from an experiment")
-    looking.completes(use.add_argument("name"), looking.experiments)
-    use.add_argument("--force", action="store_true", help="overwrite a params.yaml that was edited by hand")
-    config = commands.add_parser("config", help="look at configs")
-    kinds = config.add_subparsers(dest="action", metavar="{show,diff,schema,pages}", required=True)
-    show = kinds.add_parser("show", help="a stage's resolved config, with the origin of each value")
-    stage = show.add_argument(
-        "stage", nargs="?", help="as in dvc.yaml: specialist-sort-grpo; or a model; without it, the stages are listed"
-    )
-    looking.completes(stage, looking.stages_and_models)
-    diff = kinds.add_parser("diff", help="two stages, two models or two experiments, side by side")
-    for side in ("left", "right"):
-        looking.completes(diff.add_argument(side), looking.stages_and_models)
-    schema = kinds.add_parser("schema", help="JSON Schema for editors")
-    schema.add_argument("kind", nargs="?", default="params", help="params (default), or a group of conf/")
-    kinds.add_parser("pages", help="write docs/methods.md and docs/domains.md from the docstrings")
-    model = commands.add_parser("model", help="work on a model that the pipeline has made")
-    kinds = model.add_subparsers(dest="action", metavar="{materialize}", required=True)
-    materialize = kinds.add_parser("materialize", help="write the members of an ensemble as models of their own")
-    materialize.add_argument(
-        "name", type=looking.name_or_folder, help="the ensemble: its name in params.yaml, or its folder (build/runs/…)"
-    )
-    materialize.add_argument("--member", type=int, metavar="K", help="just this one: 1 is the best (default: all)")
-    materialize.add_argument("--out", type=looking.from_here, metavar="FOLDER", help="member K goes to FOLDER/K")
-    analyze = commands.add_parser("analyze", help="look at models: divergence, barriers, density, …")
-    analyze.add_argument("analysis", help="an option of conf/analysis, or an analysis that params.yaml declares")
-    analyze.add_argument(
-        "overrides",
-        nargs="*",
-        metavar="KEY=VALUE",
-        help="model_a=… model_b=… (names, folders, ids of the hub), domain=…, seed=…, analysis.samples=…",
-    )
+    top.commands = commands.choices
+    _add_pipeline(commands)
     looking.add(commands)
-    for stage in STAGES:
-        told = f"run the stage {stage} by itself, or a sweep of it"
-        one = commands.add_parser(
-            stage, help=told, description=f"{told.capitalize()}.", formatter_class=argparse.RawDescriptionHelpFormatter
-        )
-        one.stage = stage
-        one.add_argument("-m", "--multirun", action="store_true", help="sweep over comma-separated values")
-        one.add_argument("overrides", nargs="*", metavar="KEY=VALUE")
+    _add_config(commands)
+    _add_models(commands)
+    _add_stages(commands)
+    _add_for_dvc(commands)
     return top
 
 
-def _at_least_one(text: str) -> int:
-    number = int(text) if text.isdecimal() else 0
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{text!r}: allowed are whole numbers from 1")
-    return number
+def _add_pipeline(commands: Any) -> None:
+    """What declares, checks, plans and builds."""
+    told = "list the experiments, or make one the project's"
+    experiment = looking.command(commands, "experiment", told, "", "use first")
+    kinds = experiment.add_subparsers(dest="action", metavar="ACTION")
+    looking.command(kinds, "list", "the experiments of conf/experiment, a star at the project's (default)")
+    use = looking.command(kinds, "use", "write params.yaml and dvc.yaml from an experiment", "first")
+    name = use.add_argument("name", metavar="EXPERIMENT", help="one of those that `thicket experiment` lists")
+    looking.completes(name, looking.experiments)
+    use.add_argument("--force", action="store_true", help="overwrite a params.yaml that was edited by hand")
+    told = "validate everything that the pipeline would run, before anything runs"
+    check = looking.command(commands, "check", told, "", "smollm2")
+    what = "of conf/experiment, without switching to it (default: what params.yaml declares)"
+    looking.completes(check.add_argument("experiment", nargs="?", metavar="EXPERIMENT", help=what), looking.experiments)
+    told = "write dvc.yaml from params.yaml, with estimates of time, memory and disk"
+    looking.command(commands, "plan", told)
+    told = "build what has changed, as `dvc repro` does, with stages side by side"
+    repro = looking.command(commands, "repro", told, "", "opd --jobs 2")
+    what = "a model, or a stage as in dvc.yaml: it and what it needs (default: all)"
+    looking.completes(repro.add_argument("stage", nargs="*", metavar="MODEL", help=what), looking.stages_and_models)
+    what = "stages side by side (default: one a GPU, or for two cores)"
+    repro.add_argument("--jobs", type=looking.at_least_one, metavar="N", help=what)
+    repro.add_argument("--pull", action="store_true", help="take what is missing from the DVC remote")
+
+
+def _add_config(commands: Any) -> None:
+    config = looking.command(commands, "config", "look at the values that stages run with")
+    kinds = config.add_subparsers(dest="action", metavar="{show,diff,schema,pages}", required=True)
+    told = "a stage's resolved values, each with the file and line that set it"
+    show = looking.command(kinds, "show", told, "", "sort-grpo", "evaluate-opd")
+    what = "a model, or a stage as in dvc.yaml (default: the stages' names are listed)"
+    looking.completes(show.add_argument("stage", nargs="?", metavar="MODEL", help=what), looking.stages_and_models)
+    told = "two models, two stages or two experiments, side by side"
+    diff = looking.command(kinds, "diff", told, "sort-grpo sort-dapo", "tiny smollm2")
+    for side in ("left", "right"):
+        named = diff.add_argument(side, metavar="A" if side == "left" else "B", help="a model, a stage, an experiment")
+        looking.completes(named, looking.comparable)
+    told = "a JSON Schema, with which editors check and complete a file"
+    schema = looking.command(kinds, "schema", told, "> params.schema.json", "method > method.schema.json")
+    what = "of params.yaml (default), or of the files of a folder of conf/: base, domain, method, …"
+    looking.completes(
+        schema.add_argument("kind", nargs="?", default="params", metavar="GROUP", help=what), looking.schemas
+    )
+    told = "write the pages of docs/ on params.yaml, methods, domains and analyses, of the docstrings"
+    looking.command(kinds, "pages", told)
+
+
+def _add_models(commands: Any) -> None:
+    """What takes models apart and measures them."""
+    model = looking.command(commands, "model", "work on a model that the pipeline has made")
+    kinds = model.add_subparsers(dest="action", metavar="{materialize}", required=True)
+    told = "write the members of an ensemble as models of their own"
+    materialize = looking.command(kinds, "materialize", told, "sort-randopt --member 1")
+    what = "the ensemble: its name in params.yaml, or its folder (build/runs/…)"
+    name = materialize.add_argument("name", metavar="MODEL", type=looking.name_or_folder, help=what)
+    looking.completes(name, looking.models)
+    materialize.add_argument("--member", type=int, metavar="K", help="just this one: 1 is the best (default: all)")
+    what = "member K goes to FOLDER/K (default: build/members/MODEL)"
+    materialize.add_argument("--out", type=looking.from_here, metavar="FOLDER", help=what)
+    told = "measure something about models: divergence, barriers, density, …"
+    analyze = looking.command(commands, "analyze", told, "divergence model_a=tiny model_b=opd domain=sort")
+    what = "an option of conf/analysis, or an analysis that params.yaml declares"
+    looking.completes(analyze.add_argument("analysis", metavar="ANALYSIS", help=what), looking.analyses)
+    what = "model_a=… model_b=… (names, folders, ids of the hub), domain=…, seed=…, analysis.samples=…"
+    analyze.add_argument("overrides", nargs="*", default=[], metavar="KEY=VALUE", help=what)
+
+
+def _add_stages(commands: Any) -> None:
+    for stage, does in STAGES.items():
+        one: Any = looking.command(commands, stage, does)
+        one.description = f"{one.description}\nWhat it makes lies in build/runs/; the pipeline stays as it is."
+        one.stage = stage
+        one.set_defaults(multirun=False, overrides=[])
+        if stage != "report":
+            one.add_argument("-m", "--multirun", action="store_true", help="sweep over comma-separated values")
+            what = "an override in Hydra's grammar, of a key below"
+            one.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help=what)
+
+
+def _add_for_dvc(commands: Any) -> None:
+    """What DVC calls."""
+    told = "write the resolved configs, build/config/ (DVC runs this)"
+    looking.command(commands, "compose", told)
+    told = "run stages from their resolved configs, done or not (DVC runs this, with one)"
+    run = looking.command(commands, "run", told, "build/config/data/sort.yaml build/config/models/tiny.yaml")
+    what = "a file that `thicket compose` wrote; several run in turn, in one process"
+    run.add_argument("config", type=Path, nargs="+", metavar="CONFIG", help=what)
 
 
 def _folder_from_here(override: str) -> str:
@@ -153,9 +194,9 @@ def main(argv: list[str] | None = None) -> int:
     if arguments.command in STAGES and not any(text.startswith("-") for text in rest):
         arguments.overrides += rest  # those after a `-m` in their midst
     elif rest:
-        commands.error(f"unrecognized arguments: {' '.join(rest)}")
+        commands.commands.get(arguments.command, commands).error(f"unrecognized arguments: {' '.join(rest)}")
     from thicket.config.places import project_root
-    from thicket.config.problems import ConfigError
+    from thicket.config.problems import ConfigError, counted
 
     root = project_root(Path.cwd())
     _say_whose_code(root)
@@ -171,8 +212,7 @@ def main(argv: list[str] | None = None) -> int:
         sys.stdout.flush()
         return status
     except ConfigError as error:
-        count = len(error.problems)
-        print(f"{error}\n\n{count} problem{'s' if count > 1 else ''} in the configuration.", file=sys.stderr)
+        print(f"{error}\n\n{counted(error.problems)}".rstrip(), file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("Stopped. The next run goes on from the last checkpoint.", file=sys.stderr)
@@ -224,6 +264,8 @@ def _dispatch(arguments: argparse.Namespace, root: Path) -> int:
     if command in ("check", "plan", "compose"):
         from thicket.plan import commands
 
+        if command == "check":
+            return commands.check(root, arguments.experiment)
         return getattr(commands, command)(root)
     if command == "experiment":
         from thicket.plan import experiments

@@ -31,12 +31,26 @@ def completed(line: str) -> set[str]:
         ("thicket compare tiny so", {"sort-grpo", "soup"}),
         ("thicket config show data-", {"data-sort", "data-reverse"}),
         ("thicket experiment use ", {"small", "toy"}),
+        ("thicket check ", {"small", "toy"}),
+        ("thicket status o", {"opd"}),
+        ("thicket repro so", {"sort-grpo", "soup"}),
+        ("thicket model materialize o", {"opd"}),
+        ("thicket config diff to", {"toy"}),
+        ("thicket config diff o", {"opd"}),
+        ("thicket config schema a", {"analysis"}),
+        ("thicket status opd data-", {"data-sort", "data-reverse"}),
         ("thicket chat opd --domain ", {"sort", "reverse"}),
     ],
 )
 def test_words(line: str, words: set[str], sample: Path, command: Command) -> None:
     command("plan")
     assert completed(line) == words
+
+
+def test_analyses(sample: Path) -> None:
+    """Those of conf/, and those that are declared."""
+    (sample / "dvc.yaml").write_text("stages:\n  data-sort:\n    cmd: x\n  analyze-capability-small:\n    cmd: x\n")
+    assert completed("thicket analyze c") == {"capability", "capability-small"}
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

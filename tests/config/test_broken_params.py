@@ -266,3 +266,13 @@ def test_no_params(sample: Path, command: Command) -> None:
     said = command("check")
     assert (said.status, said.out) == (2, "")
     assert said.err == "params.yaml: there is no such file\n\n1 problem in the configuration.\n"
+
+
+def test_a_folder_where_a_file_should_be(sample: Path, command: Command) -> None:
+    for folder in (sample / "conf/domain/sort.yaml", sample / "folder"):
+        folder.unlink(missing_ok=True)
+        folder.mkdir()
+    assert "conf/domain/sort.yaml: a folder, not a file\n" in command("check").err
+    said = command("run", "folder")
+    assert (said.status, said.out) == (2, "")
+    assert said.err.startswith("folder: a folder, not a file\n")

@@ -210,6 +210,9 @@ def test_a_wrong_command_line(line: str, sample: Path, command: Command) -> None
     said = command(*line.split())
     message = dedent(WRONG[line]).strip("\n")
     count = sum(not one.startswith(" ") for one in message.splitlines())
-    assert said.err == f"{message}\n\n{count} problem{'s' if count > 1 else ''} in the configuration.\n"
+    typed = message.startswith(("override", "command line"))
+    where = "on the command line" if typed else "in the configuration"
+    counted = f"\n\n{count} problem{'s' if count > 1 else ''} {where}." if count > 1 or not typed else ""
+    assert said.err == f"{message}{counted}\n"
     assert (said.status, said.out) == (2, "")
     assert not (sample / "build").exists()

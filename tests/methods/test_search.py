@@ -328,14 +328,15 @@ def test_materialize_an_ensemble_of_a_run_of_its_own(
     assert _weights(project / "build/members" / targets.artifact.parent.name / "1") == _weights(best)
     said = command("model", "materialize", str(project / "build/models/tiny"))
     assert (said.status, said.out) == (2, "")
-    assert "there is no such ensemble in that folder" in said.err
+    assert "not an ensemble" in said.err
 
 
 @pytest.mark.parametrize(
     ("arguments", "wrong"),
     [
         (("ensembel",), "did you mean: ensemble"),
-        (("tiny",), "there is no such ensemble"),
+        (("tiny",), "not an ensemble"),
+        (("nothing",), "there is no such ensemble"),
         (("ensemble", "--member", "4"), "allowed: 1 … 3"),
         (("ensemble", "--member", "0"), "allowed: 1 … 3"),
         (("ensemble", "--member", "best"), "invalid int value: 'best'"),

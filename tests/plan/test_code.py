@@ -28,7 +28,7 @@ from thicket.config.stages import (
     StudentStage,
 )
 from thicket.config.verifier import Verifier
-from thicket.plan import code, source
+from thicket.plan import source
 from thicket.plan.code import TRACELESS, modules
 from thicket.plan.pipeline import resolve
 from thicket.plan.source import ROOT, closure, modules_in, path_of
@@ -112,8 +112,8 @@ def edited(sample: Path, monkeypatch: pytest.MonkeyPatch) -> Edit:
 
         before = {made.id: made.stage for made in resolve(Project(sample))}
         monkeypatch.setattr(source, "_text", lambda name: read(name) + (f"\n{line}\n" if name == module else ""))
-        for place, name in ((source, "_tree"), (source, "imported"), (source, "hash_of"), (code, "hash_of")):
-            monkeypatch.setattr(place, name, anew(getattr(place, name)))
+        for name in ("_read", "imported"):
+            monkeypatch.setattr(source, name, anew(getattr(source, name)))
         after = {made.id: made.stage for made in resolve(Project(sample))}
         return {name for name in before if before[name] != after[name]}
 

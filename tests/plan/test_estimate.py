@@ -1,5 +1,6 @@
 """Estimates: worked out by hand for one model, sane for a project, and silent where nothing is known."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,10 +24,12 @@ from thicket.config.imitation import Rft
 from thicket.config.project import Project
 from thicket.config.search import BestPrompt, SelfConsistency
 from thicket.config.source import ProceduralSource
+from thicket.config.yamlfile import to_yaml
 from thicket.plan import estimate
 from thicket.plan.estimate import Estimate, Estimator, document_length, total
 from thicket.plan.flops import analysis_flops, imitation_flops, search_flops
 from thicket.plan.pipeline import resolve
+from thicket.plan.recorded import hash_of
 from thicket.plan.shapes import CHARACTER_VOCABULARY, Shape, fresh_shape, saved_shape
 
 TOY = Architecture(layers=1, width=16, heads=2, mlp_width=32, context=48)
@@ -234,6 +237,44 @@ def test_plan_prints_them(sample: Path, command: Command) -> None:
     assert lines[0].split() == ["stage", "time", "memory", "disk"]
     assert [line.split()[0] for line in lines[1:16]] == [made.id for made in resolve(Project(sample))]
     assert lines[16].startswith("all (memory: the most)")
+
+
+def test_plan_says_what_of_it_is_to_do(sample: Path, command: Command) -> None:
+    """With the code's hashes, as `status` has it: here of two stages whose recorded runs are those of now."""
+    command("plan")
+    command("compose")
+    command("run", "build/config/data/sort.yaml")
+    recorded(sample, "data-sort", "build/config/data/sort.yaml", "build/data/sort")
+    rows = {line.split()[0]: line.split() for line in command("plan").out.splitlines()}
+    assert rows["stage"][-1] == "done"
+    assert [name for name, row in rows.items() if row[-1] == "✓"] == ["data-sort"]
+    lines = command("plan").out.splitlines()
+    to_do, whole = (re.split(r"\s{2,}", line) for line in lines[16:18])
+    assert (to_do[0], whole[0]) == ("to do: 14 of 15 stages", "all (memory: the most)")
+    seconds = [int(row[1].removesuffix(" s")) for row in (to_do, whole)]
+    assert seconds[0] == pytest.approx(seconds[1] - estimate.LIGHT_SECONDS, abs=1)
+    assert lines[-1].endswith("`dvc repro` builds what is not done.")
+    (sample / "build/data/sort/test.jsonl").unlink()
+    assert "to do" not in command("plan").out
+
+
+def recorded(root: Path, stage: str, config: str, artifact: str) -> None:
+    """Writes dvc.lock as DVC would have after the run of a stage that reads nothing."""
+    files = sorted((root / artifact).iterdir())
+    out = {"path": artifact, "md5": hash_of(root / artifact), "size": sum(file.stat().st_size for file in files)}
+    params = {config: yaml.safe_load((root / config).read_text(encoding="utf-8"))}
+    made = {"cmd": f"exec thicket run {config}", "params": params, "outs": [{**out, "nfiles": len(files)}]}
+    (root / "dvc.lock").write_text(to_yaml({"schema": "2.0", "stages": {stage: made}}), encoding="utf-8")
+
+
+def test_plan_where_dvc_lock_can_not_be_read(sample: Path, command: Command) -> None:
+    (sample / "build").mkdir()
+    conflict = "schema: '2.0'\nstages:\n  data-sort:\n<<<<<<< ours\n    cmd: x\n"
+    (sample / "dvc.lock").write_text(conflict, encoding="utf-8")
+    said = command("plan")
+    assert said.status == 0
+    assert "Note: dvc.lock can't be read" in said.out
+    assert "to do: " not in said.out
 
 
 def test_the_default_experiment_is_a_matter_of_minutes() -> None:

@@ -68,24 +68,60 @@ def test_while_a_repro_reads_dvc_yaml(sample: Path, command: Command) -> None:
     assert command("experiment", "use", "small").status == 0
 
 
-def test_an_unknown_one(sample: Path, command: Command) -> None:
-    said = command("experiment", "use", "smal")
+@pytest.mark.parametrize("asked", [("experiment", "use"), ("check",)])
+def test_an_unknown_one(sample: Path, command: Command, asked: tuple[str, ...]) -> None:
+    said = command(*asked, "smal")
     assert (said.status, said.out) == (2, "")
     assert said.err == (
         "command line: experiment = 'smal': there is no such option of conf/experiment\n"
         "    allowed: small, toy\n"
-        "    did you mean: small\n\n1 problem in the configuration.\n"
+        "    did you mean: small\n"
     )
 
 
-def test_a_broken_one_leaves_everything_as_it_is(sample: Path, command: Command) -> None:
+PICKLE = "mine: {base: folder, set: {base.path: mine, base.context: 64}}"
+"""A base in a folder that holds no model that may be loaded."""
+
+
+@pytest.mark.parametrize(
+    ("whole", "broken", "wrong"),
+    [
+        ("[grpo]", "[gpro]", "conf/experiment/small.yaml:8: products[0].methods[0] = 'gpro': there is no such"),
+        ("tiny: {base: toy}", f"tiny: {{base: toy}}\n  {PICKLE}", "'mine': no model here (no *.safetensors file)"),
+    ],
+)
+def test_a_broken_one_leaves_everything_as_it_is(
+    sample: Path, command: Command, whole: str, broken: str, wrong: str
+) -> None:
+    path, params = sample / "conf/experiment/small.yaml", sample / "params.yaml"
+    (sample / "mine").mkdir()
+    (sample / "mine/model.bin").touch()
+    (sample / "conf/base/folder.yaml").write_text("type: folder\npath: ???\ncontext: ???\n", encoding="utf-8")
+    text = path.read_text(encoding="utf-8")
+    assert whole in text
+    path.write_text(text.replace(whole, broken), encoding="utf-8")
+    before = params.read_bytes()
+    for asked in (("experiment", "use", "small"), ("check", "small")):
+        said = command(*asked)
+        assert (said.status, said.out) == (2, "")
+        assert wrong in said.err
+    assert params.read_bytes() == before
+    assert command("check").status == 0
+
+
+def test_check_of_one_that_is_not_in_use(sample: Path, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("thicket.config.loggers.find_spec", lambda _: None)
     path = sample / "conf/experiment/small.yaml"
-    path.write_text(path.read_text(encoding="utf-8").replace("[grpo]", "[gpro]"), encoding="utf-8")
-    before = (sample / "params.yaml").read_bytes()
-    said = command("experiment", "use", "small")
-    assert (said.status, said.out) == (2, "")
-    assert "'gpro'" in said.err
-    assert (sample / "params.yaml").read_bytes() == before
+    path.write_text(path.read_text(encoding="utf-8") + "loggers: {wandb: {}}\n", encoding="utf-8")
+    before = {file: file.read_bytes() for file in sample.rglob("*.yaml")}
+    said = command("check", "small")
+    assert (said.status, said.err) == (0, "")
+    first, *notes = said.out.splitlines()
+    assert first == "All 9 stages of small are sound: 2 data, 1 base, 2 specialist, 3 evaluate, 1 report."
+    assert notes == ["Note: wandb is not installed here, which `loggers` names: trainings would not start."]
+    assert {file: file.read_bytes() for file in sample.rglob("*.yaml")} == before
+    (sample / "params.yaml").write_text("nothing: sound\n", encoding="utf-8")
+    assert command("check", "small").out == said.out
 
 
 @pytest.mark.parametrize("name", Library(SHIPPED / "conf").options("experiment"))

@@ -15,6 +15,7 @@ from thicket.config.source import DatasetSource
 from thicket.config.yamlfile import to_yaml
 from thicket.domains.sources.dataset import raw_items
 from thicket.plan import sweep
+from thicket.plan.by_hand import BY_DVC
 from thicket.stages.publish import locked
 from thicket.stages.run import Targets, in_pipeline
 from thicket.standing import Standing
@@ -315,7 +316,7 @@ WHOLE = ("config.json", "model.safetensors", "tokenizer.json")
     ],
     ids=["pickle", "no tokenizer", "no config", "adapters", "empty"],
 )
-@pytest.mark.parametrize("name", ["check", "plan"])
+@pytest.mark.parametrize("name", ["check", "plan", "compose"])
 def test_model_folders_are_looked_into(
     sample: Path, command: Command, name: str, files: tuple[str, ...], faults: list[str]
 ) -> None:
@@ -354,6 +355,20 @@ def test_whole_and_missing_model_folders(sample: Path, command: Command) -> None
     made_here = params.read_text(encoding="utf-8").replace("models/mine", "build/models/tiny")
     params.write_text(made_here, encoding="utf-8")
     assert command("check").status == 0
+
+
+def test_dvc_composes_where_the_bases_are(sample: Path, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What `check` refuses; a person may compose for another machine, and take the folder along."""
+    folder_base(sample, *WHOLE).rename(sample / "elsewhere")
+    assert command("plan").status == 0
+    said = command("compose")
+    assert (said.status, said.err) == (0, "")
+    assert said.out.endswith("Note: models/mine is not there, which base-mine reads (params.yaml:12).\n")
+    composed = {path: path.read_bytes() for path in (sample / "build/config").rglob("*.yaml")}
+    monkeypatch.setenv(BY_DVC, str(sample))
+    said = command("compose")
+    assert (said.status, said.out, said.err) == (2, "", command("check").err)
+    assert {path: path.read_bytes() for path in (sample / "build/config").rglob("*.yaml")} == composed
 
 
 def test_a_judges_folder_is_looked_into(sample: Path, command: Command) -> None:

@@ -132,7 +132,7 @@ def test_two_experiments(sample: Path, command: Command) -> None:
 def test_an_unknown_experiment(sample: Path, command: Command) -> None:
     said = command("config", "diff", "toy", "smal")
     assert said.status == 2
-    assert said.err.startswith("command line: experiment = 'smal': there is no such experiment\n")
+    assert said.err.startswith("command line: experiment = 'smal': there is no such option of conf/experiment\n")
     assert "did you mean: small\n" in said.err
 
 

@@ -483,7 +483,7 @@ def test_what_is_not_installed_is_named(toy: Path, command: Command, monkeypatch
                 "    did you mean: basic\n",
                 "command line: hydra.job.nmae=x: Hydra has no such setting\n",
                 "    did you mean: name\n",
-                "2 problems in the configuration.",
+                "2 problems on the command line.",
             ],
         ),
         (["hydra.launcher.n_jobs=2"], ["command line: hydra.launcher.n_jobs=2: Hydra has no such setting\n"]),

@@ -12,6 +12,7 @@ from thicket.config.project import Project
 from thicket.config.stages import BaseStage, SpecialistStage, StudentStage
 from thicket.plan import console
 from thicket.plan.dvcfile import out_of_step
+from thicket.plan.needed import needed
 from thicket.plan.pipeline import pipeline
 from thicket.plan.run_states import failed_words, progress_words, stopped_words
 from thicket.plan.state import MARKS, Mark, State, states
@@ -29,11 +30,14 @@ GROUPS = {"analyze": "analyses", "report": "report", "claims": "report"}
 MODEL = BaseStage | SpecialistStage | StudentStage
 
 
-def status(root: Path, as_json: bool) -> None:
-    """Prints every stage's state. Raises: ConfigError where what is declared is not sound."""
+def status(root: Path, names: list[str], as_json: bool) -> None:
+    """Prints the state of every stage, or of those that some stages or models need.
+
+    Raises: ConfigError where what is declared is not sound, and for a name that is none.
+    """
     project = Project(root)
     stages = pipeline(project)
-    found = states(root, stages)
+    found = states(root, needed(stages, names))
     in_step = not out_of_step(root, stages)
     experiment = project.sound_params()[0].experiment
     if as_json:
@@ -46,7 +50,7 @@ def status(root: Path, as_json: bool) -> None:
             }
         )
         return
-    console.show(tree(experiment, found))
+    console.show(tree(f"{experiment}, for {', '.join(names)}" if names else experiment, found))
     if not in_step:
         print(f"dvc.yaml is out of step with {PARAMS}: `thicket plan` writes it.")
 

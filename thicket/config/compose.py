@@ -28,9 +28,8 @@ class Composer:
         """An option with params.yaml's values for it. Raises: ConfigError where there is none, with what is allowed:
         `among` says it, None: all that there are."""
         name, at = choice
-        problems = self.library.unknown(group, name, self.origin(at), dotted(at), (user,), among)
-        if problems:
-            raise ConfigError(problems)
+        if name not in self.library.options(group):
+            raise ConfigError(self.library.unknown(group, name, self.origin(at), dotted(at), (user,), among))
         layers, values = self.library.option(group, name), self.params.values.get(group, {}).get(name, {})
         own = expanded(values, ("values", group, name), self.origin)
         return layers.merge(own.value, own.origin)

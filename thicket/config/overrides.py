@@ -5,9 +5,8 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from thicket.config.problems import ConfigError, Problem
+from thicket.config.problems import COMMAND_LINE, OVERRIDE, ConfigError, Problem
 
-COMMAND_LINE = "command line"
 MOST_RUNS = 10_000
 """Of a sweep: a range may name more numbers than memory holds."""
 
@@ -30,7 +29,7 @@ class Override:
     @property
     def origin(self) -> str:
         """Who set the value, as messages name it."""
-        return f"override {self.text!r}"
+        return f"{OVERRIDE} {self.text!r}"
 
 
 def parse(texts: list[str]) -> tuple[list[Override], list[str]]:

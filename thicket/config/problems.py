@@ -14,6 +14,10 @@ UNSEEN = frozenset(("Cc", "Cf", "Cs", "Zl", "Zp"))
 """Unicode's categories of control, format and half signs, and of its own line breaks."""
 SHOWN_USERS = 4
 """The most stages that a message names."""
+SHOWN_ALLOWED = 60
+"""The most words of those that are allowed."""
+COMMAND_LINE, OVERRIDE = "command line", "override"
+"""How what stands on the command line is named in place of a file."""
 
 
 @dataclass(frozen=True)
@@ -39,13 +43,11 @@ class Problem:
         head = (f"{self.where}: {self.path}" if self.path else self.where) + (f" = {self.given}" if self.given else "")
         lines = [f"{head}: {self.wrong}"]
         if self.allowed:
-            lines.append(f"    allowed: {self.allowed}")
+            lines.append(f"    allowed: {_first(self.allowed.split(', '), SHOWN_ALLOWED)}")
         if self.nearest:
             lines.append(f"    did you mean: {self.nearest}")
         if self.users:
-            more = len(self.users) - SHOWN_USERS
-            named = ", ".join(self.users[:SHOWN_USERS])
-            lines.append(f"    used by: {named}" + (f" and {more} more" if more > 0 else ""))
+            lines.append(f"    used by: {_first(self.users, SHOWN_USERS)}")
         return "\n".join(lines)
 
     def order(self) -> tuple[str, int, str, str]:
@@ -54,12 +56,26 @@ class Problem:
         return (file, int(line), self.path, self.wrong) if line.isdecimal() else (self.where, 0, self.path, self.wrong)
 
 
+def _first(words: Sequence[str], most: int) -> str:
+    more = len(words) - most
+    return ", ".join(words[:most]) + (f" and {more} more" if more > 0 else "")
+
+
 class ConfigError(Exception):
     """All the problems of a configuration, found in one pass."""
 
     def __init__(self, problems: Iterable[Problem]):
         self.problems = merged(problems)
         super().__init__(printable("\n".join(map(str, self.problems))))
+
+
+def counted(problems: Sequence[Problem]) -> str:
+    """How many problems there are, and where people would look for them; of one that was just typed nothing."""
+    typed = all(problem.where.startswith((COMMAND_LINE, OVERRIDE)) for problem in problems)
+    if typed and len(problems) == 1:
+        return ""
+    where = "on the command line" if typed else "in the configuration"
+    return f"{len(problems)} problem{'s' if len(problems) > 1 else ''} {where}."
 
 
 def printable(text: str) -> str:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from thicket.config.graph import SOME_PRODUCT
 from thicket.config.layers import Layered
-from thicket.config.library import Library
+from thicket.config.library import EXPERIMENTS, Library
+from thicket.config.overrides import COMMAND_LINE
 from thicket.config.params import Params
 from thicket.config.places import PARAMS
 from thicket.config.problems import ConfigError, Problem
@@ -39,6 +40,14 @@ class Project:
         other = Project(self.root)
         other.__dict__["params_layers"] = layers  # where a cached property keeps its value
         return other
+
+    def experiment(self, name: str) -> "Project":
+        """The same project as an experiment of the library declares it. Raises: ConfigError where there is none."""
+        unknown = self.library.unknown(EXPERIMENTS, name, COMMAND_LINE, EXPERIMENTS)
+        if unknown:
+            raise ConfigError(unknown)
+        file = f"{EXPERIMENTS}/{name}.yaml"
+        return self.with_params(read_yaml(self.library.root / file, f"conf/{file}").layers())
 
     @cached_property
     def params_problems(self) -> list[Problem]:

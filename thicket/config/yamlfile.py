@@ -75,6 +75,8 @@ def read_yaml(path: Path, shown_as: str) -> YamlFile:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise _unreadable(shown_as, "there is no such file") from None
+    except IsADirectoryError:
+        raise _unreadable(shown_as, "a folder, not a file") from None
     except UnicodeDecodeError:
         raise _unreadable(shown_as, "the file is not UTF-8 text") from None
     lines: dict[Path_, int] = {}

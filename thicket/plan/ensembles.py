@@ -52,7 +52,8 @@ def _ensemble(root: Path, name: str | Path) -> tuple[Path, Answering]:
     made = {key: (folder, read_answering(folder)) for key, folder in folders.items()}
     known = {key: (folder, answering) for key, (folder, answering) in made.items() if answering and answering.members}
     if (asked := str(name)) not in known:
-        wrong = f"there is no such ensemble {'in that folder' if isinstance(name, Path) else f'in {MODELS}'}"
+        there = (name if isinstance(name, Path) else root / MODELS / name).is_dir()
+        wrong = "not an ensemble" if there else "there is no such ensemble"
         close = nearest(asked, list(known))
         raise ConfigError([Problem(COMMAND_LINE, "model", shown(asked), wrong, ", ".join(known), close)])
     return known[asked]

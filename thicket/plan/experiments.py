@@ -6,16 +6,13 @@ import textwrap
 from pathlib import Path
 
 from thicket.config.library import EXPERIMENTS
-from thicket.config.overrides import COMMAND_LINE
 from thicket.config.places import PARAMS
 from thicket.config.problems import ConfigError, Problem
 from thicket.config.project import Project
-from thicket.config.yamlfile import read_yaml
 from thicket.disk import write_whole
 from thicket.plan import console
 from thicket.plan.by_hand import check_no_repro
-from thicket.plan.commands import plan
-from thicket.plan.pipeline import pipeline
+from thicket.plan.commands import plan, sound
 
 EDITED = "differs from every experiment of conf/experiment: it was edited. `--force` overwrites it"
 SENTENCE = re.compile(r".+?[.](?=\s+[A-Z]|$)")
@@ -46,15 +43,11 @@ def use(root: Path, name: str, force: bool) -> int:
     Raises: ConfigError where there is no such experiment, where it is not sound, where params.yaml was edited, or while
     a repro runs.
     """
-    project = Project(root)
-    unknown = project.library.unknown(EXPERIMENTS, name, COMMAND_LINE, EXPERIMENTS)
-    if unknown:
-        raise ConfigError(unknown)
+    chosen = Project(root).experiment(name)
     texts, path = _experiments(root), root / PARAMS
     if path.is_file() and path.read_text(encoding="utf-8") not in texts.values() and not force:
         raise ConfigError([Problem(PARAMS, "", "", EDITED)])
-    file = read_yaml(project.library.root / EXPERIMENTS / f"{name}.yaml", f"conf/{EXPERIMENTS}/{name}.yaml")
-    pipeline(project.with_params(file.layers()), with_code=False)
+    sound(chosen, bases_are_there=False)
     check_no_repro(root)
     write_whole(path, texts[name])
     print(f"{PARAMS} is the experiment {name}.")

@@ -19,7 +19,6 @@ from thicket.config.project import Project
 from thicket.config.resolve import Resolved
 from thicket.config.run import Evaluation, Sampler, Trainer
 from thicket.config.schema import for_editors
-from thicket.config.yamlfile import read_yaml
 from thicket.plan import console
 from thicket.plan.folders import MAKERS
 from thicket.plan.pipeline import resolve
@@ -59,12 +58,10 @@ def show(root: Path, stage: str | None) -> int:
 
 def diff(root: Path, left: str, right: str) -> int:
     """Prints the values in which two stages, two models or two experiments differ."""
-    library = Project(root).library
-    experiments = library.options(EXPERIMENTS)
+    project = Project(root)
+    experiments = project.library.options(EXPERIMENTS)
     if left in experiments and (right in experiments or not {left, right} <= _stages(root).keys()):
-        pick(right, dict.fromkeys(experiments), EXPERIMENTS)
-        paths = [library.root / EXPERIMENTS / f"{name}.yaml" for name in (left, right)]
-        sides = [dict(leaves(read_yaml(path, f"conf/{EXPERIMENTS}/{path.name}").value)) for path in paths]
+        sides = [dict(leaves(project.experiment(name).params_layers.value)) for name in (left, right)]
     else:
         stages = _stages(root)
         sides = [values(pick(name, stages, STAGE)) for name in (left, right)]
@@ -102,8 +99,11 @@ def schema(kind: str) -> int:
 
 
 def _stages(root: Path) -> dict[str, Resolved]:
+    return by_name(resolve(Project(root)))
+
+
+def by_name(stages: list[Resolved]) -> dict[str, Resolved]:
     """Every stage by its name, and those that make models by the models' too."""
-    stages = resolve(Project(root))
     return {made.stage.name: made for made in stages if made.kind in MAKERS} | {made.id: made for made in stages}
 
 

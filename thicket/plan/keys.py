@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from thicket.config.described import description
 from thicket.config.params import BaseNode, Params, SpecialistNode, StudentNode
 from thicket.plan.adhoc import CHOICES, KEYS, OTHERS, SHARED
+from thicket.plan.objective import COSTS, SELECTION
 
 NODES = {"base": BaseNode, "specialist": SpecialistNode, "student": StudentNode}
 SAID = {
     "name": "What the model is called; left out: as params.yaml calls the one that the other keys mean.",
-    "model": "A model of params.yaml, or the folder of any; with -m several, and all of a sweep by its folder.",
+    "model": "A model of params.yaml, or the folder of any, of a run in build/runs/ say; with -m all of a sweep by its.",
     "domain": "Option of conf/domain.",
 }
 """Of keys that params.yaml has not, or has otherwise."""
@@ -23,16 +24,42 @@ EXAMPLES = {
     "evaluate": "model=opd evaluation.samples=16",
     "report": "",
 }
-WIDTH, KEY_WIDTH = 110, 14
-"""Columns of the text, and of its keys."""
+SWEPT = {
+    "data": "domain=sort,odd",
+    "base": "base=tiny seed=0,1",
+    "specialist": "base=tiny domain=sort method=grpo,sft seed=0,1",
+    "student": "base=tiny method=opd,soup teachers=[sort-grpo,odd-grpo]",
+    "evaluate": "model=sort-grpo,opd",
+}
+"""An example of a sweep."""
+FIGURES = {
+    "base": f"{', '.join(COSTS)}",
+    **dict.fromkeys(("specialist", "student"), f"{SELECTION}, {', '.join(COSTS)}"),
+    "evaluate": "pass@1, another pass@K or greedy, as means over the domains",
+}
+"""What the runs of a sweep can be compared by."""
+LAUNCHED = "`joblib`: runs side by side; `slurm`: as jobs of a cluster (docs/clusters.md)"
+SEARCHED = "`optuna`: searches among values of which some are intervals, KEY=interval(1e-5,1e-3)"
+WIDTH, KEY_WIDTH, SWEEP_WIDTH = 110, 14, 22
+"""Columns of the text, of its keys, and of those of a sweep."""
 
 
 def keys_text(kind: str) -> str:
     """The keys of a stage, a paragraph each, and an example."""
     lines = [_paragraph(key, said) for key, said in _keys(kind)]
     heading = "keys (what is left out is as params.yaml declares it):" if lines else "It takes no keys."
-    swept = f"\nswept: thicket {kind} -m KEY=a,b … [objective=FIGURE]" if kind != "report" else ""
-    return "\n".join([heading, *lines, f"\nexample: thicket {kind} {EXAMPLES[kind]}".rstrip() + swept])
+    return "\n".join([heading, *lines, f"\nexample: thicket {kind} {EXAMPLES[kind]}".rstrip(), *_swept(kind)])
+
+
+def _swept(kind: str) -> Iterator[str]:
+    """What a sweep takes besides, and an example."""
+    if kind in SWEPT:
+        yield f"swept: thicket {kind} -m {SWEPT[kind]}"
+        yield _paragraph("hydra/launcher=NAME", LAUNCHED, SWEEP_WIDTH)
+    if kind in FIGURES:
+        yield _paragraph("hydra/sweeper=NAME", SEARCHED, SWEEP_WIDTH)
+        said = f"What the runs are compared by (conf/sweep.yaml has the default): {FIGURES[kind]}."
+        yield _paragraph("objective=FIGURE", said, SWEEP_WIDTH)
 
 
 def _keys(kind: str) -> Iterator[tuple[str, str]]:
@@ -48,6 +75,6 @@ def _keys(kind: str) -> Iterator[tuple[str, str]]:
         yield "GROUP.KEY", f"{OPTIONS} Groups: {', '.join(groups)}."
 
 
-def _paragraph(key: str, said: str) -> str:
-    gap = " " * (KEY_WIDTH + 2)
-    return textwrap.fill(" ".join(said.split()), WIDTH, initial_indent=f"  {key:<{KEY_WIDTH}}", subsequent_indent=gap)
+def _paragraph(key: str, said: str, width: int = KEY_WIDTH) -> str:
+    gap = " " * (width + 2)
+    return textwrap.fill(" ".join(said.split()), WIDTH, initial_indent=f"  {key:<{width}}", subsequent_indent=gap)

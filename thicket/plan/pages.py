@@ -47,7 +47,9 @@ PARAMS = (
     "The file that declares an experiment: which models there are, what each is made of, and which values differ from "
     "those of `conf/`. [README](../README.md#declare) has an example, `conf/experiment/` all that ship. `thicket "
     "check` composes all of it and names every mistake at once, `thicket config show STAGE` says what a stage's values "
-    "come to and where each was set, `thicket config schema` writes the JSON Schema for editors.\n\n"
+    "come to and where each was set, `thicket config schema > params.schema.json` writes the JSON Schema with which "
+    "editors check and complete the file (VS Code's YAML extension by the setting "
+    '`"yaml.schemas": {"params.schema.json": "params.yaml"}`).\n\n'
     "A model's values are those of its option in `conf/`, then `values` over them, then its own `set`; each stands "
     "nested or as a path (`method.optimizer.lr: 1e-4`)."
 )

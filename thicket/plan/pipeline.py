@@ -78,14 +78,20 @@ def pipeline(project: Project, with_code: bool = True) -> list[Planned]:
 
     Without the hashes of the stages' code it is there in half the time: what is no stage's run needs none.
     """
-    stages = [_planned(resolved) for resolved in resolve(project, with_code)]
+    stages = [_planned(resolved) for resolved in resolve(project, with_code=False)]
     curves = {one.resolved.stage.name: one.plots for one in stages if one.metrics}
-    return [
+    whole = [
         replace(one, reads=(*one.reads, *(path for model in one.resolved.models for path in curves.get(model, ()))))
         if one.resolved.kind in ("claims", "report")
         else one
         for one in stages
     ]
+    return coded(whole) if with_code else whole
+
+
+def coded(stages: list[Planned]) -> list[Planned]:
+    """The stages with the hashes of their code. Raises: ConfigError where a plug-in's is not sound."""
+    return [replace(one, resolved=_with_code(one.resolved)) for one in stages]
 
 
 def _planned(resolved: Resolved) -> Planned:

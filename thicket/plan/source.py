@@ -7,6 +7,7 @@ import io
 import os
 import tokenize
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -43,10 +44,10 @@ def imported(name: str) -> tuple[str, ...]:
     Raises: ConfigError where a plug-in's imports what is not there.
     """
     if name.partition(".")[0] != PACKAGE:
-        problems = [problem for statement in _tree(name).body for problem in _import_problems(statement, name)]
+        problems = [problem for statement in _read(name).imports for problem in _import_problems(statement, name)]
         if problems:
             raise ConfigError(problems)
-    return tuple(other for statement in _tree(name).body for other in modules_in(statement, name))
+    return tuple(other for statement in _read(name).imports for other in modules_in(statement, name))
 
 
 def _import_problems(statement: ast.stmt, of: str) -> Iterator[Problem]:
@@ -154,10 +155,26 @@ def _home(package: str) -> Path:
     return Path(spec.origin if spec is not None and spec.origin else package)
 
 
-@cache
 def hash_of(name: str) -> str:
     """Hash of a module's code."""
-    return hashlib.sha256(bare(_text(name), _tree(name)).encode()).hexdigest()[:HASH_DIGITS]
+    return _read(name).hash
+
+
+@dataclass(frozen=True)
+class _Source:
+    """What is kept of a module: its syntax tree would have a thousand nodes, and be looked through for garbage."""
+
+    imports: tuple[ast.Import | ast.ImportFrom, ...]
+    """At the top of its file."""
+    hash: str
+
+
+@cache
+def _read(name: str) -> _Source:
+    """Raises: ConfigError where it is no Python."""
+    text, tree = _text(name), _tree(name)
+    imports = tuple(one for one in tree.body if isinstance(one, ast.Import | ast.ImportFrom))
+    return _Source(imports, hashlib.sha256(bare(text, tree).encode()).hexdigest()[:HASH_DIGITS])
 
 
 def bare(source: str, parsed: ast.Module | None = None) -> str:
@@ -199,7 +216,6 @@ def _docstrings(nodes: list[ast.AST]) -> Iterator[tuple[int, int, int, int]]:
             yield node.lineno - 1, node.end_lineno - 1, node.col_offset, node.end_col_offset
 
 
-@cache
 def _tree(name: str) -> ast.Module:
     """Raises: ConfigError where it is no Python."""
     try:
