@@ -11,7 +11,7 @@ from thicket.plan.objective import COSTS, SELECTION
 NODES = {"base": BaseNode, "specialist": SpecialistNode, "student": StudentNode}
 SAID = {
     "name": "What the model is called; left out: as params.yaml calls the one that the other keys mean.",
-    "model": "A model of params.yaml, or the folder of any, of a run in build/runs/ say; with -m all of a sweep by its.",
+    "model": "A model of params.yaml, or a folder of one, of a run in build/runs/ say; with -m a sweep's, too.",
     "domain": "Option of conf/domain.",
 }
 """Of keys that params.yaml has not, or has otherwise."""
