@@ -189,3 +189,14 @@ def test_a_name_like_that_of_a_declared_model(sample: Path) -> None:
         "    allowed: s0-sort-grpo, s1-sort-grpo, reverse-grpo",
         "    did you mean: s0-sort-grpo",
     ]
+
+
+def test_a_folder_at_the_project_s_root_is_a_model_s_too(sample: Path) -> None:
+    """By its name alone it could be meant for a declared model's: the slash says which."""
+    (sample / "given").mkdir()
+    (sample / "given" / "config.json").write_text("{}")
+    stage: Any = asked(sample, "evaluate", "model=./given").stage
+    assert (stage.name, stage.source) == ("given", "./given")
+    with pytest.raises(ConfigError, match="there is none of this name") as error:
+        asked(sample, "evaluate", "model=given")
+    assert error.value.problems[0].nearest == "./given"

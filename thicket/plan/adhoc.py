@@ -65,7 +65,8 @@ def stage_from(root: Path, kind: str, pairs: Pairs) -> Resolved:
         known = [other.removeprefix(f"{kind}-") for other in stages if other.startswith(f"{kind}-")]
         where, path = request.place(SUBJECTS[kind])
         wrong = "there is none of this name"
-        close = run_named(root, name) or nearest(name, known)
+        here = f"./{name}" if (root / name / "config.json").is_file() else ""
+        close = run_named(root, name) or here or nearest(name, known)
         raise ConfigError([Problem(where, path, shown(name), wrong, ", ".join(known), close)])
     return stages[wanted]
 

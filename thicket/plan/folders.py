@@ -46,14 +46,16 @@ def within(root: Path, path: Path) -> str:
 
 
 def model_folder(root: Path, text: str, held: str = ONE_MODEL) -> str:
-    """The folder of a model, which is that of a run or lies in it. `held`: what may be given, for the message.
+    """The folder of a model, which is that of a run or lies in it, as `is_folder` knows one. `held`: what may be given,
+    for the message.
 
     Raises: ConfigError where there is none.
     """
     folder = root / text
     for path in (folder, *(folder / kind for kind in MAKERS)):
         if _is_model(path):
-            return within(root, path)
+            found = within(root, path)
+            return found if is_folder(found) else f"./{found}"
     if found := [within(root, path) for path in _models_in(root, folder)]:
         more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
         held += f"; in this one: {', '.join(found[:SHOWN])}{more}"
