@@ -65,8 +65,9 @@ def _told(found: list[State]) -> list[str]:
     broken = [state for state in found if state.mark in ("running", "failed", "stopped")]
     if broken:
         return [f"  {state.id}: {_story(state)}" for state in broken[:SHOWN]]
-    changed = [state for state in found if state.mark == "stale" and state.why[0].kind != "parent"]
-    return [f"  {state.id} is stale: {_first(state)}" for state in changed[:SHOWN]]
+    first = [(state, state.why[0].kind) for state in found if state.why]
+    changed = [state for state, kind in first if kind == "run" or (state.mark == "stale" and kind != "parent")]
+    return [f"  {state.id} is {state.mark}: {_first(state)}" for state in changed[:SHOWN]]
 
 
 def _first(state: State) -> str:

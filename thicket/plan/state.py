@@ -18,9 +18,9 @@ from thicket.plan.inspect import leaves
 from thicket.plan.locks import held, is_locked
 from thicket.plan.pipeline import Planned, pipeline
 from thicket.plan.recorded import Locked, at_work, in_the_making, is_cached, locked_since, read_lock, wrong_with
-from thicket.plan.run_states import making_words
+from thicket.plan.run_states import ended_words, making_words
 from thicket.plan.source import path_of
-from thicket.stages.run import in_pipeline, resume_folder
+from thicket.stages.run import in_pipeline, ran, resume_folder
 from thicket.standing import Record, log_of, read_record
 
 Mark = Literal["done", "stale", "missing", "running", "failed", "stopped"]
@@ -33,7 +33,7 @@ MARKS: tuple[Mark, ...] = ("done", "running", "failed", "stopped", "stale", "mis
 class Reason:
     """Why a stage would run."""
 
-    kind: Literal["config", "code", "command", "input", "parent", "artifact", "record"]
+    kind: Literal["run", "config", "code", "command", "input", "parent", "artifact", "record"]
     what: str
     before: Any = None
     after: Any = None
@@ -118,8 +118,12 @@ class _Look:
         # DVC removes an artifact some seconds before the stage that makes it anew takes its lock.
         if runs or recording or (why and self._making(planned)):
             mark = "running"
-        elif why and record and record.status != "done" and record.started > self._made_at(planned):
-            mark = "failed" if record.status == "failed" else "stopped"
+        elif why and record and record.status != "done" and record.started > self._written(outs_of(planned)):
+            if changed := self._changed_since(planned, record):
+                others = (reason for reason in why if mark == "stale" or reason.kind != "record")
+                why = (Reason("run", f"{changed} changed since it {ended_words(record)}"), *others)
+            else:
+                mark = "failed" if record.status == "failed" else "stopped"
         path = log_of(self.root / LOGS, name)
         log = path.relative_to(self.root) if path.is_file() else None
         shown = record if mark in ("running", "failed", "stopped") else None
@@ -209,10 +213,21 @@ class _Look:
     def _is_missing(self, planned: Planned) -> bool:
         return not all((self.root / out).exists() for out in outs_of(planned))
 
-    def _made_at(self, planned: Planned) -> float:
-        """When its artifact was published: a record from before is of no interest."""
-        paths = [self.root / out for out in outs_of(planned)]
-        return max((path.stat().st_mtime for path in paths if path.exists()), default=0.0)
+    def _changed_since(self, planned: Planned, record: Record) -> str:
+        """What is another now than when its last run broke off, in words; empty: nothing, or it goes on from there."""
+        stage: Any = planned.resolved.stage
+        if record.status != "failed" and resume_folder(self.root, stage).is_dir():
+            return ""
+        now = ran(stage)
+        changed = [part for part, hashed in record.ran.items() if hashed != now[part]]
+        if not changed and self._written(self._reads(planned)) > record.updated:
+            changed = ["what it reads"]
+        return " and ".join(changed)
+
+    def _written(self, paths: list[str]) -> float:
+        """When the last of some files and folders was written: a run that began before is of no interest."""
+        files = (file for path in paths for file in (self.root / path, *(self.root / path).rglob("*")))
+        return max((file.stat().st_mtime for file in files if file.exists()), default=0.0)
 
 
 def outs_of(planned: Planned) -> list[str]:
