@@ -50,9 +50,14 @@ class Record:
     cause: str = ""
     """The error that this goes back to, with paths that are relative to the project."""
     at: str = ""
-    """`FILE:LINE` that raised it: stages with one `cause` and one `at` failed for the same reason."""
+    """`FILE:LINE` that raised it."""
     ran: dict[str, str] = field(default_factory=dict)
     """Part of what it ran, `config` or `code` → its hash."""
+
+    @property
+    def fault(self) -> str:
+        """Why it failed, and where in the code: equal for stages that one mistake stopped; empty where unknown."""
+        return f"{self.cause} ({self.at})" if self.at else ""
 
     @property
     def left(self) -> float | None:
