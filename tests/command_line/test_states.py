@@ -167,6 +167,23 @@ def test_a_stage_that_dvc_is_recording(sample: Path, command: Command) -> None:
     assert (found["state"], found["recording"]) == ("stale", False)
 
 
+def test_what_dvc_knows_nothing_of(sample: Path, command: Command) -> None:
+    """As after a change of experiments: another one's model must not be taken as this one's."""
+    command("plan")
+    planned = made_and_not_recorded(sample)
+    taken = "in build/, and dvc.lock knows nothing of it: `dvc commit base-tiny` takes it as it is"
+
+    def why() -> object:
+        (reason,) = state(command, "base-tiny")["why"]  # type: ignore[misc]
+        return reason["what"]
+
+    assert why() == f"{taken}, whatever it was made with"
+    Standing(sample / "build/logs", "base-tiny", ran(planned.resolved.stage)).ends("done")
+    assert why() == taken
+    edit(sample / "params.yaml", "seed: 0", "seed: 1")
+    assert why() == "in build/, made with another config"
+
+
 @pytest.mark.parametrize("ended", [0.0, 1.0])
 def test_what_dvc_is_at_counts_from_its_start(sample: Path, command: Command, ended: float) -> None:
     """One that began after the run ended makes it anew, and does not record it."""
