@@ -18,13 +18,14 @@ from commands import Command
 from toys import DECLARED, VALUES, declare, toy_project
 
 from thicket import signals
+from thicket.cli import main
 from thicket.config.policy_gradient import Dapo, Grpo
 from thicket.config.problems import shown
 from thicket.config.stages import AnyStage, EvaluateStage, SpecialistStage, StudentStage
 from thicket.plan import hydra_settings, sweep, sweeps
 from thicket.plan.labelled import labelled
 from thicket.plan.objective import COSTS, SELECTION, direction, worst
-from thicket.plan.runs import Run, best_first, by_setting
+from thicket.plan.runs import Run, best_first, by_setting, read_runs
 from thicket.signals import Interrupted
 from thicket.stages.run import Targets
 
@@ -220,6 +221,17 @@ def test_sigterm_ends_the_sweep(toy: Path, command: Command, monkeypatch: pytest
     said = command("specialist", "-m", "domain=sort", f"method.steps={STOPS},2")
     assert said.status == 143
     assert "run 1" not in said.out
+
+
+def test_a_reader_that_goes_away_ends_no_run(toy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`thicket specialist -m … | head`."""
+    reads, writes = os.pipe()
+    os.close(reads)
+    with os.fdopen(writes, "w", encoding="utf-8") as unread:
+        monkeypatch.setattr(sys, "stdout", unread)
+        assert main(["specialist", "-m", "domain=sort", "method=grpo", "method.steps=5,6"]) == 0
+    assert len(list(toy.glob("build/runs/specialist/*/specialist"))) == 2
+    assert all(not one.error for one in read_runs(next(toy.glob("build/runs/sweeps/*"))))
 
 
 def test_what_became_of_its_runs(toy: Path, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:

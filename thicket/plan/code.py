@@ -80,6 +80,7 @@ TRACELESS = {
     "thicket.stages.several": "starts and ends the processes that share a stage",
     "thicket.stages.launch": "says what became of a stage",
     "thicket.stages.machine": "says what differs between equal runs",
+    "thicket.output": "lets work go on that nobody reads the lines of",
     "thicket.progress": "shows how far a stage is",
     "thicket.loggers": "tells others how far a stage is",
     "thicket.standing": "tells other processes how far a stage is, and keeps what it prints",

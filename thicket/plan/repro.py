@@ -18,6 +18,7 @@ from pathlib import Path
 from thicket.config.overrides import COMMAND_LINE
 from thicket.config.places import LOGS
 from thicket.config.problems import ConfigError, Problem, nearest
+from thicket.output import outlives_readers
 from thicket.plan.by_hand import REPRO
 from thicket.plan.commands import plan_again
 from thicket.plan.dag import Node, Schedule, behind, read_dag
@@ -39,6 +40,7 @@ TICK = 0.05
 """Seconds between two looks at what runs."""
 
 
+@outlives_readers()
 def run(root: Path, names: list[str], jobs: int, pull: bool) -> int:
     """Builds some stages, or all of them, with what they rest on, and plans first where that is due.
 
