@@ -143,6 +143,13 @@ def test_a_projects_conf_names_no_code_to_hydra(toy: Path, command: Command, nam
         assert said.status == 0
 
 
+def test_a_projects_conf_need_not_say_what_is_compared(toy: Path, command: Command) -> None:
+    (toy / "conf/sweep.yaml").unlink()
+    assert "selection_pass@1" in command("specialist", "-m", "domain=sort", "method.steps=2,3").out
+    (toy / "conf/sweep.yaml").write_text("objectives: {specialist: flops}\n", encoding="utf-8")
+    assert "flops" in command("specialist", "-m", "domain=sort", "method.steps=2,3").out
+
+
 def test_secrets_of_the_environment_stay_there(toy: Path, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SECRET_TOKEN", "hunter2")
     for texts in (["method.steps=${oc.env:SECRET_TOKEN}"], ["-m", "domain.stop=${oc.env:SECRET_TOKEN},x"]):

@@ -140,10 +140,10 @@ def _objective(root: Path, kind: str, asked: list[Override], stages: list[Resolv
 
 def _sweep_file(project: Project) -> YamlFile:
     """The project's conf/sweep.yaml, else thicket's. Raises: ConfigError where it says more than the objectives."""
-    file, shipped = (
-        read_yaml(folder / f"{CONFIG_NAME}.yaml", f"conf/{CONFIG_NAME}.yaml")
-        for folder in (project.library.root, packaged_conf())
-    )
+    name = f"{CONFIG_NAME}.yaml"
+    shipped = read_yaml(packaged_conf() / name, f"conf/{name}")
+    own = project.library.root / name
+    file = read_yaml(own, f"conf/{name}") if own.is_file() else shipped
     others = [key for key, value in file.value.items() if key != "objectives" and value != shipped.value.get(key)]
     wrong = "not to be changed: settings of Hydra's are given on the command line, hydra.…=VALUE"
     if others:
