@@ -1,11 +1,13 @@
 """`thicket repro`: stages side by side come to what `dvc repro` comes to; failures and signals end what they must."""
 
 import os
+import pty
 import re
 import shutil
 import signal
 import subprocess
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +97,20 @@ def test_a_model_by_its_name(built_lab: tuple[Lab, set[str]]) -> None:
     lab, _ = built_lab
     by_name, by_stage = (lab.call("thicket", "repro", name).splitlines()[-1] for name in ("opd", "student-opd"))
     assert by_name.split(maxsplit=1)[1] == by_stage.split(maxsplit=1)[1]
+
+
+def test_on_a_terminal(built_lab: tuple[Lab, set[str]]) -> None:
+    lab, _ = built_lab
+    ours, theirs = pty.openpty()
+    command, printed = ["thicket", "repro", "student-opd"], b""
+    with subprocess.Popen(command, cwd=lab.root, env=lab.environment, stdout=theirs, stderr=theirs) as running:
+        os.close(theirs)
+        with suppress(OSError):  # at its end
+            while True:
+                printed += os.read(ours, 4096)
+    os.close(ours)
+    assert running.returncode == 0, printed
+    assert b" of 6 stages are done, " in printed
 
 
 def test_sigterm_stops_every_stage_at_a_checkpoint(student_lab: tuple[Lab, set[str]], tmp_path: Path) -> None:
