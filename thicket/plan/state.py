@@ -221,8 +221,8 @@ def _unrecorded(planned: Planned, record: Record | None) -> str:
     known = record if record and record.status == "done" and record.ran else None
     if known and (other := _other_parts(known, planned)):
         return f"in build/, made with {' and '.join(OTHER[part] for part in other)}"
-    as_it_is = "as it is" if known else "as it is, whatever it was made with"
-    return f"in build/, and dvc.lock knows nothing of it: `dvc commit {planned.resolved.id}` takes it {as_it_is}"
+    lacking = "and dvc.lock knows nothing of it" if known else "of an unknown config"
+    return f"in build/, {lacking}: `dvc commit {planned.resolved.id}` takes it as it is"
 
 
 def outs_of(planned: Planned) -> list[str]:
