@@ -71,3 +71,26 @@ def test_a_record_that_broke_off_is_none(tmp_path: Path) -> None:
     assert read_record(tmp_path, "report") is None
     (tmp_path / "report.json").write_text('{"stage": ', encoding="utf-8")
     assert read_record(tmp_path, "report") is None
+
+
+def test_what_a_failure_goes_back_to(tmp_path: Path) -> None:
+    """Where stages fail for one reason, that is the same, whatever each of them says of it."""
+
+    def fails(item: str) -> None:
+        try:
+            raise KeyError("answer")
+        except KeyError as error:
+            raise ValueError(f"item {item}: no answer") from error
+
+    found = []
+    for item in ("1", "2"):
+        with pytest.raises(ValueError, match="no answer"), followed(tmp_path, "report", {"code": "0"}):
+            fails(item)
+        found.append(read_record(tmp_path, "report"))
+    first, second = found
+    assert first is not None
+    assert second is not None
+    assert (first.message, second.message) == ("item 1: no answer", "item 2: no answer")
+    assert (first.cause, first.ran) == ("KeyError: 'answer'", {"code": "0"})
+    assert first.at.rpartition(":")[0].endswith("tests/test_standing.py")
+    assert (first.cause, first.at) == (second.cause, second.at)

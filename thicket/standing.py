@@ -13,7 +13,7 @@ import time
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import IO, Any, Literal, TextIO
@@ -47,6 +47,17 @@ class Record:
     """Of that part, when this was written."""
     message: str = ""
     """Why it failed."""
+    cause: str = ""
+    """The error that this goes back to, with paths that are relative to the project."""
+    at: str = ""
+    """`FILE:LINE` that raised it."""
+    ran: dict[str, str] = field(default_factory=dict)
+    """Part of what it ran, `config` or `code` → its hash."""
+
+    @property
+    def fault(self) -> str:
+        """Why it failed, and where in the code: equal for stages that one mistake stopped; empty where unknown."""
+        return f"{self.cause} ({self.at})" if self.at else ""
 
     @property
     def left(self) -> float | None:
@@ -59,10 +70,10 @@ class Record:
 class Standing:
     """A run that others can follow."""
 
-    def __init__(self, folder: Path, stage: str):
+    def __init__(self, folder: Path, stage: str, ran: dict[str, str] | None = None):
         self.folder, self.stage = folder, stage
         now = time.time()
-        self.record = Record(stage, os.getpid(), "running", now, now)
+        self.record = Record(stage, os.getpid(), "running", now, now, ran=ran or {})
         self.log: IO[bytes] = io.BytesIO()
         with suppress(OSError):
             folder.mkdir(parents=True, exist_ok=True)
@@ -84,8 +95,9 @@ class Standing:
             self.record = replace(self.record, updated=now, **told)
             self._write()
 
-    def ends(self, status: Status, message: str = "") -> None:
-        self.record = replace(self.record, updated=time.time(), status=status, message=message)
+    def ends(self, status: Status, error: BaseException | None = None) -> None:
+        told = {"message": _words(error), **_origin(error)} if error else {}
+        self.record = replace(self.record, updated=time.time(), status=status, **told)
         self._write()
         self.log.close()
 
@@ -127,16 +139,16 @@ def logged(stream: TextIO) -> TextIO:
 
 
 @contextmanager
-def followed(folder: Path | None, stage: str) -> Iterator[None]:
+def followed(folder: Path | None, stage: str, ran: dict[str, str] | None = None) -> Iterator[None]:
     """Within the block a stage's run is followed: its lines are logged, its progress and its end are on record.
 
-    `folder`: of records and logs; None: it isn't followed.
+    `folder`: of records and logs; None: it isn't followed. `ran`: what it runs, as `Record.ran`.
     """
     global _followed
     if folder is None:
         yield
         return
-    _followed = Standing(folder, stage)
+    _followed = Standing(folder, stage, ran)
     before = sys.stdout, sys.stderr
     sys.stdout, sys.stderr = map(logged, before)
     try:
@@ -148,13 +160,24 @@ def followed(folder: Path | None, stage: str) -> Iterator[None]:
             _followed.ends("stopped")
             raise
         _followed.says(traceback.format_exc())
-        _followed.ends(
-            "failed", f"{type(error).__name__}: {error}" if not isinstance(error, ValueError) else f"{error}"
-        )
+        _followed.ends("failed", error)
         raise
     finally:
         sys.stdout, sys.stderr = before
         _followed = None
+
+
+def _words(error: BaseException) -> str:
+    return f"{error}" if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
+
+
+def _origin(error: BaseException) -> dict[str, str]:
+    """The error that another was raised over, and where: a record's `cause` and `at`."""
+    while (over := error.__cause__) is not None and over.__traceback__:  # One of another process has none.
+        error = over
+    raised = traceback.extract_tb(error.__traceback__)[-1:]
+    at, here = "".join(f"{one.filename}:{one.lineno}" for one in raised), f"{Path.cwd()}/"  # the project's folder
+    return {"cause": _words(error).replace(here, ""), "at": at.replace(here, "")}
 
 
 def record_of(folder: Path, stage: str) -> Path:

@@ -70,7 +70,7 @@ def test_one_that_runs_and_one_that_broke_off(begun: Path, command: Command) -> 
 
 
 def test_one_that_failed(scored: Path, command: Command) -> None:
-    Standing(scored / RUN, STAGE).ends("failed", "the loss is not a number")
+    Standing(scored / RUN, STAGE).ends("failed", ValueError("the loss is not a number"))
     assert f"✗ failed: the loss is not a number  ({RUN}/{STAGE}.log)" in command("show", RUN).out
 
 

@@ -4,6 +4,7 @@ import json
 import os
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -14,7 +15,7 @@ from thicket.plan.pipeline import Planned, pipeline
 from thicket.plan.run_states import making_words
 from thicket.plan.state import outs_of
 from thicket.stages.publish import locked
-from thicket.stages.run import in_pipeline, resume_folder
+from thicket.stages.run import in_pipeline, ran, resume_folder
 from thicket.standing import Standing, read_record
 
 
@@ -74,10 +75,45 @@ def test_a_stage_that_failed(sample: Path, command: Command) -> None:
     assert "dvc repro student-opd" in command().out
 
 
+def edit(path: Path, old: str, new: str) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new), encoding="utf-8")
+
+
+def test_a_failure_is_of_what_failed(sample: Path, command: Command) -> None:
+    """With other code, another config or other inputs it is over: what would run now is something else."""
+    command("plan")
+    command("compose")
+    assert command("run", "build/config/models/opd.yaml").status == 1
+    path = sample / "build/logs/student-opd.json"
+    failed, over = path.read_text(encoding="utf-8"), "since it failed (build/models/sort-grpo: not a model of this"
+
+    def found() -> tuple[str, list[tuple[str, str]]]:
+        one: Any = state(command, "student-opd")
+        return one["state"], [(reason["kind"], reason["what"][:72]) for reason in one["why"]]
+
+    assert found() == ("failed", [("record", "never built")])
+    edit(sample / "params.yaml", "seed: 0", "seed: 1")
+    assert found() == ("missing", [("run", f"config changed {over}"[:72])])
+    assert "student-opd is missing: config changed since it failed" in command().out
+    assert "  missing: config changed since it failed (build/models/sort-grpo: not" in command("status").out
+    assert "missing: config changed since it failed" in command("show", "opd").out
+    edit(sample / "params.yaml", "seed: 1", "seed: 0")
+    assert found()[0] == "failed"
+
+    code = json.loads(failed)["ran"]["code"]
+    path.write_text(failed.replace(code, "0" * len(code)), encoding="utf-8")
+    assert found() == ("missing", [("run", f"code changed {over}"[:72])])
+    path.write_text(failed, encoding="utf-8")
+    (sample / "build/data/sort").mkdir(parents=True)
+    assert found() == ("missing", [("run", f"what it reads changed {over}"[:72])])
+
+
 def test_a_stage_that_runs_and_one_that_was_killed(sample: Path, command: Command) -> None:
     command("plan")
     stage = next(one.resolved.stage for one in pipeline(Project(sample)) if one.resolved.id == "base-tiny")
-    run = Standing(sample / "build/logs", "base-tiny")
+    run = Standing(sample / "build/logs", "base-tiny", ran(stage))
     run.tells("base", 0.25, "step 5", 100.0)
     run.log.close()
     with locked(in_pipeline(sample, stage).lock(sample, stage), "base"):  # type: ignore[arg-type]
@@ -105,6 +141,8 @@ def test_a_stage_that_runs_and_one_that_was_killed(sample: Path, command: Comman
     for arguments in (["export", "tiny"], ["chat", "tiny"]):
         said = command(*arguments)
         assert (said.status, "not made yet: broke off at 25%: `dvc repro base-tiny` goes" in said.err) == (2, True)
+    edit(sample / "params.yaml", "seed: 0", "seed: 1")
+    assert "missing: config changed since it broke off at 25%" in command("status").out
 
 
 def made_and_not_recorded(root: Path) -> Planned:
@@ -127,6 +165,23 @@ def test_a_stage_that_dvc_is_recording(sample: Path, command: Command) -> None:
         assert "base-tiny: made, being recorded by DVC" in command().out
     found = state(command, "base-tiny")
     assert (found["state"], found["recording"]) == ("stale", False)
+
+
+def test_what_dvc_knows_nothing_of(sample: Path, command: Command) -> None:
+    """As after a change of experiments: another one's model must not be taken as this one's."""
+    command("plan")
+    planned = made_and_not_recorded(sample)
+    taken = "`dvc commit base-tiny` takes it as it is"
+
+    def why() -> object:
+        (reason,) = state(command, "base-tiny")["why"]  # type: ignore[misc]
+        return reason["what"]
+
+    assert why() == f"in build/, of an unknown config: {taken}"
+    Standing(sample / "build/logs", "base-tiny", ran(planned.resolved.stage)).ends("done")
+    assert why() == f"in build/, and dvc.lock knows nothing of it: {taken}"
+    edit(sample / "params.yaml", "seed: 0", "seed: 1")
+    assert why() == "in build/, made with another config"
 
 
 @pytest.mark.parametrize("ended", [0.0, 1.0])

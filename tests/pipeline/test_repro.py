@@ -1,11 +1,13 @@
 """`thicket repro`: stages side by side come to what `dvc repro` comes to; failures and signals end what they must."""
 
 import os
+import pty
 import re
 import shutil
 import signal
 import subprocess
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -37,24 +39,32 @@ def test_side_by_side_as_one_by_one(built_lab: tuple[Lab, set[str]], tmp_path: P
     (lab.root / "dvc.lock").unlink()
     shutil.rmtree(lab.root / "build")
     shutil.rmtree(lab.root / ".dvc/cache/runs")  # nothing comes out of the cache
-    module = lab.root / "thicket/methods/opd.py"
+    module = lab.root / "thicket/stages/student.py"
     text = module.read_text(encoding="utf-8")
 
     module.write_text(text + FAULT, encoding="utf-8")
     printed = lab.call("thicket", "repro", "--jobs", "2", status=1)
-    assert re.search(r"student-opd  failed after .* s: build/logs/dvc/student-opd.log\n(.*\n)*.*no such luck", printed)
-    assert "not begun, as they need what failed: evaluate-opd, report" in printed
-    assert "12 of 15 stages are done, 12 of them made now; failed: student-opd" in printed
+    told = r"(student-\w+)  failed after .* s: build/logs/dvc/\1.log\n(    .*\n)*.*no such luck"
+    (first, _), *others = re.findall(told, printed)
+    assert not others
+    (second,) = re.findall(rf"(student-\w+)  failed after .* s, as {first} did: build/logs/dvc/\1.log\n", printed)
+    assert {first, second} == {"student-opd", "student-soup"}
+    assert f"one mistake stopped {first}, {second}: no such luck (thicket/stages/student.py:" in printed
+    assert "not begun, as they need what failed: evaluate-opd, evaluate-soup, report" in printed
+    assert "10 of 15 stages are done, 10 of them made now; failed: student-opd, student-soup" in printed
+    said = lab.call("thicket")
+    assert "  student-opd, student-soup: failed: no such luck  (build/logs/student-opd.log)\n" in said
     assert "  looking at what is done\n" in printed
     assert "  0 of 15 stages are done; at most 15 to make, 2 at a time\n" in printed
-    assert len(re.findall(r"  \S+  begins\n", printed)) == 13
-    assert re.search(r"evaluate-\S+  done, .* s  \(12 of 15\)", printed)
+    assert len(re.findall(r"  \S+  begins\n", printed)) == 12
+    assert re.search(r"evaluate-\S+  done, .* s  \(10 of 15\)", printed)
     assert "no such luck" in (lab.root / "build/logs/dvc/student-opd.log").read_text(encoding="utf-8")
 
     module.write_text(text, encoding="utf-8")
-    assert "15 of 15 stages are done, 3 of them made now" in lab.call("thicket", "repro", "--jobs", "2")
+    assert "missing: code changed since it failed (no such luck)" in lab.call("thicket", "status")
+    assert "15 of 15 stages are done, 5 of them made now" in lab.call("thicket", "repro", "--jobs", "2")
     assert made(lab) == made(built_lab[0])
-    assert list(entries(lab))[-2:] == ["evaluate-opd", "report"]
+    assert list(entries(lab))[-3:] == ["evaluate-opd", "evaluate-soup", "report"]
     assert lab.repro() == set(), "DVC finds something to do"
     shutil.copy(built_lab[0].root / "dvc.lock", lab.root / "dvc.lock")
     assert lab.repro() <= {"report"}, "another machine's dvc.lock holds of what is made here"
@@ -87,6 +97,20 @@ def test_a_model_by_its_name(built_lab: tuple[Lab, set[str]]) -> None:
     lab, _ = built_lab
     by_name, by_stage = (lab.call("thicket", "repro", name).splitlines()[-1] for name in ("opd", "student-opd"))
     assert by_name.split(maxsplit=1)[1] == by_stage.split(maxsplit=1)[1]
+
+
+def test_on_a_terminal(built_lab: tuple[Lab, set[str]]) -> None:
+    lab, _ = built_lab
+    ours, theirs = pty.openpty()
+    command, printed = ["thicket", "repro", "student-opd"], b""
+    with subprocess.Popen(command, cwd=lab.root, env=lab.environment, stdout=theirs, stderr=theirs) as running:
+        os.close(theirs)
+        with suppress(OSError):  # at its end
+            while True:
+                printed += os.read(ours, 4096)
+    os.close(ours)
+    assert running.returncode == 0, printed
+    assert b" of 6 stages are done, " in printed
 
 
 def test_sigterm_stops_every_stage_at_a_checkpoint(student_lab: tuple[Lab, set[str]], tmp_path: Path) -> None:

@@ -335,6 +335,6 @@ def test_a_plug_in_that_nothing_uses_changes_nothing(toys: Toys) -> None:
 
 def test_its_file_is_named_where_its_code_has_changed(toys: Toys) -> None:
     said = toys.call(
-        "from thicket.plan.state import file_of as f; print(f('toy_plugin.vowels'), f('thicket.ops.noise'))"
+        "from thicket.plan.reasons import file_of as f; print(f('toy_plugin.vowels'), f('thicket.ops.noise'))"
     )
     assert (said.status, said.out.split()) == (0, ["toy_plugin/vowels.py", "thicket/ops/noise.py"])

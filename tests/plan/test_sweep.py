@@ -18,6 +18,7 @@ from commands import Command
 from toys import DECLARED, VALUES, declare, toy_project
 
 from thicket import signals
+from thicket.cli import main
 from thicket.config.policy_gradient import Dapo, Grpo
 from thicket.config.problems import shown
 from thicket.config.stages import AnyStage, EvaluateStage, SpecialistStage, StudentStage
@@ -25,7 +26,7 @@ from thicket.plan import hydra_settings, sweep, sweeps
 from thicket.plan.folders import made_for
 from thicket.plan.labelled import labelled
 from thicket.plan.objective import COSTS, SELECTION, direction, worst
-from thicket.plan.runs import Run, best_first, by_setting
+from thicket.plan.runs import Run, best_first, by_setting, read_runs
 from thicket.signals import Interrupted
 from thicket.stages.run import Targets
 
@@ -143,6 +144,13 @@ def test_a_projects_conf_names_no_code_to_hydra(toy: Path, command: Command, nam
         assert said.status == 0
 
 
+def test_a_projects_conf_need_not_say_what_is_compared(toy: Path, command: Command) -> None:
+    (toy / "conf/sweep.yaml").unlink()
+    assert "selection_pass@1" in command("specialist", "-m", "domain=sort", "method.steps=2,3").out
+    (toy / "conf/sweep.yaml").write_text("objectives: {specialist: flops}\n", encoding="utf-8")
+    assert "flops" in command("specialist", "-m", "domain=sort", "method.steps=2,3").out
+
+
 def test_secrets_of_the_environment_stay_there(toy: Path, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SECRET_TOKEN", "hunter2")
     for texts in (["method.steps=${oc.env:SECRET_TOKEN}"], ["-m", "domain.stop=${oc.env:SECRET_TOKEN},x"]):
@@ -221,6 +229,17 @@ def test_sigterm_ends_the_sweep(toy: Path, command: Command, monkeypatch: pytest
     said = command("specialist", "-m", "domain=sort", f"method.steps={STOPS},2")
     assert said.status == 143
     assert "run 1" not in said.out
+
+
+def test_a_reader_that_goes_away_ends_no_run(toy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`thicket specialist -m … | head`."""
+    reads, writes = os.pipe()
+    os.close(reads)
+    with os.fdopen(writes, "w", encoding="utf-8") as unread:
+        monkeypatch.setattr(sys, "stdout", unread)
+        assert main(["specialist", "-m", "domain=sort", "method=grpo", "method.steps=5,6"]) == 0
+    assert len(list(toy.glob("build/runs/specialist/*/specialist"))) == 2
+    assert all(not one.error for one in read_runs(next(toy.glob("build/runs/sweeps/*"))))
 
 
 def test_what_became_of_its_runs(toy: Path, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,7 @@
 """How far many stages are: plain lines in a log, a table that is drawn again on a terminal."""
 
 import io
+import sys
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,13 @@ def test_a_terminal_shows_what_runs_and_its_last_line(tmp_path: Path, monkeypatc
     assert "1 of 4 stages, 1 failed" in text
     assert "student-opd  8 s  step 2  loss 0.3" in text
     assert "a  done, 3.1 s [1.2, 3.4]" in text
+
+
+def test_what_a_fork_prints_stays_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    before = sys.stdout, sys.stderr
+    with View(Terminal()):
+        assert (sys.stdout, sys.stderr) == before
 
 
 def test_the_last_line_of_a_long_log(tmp_path: Path) -> None:

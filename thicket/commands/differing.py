@@ -6,8 +6,8 @@ from pathlib import Path
 from thicket.commands.revisions import Revision, files_of
 from thicket.commands.sides import Member, Side
 from thicket.config.places import DATA
+from thicket.plan.reasons import file_of
 from thicket.plan.recorded import read_lock
-from thicket.plan.state import file_of
 
 LISTED = 8
 """The most names of a list; the rest are counted."""

@@ -64,9 +64,18 @@ def _told(found: list[State]) -> list[str]:
     """What runs and what failed, else what would be made first and why."""
     broken = [state for state in found if state.mark in ("running", "failed", "stopped")]
     if broken:
-        return [f"  {state.id}: {_story(state)}" for state in broken[:SHOWN]]
-    changed = [state for state in found if state.mark == "stale" and state.why[0].kind != "parent"]
-    return [f"  {state.id} is stale: {_first(state)}" for state in changed[:SHOWN]]
+        alike: dict[str, list[State]] = {}
+        for state in broken:
+            alike.setdefault((state.record and state.record.fault) or state.id, []).append(state)
+        return [f"  {_named(ones)}: {_story(ones[0])}" for ones in list(alike.values())[:SHOWN]]
+    first = [(state, state.why[0].kind) for state in found if state.why]
+    changed = [state for state, kind in first if kind == "run" or (state.mark == "stale" and kind != "parent")]
+    return [f"  {state.id} is {state.mark}: {_first(state)}" for state in changed[:SHOWN]]
+
+
+def _named(found: list[State]) -> str:
+    more = len(found) - SHOWN
+    return f"{', '.join(state.id for state in found[:SHOWN])}{f' and {more} more' if more > 0 else ''}"
 
 
 def _first(state: State) -> str:

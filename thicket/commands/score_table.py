@@ -9,8 +9,7 @@ from thicket.commands.sides import Side
 from thicket.config.never_right import Counts
 from thicket.plan import console
 from thicket.reporting.findings import out_of_reach
-from thicket.reporting.gains import DOWN, UP
-from thicket.reporting.tables import marked
+from thicket.reporting.tables import DOWN, UP, marked
 from thicket.reporting.text import joined, percent, percent_interval, points, points_interval
 from thicket.statistics.intervals import Interval
 

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from thicket.commands.models import scores_outdated
 from thicket.commands.revisions import Revision, is_of_revision
-from thicket.config.layers import Path_
+from thicket.config.layers import Path_, leaves
 from thicket.config.overrides import COMMAND_LINE
 from thicket.config.places import EVALUATION, MODELS
 from thicket.config.problems import ConfigError, Problem, nearest, shown
@@ -25,7 +25,6 @@ from thicket.plan.folders import (
     run_named,
     within,
 )
-from thicket.plan.inspect import leaves
 from thicket.plan.pipeline import hashed
 from thicket.plan.sweeps import Sweep, SweepRun, is_sweep, model_folders, read_ended
 from thicket.stages.run import on_its_own

@@ -81,6 +81,7 @@ TRACELESS = {
     "thicket.stages.launch": "says what became of a stage",
     "thicket.stages.machine": "says what differs between equal runs",
     "thicket.sampling.faithful": "refuses a model from elsewhere, and changes none",
+    "thicket.output": "lets work go on that nobody reads the lines of",
     "thicket.progress": "shows how far a stage is",
     "thicket.loggers": "tells others how far a stage is",
     "thicket.standing": "tells other processes how far a stage is, and keeps what it prints",

@@ -18,6 +18,7 @@ from pathlib import Path
 from thicket.config.overrides import COMMAND_LINE
 from thicket.config.places import LOGS
 from thicket.config.problems import ConfigError, Problem, nearest
+from thicket.output import outlives_readers
 from thicket.plan.by_hand import REPRO
 from thicket.plan.commands import plan_again
 from thicket.plan.dag import Node, Schedule, behind, read_dag
@@ -27,6 +28,7 @@ from thicket.plan.shares import environment, threads_note
 from thicket.plan.view import View
 from thicket.signals import GRACE, die_with_parent
 from thicket.stages.publish import Busy, locked
+from thicket.standing import Record, read_record
 
 PRINTED = LOGS / "dvc"
 """What DVC prints of each stage, and the stage with it; the stage itself keeps a log one folder up."""
@@ -38,6 +40,7 @@ TICK = 0.05
 """Seconds between two looks at what runs."""
 
 
+@outlives_readers()
 def run(root: Path, names: list[str], jobs: int, pull: bool) -> int:
     """Builds some stages, or all of them, with what they rest on, and plans first where that is due.
 
@@ -81,6 +84,8 @@ class Running:
     slot: int
     began: float
     log: Path
+    before: Record | None
+    """Of the stage's last run before this one."""
 
 
 class Repro:
@@ -95,6 +100,7 @@ class Repro:
         self.jobs, self.slots = jobs, list(range(jobs))
         self.at: dict[int, Running] = {}
         self.changed = set[str]()
+        self.faults: dict[str, list[str]] = {}
         self.stale = set[str]()
         self.stopped_at: float | None = None
         PRINTED.mkdir(parents=True, exist_ok=True)
@@ -143,7 +149,8 @@ class Repro:
 
     def _begin(self, name: str, arguments: list[str], out: Path | None = None) -> int:
         """Starts a fork of DVC, whose output goes to a log; the fork's id."""
-        one = Running(name, self.slots.pop(0), time.monotonic(), PRINTED / f"{name}.log")
+        before = read_record(LOGS, name)
+        one = Running(name, self.slots.pop(0), time.monotonic(), PRINTED / f"{name}.log", before)
         out = out or one.log
         one.log.write_bytes(b"")
         out.write_bytes(b"")
@@ -183,7 +190,7 @@ class Repro:
         if status != 0:
             self.schedule.failed.add(one.name)
             if not self.came():
-                self.view.tell(f"{one.name}  failed after {seconds}: {one.log}\n{_end_of(one.log)}")
+                self.view.tell(f"{one.name}  failed after {seconds}{self._why(one)}")
             return
         self.schedule.done.add(one.name)
         unchanged = UNCHANGED in one.log.read_bytes()
@@ -191,6 +198,13 @@ class Repro:
             self.changed.add(one.name)
         ended, total = len(self.schedule.done), len(self.schedule.dag)
         self.view.tell(f"{one.name}  {'as it was' if unchanged else 'done'}, {seconds}  ({ended} of {total})")
+
+    def _why(self, one: Running) -> str:
+        """Why a stage failed, in words; where another failed for the same reason, just that."""
+        record = read_record(LOGS, one.name)
+        alike = self.faults.setdefault(record.fault, []) if record and record != one.before and record.fault else []
+        alike.append(one.name)
+        return f", as {alike[0]} did: {one.log}" if len(alike) > 1 else f": {one.log}\n{_end_of(one.log)}"
 
     # -- ends ----------------------------------------------------------------------------------------------------------
 
@@ -224,6 +238,9 @@ class Repro:
         skipped = self.schedule.skipped()
         if skipped:
             self.view.tell(f"not begun, as they need what failed: {', '.join(skipped)}")
+        for fault, alike in self.faults.items():
+            if len(alike) > 1:
+                self.view.tell(f"one mistake stopped {', '.join(alike)}: {fault}")
         changed = f"{len(done)} of {len(dag)} stages are done, {len(self.changed)} of them made now"
         self.view.tell(changed + (f"; failed: {', '.join(sorted(failed))}" if failed else ""))
         return 1 if failed else 0

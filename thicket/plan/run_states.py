@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import shorten
 from typing import Literal
 
 from thicket.plan.console import MINUTES
@@ -12,6 +13,8 @@ from thicket.standing import Record, log_of, read_record
 Mark = Literal["done", "running", "failed", "stopped", "gone", "waiting"]
 WORDS: dict[Mark, str] = {"stopped": "broke off", "waiting": "not begun"}
 """A state's own words, where its name is not enough."""
+CAUSE_WIDTH = 100
+"""The most characters of an error that is over."""
 UNTOLD = "runs"
 """What is said of a run that does not say yet how far it is."""
 
@@ -69,6 +72,14 @@ def failed_words(record: Record | None, error: str = "") -> str:
 def stopped_words(record: Record | None) -> str:
     """Where a run broke off."""
     return f"{WORDS['stopped']}{f' at {record.share:.0%}' if record and record.share is not None else ''}"
+
+
+def ended_words(record: Record) -> str:
+    """How a run ended that did not come to its end, in a few words."""
+    if record.status != "failed":
+        return stopped_words(record)
+    cause = shorten((record.cause or record.message).partition("\n")[0], CAUSE_WIDTH, placeholder=" …")
+    return f"failed ({cause})" if cause else "failed"
 
 
 def progress_words(record: Record | None, figures: bool = True) -> str:

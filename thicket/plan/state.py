@@ -7,43 +7,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from thicket.config.layers import Path_
 from thicket.config.never_right import in_words, noted_in
 from thicket.config.places import LOGS
-from thicket.config.problems import dotted
 from thicket.config.project import Project
 from thicket.config.stages import EvaluateStage
 from thicket.config.useful import USELESS, was_useless
-from thicket.plan.inspect import leaves
 from thicket.plan.locks import held, is_locked
 from thicket.plan.pipeline import Planned, pipeline
+from thicket.plan.reasons import Reason, changed_values
 from thicket.plan.recorded import Locked, at_work, in_the_making, is_cached, locked_since, read_lock, wrong_with
-from thicket.plan.run_states import making_words
-from thicket.plan.source import path_of
-from thicket.stages.run import in_pipeline, resume_folder
+from thicket.plan.run_states import ended_words, making_words
+from thicket.stages.run import in_pipeline, ran, resume_folder
 from thicket.standing import Record, log_of, read_record
 
 Mark = Literal["done", "stale", "missing", "running", "failed", "stopped"]
 SHOWN = 2
 """The most reasons that a line gives."""
+OTHER = {"config": "another config", "code": "other code"}
+"""Part of what a stage runs → what is said where it was another."""
 MARKS: tuple[Mark, ...] = ("done", "running", "failed", "stopped", "stale", "missing")
-
-
-@dataclass(frozen=True)
-class Reason:
-    """Why a stage would run."""
-
-    kind: Literal["config", "code", "command", "input", "parent", "artifact", "record"]
-    what: str
-    before: Any = None
-    after: Any = None
-    restorable: bool = False
-    """Whether `dvc checkout` mends it."""
-
-    def __str__(self) -> str:
-        if self.kind == "config":
-            return f"config: {self.what} {_spelt(self.before)} → {_spelt(self.after)}"
-        return f"{self.kind}: {self.what}" if self.kind in ("code", "input") else self.what
 
 
 @dataclass(frozen=True)
@@ -110,16 +92,20 @@ class _Look:
         stage: Any = planned.resolved.stage
         name = planned.resolved.id
         parents = tuple(dict.fromkeys(self.made_by[p] for p in self._reads(planned) if p in self.made_by))
-        why = tuple(self._why(planned, [found[parent] for parent in parents]))
         targets, record = in_pipeline(self.root, stage), read_record(self.root / LOGS, name)
+        why = tuple(self._why(planned, [found[parent] for parent in parents], record))
         mark: Mark = "done" if not why else "missing" if self._is_missing(planned) else "stale"
         runs = is_locked(targets.lock(self.root, stage), self.held)
         recording = bool(why) and not runs and record is not None and self._is_being_recorded(planned, why, record)
         # DVC removes an artifact some seconds before the stage that makes it anew takes its lock.
         if runs or recording or (why and self._making(planned)):
             mark = "running"
-        elif why and record and record.status != "done" and record.started > self._made_at(planned):
-            mark = "failed" if record.status == "failed" else "stopped"
+        elif why and record and record.status != "done" and record.started > self._written(outs_of(planned)):
+            if changed := self._changed_since(planned, record):
+                others = (reason for reason in why if mark == "stale" or reason.kind != "record")
+                why = (Reason("run", f"{changed} changed since it {ended_words(record)}"), *others)
+            else:
+                mark = "failed" if record.status == "failed" else "stopped"
         path = log_of(self.root / LOGS, name)
         log = path.relative_to(self.root) if path.is_file() else None
         shown = record if mark in ("running", "failed", "stopped") else None
@@ -155,7 +141,7 @@ class _Look:
     def _read(self, path: Path) -> Any:
         return json.loads((self.root / path).read_text(encoding="utf-8"))
 
-    def _why(self, planned: Planned, parents: list[State]) -> Iterator[Reason]:
+    def _why(self, planned: Planned, parents: list[State], record: Record | None) -> Iterator[Reason]:
         name = planned.resolved.id
         made, there = self.locked.get(name), any((self.root / out).exists() for out in outs_of(planned))
         kept = made is not None and any(is_cached(self.root, entry) for entry in made.outs.values())
@@ -163,11 +149,9 @@ class _Look:
             yield Reason("record", "never built" if made is None else "not built here")
             return
         if made is None:
-            yield Reason(
-                "record", f"in build/, and dvc.lock knows nothing of it: `dvc commit {name}` takes it as it is"
-            )
+            yield Reason("record", _unrecorded(planned, record))
         else:
-            changed = [*_changed_values(planned, made), *self._changed_inputs(planned, made)]
+            changed = [*changed_values(planned, made), *self._changed_inputs(planned, made)]
             yield from changed
             yield from self._changed_outputs(planned, made, wanted=not changed)
         for parent in parents:
@@ -209,10 +193,35 @@ class _Look:
     def _is_missing(self, planned: Planned) -> bool:
         return not all((self.root / out).exists() for out in outs_of(planned))
 
-    def _made_at(self, planned: Planned) -> float:
-        """When its artifact was published: a record from before is of no interest."""
-        paths = [self.root / out for out in outs_of(planned)]
-        return max((path.stat().st_mtime for path in paths if path.exists()), default=0.0)
+    def _changed_since(self, planned: Planned, record: Record) -> str:
+        """What is another now than when its last run broke off, in words; empty: nothing, or it goes on from there."""
+        stage: Any = planned.resolved.stage
+        if record.status != "failed" and resume_folder(self.root, stage).is_dir():
+            return ""
+        changed = _other_parts(record, planned)
+        if not changed and self._written(self._reads(planned)) > record.updated:
+            changed = ["what it reads"]
+        return " and ".join(changed)
+
+    def _written(self, paths: list[str]) -> float:
+        """When the last of some files and folders was written: a run that began before is of no interest."""
+        files = (file for path in paths for file in (self.root / path, *(self.root / path).rglob("*")))
+        return max((file.stat().st_mtime for file in files if file.exists()), default=0.0)
+
+
+def _other_parts(record: Record, planned: Planned) -> list[str]:
+    """What was another when a stage's last run began: `config`, `code`."""
+    now = ran(planned.resolved.stage)
+    return [part for part, hashed in record.ran.items() if hashed != now[part]]
+
+
+def _unrecorded(planned: Planned, record: Record | None) -> str:
+    """What is to be said of what lies in a stage's places and dvc.lock does not know, as after another experiment."""
+    known = record if record and record.status == "done" and record.ran else None
+    if known and (other := _other_parts(known, planned)):
+        return f"in build/, made with {' and '.join(OTHER[part] for part in other)}"
+    lacking = "and dvc.lock knows nothing of it" if known else "of an unknown config"
+    return f"in build/, {lacking}: `dvc commit {planned.resolved.id}` takes it as it is"
 
 
 def outs_of(planned: Planned) -> list[str]:
@@ -235,32 +244,3 @@ def remedies(root: Path, names: Collection[str]) -> str:
     commands = {"dvc checkout": kept, "dvc repro": others}
     going = "".join(f"; {one.id} is {making_words(one.record)}" for one in found if one.mark == "running")
     return f"`{' && '.join(' '.join([command, *of]) for command, of in commands.items() if of)}` makes it{going}"
-
-
-def _changed_values(planned: Planned, made: Locked) -> Iterator[Reason]:
-    """The values of the config, and the modules, that are not those of the last run."""
-    now = planned.resolved.stage.model_dump(mode="json")
-    before = made.params.get(planned.config.as_posix()) or {}
-    if now == before:
-        return
-    code, other = now.pop("code", {}), dict(before)
-    code_before = other.pop("code", {})
-    for module in sorted(code.keys() | code_before.keys()):
-        if code.get(module) != code_before.get(module):
-            change = "" if module in code and module in code_before else " is new" if module in code else " is gone"
-            yield Reason("code", f"{file_of(module)}{change}", code_before.get(module), code.get(module))
-    sides: list[dict[Path_, Any]] = [dict(leaves(side)) for side in (other, now)]
-    for path in dict.fromkeys([*sides[1], *sides[0]]):
-        if sides[0].get(path) != sides[1].get(path):
-            yield Reason("config", dotted(path), sides[0].get(path), sides[1].get(path))
-
-
-def file_of(module: str) -> str:
-    """A module's file from its package's folder on: `thicket/ops/noise.py`; a plug-in's likewise."""
-    path = path_of(module)
-    parts = module.split(".") if path.stem == "__init__" else module.split(".")[:-1]
-    return "/".join([*parts, path.name])
-
-
-def _spelt(value: Any) -> str:
-    return "—" if value is None else value if isinstance(value, str) else f"{value}"

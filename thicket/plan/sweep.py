@@ -19,6 +19,7 @@ from thicket.config.problems import ConfigError, Problem, merged, nearest, print
 from thicket.config.project import Project, packaged_conf
 from thicket.config.resolve import Resolved
 from thicket.config.yamlfile import YamlFile, read_yaml
+from thicket.output import outlives_readers
 from thicket.plan import ray_jobs
 from thicket.plan.adhoc import inherited, stage_from
 from thicket.plan.folders import MAKERS, is_folder
@@ -37,6 +38,7 @@ from thicket.stages.run import made_before, on_its_own, run_stage
 FULL_ERROR = "HYDRA_FULL_ERROR"
 
 
+@outlives_readers()
 def run(root: Path, kind: str, texts: list[str], multirun: bool) -> int:
     """Validates everything first, then runs. Raises: ConfigError with the problems of all combinations."""
     overrides, settings = parse(_folders_written_out(root, texts) if kind == "evaluate" else texts)
@@ -138,10 +140,10 @@ def _objective(root: Path, kind: str, asked: list[Override], stages: list[Resolv
 
 def _sweep_file(project: Project) -> YamlFile:
     """The project's conf/sweep.yaml, else thicket's. Raises: ConfigError where it says more than the objectives."""
-    file, shipped = (
-        read_yaml(folder / f"{CONFIG_NAME}.yaml", f"conf/{CONFIG_NAME}.yaml")
-        for folder in (project.library.root, packaged_conf())
-    )
+    name = f"{CONFIG_NAME}.yaml"
+    shipped = read_yaml(packaged_conf() / name, f"conf/{name}")
+    own = project.library.root / name
+    file = read_yaml(own, f"conf/{name}") if own.is_file() else shipped
     others = [key for key, value in file.value.items() if key != "objectives" and value != shipped.value.get(key)]
     wrong = "not to be changed: settings of Hydra's are given on the command line, hydra.…=VALUE"
     if others:
@@ -224,6 +226,7 @@ def _arguments(arguments: list[str]) -> Iterator[None]:
         sys.argv = before
 
 
+@outlives_readers()
 def _job(config: Any) -> float:
     """One run, as Hydra calls it; returns the objective, for sweepers that look for a best.
 

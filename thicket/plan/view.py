@@ -32,7 +32,7 @@ class View:
         terminal = self.console.is_terminal
         self.began = time.monotonic()
         self.shown = 0.0 if terminal else self.began
-        self.live = Live(console=self.console, auto_refresh=False, transient=True) if terminal else None
+        self.live = _picture_on(self.console) if terminal else None
 
     def __enter__(self) -> "View":
         if self.live:
@@ -81,6 +81,11 @@ class View:
         for name, seconds, log in running:
             rows.add_row(name, Text(f"{seconds:.0f} s"), Text(last_line(log), overflow="ellipsis", no_wrap=True))
         return Group(head, rows)
+
+
+def _picture_on(console: Console) -> Live:
+    """What forks print, as DVC's JSON, goes where they say: with rich in between, the picture would come along."""
+    return Live(console=console, auto_refresh=False, transient=True, redirect_stdout=False, redirect_stderr=False)
 
 
 def last_line(log: Path) -> str:

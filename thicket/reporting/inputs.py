@@ -61,16 +61,6 @@ def own_weights(identity: Mapping[str, str | None]) -> str | None:
     return identity["weights"] if identity and identity["answering"] is None else None
 
 
-class Incomparable(ValueError):
-    """Two evaluations are not of the same items, asked, judged and scored alike."""
-
-    def __init__(self, folders: tuple[Path, Path], file: str, why: str):
-        """`file`: of either, that tells it."""
-        self.folders = folders
-        files = " and ".join(str(folder / file) for folder in folders)
-        super().__init__(f"{files}: {why}, so that the models can't be compared")
-
-
 @dataclass(frozen=True)
 class Inputs(Scored):
     """The files of a model."""
@@ -89,8 +79,8 @@ class Inputs(Scored):
 def read_inputs(stage: ReportStage, root: Path) -> dict[str, Inputs]:
     """The files of every model of the report, by name.
 
-    Raises: ValueError, with the files, where one is missing or broken; Incomparable where two models were not scored on
-    the same items in the same way.
+    Raises: ValueError, with the files, where one is missing or broken, or two models were not scored on the same items
+    in the same way.
     """
     inputs = {model.name: _read_model(model, stage.domains, root) for model in stage.models}
     check_comparable({root / EVALUATION / name: scored for name, scored in inputs.items()}, stage.domains)
@@ -174,21 +164,30 @@ def _numbers(path: Path) -> Iterator[dict[str, float]]:
 
 
 def check_comparable(scored: Mapping[Path, Scored], domains: list[str]) -> None:
-    """Evaluations by their folders. Raises: Incomparable."""
+    """Evaluations by their folders.
+
+    Raises: ValueError where two are not of the same items, asked, judged and scored alike.
+    """
     (first, one), *others = scored.items()
     for folder, other in others:
         folders, settings = (first, folder), (one.metrics["settings"], other.metrics["settings"])
         if settings[0] != settings[1]:
-            raise Incomparable(folders, "metrics.json", f"scored with settings that differ ({_told_apart(*settings)})")
+            raise _incomparable(folders, "metrics.json", f"scored with settings that differ ({_told_apart(*settings)})")
         for domain in domains:
             ids = one.items[domain].ids, other.items[domain].ids
             if ids[0] != ids[1]:
                 different = len({*ids[0]} ^ {*ids[1]})
                 why = f"{different} items of {domain} are in one and not in the other"
-                raise Incomparable(folders, "items.csv", why)
+                raise _incomparable(folders, "items.csv", why)
         if differing := differing_tests(one, other, domains):
             parts = "; ".join(f"{domain}: {', '.join(parts)}" for domain, parts in differing.items())
-            raise Incomparable(folders, TEST, f"scored by tests that differ ({parts})")
+            raise _incomparable(folders, TEST, f"scored by tests that differ ({parts})")
+
+
+def _incomparable(folders: tuple[Path, Path], file: str, why: str) -> ValueError:
+    """`file`: of either, that tells it."""
+    files = " and ".join(str(folder / file) for folder in folders)
+    return ValueError(f"{files}: {why}, so that the models can't be compared")
 
 
 def _told_apart(one: dict[str, Any], other: dict[str, Any]) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from thicket.config.plugins import told
 from thicket.config.problems import printable
 from thicket.config.stages import AnyStage
+from thicket.output import outlives_readers
 from thicket.signals import TERMINATED, Interrupted
 from thicket.stages.publish import Busy
 from thicket.stages.run import Targets, run_file, run_stage
@@ -24,11 +25,13 @@ ROOM = (
 )
 
 
+@outlives_readers()
 def run_config(root: Path, path: Path) -> int:
     """Runs the stage of a resolved config's file."""
     return guarded(lambda: run_file(root, path if path.is_absolute() else Path(path)))
 
 
+@outlives_readers()
 def run_one(root: Path, stage: AnyStage, targets: Targets) -> int:
     """Runs a stage to given places."""
     return guarded(lambda: run_stage(root, stage, targets))

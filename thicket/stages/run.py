@@ -120,7 +120,7 @@ def run_stage(root: Path, stage: AnyStage, targets: Targets) -> None:
         follow_elsewhere(stage, place, follow)
         ranks.wait_for_all(place)
         return
-    with locked(targets.lock(root, stage), str(targets.artifact)), followed(targets.logs, stage.id):
+    with locked(targets.lock(root, stage), str(targets.artifact)), followed(targets.logs, stage.id, ran(stage)):
         beside = stage.name if isinstance(stage, ReportStage | ClaimsStage) else None
         with whole(targets.artifact, beside=beside) as out, together(stage, follow):
             _work(stage, replace(places, out=out), targets)
@@ -213,6 +213,13 @@ def _identity(stage: Stage, root: Path) -> str:
         for file in sorted(path.rglob("*")) if path.is_dir() else [path] * path.is_file():
             digest.update(f"{file} {file.stat().st_size} {file.stat().st_mtime_ns}".encode())
     return digest.hexdigest()
+
+
+def ran(stage: Stage) -> dict[str, str]:
+    """Hashes of what a run of this stage runs: its config, and the code that this names."""
+    code = json.dumps(stage.code, sort_keys=True)
+    config = config_hash(stage.model_copy(update={"code": {}}))
+    return {"config": config, "code": hashlib.sha256(code.encode()).hexdigest()}
 
 
 def _maker(stage: Stage) -> Callable[[Any, Places], Outcome]:
