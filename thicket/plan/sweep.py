@@ -156,7 +156,7 @@ def _sweep(root: Path, kind: str, overrides: list[Override], objective: str | No
     import hydra
 
     project = Project(root)
-    folder = root / RUNS / "sweeps" / f"{datetime.now():%Y-%m-%d_%H-%M-%S}-{os.getpid()}"
+    folder = root / RUNS / "sweeps" / f"{datetime.now():%Y-%m-%d_%H-%M-%S-%f}"
     # With the project's folder: on another machine a launcher may start jobs anywhere.
     arguments = [f"hydra.sweep.dir={_quoted(str(folder.resolve()))}", f"+root={_quoted(str(root.resolve()))}"]
     arguments += [f"+stage={kind}", f"+objective={objective or 'null'}"]
