@@ -371,6 +371,15 @@ def test_dvc_composes_where_the_bases_are(sample: Path, command: Command, monkey
     assert {path: path.read_bytes() for path in (sample / "build/config").rglob("*.yaml")} == composed
 
 
+def test_a_repro_plans_nothing_that_check_refuses(sample: Path, command: Command) -> None:
+    assert command("plan").status == 0
+    planned = (sample / "dvc.yaml").read_bytes()
+    folder_base(sample, *WHOLE).rename(sample / "elsewhere")
+    said = command("repro")
+    assert (said.status, said.err) == (2, command("check").err)
+    assert (sample / "dvc.yaml").read_bytes() == planned
+
+
 def test_a_judges_folder_is_looked_into(sample: Path, command: Command) -> None:
     domain = sample / "conf/domain/sort.yaml"
     text = domain.read_text(encoding="utf-8")

@@ -72,9 +72,10 @@ def plan_again(root: Path) -> str:
 
     Raises: ConfigError.
     """
-    stages = pipeline(Project(root), with_code=False)
-    if not out_of_step(root, stages):
+    project = Project(root)
+    if not out_of_step(root, pipeline(project, with_code=False)):
         return ""
+    stages = sound(project, bases_are_there=True)
     before = read_dag(root) if (root / "dvc.yaml").is_file() else {}
     _write(root, stages)
     now = read_dag(root)
