@@ -162,7 +162,7 @@ def _add_for_dvc(commands: Any) -> None:
 def _folder_from_here(override: str) -> str:
     """`model_a=FOLDER` with the folder's whole path, before the command goes to the project's."""
     key, _, value = override.partition("=")
-    return f"{key}={looking.from_here(value)}" if key.startswith("model") and os.path.isdir(value) else override
+    return f"{key}={looking.folder_from_here(value)}" if key.startswith("model") else override
 
 
 def _folders_from_here(override: str) -> str:

@@ -78,11 +78,14 @@ def test_it_plans_first_where_that_is_due(built_lab: tuple[Lab, set[str]], tmp_p
     declared = yaml.safe_load(path.read_text(encoding="utf-8"))
     declared["students"]["mean"] = declared["students"].pop("soup")
     path.write_text(to_yaml(declared), encoding="utf-8")
+    module = lab.root / "thicket/methods/soup.py"
+    module.write_text(module.read_text(encoding="utf-8") + 'print("Note: it is a mean.")\n', encoding="utf-8")
     printed = lab.call("thicket", "repro", "student-mean", "--jobs", "2")
     new, gone = "student-mean, evaluate-mean", "student-soup, evaluate-soup"
     said = f"dvc.yaml was out of step with params.yaml, and is planned anew (new: {new}; no more: {gone})"
     assert said in printed
     assert "1 of them made now" in printed
+    assert printed.count("    Note: it is a mean.\n") == 1, "what a stage notes is told"
     assert "student-soup" not in entries(lab)
     assert "planned anew" not in lab.call("thicket", "repro", "student-mean")
     path.write_text(path.read_text(encoding="utf-8").replace("teachers", "teachres"), encoding="utf-8")

@@ -243,6 +243,7 @@ HALVES = "type: halves\nsteps: 2\nprompts: 2\ngroup: 4\noptimizer: {lr: 1e-3}\nm
             "vowels.py:2: toy_plugin.leters: there is no such module\n    did you mean: toy_plugin.letters\n",
         ),
         ("vowels.py", ".letters", "thicket.domains.itm", "vowels.py:2: thicket.domains.itm: there is no such module\n"),
+        ("vowels.py", ".letters", "numpyy.linalg", "vowels.py:2: numpyy: there is no such package here\n"),
         ("vowels.py", "import VOWELS", "import VOWEL", "vowels.py:2: toy_plugin.letters: there is no VOWEL in it\n"),
         ("vowels.py", "from .letters", "from . import leters\nfrom .letters", "vowels.py:2: toy_plugin: there is no "),
         ("vowels.py", "from .letters", "from . import letters\nfrom .letters", ""),

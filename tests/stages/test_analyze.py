@@ -109,6 +109,18 @@ def test_two_folders_and_no_project(
     assert (tmp_path / "build/data/odd/test.jsonl").is_file()
 
 
+def test_a_name_is_a_model_s_beside_a_folder_of_the_name(
+    project: Path, monkeypatch: pytest.MonkeyPatch, command: Command
+) -> None:
+    """A plug-in's package may lie there."""
+    monkeypatch.chdir(project)
+    (project / "tiny").mkdir()
+    values = ["analysis.items=2", "analysis.ks=[1,2]", "analysis.samples=2"]
+    said = command("analyze", "capability", "model_a=tiny", "model_b=sort-grpo", "domain=sort", *values)
+    (project / "tiny").rmdir()
+    assert (said.status, said.err) == (0, "")
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

@@ -131,4 +131,4 @@ def _with_results(found: list[State]) -> Iterator[Step]:
         yield f"thicket chat {model.name}", "talk to it"
         yield f"thicket export {model.name}", "a folder for the Hugging Face hub"
     yield "thicket tables --format latex", "scores and claims for a text"
-    yield "dvc exp run -S seed=1", "another seed, as an experiment of DVC's"
+    yield "dvc exp run -S seed=1", "all with another seed, and other items, as an experiment of DVC's"

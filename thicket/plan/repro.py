@@ -36,6 +36,8 @@ COMPOSE = "compose"
 """The stage that writes the others' resolved configs."""
 UNCHANGED = b"didn't change, skipping"
 """What DVC says of a stage that it didn't run; should it say so otherwise one day, more stages are looked at."""
+PROBLEMS = 40
+"""Lines of a log that may name all that is wrong with a configuration."""
 TICK = 0.05
 """Seconds between two looks at what runs."""
 
@@ -101,6 +103,7 @@ class Repro:
         self.at: dict[int, Running] = {}
         self.changed = set[str]()
         self.faults: dict[str, list[str]] = {}
+        self.notes = set[str]()
         self.stale = set[str]()
         self.stopped_at: float | None = None
         PRINTED.mkdir(parents=True, exist_ok=True)
@@ -198,6 +201,10 @@ class Repro:
             self.changed.add(one.name)
         ended, total = len(self.schedule.done), len(self.schedule.dag)
         self.view.tell(f"{one.name}  {'as it was' if unchanged else 'done'}, {seconds}  ({ended} of {total})")
+        for note in _notes(one.log):
+            if note not in self.notes:  # Those of the environment come with every stage.
+                self.notes.add(note)
+                self.view.tell(f"    {note}")
 
     def _why(self, one: Running) -> str:
         """Why a stage failed, in words; where another failed for the same reason, just that."""
@@ -226,7 +233,7 @@ class Repro:
         if self.came():
             return self._told()
         log = PRINTED / f"{name}.log"
-        self.view.tell(f"{name}  failed: {log}\n{_end_of(log)}")
+        self.view.tell(f"{name}  failed: {log}\n{_end_of(log, PROBLEMS)}")
         return 1
 
     def _told(self) -> int:
@@ -290,6 +297,12 @@ def _signals_noted() -> Iterator[Callable[[], list[int]]]:
     finally:
         for number, handler in zip(numbers, before, strict=True):
             signal.signal(number, handler)
+
+
+def _notes(log: Path) -> list[str]:
+    """What a stage noted for people."""
+    text = log.read_text(encoding="utf-8", errors="replace")
+    return [line for line in text.splitlines() if line.startswith("Note: ")]
 
 
 def _end_of(log: Path, lines: int = 5) -> str:

@@ -51,8 +51,14 @@ def imported(name: str) -> tuple[str, ...]:
 
 
 def _import_problems(statement: ast.stmt, of: str) -> Iterator[Problem]:
-    """Modules that an import names, and names that it takes from one, that are not there; nothing is loaded for it."""
+    """Modules that an import names, and names that it takes from one, that are not there; nothing is loaded for it.
+
+    Of other packages than thicket and its own it is looked for themselves alone.
+    """
     modules = list(dict.fromkeys(modules_in(statement, of)))
+    for package in _packages(statement) - {PACKAGE, of.partition(".")[0]}:
+        if not is_there(package):
+            yield Problem(shown_at(of, statement.lineno), package, "", "there is no such package here")
     for other in modules:
         if not path_of(other).is_file() and not is_there(other):
             package, beside = other.rpartition(".")[0], sorted(path_of(other).parents[1].glob("*.py"))
@@ -88,6 +94,14 @@ def modules_in(statement: ast.stmt, of: str = PACKAGE) -> Iterator[str]:
             for alias in statement.names:
                 inner = f"{module}.{alias.name}"
                 yield inner if path_of(inner).is_file() else module
+
+
+def _packages(statement: ast.stmt) -> set[str]:
+    """The packages that an import names."""
+    named = [alias.name for alias in statement.names] if isinstance(statement, ast.Import) else []
+    if isinstance(statement, ast.ImportFrom) and not statement.level and statement.module:
+        named = [statement.module]
+    return {name.partition(".")[0] for name in named}
 
 
 def _taken_from(statement: ast.ImportFrom, of: str) -> str:
