@@ -1,6 +1,7 @@
 """`thicket export`: a folder that transformers loads, with a card that the hub reads."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,17 @@ def test_a_soup(project: Path, command: Command, tmp_path: Path) -> None:
     written = load_file(project / "build/models/soup/model.safetensors")
     assert all(torch.equal(loaded.state_dict()[name], tensor) for name, tensor in written.items())
     assert command("export", "soup", "--out", str(out)).status == 0  # once more
+
+
+def test_what_its_card_says_of_its_use_runs(
+    project: Path, command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command("export", "sort-grpo", "--out", str(tmp_path / "sort-grpo")).status == 0
+    (code,) = re.findall(r"```python\n(.*?)```", (tmp_path / "sort-grpo/README.md").read_text(encoding="utf-8"), re.S)
+    monkeypatch.chdir(tmp_path)
+    exec(code.replace("…", "sort 312="), {})
+    assert len(capsys.readouterr().out) > 1
+    assert "max_new_tokens=" in code
 
 
 def test_prompts_of_its_training_stay(project: Path, command: Command, tmp_path: Path) -> None:

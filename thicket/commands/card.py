@@ -1,5 +1,6 @@
 """The card of a model: what it is made of and how, its data, its scores and its licence, for the Hugging Face hub."""
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,7 +11,7 @@ from thicket.commands.about import about
 from thicket.commands.figures import facts
 from thicket.commands.made import Made
 from thicket.commands.models import parents_of
-from thicket.commands.prompt_forms import prompt_forms
+from thicket.commands.prompt_forms import asked_domains, prompt_forms
 from thicket.config.base import HubBase, PretrainedBase
 from thicket.config.never_right import in_words, noted_in
 from thicket.config.resolve import Resolved
@@ -29,7 +30,11 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 model = AutoModelForCausalLM.from_pretrained("{0}")
 tokenizer = AutoTokenizer.from_pretrained("{0}")
-```"""
+{1}```"""
+ASK = """asked = tokenizer("…", return_tensors="pt")  # as “Prompts” says
+answer = model.generate(**asked, max_new_tokens={0}{1})
+print(tokenizer.decode(answer[0, asked.input_ids.shape[1] :], skip_special_tokens=True))
+"""
 
 
 class Card:
@@ -185,11 +190,18 @@ class Card:
         return ["\n".join(lines), f"{told}; {intervals}", *([f"{lost}."] if lost else [])]
 
     def _use(self) -> str:
-        return USE.format(self.name)
+        domains = asked_domains(self._stages(), self._trained_on())
+        if not domains:
+            return USE.format(self.name, "")
+        stops = sorted({one.stop for one in domains if one.stop})
+        ends = f", stop_strings={json.dumps(stops, ensure_ascii=False)}, tokenizer=tokenizer" if stops else ""
+        return USE.format(self.name, ASK.format(max(one.window.response for one in domains), ends))
 
     def _prompt_words(self) -> list[str]:
-        stages: list[Any] = [one.stage for one in self.model.behind()]
-        return prompt_forms(stages, self.data, self._trained_on())
+        return prompt_forms(self._stages(), self.data, self._trained_on())
+
+    def _stages(self) -> list[Any]:
+        return [one.stage for one in self.model.behind()]
 
     def _license_words(self) -> str:
         if self.license:

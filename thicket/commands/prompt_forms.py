@@ -20,6 +20,12 @@ def prompt_forms(stages: Sequence[AnyStage], data: dict[str, DataStage], domains
     return ["\n".join(lines), WORDS] if lines else [UNSAID]
 
 
+def asked_domains(stages: Sequence[AnyStage], domains: Iterable[str]) -> list[ScoredDomain]:
+    """Of these domains, what the model is asked by."""
+    found = _by_domain(stages)
+    return [found[name] for name in domains if name in found]
+
+
 def _by_domain(stages: Sequence[AnyStage]) -> dict[str, ScoredDomain]:
     found: dict[str, ScoredDomain] = {}
     for stage in stages:
