@@ -144,7 +144,7 @@ CASES = [
         "number for a name",
         edited("soup: {base", "7: {base"),
         """
-        params.yaml:14: students[7]: wrong type (a whole number)
+        params.yaml:14: students[7]: wrong type: it is a whole number
             allowed: text
         """,
     ),

@@ -59,7 +59,7 @@ CASES = [
         """
         params.yaml:16: values.evaluation.samples = 2: the name of an option of conf/evaluation comes first, then its values
             allowed: default; for instance `values: {evaluation: {default: {samples: 2}}}`
-        params.yaml:16: values.method.grpo = 3: wrong type (a whole number)
+        params.yaml:16: values.method.grpo = 3: wrong type: it is a whole number
             allowed: a mapping
         """,
     ),
@@ -86,7 +86,7 @@ CASES = [
         "text for a list",
         edited(DOMAINS, "domains: sort\nbases"),
         """
-        params.yaml:4: domains = 'sort': wrong type (text)
+        params.yaml:4: domains = 'sort': wrong type: it is text
             allowed: a list
         """,
     ),
@@ -265,7 +265,10 @@ def test_no_params(sample: Path, command: Command) -> None:
     (sample / PARAMS).unlink()
     said = command("check")
     assert (said.status, said.out) == (2, "")
-    assert said.err == "params.yaml: there is no such file\n\n1 problem in the configuration.\n"
+    assert (
+        said.err
+        == "params.yaml: there is none in this folder, nor above it: this is no project\n\n1 problem in the configuration.\n"
+    )
 
 
 def test_a_folder_where_a_file_should_be(sample: Path, command: Command) -> None:

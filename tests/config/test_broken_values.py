@@ -99,41 +99,44 @@ CASES = [
     fault(
         "text for a number",
         (GRPO, "prompts: 4", "prompts: many"),
-        "3: method.prompts = 'many': wrong type (text)",
+        "3: method.prompts = 'many': wrong type: it is text",
         "a whole number",
     ),
     fault(
         "number in quotes",
         (GRPO, "lr: 1e-3", 'lr: "1e-4"'),
-        "5: method.optimizer.lr = '1e-4': wrong type (text)",
+        "5: method.optimizer.lr = '1e-4': wrong type: it is text",
         "a number",
         meant="1e-4, without quotes",
     ),
     fault(
         "fraction for a whole number",
         (GRPO, "prompts: 4", "prompts: 4.5"),
-        "3: method.prompts = 4.5: wrong type (a number)",
+        "3: method.prompts = 4.5: wrong type: it is a number",
         "a whole number",
     ),
     fault(
         "true for a whole number",
         (GRPO, "group: 4", "group: true"),
-        "4: method.group = true: wrong type (true or false)",
+        "4: method.group = true: wrong type: it is true or false",
         "a whole number",
     ),
     fault(
-        "number for text", (SORT, 'stop: "\\n"', "stop: 3"), "6: domain.stop = 3: wrong type (a whole number)", "text"
+        "number for text",
+        (SORT, 'stop: "\\n"', "stop: 3"),
+        "6: domain.stop = 3: wrong type: it is a whole number",
+        "text",
     ),
     fault(
         "list for a mapping",
         (GRPO, "{lr: 1e-3}", "[1e-3]"),
-        "5: method.optimizer = [0.001]: wrong type (a list)",
+        "5: method.optimizer = [0.001]: wrong type: it is a list",
         "a mapping",
     ),
     fault(
         "nothing for a number",
         (GRPO, "group: 4", "group:"),
-        "4: method.group = null: wrong type (no value)",
+        "4: method.group = null: wrong type: it is no value",
         "a whole number",
     ),
     fault(

@@ -97,10 +97,10 @@ WRONG = {
             used by: specialist sort-grpo
     """,
     "specialist domain=sort method.optimizer.lr=abc method.group=1.5": """
-        override 'method.group=1.5': method.group = 1.5: wrong type (a number)
+        override 'method.group=1.5': method.group = 1.5: wrong type: it is a number
             allowed: a whole number
             used by: specialist sort-grpo
-        override 'method.optimizer.lr=abc': method.optimizer.lr = 'abc': wrong type (text)
+        override 'method.optimizer.lr=abc': method.optimizer.lr = 'abc': wrong type: it is text
             allowed: a number
             used by: specialist sort-grpo
     """,

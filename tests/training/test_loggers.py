@@ -125,4 +125,4 @@ def test_check_names_what_is_wrong_with_them(sample: Path, command: Command) -> 
     assert said.status == 2
     assert "loggers.tensorbord: unknown key" in said.err
     assert "did you mean: tensorboard" in said.err
-    assert "loggers.wandb.offline = 'maybe': wrong type (text)" in said.err
+    assert "loggers.wandb.offline = 'maybe': wrong type: it is text" in said.err

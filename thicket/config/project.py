@@ -33,6 +33,9 @@ class Project:
     @cached_property
     def params_layers(self) -> Layered:
         """params.yaml with the line of each value. Raises: ConfigError."""
+        if not (self.root / PARAMS).exists():
+            wrong = "there is none in this folder, nor above it: this is no project"
+            raise ConfigError([Problem(PARAMS, "", "", wrong)])
         return read_yaml(self.root / PARAMS, PARAMS).layers()
 
     def with_params(self, layers: Layered) -> "Project":
