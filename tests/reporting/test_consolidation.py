@@ -95,7 +95,7 @@ def test_students_of_several_seeds_are_told_by_their_mean(run: WriteRun, tmp_pat
     assert "Of the specialists' gain s0-ties recovers 0.0 % [0.0, 0.0]. In brackets: 90 % intervals over" in said
     means = "In the mean over 2 seeds, of the gain of each seed's own specialists opd recovers 87.5 % ["
     assert means in said
-    assert said.endswith("]: 90 % intervals over items and seeds.")
+    assert said.endswith("] (90 % intervals over items and seeds).")
     assert "s0-opd" not in said
 
 

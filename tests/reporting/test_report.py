@@ -12,9 +12,10 @@ from reporting_run import Correct, WriteRun, base, results_of, specialist, stude
 
 from thicket.config.report_files import BUDGET_FILE
 from thicket.config.stages import ReportedModel
-from thicket.reporting import costs, figures, tables, ways
+from thicket.reporting import costs, figures, gains, tables, ways
+from thicket.reporting.axis import axis_end
 from thicket.reporting.findings import findings
-from thicket.reporting.markdown import markdown
+from thicket.reporting.markdown import escaped, markdown
 from thicket.reporting.page import page
 from thicket.reporting.report import build_report
 from thicket.statistics.intervals import Interval
@@ -146,6 +147,51 @@ def test_entropy_and_length_go_below_the_learning_curve(run: WriteRun, tmp_path:
     assert "entropy: 0.5 → 0.25" in drawn
     assert "length: 20 → 20" in drawn
     assert "KL" not in drawn
+    assert "loss" not in figures.curve_panel(replace(result, curve=tuple({**row, "loss": 1e-9} for row in rows)), "a")
+
+
+def test_the_loss_goes_there_where_nothing_learns_from_rewards(run: WriteRun, tmp_path: Path) -> None:
+    result = results_of(run(MODELS, CORRECT, {"mixed": "opd"}), tmp_path).models["opd"]
+    rows = ({"step": 1.0, "loss": 2.0, "kl": 2.0}, {"step": 2.0, "loss": 1.5, "kl": 1.5, "selection": 0.5})
+    drawn = figures.curve_panel(replace(result, curve=rows), "a")
+    assert "Learning curve of opd: selection score, loss, KL by step" in drawn
+    assert "loss: 2 → 1.5" in drawn
+
+
+@pytest.mark.parametrize(
+    ("highest", "end"), [(0.0, 5), (0.049, 5), (0.05, 10), (0.262, 30), (0.499, 50), (0.5, 100), (1.0, 100)]
+)
+def test_an_axis_ends_above_scores_that_are_all_low(highest: float, end: int) -> None:
+    assert axis_end([0.0, highest]) == end
+
+
+def test_an_axis_that_ends_early_is_told(run: WriteRun, tmp_path: Path) -> None:
+    low = {name: {"sort": [0] * 30 + [1], "reverse": counts["reverse"]} for name, counts in CORRECT.items()}
+    results = results_of(run(MODELS, low, {"mixed": "opd"}), tmp_path)
+    text = page(results).replace("\xa0", " ")
+    assert "<figcaption>sort <small>31 items, axis to 20 %</small>" in text
+    assert "<figcaption>reverse <small>4 items</small>" in text
+    assert ">mean pass@1 (%)<" in text, "the mean over both, and the scores on the selection items"
+    models = {
+        name: replace(result, curve=(), mean=Interval(0.02, 0.01, 0.07)) for name, result in results.models.items()
+    }
+    text = figures.budget_figure(replace(results, models=models), "b").replace("\xa0", " ")
+    assert ">mean pass@1 (%), axis to 10 %<" in text
+
+
+def test_of_one_domain_there_is_no_mean_over_domains(run: WriteRun, tmp_path: Path) -> None:
+    def heads(domains: tuple[str, ...]) -> list[bool]:
+        models = [MODELS[0], MODELS[1], student("opd", "tiny", ["sort-grpo"]), student("s1-opd", "tiny", ["sort-grpo"])]
+        correct = {model.name: {name: [1, 2] for name in domains} for model in models}
+        results = results_of(run(models, correct), tmp_path)
+        made = (tables.scores, gains.differences, ways.sampled, ways.deployed, ways.consolidated)
+        tables_ = [table(results) for table in made]
+        assert all(len(row.entries) == len(table.head) for table in tables_ for row in table.rows)
+        assert ["Mean: over" in table.note for table in tables_[2:4]] == [len(domains) > 1] * 2
+        return ["mean" in table.head for table in tables_]
+
+    assert heads(("sort", "reverse")) == [True] * 5
+    assert heads(("sort",)) == [False] * 5
 
 
 def test_trainings_that_came_to_nothing_are_told(run: WriteRun, tmp_path: Path) -> None:
@@ -184,13 +230,13 @@ def test_a_share_that_means_nothing_is_not_told(run: WriteRun, tmp_path: Path) -
 def test_numbers_of_the_tables(run: WriteRun, tmp_path: Path) -> None:
     text = build(run, tmp_path, MODELS, CORRECT)["results.md"].replace("\xa0", " ")
     rows = [line for line in text.splitlines() if line.startswith("| opd |")]
-    assert r"| opd | 62.5 \[62.5, 62.5\] | +37.5 \[+37.5, +37.5\] ▲ | 75.0 \[75.0, 75.0\] | 3.00 G |" in rows
-    assert r"| opd | 75.0 \[65.0, 85.0\] | 50.0 \[40.0, 60.0\] | 62.5 \[62.5, 62.5\] |" in rows
-    assert r"| opd | +50.0 \[+50.0, +50.0\] ▲ | +25.0 \[+25.0, +25.0\] ▲ | +37.5 \[+37.5, +37.5\] ▲ |" in rows
+    assert "| opd | 62.5 [62.5, 62.5] | +37.5 [+37.5, +37.5] ▲ | 75.0 [75.0, 75.0] | 3.00 G |" in rows
+    assert "| opd | 75.0 [65.0, 85.0] | 50.0 [40.0, 60.0] | 62.5 [62.5, 62.5] |" in rows
+    assert "| opd | +50.0 [+50.0, +50.0] ▲ | +25.0 [+25.0, +25.0] ▲ | +37.5 [+37.5, +37.5] ▲ |" in rows
     # 1e9 FLOPs of its own, 3e9 with its teachers', for 37.5 points.
-    assert r"| opd | +37.5 \[+37.5, +37.5\] ▲ | 1.00 G | 26.7 M | 3.00 G | 80.0 M |" in rows
-    assert r"| soup | +25.0 \[+25.0, +25.0\] ▲ | 0 | — | 2.00 G | 80.0 M |" in text
-    lost = r"| sort-grpo | **+50.0** \[+50.0, +50.0\] ▲ | −25.0 \[−25.0, −25.0\] ▼ | +12.5 \[+12.5, +12.5\] ▲ |"
+    assert "| opd | +37.5 [+37.5, +37.5] ▲ | 1.00 G | 26.7 M | 3.00 G | 80.0 M |" in rows
+    assert "| soup | +25.0 [+25.0, +25.0] ▲ | 0 | — | 2.00 G | 80.0 M |" in text
+    lost = "| sort-grpo | **+50.0** [+50.0, +50.0] ▲ | −25.0 [−25.0, −25.0] ▼ | +12.5 [+12.5, +12.5] ▲ |"
     assert lost in text
     assert "| mixed | 60, budget 3.00 GFLOP, the cost of opd | 1.00 k | 2.00 k | 1.00 G | 1 min 1 s | 800 MB |" in text
 
@@ -202,7 +248,7 @@ def test_every_interval_says_over_what(run: WriteRun, tmp_path: Path) -> None:
     forms = build(run, tmp_path, [*MODELS, *models, opd], correct)
     head, *sections = forms["results.md"].split("\n## ")
     assert "intervals over the items" in head
-    with_intervals = [text for text in sections if re.search(r"^\|.*\\\[", text, re.MULTILINE)]
+    with_intervals = [text for text in sections if re.search(r"^\|.* \[", text, re.MULTILINE)]
     assert len(with_intervals) >= 8
     assert [text.partition("\n")[0] for text in with_intervals if "90 % intervals over " not in text] == []
     seeds = [text.partition(":")[0].partition("\n")[0] for text in sections if "intervals over items and seeds" in text]
@@ -259,6 +305,26 @@ def test_names_and_texts_are_escaped(run: WriteRun, tmp_path: Path) -> None:
     assert text.count("&lt;script&gt;") > 50
     assert text.count("<a ") == text.count("</a>")
     assert not re.search(r"(?<!\\)<", markdown(poisoned))
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("[12.9, 18.6] and [−1.0,\xa0+2.0]", "[12.9, 18.6] and [−1.0, +2.0]"),
+        ("x86_64, a__b", "x86_64, a__b"),
+        ("_a_ __b _ c_", r"\_a\_ \_\_b \_ c\_"),
+        ("a_.b", r"a\_.b"),
+        ("2*3*4", r"2\*3\*4"),
+        ("[1](http://evil)", r"\[1\](http://evil)"),
+        ("![1][2]", r"!\[1\][2]"),
+        ("[1]: http://evil", r"\[1\]: http://evil"),
+        ("[[1](u)]", r"\[\[1\](u)\]"),
+        ("[x] [^1] [ ] [low, high]", r"\[x\] \[^1\] \[ \] \[low, high\]"),
+        (r"\[1, 2] a|b <b> &amp; `x`", r"\\[1, 2] a\|b \<b\> \&amp; \`x\`"),
+    ],
+)
+def test_only_what_markdown_takes_for_markup_is_escaped(text: str, shown: str) -> None:
+    assert escaped(text) == shown
 
 
 @pytest.mark.parametrize(

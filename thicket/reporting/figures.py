@@ -1,5 +1,6 @@
 """The figures of the report. Shares are drawn as percentages."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from matplotlib.axes import Axes
@@ -7,6 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
+from thicket.reporting.axis import axis_end, cut
 from thicket.reporting.results import ModelResult, Results
 from thicket.reporting.ssd_map import draw_map, size
 from thicket.reporting.svg import INCH, ROLES, SERIES, drawing, inline, save_png
@@ -22,8 +24,10 @@ LETTER, GAP, PLOT, VALUE = 6.0, 12.0, 220.0, 38.0
 """Points: the width of a letter, of a gap, of the axes, and of the column of values at the right."""
 TRACE_HEIGHT = 0.5
 """Inches of each of the small ones below a learning curve."""
-TRACES = {"entropy": "entropy", "length": "length", "kl": "KL"}
+TRACES = {"loss": "loss", "entropy": "entropy", "length": "length", "kl": "KL"}
 """Column of a curve → what stands over its small picture, which begins at 0."""
+CURVES = {"reward": "reward", "selection": "selection score"}
+"""Column of the curve above those → what it is."""
 TITLE, LINE = 34.0, 13.0
 """Points: the room of a map's title, and of each of its two lines."""
 LEGEND_COLUMNS, TICKS = 5, 5
@@ -31,7 +35,7 @@ LEGEND_COLUMNS, TICKS = 5, 5
 LEGEND_LETTERS, LEGEND_HANDLE = 105, 6
 """Of a legend's line, of which a marker with its gap takes some."""
 EDGE = 2.0
-"""Percent: room for a marker at 0 and at 100."""
+"""Percent of an axis: room for a marker at its ends."""
 MARKERS = {"base": "D", "specialist": "o", "control": "^", "student": "s", "other": "o"}
 
 
@@ -41,6 +45,16 @@ def role(result: ModelResult, domain: str) -> str:
     if kind != "specialist":
         return kind
     return "other" if not is_own(result.model, domain) else "control" if result.is_control else kind
+
+
+def score_end(results: Results, domain: str) -> int:
+    """Percent: where the axis of a domain's scores ends."""
+    return axis_end(result.cells[domain].score.high for result in results.models.values())
+
+
+def curve_end(result: ModelResult) -> int:
+    """Percent: where the axis of a learning curve ends."""
+    return axis_end(row[name] for row in result.curve for name in CURVES if name in row)
 
 
 def score_panel(results: Results, domain: str, name: str) -> str:
@@ -53,7 +67,9 @@ def score_panel(results: Results, domain: str, name: str) -> str:
         axes = figure.add_axes((left / width, FOOT / height, PLOT / width, ROW * len(models) / height))
         for place, result in enumerate(models):
             _score_row(axes, place, result, domain)
-        axes.set(xlim=(-EDGE, PERCENT + EDGE), ylim=(len(models) - 0.5, -0.5), yticks=range(len(models)))
+        end = score_end(results, domain)
+        room = EDGE * end / PERCENT
+        axes.set(xlim=(-room, end + room), ylim=(len(models) - 0.5, -0.5), yticks=range(len(models)))
         labels = axes.set_yticklabels(names)
         for label, result in zip(labels, models, strict=True):
             _emphasise(label, role(result, domain))
@@ -89,14 +105,14 @@ def _emphasise(text: Text, kind: str) -> None:
 
 def has_curve(result: ModelResult) -> bool:
     """Whether there is a learning curve of rewards or scores."""
-    return any("reward" in row or "selection" in row for row in result.curve)
+    return any(name in row for row in result.curve for name in CURVES)
 
 
 def curve_panel(result: ModelResult, name: str) -> str:
     """Rewards of the rollouts and scores on the selection items, by step; a control's candidates, by temperature."""
     if result.is_control:
         return _candidates_panel(result, name)
-    traces = [trace for trace in TRACES if any(trace in row for row in result.curve)]
+    curves, traces = ([name for name in names if _told(result, name)] for names in (CURVES, TRACES))
     height = CURVE_HEIGHT + TRACE_HEIGHT * len(traces)
     with drawing(CURVE_WIDTH, height) as figure:
         room, row = CURVE_HEIGHT / height, TRACE_HEIGHT / height
@@ -107,14 +123,20 @@ def curve_panel(result: ModelResult, name: str) -> str:
         axes.plot(*_series(result, "step", "selection"), color=ROLES[kind], marker=marker, markersize=4, linewidth=1.5)
         axes.xaxis.set_major_locator(MaxNLocator(TICKS, integer=True))
         axes.set_xlim(left=0)
-        axes.set_ylim(top=PERCENT)
+        axes.set_ylim(top=curve_end(result))
         axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]))
         axes.tick_params(length=0)
         for place, trace in enumerate(reversed(traces)):
             below = figure.add_axes((0.11, (place + 0.08) * row, 0.86, 0.5 * row), sharex=axes)
             _trace(below, result, trace)
-        shown = ", ".join(["reward", "selection score", *traces])
+        shown = ", ".join((CURVES | TRACES)[name] for name in (*curves, *traces))
         return inline(figure, name, f"Learning curve of {result.model.name}: {shown} by step")
+
+
+def _told(result: ModelResult, name: str) -> bool:
+    """Whether a curve has the column, and it says something: a policy gradient's loss is about 0 by construction."""
+    by_reward = name == "loss" and _told(result, "reward")
+    return not by_reward and any(name in row for row in result.curve)
 
 
 def _trace(axes: Axes, result: ModelResult, trace: str) -> None:
@@ -132,7 +154,7 @@ def _candidates_panel(result: ModelResult, name: str) -> str:
         axes = figure.add_axes((0.11, 0.16, 0.86, 0.79))
         at, score = _series(result, "temperature", "selection")
         axes.plot(at, score, MARKERS["control"], color=ROLES["control"], markersize=5, clip_on=False)
-        axes.set(ylim=(0, PERCENT))
+        axes.set(ylim=(0, curve_end(result)))
         axes.set_xlim(left=min(0.0, axes.get_xlim()[0]))
         axes.tick_params(length=0)
         return inline(figure, name, f"Candidates of {result.model.name}: selection score by temperature")
@@ -196,12 +218,21 @@ def _budget(results: Results, figure: Figure) -> None:
         axes.plot(*_series(result, "flops", "selection", before), color=colour, linewidth=1.2, alpha=0.7)
         _point(axes, result.cost.total_flops, result.mean, colour, "s", labels.get(name))
     below = f"total FLOPs of training, the base left out; bars: {over_items(results.settings.confidence)}"
-    axes.set(ylim=(0, PERCENT), xlabel=below, ylabel="mean pass@1 (%)")
+    end = axis_end(_budget_ends(results))
+    axes.set(ylim=(0, end), xlabel=below, ylabel=f"mean pass@1 (%){cut(end)}")
     axes.xaxis.set_major_formatter(EngFormatter())
     axes.tick_params(length=0)
     longest = max(map(len, [*roots, *labels.values()]), default=0)
     columns = max(1, min(LEGEND_COLUMNS, LEGEND_LETTERS // (longest + LEGEND_HANDLE)))
     axes.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=columns, borderaxespad=0.2, handletextpad=0.3)
+
+
+def _budget_ends(results: Results) -> Iterator[float]:
+    """Shares that the figure has to have room for."""
+    for result in results.of_kind("student"):
+        yield results.models[result.root].mean.high
+        yield result.mean.high
+        yield from (row["selection"] for row in result.curve if "selection" in row)
 
 
 def _ways(results: Results, students: list[str]) -> tuple[dict[str, int], dict[str, str]]:
@@ -215,4 +246,5 @@ def _ways(results: Results, students: list[str]) -> tuple[dict[str, int], dict[s
 def _point(axes: Axes, x: float, score: Interval, colour: str, marker: str, label: str | None) -> None:
     y = score.value * PERCENT
     ends = [[y - score.low * PERCENT], [score.high * PERCENT - y]]
-    axes.errorbar([x], [y], yerr=ends, color=colour, marker=marker, markersize=6, linestyle="none", label=label)
+    shown = {"color": colour, "marker": marker, "markersize": 6, "linestyle": "none", "clip_on": False}
+    axes.errorbar([x], [y], yerr=ends, label=label, **shown)

@@ -169,8 +169,8 @@ def _over_seeds(results: Results) -> list[str]:
         if way.recovered:
             named.setdefault(len(way.shares), []).append((way.recovered, way.name))
     return [
-        f"In the mean over {seeds} seeds, of the gain of each seed's own specialists {_recovered(of, len(of) > MOST)}: "
-        f"{_confidence(results)} intervals over items and seeds."
+        f"In the mean over {seeds} seeds, of the gain of each seed's own specialists {_recovered(of, len(of) > MOST)} "
+        f"({_confidence(results)} intervals over items and seeds)."
         for seeds, of in named.items()
     ]
 

@@ -1,7 +1,7 @@
 """Tables of paired differences: who gains where, and who loses."""
 
 from thicket.reporting.results import Results
-from thicket.reporting.tables import DOWN, MEAN, OWN_NOTE, UP, Entry, Row, Table, brackets, is_own, marked
+from thicket.reporting.tables import DOWN, MEAN, OWN_NOTE, UP, Entry, Row, Table, brackets, is_own, marked, over_domains
 from thicket.reporting.text import points, points_interval
 from thicket.statistics.intervals import Interval
 
@@ -9,13 +9,13 @@ from thicket.statistics.intervals import Interval
 def differences(results: Results) -> Table:
     """Paired differences of pass@1 to each model's base: who gains where, and who loses."""
     found = {
-        name: [*(cell.difference for cell in result.cells.values()), result.mean_difference]
+        name: [*(cell.difference for cell in result.cells.values()), *over_domains(results, result.mean_difference)]
         for name, result in results.models.items()
         if result.model.kind != "base"
     }
     title = "Gain or loss of sampled pass@1 against the base, percentage points"
     note = f"{brackets(results, signs=True)} Without {UP} or {DOWN} it holds 0. {OWN_NOTE}"
-    return _gains(results, found, title, (*results.domains, MEAN), note)
+    return _gains(results, found, title, (*results.domains, *over_domains(results, MEAN)), note)
 
 
 def greedy_differences(results: Results) -> Table:

@@ -9,8 +9,10 @@ from thicket.reporting.outdated import told
 from thicket.reporting.results import AGED, Results
 from thicket.reporting.tables import Entry, Table
 
-SPECIAL = re.compile(r"([\\`*_<>|#\[\]&])")
-"""What Markdown, or HTML within it, would take for markup."""
+PLAIN = r"\[[-+−\d., ]*\d\](?![(\[:])|(?<=[^\W_])_+(?=[^\W_])"
+"""What looks like markup and is none: numbers in brackets, which no text of ours defines as a link; `_` in a word."""
+SPECIAL = re.compile(rf"{PLAIN}|([\\`*_<>|#\[\]&])")
+"""That, and, as a group, what Markdown, or HTML within it, would take for markup."""
 
 
 def markdown(results: Results) -> str:
@@ -56,7 +58,7 @@ def section(table: Table, aged: Collection[str]) -> str:
 
 def escaped(text: str) -> str:
     """Text that Markdown shows as it is."""
-    return SPECIAL.sub(r"\\\1", " ".join(text.split()))
+    return SPECIAL.sub(lambda found: f"\\{found[1]}" if found[1] else found[0], " ".join(text.split()))
 
 
 def _text(entry: Entry) -> str:

@@ -7,6 +7,7 @@ import html
 from collections.abc import Iterable
 
 from thicket.reporting import costs, figures, gains, inference, tables, ways
+from thicket.reporting.axis import cut
 from thicket.reporting.findings import findings, how_made
 from thicket.reporting.lineage import lineage
 from thicket.reporting.outdated import told
@@ -41,9 +42,9 @@ SECTIONS = {
 }
 CURVES_NOTE = (
     "By step, in %. Dots: sampled pass@1 on the selection items of the model's own domains. Grey: the mean reward of "
-    "the rollouts (100: every response is correct). Below, from 0 on, and with the first and the last value: the "
-    "policy's entropy and its KL to its teachers or its start (nats a token), and the mean length of its responses "
-    "(tokens)."
+    "the rollouts (100: full marks for every response). Below, from 0 on, and with the first and the last value: the "
+    "loss of what does not learn from rewards, the policy's entropy and its KL to its teachers or its start (nats a "
+    "token), and the mean length of the responses (tokens)."
 )
 CANDIDATES_NOTE = " Triangles: a control's candidates, by temperature."
 SAMPLES_NOTE = (
@@ -82,7 +83,11 @@ def _top(results: Results) -> str:
         for text in (*signs, "axis: sampled pass@1, %", f"bars: {over_items(results.settings.confidence)}")
     )
     panels = [
-        _figure(domain, f"{results.items[domain]} items", figures.score_panel(results, domain, f"score-{place}"))
+        _figure(
+            domain,
+            f"{results.items[domain]} items{cut(figures.score_end(results, domain))}",
+            figures.score_panel(results, domain, f"score-{place}"),
+        )
         for place, domain in enumerate(results.domains)
     ]
     return "\n".join(
@@ -140,7 +145,11 @@ def _maps(results: Results) -> str:
 def _learning(results: Results) -> str:
     trained = [result for result in results.models.values() if figures.has_curve(result)]
     panels = [
-        _figure(results.label(result.model.name), brief(result.model), figures.curve_panel(result, f"curve-{place}"))
+        _figure(
+            results.label(result.model.name),
+            f"{brief(result.model)}{cut(figures.curve_end(result))}",
+            figures.curve_panel(result, f"curve-{place}"),
+        )
         for place, result in enumerate(trained)
     ]
     said = CURVES_NOTE + CANDIDATES_NOTE * any(result.is_control for result in trained)

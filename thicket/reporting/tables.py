@@ -2,12 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from thicket.config.stages import ReportedModel
 from thicket.reporting.results import GREEDY, Cell, ModelResult, Results
 from thicket.reporting.text import NONE, SPACE, over_items, percent, percent_interval
 from thicket.statistics.intervals import Interval
 
+T = TypeVar("T")
 UP, DOWN = "▲", "▼"
 MEAN = "mean"
 OWN_NOTE = "A specialist stands out on its own domain."
@@ -85,6 +87,11 @@ def is_own(model: ReportedModel, domain: str) -> bool:
     return model.kind == "specialist" and model.domain == domain
 
 
+def over_domains(results: Results, mean: T) -> list[T]:
+    """A mean over the domains where there are several; of one it would be what stands beside it."""
+    return [mean] * (len(results.domains) > 1)
+
+
 def scores(results: Results) -> Table:
     """Sampled pass@1 of every model on every domain."""
     rows = [
@@ -92,13 +99,13 @@ def scores(results: Results) -> Table:
             result.model,
             (
                 *(_score(cell.score, is_own(result.model, domain)) for domain, cell in result.cells.items()),
-                _score(result.mean),
+                *over_domains(results, _score(result.mean)),
             ),
         )
         for result in results.models.values()
     ]
     note = f"{brackets(results)} {OWN_NOTE}"
-    return Table("Sampled pass@1, %", (*results.domains, MEAN), tuple(rows), note)
+    return Table("Sampled pass@1, %", (*results.domains, *over_domains(results, MEAN)), tuple(rows), note)
 
 
 def attempts(results: Results) -> list[Table]:

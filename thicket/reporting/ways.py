@@ -7,7 +7,7 @@ from thicket.reporting.consolidation import Consolidation
 from thicket.reporting.methods import MethodResult
 from thicket.reporting.results import Results
 from thicket.reporting.seeds import Gain
-from thicket.reporting.tables import DOWN, MEAN, UP, Entry, Row, Table, brackets, marked
+from thicket.reporting.tables import DOWN, MEAN, UP, Entry, Row, Table, brackets, marked, over_domains
 from thicket.reporting.terms import terms
 from thicket.reporting.text import NONE, PERCENT, SPACE, percent, percent_interval, points, points_interval, si, times
 
@@ -17,12 +17,16 @@ OVER_SEEDS = (
 )
 SEEDS_NOTE = (
     "A cell is the mean over the seeds of each specialist's gain on its own domain, percentage points. {brackets} "
-    "Mean: over the domains, of the seeds that have a specialist on each of them; seeds: the mean of each such seed."
+    "{over}"
 )
 ONE_SEED_NOTE = (
     "A cell is a specialist's gain on its own domain, percentage points. {brackets} There is one seed of each: what "
-    "another would make is not counted. Mean: over the domains."
+    "another would make is not counted.{over}"
 )
+MEANS_NOTE = (
+    "Mean: over the domains, of the seeds that have a specialist on each of them; seeds: the mean of each such seed."
+)
+ONE_DOMAIN_NOTE = "Seeds: the gain of each."
 NO_MEAN_NOTE = (
     f" {NONE}: there is none; as a mean, the row lacks a domain that another has, and its mean would be of something "
     "else, or no seed has all its domains."
@@ -53,13 +57,13 @@ def deployed(results: Results) -> Table:
 
 def consolidated(results: Results) -> Table:
     """What each way to one model comes to, over its seeds."""
-    head = (*results.domains, MEAN, "recovered, %", "total FLOPs")
+    head = (*results.domains, *over_domains(results, MEAN), "recovered, %", "total FLOPs")
     rows = [
         Row(
             way.example,
             (
                 *map(_gain, way.gains.values()),
-                _gain(way.mean),
+                *over_domains(results, _gain(way.mean)),
                 _share(way),
                 Entry(si(way.flops)),
             ),
@@ -94,13 +98,13 @@ def _table(
     mean: Callable[[MethodResult], Gain | None],
 ) -> Table:
     several = any(len(way.models) > len(way.sampled) for way in results.ways)
-    head = (*results.domains, MEAN, *["seeds"] * several, "FLOPs")
+    head = (*results.domains, *over_domains(results, MEAN), *["seeds"] * several, "FLOPs")
     rows = [
         Row(
             way.example,
             (
                 *(_gain(gains(way).get(domain)) for domain in results.domains),
-                _gain(mean(way)),
+                *over_domains(results, _gain(mean(way))),
                 *[_seeds(mean(way))] * several,
                 Entry(si(way.flops), f"an answer {times(way.times)}"),
             ),
@@ -109,14 +113,18 @@ def _table(
         )
         for way in results.ways
     ]
-    note = _note(results, several, any(mean(way) is None for way in results.ways))
+    note = _note(results, several, any(over_domains(results, way) and mean(way) is None for way in results.ways))
     return Table(title, head, tuple(rows), note, first="method")
 
 
 def _note(results: Results, several: bool, lacking: bool) -> str:
     """What a table says below it, of what is in it: `several` seeds, a mean that is `lacking`."""
-    cells = SEEDS_NOTE if several else ONE_SEED_NOTE
-    said = cells.format(brackets=_brackets(results) if several else brackets(results, signs=True))
+    if several:
+        over = "".join(over_domains(results, MEANS_NOTE)) or ONE_DOMAIN_NOTE
+        said = SEEDS_NOTE.format(brackets=_brackets(results), over=over)
+    else:
+        over = "".join(over_domains(results, " Mean: over the domains."))
+        said = ONE_SEED_NOTE.format(brackets=brackets(results, signs=True), over=over)
     efforts = any(way.example.effort for way in results.ways)
     return said + NO_MEAN_NOTE * lacking + COST_NOTE + EFFORTS_NOTE * efforts
 
