@@ -50,6 +50,7 @@ from thicket.stages.outcome import Outcome, Places
 from thicket.stages.overdue import ended_when_overdue
 from thicket.stages.publish import config_hash, locked, whole
 from thicket.stages.several import follow_elsewhere, started_elsewhere, together
+from thicket.stages.tried import try_verifiers
 from thicket.standing import followed
 from thicket.times import write_times
 
@@ -126,6 +127,7 @@ def run_stage(root: Path, stage: AnyStage, targets: Targets) -> None:
         followed(targets.logs, stage.id, ran(stage)),
         ended_when_overdue(resume),
     ):
+        try_verifiers(root, stage)
         beside = stage.name if isinstance(stage, ReportStage | ClaimsStage) else None
         with whole(targets.artifact, beside=beside) as out, together(stage, follow):
             _work(stage, replace(places, out=out), targets)
