@@ -74,6 +74,8 @@ class Standing:
         self.folder, self.stage = folder, stage
         now = time.time()
         self.record = Record(stage, os.getpid(), "running", now, now, ran=ran or {})
+        self.told, self.longest_silence = time.monotonic(), 0.0
+        """When it told last, and the most seconds between two times."""
         self.log: IO[bytes] = io.BytesIO()
         with suppress(OSError):
             folder.mkdir(parents=True, exist_ok=True)
@@ -88,7 +90,8 @@ class Standing:
 
     def tells(self, title: str, share: float, figures: str, left: float | None) -> None:
         """Where the work is; more often than every second it isn't written."""
-        now = time.time()
+        now, moment = time.time(), time.monotonic()
+        self.told, self.longest_silence = moment, max(self.longest_silence, moment - self.told)
         just_told = 0 <= now - self.record.updated < EVERY_SECONDS  # not so by a clock that was set back
         if not just_told or share >= 1 or self.record.title != title:
             told = {"title": title, "share": min(1.0, share), "figures": figures, "seconds_left": left}

@@ -290,6 +290,60 @@ def test_an_error_in_its_code_is_a_line_with_the_codes_place(toys: Toys) -> None
     assert lines[-1] == "ZeroDivisionError: division by zero"
 
 
+TRIED = """
+import sys
+from pathlib import Path
+from thicket.config.project import Project
+from thicket.domains.item import Item, write_items
+from thicket.plan.pipeline import pipeline
+from thicket.stages.launch import guarded
+from thicket.stages.tried import try_verifiers
+
+root = Path.cwd()
+stage = next(one.resolved.stage for one in pipeline(Project(root)) if one.resolved.id == "specialist-sort-grpo")
+(root / "build/data/sort").mkdir(parents=True, exist_ok=True)
+write_items(root / "build/data/sort/train.jsonl", [Item("1", "sort 21=", "12", 1)])
+status = guarded(lambda: try_verifiers(root, stage))
+print("torch" in sys.modules)
+sys.exit(status)
+"""
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ("verify(config, response, item):\n    return 1 / len(response) > 0", "item 1, response '': ZeroDivisionError"),
+        ("verify(config, response, item):\n    return response[0] < item['a']", "item 1, response '12': TypeError"),
+        ("judge(config, answered):\n    return [True for _ in answered]", "gave True among the verdicts"),
+        ("judge(config, answered):\n    return {}['a']", "item 1: KeyError: 'a'"),
+    ],
+)
+def test_a_verifiers_mistake_is_found_before_its_stage_begins(toys: Toys, body: str, words: str) -> None:
+    toys.use()
+    (toys.package / "vowels.py").write_text(f"def {body}\n", encoding="utf-8")
+    said = toys.call(TRIED)
+    assert (said.status, said.out) == (1, "False\n")
+    assert said.err.startswith("Error: verifier vowels")
+    assert words in said.err
+    assert "(tried on sort before anything is trained or scored; the item's prompt: 'sort 21=')" in said.err
+
+
+def test_what_a_verifier_says_of_the_trial_counts_for_nothing(toys: Toys) -> None:
+    toys.use()
+    wrong = "def verify(config, response, item):\n    print(repr(response))\n    return False\n"
+    (toys.package / "vowels.py").write_text(wrong, encoding="utf-8")
+    said = toys.call(TRIED)
+    assert (said.status, said.out, said.err) == (0, "'12'\n''\n'x?'\nFalse\n", "")
+
+
+def test_there_is_no_trial_without_a_plug_in_or_an_item(toys: Toys) -> None:
+    (toys.package / "vowels.py").write_text("def verify(config, response, item):\n    return {}['a']\n")
+    assert toys.call(TRIED).status == 0
+    toys.use()
+    assert toys.call(TRIED).status == 1
+    assert toys.call(TRIED.replace('[Item("1", "sort 21=", "12", 1)]', "[]")).status == 0
+
+
 def test_an_error_of_its_option_is_too(toys: Toys) -> None:
     toys.use()
     path = toys.package / "options.py"

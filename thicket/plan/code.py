@@ -78,6 +78,8 @@ CHOICE = "thicket.stages.choice"
 TRACELESS = {
     "thicket.stages.run": "chooses a stage's function and names its places",
     "thicket.stages.several": "starts and ends the processes that share a stage",
+    "thicket.stages.overdue": "ends a run that does not listen",
+    "thicket.stages.tried": "has a verifier judge before a stage begins, and drops what it says",
     "thicket.stages.launch": "says what became of a stage",
     "thicket.stages.machine": "says what differs between equal runs",
     "thicket.sampling.faithful": "refuses a model from elsewhere, and changes none",

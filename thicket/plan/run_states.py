@@ -1,5 +1,6 @@
 """How far a run is that thicket started by itself, or how it ended."""
 
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from textwrap import shorten
@@ -15,6 +16,8 @@ WORDS: dict[Mark, str] = {"stopped": "broke off", "waiting": "not begun"}
 """A state's own words, where its name is not enough."""
 CAUSE_WIDTH = 100
 """The most characters of an error that is over."""
+LONG = 300.0
+"""Seconds without a word of how far a run is after which that is said: few steps take so long."""
 UNTOLD = "runs"
 """What is said of a run that does not say yet how far it is."""
 
@@ -84,14 +87,18 @@ def ended_words(record: Record) -> str:
 
 def progress_words(record: Record | None, figures: bool = True) -> str:
     """How far a run is that is on its way, with the figures of its last step or without."""
-    if record is None or record.share is None or record.status != "running":
+    if record is None or record.status != "running":
         return UNTOLD
-    left = record.left
+    silent = time.time() - record.updated
+    silence = f"  no progress for {silent / 60:.0f} min" if silent > LONG else ""
+    if record.share is None:
+        return UNTOLD + silence
+    left = None if silence else record.left
     time_left = "" if left is None else f"  {left:.0f} s left" if left < MINUTES else f"  {left / 60:.0f} min left"
-    return f"{record.share:.0%}{f'  {record.figures}' if figures else ''}{time_left}"
+    return f"{record.share:.0%}{f'  {record.figures}' if figures else ''}{time_left}{silence}"
 
 
 def making_words(record: Record | None) -> str:
     """That something is being made that is not there yet, and how far it is."""
     told = progress_words(record)
-    return "being made" if told == UNTOLD else f"being made: {told}"
+    return f"being made{told.removeprefix(UNTOLD)}" if told.startswith(UNTOLD) else f"being made: {told}"

@@ -47,8 +47,10 @@ from thicket.config.useful import USEFUL, USELESS, mean_useful, was_useless
 from thicket.disk import replaced, write_whole
 from thicket.signals import die_with_dvc
 from thicket.stages.outcome import Outcome, Places
+from thicket.stages.overdue import ended_when_overdue
 from thicket.stages.publish import config_hash, locked, whole
 from thicket.stages.several import follow_elsewhere, started_elsewhere, together
+from thicket.stages.tried import try_verifiers
 from thicket.standing import followed
 from thicket.times import write_times
 
@@ -120,7 +122,12 @@ def run_stage(root: Path, stage: AnyStage, targets: Targets) -> None:
         follow_elsewhere(stage, place, follow)
         ranks.wait_for_all(place)
         return
-    with locked(targets.lock(root, stage), str(targets.artifact)), followed(targets.logs, stage.id, ran(stage)):
+    with (
+        locked(targets.lock(root, stage), str(targets.artifact)),
+        followed(targets.logs, stage.id, ran(stage)),
+        ended_when_overdue(resume),
+    ):
+        try_verifiers(root, stage)
         beside = stage.name if isinstance(stage, ReportStage | ClaimsStage) else None
         with whole(targets.artifact, beside=beside) as out, together(stage, follow):
             _work(stage, replace(places, out=out), targets)
