@@ -56,8 +56,19 @@ class Record:
 
     @property
     def fault(self) -> str:
-        """Why it failed, and where in the code: equal for stages that one mistake stopped; empty where unknown."""
+        """Why it failed, and where in the code; empty where unknown."""
         return f"{self.cause} ({self.at})" if self.at else ""
+
+    @property
+    def own_place(self) -> str:
+        """Where in the project's own code it failed, a plug-in's; empty of an error in thicket or other packages."""
+        return "" if self.at.startswith(("/", "thicket/")) else self.at
+
+    @property
+    def mistake(self) -> str:
+        """Equal for stages that one mistake stopped; empty where unknown. A line of the project's own is one, whatever
+        of an item its message holds."""
+        return self.own_place or self.fault
 
     @property
     def left(self) -> float | None:

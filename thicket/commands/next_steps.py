@@ -66,7 +66,7 @@ def _told(found: list[State]) -> list[str]:
     if broken:
         alike: dict[str, list[State]] = {}
         for state in broken:
-            alike.setdefault((state.record and state.record.fault) or state.id, []).append(state)
+            alike.setdefault((state.record and state.record.mistake) or state.id, []).append(state)
         return [f"  {_named(ones)}: {_story(ones[0])}" for ones in list(alike.values())[:SHOWN]]
     first = [(state, state.why[0].kind) for state in found if state.why]
     changed = [state for state, kind in first if kind == "run" or (state.mark == "stale" and kind != "parent")]

@@ -102,7 +102,7 @@ class Repro:
         self.jobs, self.slots = jobs, list(range(jobs))
         self.at: dict[int, Running] = {}
         self.changed = set[str]()
-        self.faults: dict[str, list[str]] = {}
+        self.faults: dict[str, tuple[str, list[str]]] = {}
         self.notes = set[str]()
         self.stale = set[str]()
         self.stopped_at: float | None = None
@@ -209,7 +209,8 @@ class Repro:
     def _why(self, one: Running) -> str:
         """Why a stage failed, in words; where another failed for the same reason, just that."""
         record = read_record(LOGS, one.name)
-        alike = self.faults.setdefault(record.fault, []) if record and record != one.before and record.fault else []
+        known = record is not None and record != one.before and record.mistake != ""
+        alike = self.faults.setdefault(record.mistake, (record.fault, []))[1] if record and known else []
         alike.append(one.name)
         return f", as {alike[0]} did: {one.log}" if len(alike) > 1 else f": {one.log}\n{_end_of(one.log)}"
 
@@ -245,7 +246,7 @@ class Repro:
         skipped = self.schedule.skipped()
         if skipped:
             self.view.tell(f"not begun, as they need what failed: {', '.join(skipped)}")
-        for fault, alike in self.faults.items():
+        for fault, alike in self.faults.values():
             if len(alike) > 1:
                 self.view.tell(f"one mistake stopped {', '.join(alike)}: {fault}")
         changed = f"{len(done)} of {len(dag)} stages are done, {len(self.changed)} of them made now"

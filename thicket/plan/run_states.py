@@ -68,8 +68,9 @@ def state_words(state: RunState, error: str = "", figures: bool = True) -> str:
 
 def failed_words(record: Record | None, error: str = "") -> str:
     """Why a run failed, in a line."""
-    message = error or (record.message if record else "") or "see its log"
-    return f"failed: {message.splitlines()[0]}"
+    message = (error or (record.message if record else "") or "see its log").splitlines()[0]
+    at = record.own_place if record and not error else ""
+    return f"failed: {message}{f' ({at})' if at and at not in message else ''}"
 
 
 def stopped_words(record: Record | None) -> str:
