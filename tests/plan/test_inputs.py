@@ -330,6 +330,17 @@ def test_model_folders_are_looked_into(
     assert (sample / "dvc.yaml").is_file() == before
 
 
+def test_a_context_that_a_folders_model_is_too_short_for(sample: Path, command: Command) -> None:
+    config = folder_base(sample, *WHOLE) / "config.json"
+    for fits in ({"max_position_embeddings": 64}, {"n_positions": 8}, {"text_config": {"max_position_embeddings": 64}}):
+        config.write_text(json.dumps(fits), encoding="utf-8")
+        assert command("check").status == 0
+    config.write_text(json.dumps({"max_position_embeddings": 63}), encoding="utf-8")
+    said = command("check")
+    assert said.status == 2
+    assert "base.context = 64: the model was made for 63 tokens\n    allowed: at most 63\n" in said.err
+
+
 def test_specialists_that_are_not_scored_on_their_domain(sample: Path, command: Command) -> None:
     params = sample / "params.yaml"
     declared = yaml.safe_load(params.read_text(encoding="utf-8"))

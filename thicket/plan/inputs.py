@@ -14,12 +14,13 @@ from thicket.config.problems import ConfigError, Problem, dotted, nearest, shown
 from thicket.config.project import Project
 from thicket.config.resolve import Resolved
 from thicket.config.source import CONSTANT, DatasetSource
-from thicket.config.stages import DataStage, SpecialistStage
+from thicket.config.stages import BaseStage, DataStage, SpecialistStage
 from thicket.config.yamlfile import read_yaml
 from thicket.domains.files import first_row, has_column, unreadable
 from thicket.evaluation.scored import is_outdated
 from thicket.models.answering import read_answering
-from thicket.models.files import faults
+from thicket.models.files import CONFIG, faults
+from thicket.plan.console import read_json
 from thicket.plan.folders import MAKERS
 from thicket.plan.pipeline import resolve
 from thicket.plan.state import remedies
@@ -44,8 +45,8 @@ def missing_files(root: Path, stages: list[Resolved]) -> dict[Path, tuple[str, s
 
 def check_named(root: Path, stages: list[Resolved], bases_are_there: bool) -> None:
     """Raises: ConfigError where what a config names can't be what it is to be: a model's folder is there and can't be
-    loaded as one, a file is none of rows, or its rows lack a column or have no answer that the models can write or are
-    to imitate; and, with `bases_are_there`, where a base's folder is not there.
+    loaded as one, or has a model for a shorter context, a file is none of rows, or its rows lack a column or have no
+    answer that the models can write or are to imitate; and, with `bases_are_there`, where a base's folder is not there.
     """
     problems = [*_model_folders(root, stages), *_nothing_to_imitate(stages)]
     problems += list(_rows(root, stages)) or unwritable(root, stages)
@@ -83,8 +84,19 @@ def _model_folders(root: Path, stages: list[Resolved]) -> Iterator[Problem]:
     for made in stages:
         for place, path in named_files(made.stage):
             if place[-2:] in MODEL_FOLDERS and (root / path).exists():
-                for fault in faults(root / path):
-                    yield _of_file(made, place, fault)
+                found = faults(root / path)
+                yield from (_of_file(made, place, fault) for fault in found)
+                if isinstance(made.stage, BaseStage) and not found:
+                    yield from _context(made, made.stage, read_json(root / path / CONFIG))
+
+
+def _context(made: Resolved, stage: BaseStage, config: dict[str, Any]) -> Iterator[Problem]:
+    """A context that is longer than the one that a folder's model was made for."""
+    text = config.get("text_config")
+    longest = (text if isinstance(text, dict) else config).get("max_position_embeddings")
+    if isinstance(longest, int) and stage.base.context > longest:
+        wrong = f"the model was made for {longest} tokens"
+        yield _of_file(made, ("base", "context"), wrong, f"at most {longest}")
 
 
 def _rows(root: Path, stages: list[Resolved]) -> Iterator[Problem]:
