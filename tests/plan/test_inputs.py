@@ -19,6 +19,7 @@ from thicket.plan.by_hand import BY_DVC
 from thicket.stages.publish import locked
 from thicket.stages.run import Targets, in_pipeline
 from thicket.standing import Standing
+from thicket.warm import OWNER
 
 FILES = "source: {type: dataset, data_files: [data/a.jsonl, data/b.csv], question: '{q}', answer: '{a}'}"
 
@@ -382,7 +383,10 @@ def test_dvc_composes_where_the_bases_are(sample: Path, command: Command, monkey
     assert {path: path.read_bytes() for path in (sample / "build/config").rglob("*.yaml")} == composed
 
 
-def test_a_repro_plans_nothing_that_check_refuses(sample: Path, command: Command) -> None:
+def test_a_repro_plans_nothing_that_check_refuses(
+    sample: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(OWNER, "0")  # which a repro sets for its process, and which goes again so
     assert command("plan").status == 0
     planned = (sample / "dvc.yaml").read_bytes()
     folder_base(sample, *WHOLE).rename(sample / "elsewhere")
