@@ -109,8 +109,8 @@ class Product(Strict):
     """Options of conf/domain."""
     methods: Annotated[list[str | Sequence], Field(min_length=1)]
     """Options of conf/method that make specialists, or sequences of them: `[grpo, [sft, grpo]]` gives DOMAIN-grpo,
-    DOMAIN-sft and, from that, DOMAIN-sft-grpo. The second step's seed is the first one's and 2⁴⁰: the same draws would
-    try the same again."""
+    DOMAIN-sft and, from that, DOMAIN-sft-grpo. A further step's seed is 2⁴⁰ more than the one before: the same draws
+    would try the same again."""
     set: dict[str, Values] = {}
     """Name of one of them → values for it alone, as a model declares them: `{sort-grpo: {method.steps: 40}}`."""
 

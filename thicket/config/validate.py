@@ -132,11 +132,8 @@ def _words(detail: ErrorDetails, message: str, path: Path_, schema: dict[str, An
         wrong = MISSING if kind == "union_tag_not_found" else f"not one of the options{none_of(tags)}"
         return wrong, ", ".join(tags), nearest(context.get("tag", ""), tags)
     if kind in _TYPES:
-        return (
-            f"wrong type: it is {_type_name(given)}",
-            _TYPES[kind],
-            _unquoted(given) if "number" in _TYPES[kind] else "",
-        )
+        close = _unquoted(given) if "number" in _TYPES[kind] else ""
+        return f"wrong type: it is {_type_name(given)}", _TYPES[kind], close
     if kind in _BOUNDS:
         words, key = _BOUNDS[kind]
         entries = f" entries (there are {context['actual_length']})" if "actual_length" in context else ""

@@ -50,7 +50,7 @@ class Reader:
     def opened(self, model: Any) -> Iterator[None]:
         """Within the block the model reads.
 
-        Raises: CanNotDecode where it has layers that keep no keys and values, or that see what they like.
+        Raises: CanNotDecode where it can't be read token by token (`unreadable`).
         """
         if wrong := unreadable(model):
             raise CanNotDecode(wrong)
